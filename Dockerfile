@@ -1,0 +1,21 @@
+# docker build -t strep . && docker run --rm -p 40000:40000/udp -p 8080:8080 -v "$PWD/recordings:/data" strep
+FROM python:3.12-slim AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /src
+RUN python -m venv /opt/strep
+COPY requirements requirements
+RUN /opt/strep/bin/pip install --require-hashes -r requirements/server.txt \
+ && pip install --require-hashes -r requirements/build.txt
+COPY . .
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \
+ && /opt/strep/bin/pip install --no-deps /wheels/*.whl
+
+FROM python:3.12-slim
+RUN useradd --system --create-home --home-dir /data strep
+COPY --from=build /opt/strep /opt/strep
+ENV PATH=/opt/strep/bin:$PATH PYTHONUNBUFFERED=1
+USER strep
+WORKDIR /data
+VOLUME /data
+EXPOSE 40000/udp 8080/tcp
+ENTRYPOINT ["strep", "serve"]

@@ -1,0 +1,103 @@
+# Everything a developer does here, by name: `make` lists it.
+#
+# PYTHON   the interpreter that .venv is made from, 3.11 to 3.13; used only when .venv is made
+# JOBS     test processes
+
+PYTHON ?= python3
+JOBS   ?= 2
+
+UV_VERSION := 0.13.8
+BIN        := .venv/bin
+INSTALLED  := .venv/.installed
+PEERS      := ffmpeg tshark sox gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
+              gstreamer1.0-plugins-bad
+
+MAKEFLAGS += --no-print-directory
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format fuzz bench peers conversation lock clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(INSTALLED)  ## make .venv from the lock file and install the checkout into it (PYTHON=python3)
+	@:
+
+$(INSTALLED): pyproject.toml requirements/dev.txt
+	@if [ ! -x $(BIN)/python ] || ! $(BIN)/python -c '' 2>/dev/null; then \
+	  command -v $(PYTHON) >/dev/null || \
+	    { echo "make: no '$(PYTHON)' here; name a Python 3.11, 3.12 or 3.13: make setup PYTHON=python3.12" >&2; exit 1; }; \
+	  $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	    { echo "make: $$($(PYTHON) --version 2>&1) is not 3.11 to 3.13; name one that is: make setup PYTHON=python3.12" >&2; exit 1; }; \
+	  $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	    { echo "make: $(PYTHON) has no venv or ensurepip; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }; \
+	  echo "making .venv with $$($(PYTHON) --version)"; \
+	  $(PYTHON) -m venv --clear .venv; \
+	fi
+	@echo "installing requirements/dev.txt and this checkout"
+	@$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup  ## hear it work: the server and a simulated carrier on loopback
+	@$(BIN)/strep demo
+
+test: setup  ## the test suite (JOBS=2 processes)
+	@$(BIN)/pytest -n $(JOBS)
+
+check: setup  ## lint, formatting, types
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+format: setup  ## reformat, and repair what the linter can repair
+	@$(BIN)/ruff check --fix --exit-zero
+	@$(BIN)/ruff format
+
+fuzz: setup  ## search for inputs that break an invariant, for longer than the test suite does
+	@STREP_FUZZ=long $(BIN)/pytest --timeout 0 -n $(JOBS) tests/fuzz
+
+bench: setup  ## measure this machine and print the tables
+	@$(BIN)/python -m benchmarks
+
+peers:  ## install the real programs that `peer` tests talk to (Debian, Ubuntu; root or sudo)
+	@missing=; \
+	for package in $(PEERS); do \
+	  case "$$(dpkg-query --show --showformat '$${Status}' $$package 2>/dev/null)" in \
+	    *' ok installed') ;; \
+	    *) missing="$$missing $$package" ;; \
+	  esac; \
+	done; \
+	[ -n "$$missing" ] || { echo "peers: all installed"; exit 0; }; \
+	command -v apt-get >/dev/null || { echo "make: no apt-get here; install these yourself:$$missing" >&2; exit 1; }; \
+	sudo=; \
+	if [ "$$(id -u)" -ne 0 ]; then \
+	  command -v sudo >/dev/null || { echo "make: neither root nor sudo; install these yourself:$$missing" >&2; exit 1; }; \
+	  sudo=sudo; \
+	fi; \
+	$$sudo apt-get update && \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $$missing
+
+conversation: setup  ## synthesise the shipped conversation again
+	@$(BIN)/python -m media.carrier.make_conversation
+
+lock:  ## write requirements/*.txt from pyproject.toml again (UPGRADE=1: newest versions)
+	@set -e; \
+	tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
+	$(PYTHON) -m venv "$$tools"; \
+	"$$tools/bin/python" -m pip install --quiet uv==$(UV_VERSION); \
+	compile() { \
+	  "$$tools/bin/uv" --no-config pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' "$$@"; \
+	}; \
+	compile --all-extras $(if $(UPGRADE),--upgrade) --output-file requirements/dev.txt pyproject.toml; \
+	compile --no-annotate --extra fast --constraints requirements/dev.txt --output-file requirements/server.txt pyproject.toml; \
+	echo hatchling | compile --no-annotate --constraints requirements/dev.txt --output-file requirements/build.txt -; \
+	if grep -nE '://|^ *--?(index|extra|find|f |i )' requirements/*.txt; then \
+	  echo "make: a lock file names a place; it must name only versions and hashes" >&2; exit 1; \
+	fi
+
+clean:  ## remove caches and build output (.venv stays; delete the folder to start over)
+	@rm -rf build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name .venv -prune -o -name .git -prune -o -type d -name __pycache__ -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The media server: calls, sinks, control, and the simulated carrier."""

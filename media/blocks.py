@@ -1,0 +1,84 @@
+"""`PcmBatch`: what the timeline hands to the sinks, one row per track that has a block ready."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strep.g711 import Codec, decode_table
+
+
+@dataclass(slots=True)
+class PcmBatch:
+    """Blocks of many tracks, all of one sample rate, released in the same tick.
+
+    A row is ``block_samples`` long and lies on its call's timeline from ``positions[row]`` on; only the
+    columns ``first[row]`` to ``last[row]`` (exclusive) are audio to be used: a track's first and last
+    blocks, and blocks at an interruption, are partial. Rows of one track follow one another without a gap
+    except where the ledger says so. Samples lost in the network hold the codec's silence.
+
+    The arrays belong to the batch and are not written again: a sink may keep them, but must not change them.
+
+    Attributes:
+        call: (n,) int32, the `CallInfo.index` of the row's call.
+        channel: (n,) uint8, 0 inbound (left), 1 outbound (right).
+        positions: (n,) int64, samples since the call's origin of the row's column 0; it may be negative
+            when ``first`` is not 0.
+        first: (n,) int32, first valid column.
+        last: (n,) int32, end of the valid columns (exclusive).
+        codec: (n,) uint8, a `strep.g711.Codec` value.
+        encoded: (n, block_samples) uint8, the code bytes as the carrier sent them.
+        sample_rate_hz: of every row.
+        late: true for a patch: packets that came after their block was released. A recording puts them
+            in their place; a live sink ignores them.
+        now_ns: monotonic time of the release. An empty batch is a tick of the clock and nothing else.
+    """
+
+    call: NDArray[np.int32]
+    channel: NDArray[np.uint8]
+    positions: NDArray[np.int64]
+    first: NDArray[np.int32]
+    last: NDArray[np.int32]
+    codec: NDArray[np.uint8]
+    encoded: NDArray[np.uint8]
+    sample_rate_hz: int = 8000
+    late: bool = False
+    now_ns: int = 0
+    _pcm: NDArray[np.int16] | None = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.call)
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that the batch holds on to while it waits in a queue."""
+        return int(self.encoded.nbytes) + 32 * len(self.call)
+
+    @property
+    def pcm(self) -> NDArray[np.int16]:
+        """(n, block_samples) int16 linear PCM, decoded at the first use and shared by all sinks."""
+        if self._pcm is None:
+            self._pcm = _decode(self.encoded, self.codec)
+        return self._pcm
+
+    @classmethod
+    def tick(cls, now_ns: int) -> PcmBatch:
+        """Return a batch without rows."""
+        none: NDArray[Any] = np.empty(0, np.int64)
+        encoded = np.empty((0, 0), np.uint8)
+        i4, u1 = none.astype(np.int32), none.astype(np.uint8)
+        return cls(i4, u1, none, i4, i4, u1, encoded, now_ns=now_ns)
+
+
+def _decode(encoded: NDArray[np.uint8], codec: NDArray[np.uint8]) -> NDArray[np.int16]:
+    is_alaw = codec == Codec.PCMA
+    if not is_alaw.any():
+        return decode_table(Codec.PCMU).take(encoded)
+    pcm = decode_table(Codec.PCMA).take(encoded)
+    if not is_alaw.all():
+        pcm[~is_alaw] = decode_table(Codec.PCMU).take(encoded[~is_alaw])
+    return pcm

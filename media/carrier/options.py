@@ -1,0 +1,143 @@
+"""What to simulate: one frozen record, checked when it is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from media.carrier.audio import CONVERSATION
+from media.carrier.faults import Faults
+from media.carrier.network import NetworkModel
+from media.carrier.tones import MAX_CALLS
+from strep.clock import NS_PER_MS, NS_PER_SECOND
+from strep.errors import ConfigurationError
+from strep.g711 import SAMPLE_RATE_HZ, Codec
+
+PTIMES_MS = (10, 20, 30, 60)
+
+
+class Transport(StrEnum):
+    """How the audio travels."""
+
+    STREP = "strep"
+    """Both directions of all calls to one UDP port (``target``)."""
+    RTP = "rtp"
+    """Bare RTP, a port for each direction (``rx`` and ``tx``)."""
+    WEBSOCKET = "websocket"
+    """JSON frames, a socket for each call (``stream_url``)."""
+
+
+class BLeg(StrEnum):
+    """Whether calls have a B leg, and under which call_leg_id (the documents leave both possible)."""
+
+    NONE = "none"
+    SAME_ID = "same-id"
+    OWN_ID = "own-id"
+
+
+class TimestampUnit(StrEnum):
+    """Unit of a media frame's ``timestamp``, which nobody has documented."""
+
+    MILLISECONDS = "ms"
+    SAMPLES = "samples"
+    PACKETS = "packets"
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocketOptions:
+    """The spelling and the manners of a media stream; the defaults are the documented ones where there are any."""
+
+    tracks: tuple[str, ...] = ("inbound", "outbound")
+    """Which tracks are streamed (``stream_track``)."""
+    numbers_as_strings: bool = True
+    """Counters are JSON strings; False makes them numbers."""
+    shared_chunks: bool = False
+    """Both tracks count their chunks together; by default each has a counter of its own."""
+    first_chunk: int = 1
+    """Where the chunk counters begin."""
+    timestamp_unit: TimestampUnit = TimestampUnit.MILLISECONDS
+    """Unit of ``timestamp``, counted from the call's beginning."""
+    mime_encoding: bool = False
+    """Spell the encoding audio/x-mulaw or audio/x-alaw, as older documents do."""
+    auth_token: str = ""
+    """Sent in the upgrade request and in the connected frame."""
+    dtmf: str = ""
+    """Digits, a dtmf frame each, spread evenly over the call."""
+    oddities: bool = False
+    """Error frames of both shapes, a mark nobody asked for, unknown events and unknown fields in between."""
+    drop_at_ns: int | None = None
+    """The socket breaks without a close frame at this time of the call; the carrier dials again."""
+    redial_after_ns: int = 500 * NS_PER_MS
+    """For how long nothing gets through then. What is sent meanwhile is lost; stream_id and counters go on."""
+    stop_frame: bool = True
+    """End with a stop frame; False just closes the socket."""
+
+    def __post_init__(self) -> None:
+        if not self.tracks or set(self.tracks) - {"inbound", "outbound"}:
+            raise ConfigurationError(f"websocket tracks: {self.tracks}; inbound, outbound or both")
+        if set(self.dtmf) - set("0123456789*#ABCD"):
+            raise ConfigurationError(f"websocket dtmf: {self.dtmf!r} has digits that no telephone has")
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationOptions:
+    """A simulation from end to end; the same record gives the same datagrams at the same times."""
+
+    transport: Transport = Transport.STREP
+    calls: int = 1
+    seconds: float = 20.0
+    """Length of each call; rounded to whole packets."""
+    ptime_ms: int = 20
+    """Audio per packet: 10, 20, 30 or 60 ms."""
+    codec: Codec = Codec.PCMU
+    stagger_ms: float = 7.0
+    """Time between the beginnings of two calls. 7 spreads them evenly over a packet's 20 ms."""
+    audio: Path | None = CONVERSATION
+    """A file that is repeated as long as the calls last; None for tones, see `media.carrier.tones`."""
+    b_leg: BLeg = BLeg.NONE
+    seed: int = 1
+    network: NetworkModel = field(default_factory=NetworkModel)
+    faults: Faults = field(default_factory=Faults)
+    websocket: WebSocketOptions = field(default_factory=WebSocketOptions)
+
+    def __post_init__(self) -> None:
+        if self.calls < 1:
+            raise ConfigurationError(f"calls: {self.calls}; at least 1")
+        if self.audio is None and self.calls > MAX_CALLS:
+            raise ConfigurationError(f"calls: {self.calls}; there are different tones for {MAX_CALLS}")
+        if self.ptime_ms not in PTIMES_MS:
+            raise ConfigurationError(f"ptime: {self.ptime_ms} ms; one of {', '.join(map(str, PTIMES_MS))}")
+        if self.packets < 2:
+            raise ConfigurationError(f"seconds: {self.seconds} is less than two packets of {self.ptime_ms} ms")
+        if self.stagger_ms < 0 or self.seed < 0:
+            raise ConfigurationError("stagger and seed: not negative")
+        for restart_ns in self._events_ns():
+            if not 0 < restart_ns < self.duration_ns - self.ptime_ms * NS_PER_MS:
+                raise ConfigurationError(
+                    f"ssrc-change, sequence-reset, timestamp-jump, ws-drop: {restart_ns / NS_PER_SECOND:g} s "
+                    f"is not inside a call of {self.seconds:g} s"
+                )
+        if self.transport is not Transport.STREP and self.b_leg is not BLeg.NONE:
+            raise ConfigurationError("b-leg: only STREP packets say which leg they belong to")
+
+    def _events_ns(self) -> list[int]:
+        drop_at_ns = self.websocket.drop_at_ns
+        if drop_at_ns is None:
+            return self.faults.restarts_at_ns
+        return [*self.faults.restarts_at_ns, drop_at_ns, drop_at_ns + self.websocket.redial_after_ns]
+
+    @property
+    def samples_per_packet(self) -> int:
+        """Samples in a payload."""
+        return self.ptime_ms * SAMPLE_RATE_HZ // 1000
+
+    @property
+    def packets(self) -> int:
+        """Payloads in a call without pauses."""
+        return round(self.seconds * 1000 / self.ptime_ms)
+
+    @property
+    def duration_ns(self) -> int:
+        """Length of each call in nanoseconds."""
+        return self.packets * self.ptime_ms * NS_PER_MS

@@ -1,0 +1,211 @@
+"""All that will be sent, by whom and when, before anything is: one row per delivery, in order of time.
+
+The plan is held in memory at about 60 bytes per packet; the datagrams are written in batches on demand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.carrier import malformed, seeds
+from media.carrier.audio import AudioLoop, load, loop
+from media.carrier.datagrams import DatagramTable, DatagramWriter
+from media.carrier.network import Deliveries, Span
+from media.carrier.options import BLeg, SimulationOptions, Transport
+from media.carrier.script import TrackFormat, TrackScript, write_script
+from media.carrier.seeds import Purpose, random_stream
+from media.carrier.tones import Party, tone_loop
+from media.carrier.truth import TrackTruth, Truth, delivered_mask, expected_tape, track_truth
+from strep import header
+from strep.clock import NS_PER_MS
+from strep.header import Direction, Leg, StrepHeader
+
+Int64 = NDArray[np.int64]
+
+RUBBISH = -1
+"""In the track column: a malformed datagram, whose packet column counts `Plan.malformed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A simulation on paper.
+
+    Attributes:
+        options: what was asked for.
+        scripts: the tracks, as sent: per call inbound then outbound, A leg then B leg.
+        deliveries: what arrives of each, in the same order.
+        malformed: rubbish to be sent in between.
+        times_ns: (n,) int64, when each delivery is due, from 0 on, never falling.
+        tracks: (n,) int64, index into `scripts`, or RUBBISH.
+        packets: (n,) int64, which packet of the track.
+    """
+
+    options: SimulationOptions
+    scripts: Sequence[TrackScript]
+    deliveries: Sequence[Deliveries]
+    malformed: Sequence[bytes]
+    times_ns: Int64
+    tracks: Int64
+    packets: Int64
+    _writer: DatagramWriter
+
+    def __len__(self) -> int:
+        """Return the number of deliveries."""
+        return len(self.times_ns)
+
+    @property
+    def end_ns(self) -> int:
+        """When the last call is over, and every delivery made."""
+        last_start_ns = max(script.start_ns for script in self.scripts)
+        return max(last_start_ns + self.options.duration_ns, int(self.times_ns[-1]))
+
+    def destinations(self, start: int, stop: int) -> Int64:
+        """Return (stop - start,) int64: 0 for STREP; for bare RTP ``2 * call + direction``."""
+        tracks = self.tracks[start:stop]
+        if self.options.transport is Transport.STREP:
+            return np.zeros(len(tracks), np.int64)
+        is_rubbish = tracks == RUBBISH
+        return np.where(is_rubbish, self.packets[start:stop] % (2 * self.options.calls), tracks)
+
+    def table(self, start: int, stop: int) -> DatagramTable:
+        """Return the datagrams of deliveries `start` to `stop` (exclusive)."""
+        tracks, packets = self.tracks[start:stop], self.packets[start:stop]
+        rubbish = np.flatnonzero(tracks == RUBBISH)
+        if not len(rubbish):
+            return self._writer.write(tracks, packets)
+        longest = max(len(self.malformed[row]) for row in packets[rubbish])
+        is_media = tracks != RUBBISH
+        table = self._writer.write(np.where(is_media, tracks, 0), np.where(is_media, packets, 0), longest)
+        for row in rubbish:
+            datagram = self.malformed[packets[row]]
+            table.rows[row, : len(datagram)] = np.frombuffer(datagram, np.uint8)
+            table.lengths[row] = len(datagram)
+        return table
+
+    def datagram(self, delivery: int) -> bytes:
+        """Return the datagram of one delivery."""
+        return self.table(delivery, delivery + 1).datagram(0)
+
+    def batches(self, step_ns: int = 5 * NS_PER_MS) -> Iterator[tuple[int, int, int]]:
+        """Yield ``(now_ns, start, stop)`` for every step of simulated time: what arrived since the step before.
+
+        Empty steps are yielded too; the last one ends after the last delivery.
+        """
+        start = 0
+        for now_ns in range(step_ns, self.end_ns + 2 * step_ns, step_ns):
+            stop = int(np.searchsorted(self.times_ns, now_ns, side="right"))
+            yield now_ns, start, stop
+            start = stop
+
+    def payloads(self, track: int) -> NDArray[np.uint8]:
+        """Return (packets, samples per packet) uint8, everything that the track sends."""
+        packets = np.arange(len(self.scripts[track]))
+        return self._writer.payloads(np.full(len(packets), track), packets)
+
+    def payloads_at(self, deliveries: Int64) -> NDArray[np.uint8]:
+        """Return (n, samples per packet) uint8, the payloads of `deliveries`, none of them rubbish."""
+        return self._writer.payloads(self.tracks[deliveries], self.packets[deliveries])
+
+    def expected_encoded(self, track: int) -> NDArray[np.uint8]:
+        """Return (samples,) uint8: the code bytes that a perfect receiver has, silence where nothing came.
+
+        It begins at the truth's ``first_position_samples`` and is ``total_samples`` long.
+        """
+        mask = delivered_mask(self.deliveries[track])
+        return expected_tape(self.scripts[track], self.payloads(track), mask)
+
+    def truth(self) -> Truth:
+        """Return what a receiver has to find out."""
+        options = self.options
+        is_strep = options.transport is Transport.STREP
+        reasons = [malformed.reason(datagram, is_strep=is_strep) for datagram in self.malformed]
+        return Truth(
+            transport=options.transport.value,
+            seed=options.seed,
+            calls=options.calls,
+            tracks=[self._track_truth(track) for track in range(len(self.scripts))],
+            malformed={name: reasons.count(name) for name in sorted(set(reasons))},
+        )
+
+    def _track_truth(self, track: int) -> TrackTruth:
+        script = self.scripts[track]
+        is_stream = self.options.transport is Transport.WEBSOCKET
+        stream_id = str(seeds.stream_id(self.options.seed, script.party.call)) if is_stream else ""
+        return track_truth(script, self.deliveries[track], stream_id)
+
+
+def make_plan(options: SimulationOptions) -> Plan:
+    """Plan a simulation; no clock is read and no socket opened.
+
+    Raises:
+        ConfigurationError: the audio file cannot be used.
+    """
+    parties = _parties(options)
+    form = TrackFormat(
+        options.codec, options.samples_per_packet, options.packets, options.faults, options.seed
+    )
+    scripts = [_script(party, options, form) for party in parties]
+    deliveries = [_deliver(script, options) for script in scripts]
+    rubbish, rubbish_times_ns = _rubbish(scripts, options)
+    counts = [len(track.times_ns) for track in deliveries]
+    times_ns = np.concatenate([*(track.times_ns for track in deliveries), rubbish_times_ns])
+    tracks = np.repeat(np.append(np.arange(len(scripts)), RUBBISH), [*counts, len(rubbish)])
+    packets = np.concatenate([*(track.packets for track in deliveries), np.arange(len(rubbish))])
+    order = np.argsort(times_ns, kind="stable")
+    audio, audio_rows = _audio(parties, options)
+    header_bytes = options.faults.header_bytes if options.transport is Transport.STREP else 0
+    writer = DatagramWriter(scripts, audio, audio_rows, header_bytes)
+    return Plan(options, scripts, deliveries, rubbish, times_ns[order], tracks[order], packets[order], writer)
+
+
+def _parties(options: SimulationOptions) -> list[Party]:
+    legs = (Leg.A,) if options.b_leg is BLeg.NONE else (Leg.A, Leg.B)
+    directions = tuple(Direction)
+    if options.transport is Transport.WEBSOCKET:
+        directions = tuple(d for d in Direction if d.name.lower() in options.websocket.tracks)
+    return [
+        Party(call, leg, direction) for call in range(options.calls) for leg in legs for direction in directions
+    ]
+
+
+def _script(party: Party, options: SimulationOptions, form: TrackFormat) -> TrackScript:
+    own_b_leg = party.leg is Leg.B and options.b_leg is BLeg.OWN_ID
+    identifier = seeds.call_leg_id(options.seed, party.call, own_b_leg=own_b_leg)
+    return write_script(party, identifier, int(party.call * options.stagger_ms * NS_PER_MS), form)
+
+
+def _deliver(script: TrackScript, options: SimulationOptions) -> Deliveries:
+    party = script.party
+    random = random_stream(options.seed, Purpose.NETWORK, party.call, party.leg, party.direction)
+    times_ns = script.send_times_ns - script.start_ns
+    deliveries = options.network.deliver(times_ns, random, script.epochs)
+    drop_at_ns = options.websocket.drop_at_ns
+    if options.transport is Transport.WEBSOCKET and drop_at_ns is not None:
+        deliveries = deliveries.without(Span(drop_at_ns, options.websocket.redial_after_ns))
+    return deliveries.shifted(script.start_ns)
+
+
+def _audio(parties: list[Party], options: SimulationOptions) -> tuple[AudioLoop, Int64]:
+    if options.audio is None:
+        audio = tone_loop(parties, options.codec, options.samples_per_packet, options.seed)
+        return audio, np.arange(len(parties))
+    audio = loop(load(options.audio), options.codec, options.samples_per_packet)
+    return audio, np.array([party.direction for party in parties], np.int64)
+
+
+def _rubbish(scripts: list[TrackScript], options: SimulationOptions) -> tuple[list[bytes], Int64]:
+    count = round(options.faults.malformed * sum(map(len, scripts)))
+    if options.transport is Transport.WEBSOCKET or not count:
+        return [], np.empty(0, np.int64)
+    random = random_stream(options.seed, Purpose.MALFORMED)
+    party = scripts[0].party
+    strep_header = header.serialize(StrepHeader(scripts[0].call_leg_id, party.leg, party.direction))
+    datagrams = malformed.make(
+        count, strep_header, random, is_strep=options.transport is Transport.STREP
+    )
+    end_ns = max(int(script.send_times_ns[-1]) for script in scripts)
+    return datagrams, random.integers(0, end_ns, count)

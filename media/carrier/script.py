@@ -1,0 +1,157 @@
+"""A track as the carrier sends it: one row per packet, one column per field, before the network sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.carrier.faults import NEAR_WRAP_SEQUENCE_NUMBER, NEAR_WRAP_TIMESTAMP, Faults
+from media.carrier.seeds import Purpose, random_stream
+from media.carrier.tones import Party
+from strep.clock import NS_PER_SECOND
+from strep.g711 import SAMPLE_RATE_HZ, Codec
+from strep.serial import SEQUENCE_MODULUS, TIMESTAMP_MODULUS
+
+Int64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class TrackScript:
+    """Everything about one direction of one leg, except its sound.
+
+    Attributes:
+        party: call, leg and direction.
+        call_leg_id: the STREP header's identifier.
+        codec: of the payloads; its value is the RTP payload type.
+        samples_per_packet: and bytes per payload.
+        start_ns: when the call begins, on the simulation's clock.
+        blocks: (n,) int64, which of the party's payloads a packet carries. Packet `i` covers the samples
+            from ``blocks[i] * samples_per_packet`` on, counted from the call's beginning.
+        send_times_ns: (n,) int64, on the simulation's clock.
+        sequence_numbers: (n,) uint16.
+        timestamps: (n,) uint32.
+        ssrcs: (n,) uint32.
+        markers: (n,) bool, the first packet of a talkspurt (RFC 3551 section 4.1).
+        epochs: (n,) int64 from 0 on; see `media.carrier.network`.
+        extras: (n,) uint8 of `media.carrier.faults.Extra` flags.
+    """
+
+    party: Party
+    call_leg_id: UUID
+    codec: Codec
+    samples_per_packet: int
+    start_ns: int
+    blocks: Int64
+    send_times_ns: Int64
+    sequence_numbers: NDArray[np.uint16]
+    timestamps: NDArray[np.uint32]
+    ssrcs: NDArray[np.uint32]
+    markers: NDArray[np.bool_]
+    epochs: Int64
+    extras: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        """Return the number of packets."""
+        return len(self.blocks)
+
+    @property
+    def positions_samples(self) -> Int64:
+        """(n,) int64, each packet's first sample, counted from the call's beginning."""
+        return self.blocks * self.samples_per_packet
+
+    @property
+    def total_samples(self) -> int:
+        """Length of the track's tape, from its first sample to the end of its last packet."""
+        return int(self.blocks[-1] - self.blocks[0] + 1) * self.samples_per_packet
+
+    @property
+    def epoch_starts(self) -> Int64:
+        """(epochs,) int64, each epoch's first packet."""
+        return np.flatnonzero(np.diff(self.epochs, prepend=-1))
+
+
+@dataclass(frozen=True, slots=True)
+class TrackFormat:
+    """What all tracks of a simulation have in common.
+
+    Attributes:
+        codec: of all payloads.
+        samples_per_packet: 80, 160, 240 or 480 for 10, 20, 30 or 60 ms.
+        packets: payloads in a call without pauses.
+        faults: of the sender.
+        seed: of the simulation.
+    """
+
+    codec: Codec
+    samples_per_packet: int
+    packets: int
+    faults: Faults
+    seed: int
+
+    @property
+    def packet_ns(self) -> int:
+        """Duration of a payload in nanoseconds."""
+        return self.samples_per_packet * NS_PER_SECOND // SAMPLE_RATE_HZ
+
+
+def write_script(party: Party, call_leg_id: UUID, start_ns: int, form: TrackFormat) -> TrackScript:
+    """Return the script of one track; the same arguments give the same script."""
+    where = (party.call, party.leg, party.direction)
+    faults = form.faults
+    times_ns = np.arange(form.packets, dtype=np.int64) * form.packet_ns
+    blocks = np.flatnonzero(faults.is_sent(times_ns, random_stream(form.seed, Purpose.SUPPRESSION, *where)))
+    numbering = _Numbering(blocks, form, random_stream(form.seed, Purpose.NUMBERING, *where))
+    for restart_ns, restart in (
+        (faults.ssrc_change_at_ns, numbering.change_ssrc),
+        (faults.sequence_reset_at_ns, numbering.reset_sequence),
+        (faults.timestamp_jump_at_ns, numbering.jump),
+    ):
+        if restart_ns is not None:
+            restart(int(np.searchsorted(times_ns[blocks], restart_ns)))
+    return TrackScript(
+        party=party,
+        call_leg_id=call_leg_id,
+        codec=form.codec,
+        samples_per_packet=form.samples_per_packet,
+        start_ns=start_ns,
+        blocks=blocks,
+        send_times_ns=start_ns + times_ns[blocks],
+        sequence_numbers=(numbering.sequence % SEQUENCE_MODULUS).astype(np.uint16),
+        timestamps=(numbering.timestamps % TIMESTAMP_MODULUS).astype(np.uint32),
+        ssrcs=numbering.ssrcs,
+        markers=np.diff(blocks, prepend=-2) != 1,
+        epochs=np.unique(numbering.restarts, return_inverse=True)[1].astype(np.int64),
+        extras=faults.draw_extras(len(blocks), random_stream(form.seed, Purpose.EXTRAS, *where)),
+    )
+
+
+class _Numbering:
+    """The counters of a track in the making; restarts may come in any order of time."""
+
+    def __init__(self, blocks: Int64, form: TrackFormat, random: np.random.Generator) -> None:
+        self._random, self._faults = random, form.faults
+        count = len(blocks)
+        sequence, timestamp = int(random.integers(SEQUENCE_MODULUS)), int(random.integers(TIMESTAMP_MODULUS))
+        if form.faults.near_wrap:
+            sequence, timestamp = NEAR_WRAP_SEQUENCE_NUMBER, NEAR_WRAP_TIMESTAMP
+        self.sequence = sequence + np.arange(count, dtype=np.int64)
+        self.timestamps = timestamp + blocks * form.samples_per_packet
+        self.ssrcs = np.full(count, random.integers(TIMESTAMP_MODULUS), np.uint32)
+        self.restarts = np.zeros(count, np.int64)
+
+    def change_ssrc(self, packet: int) -> None:
+        self.ssrcs[packet:] = self._random.integers(TIMESTAMP_MODULUS)
+        self.timestamps[packet:] += self._random.integers(TIMESTAMP_MODULUS)
+        self.reset_sequence(packet)
+
+    def reset_sequence(self, packet: int) -> None:
+        # Far enough from where it was to be taken neither for loss nor for reordering.
+        self.sequence[packet:] += self._random.integers(SEQUENCE_MODULUS // 4, 3 * SEQUENCE_MODULUS // 4)
+        self.restarts[packet:] += 1
+
+    def jump(self, packet: int) -> None:
+        self.timestamps[packet:] += self._faults.timestamp_jump_samples
+        self.restarts[packet:] += 1

@@ -1,0 +1,132 @@
+"""The contract between the engine and a sink; five members, and this file is all of it.
+
+A sink runs in a thread of its own behind a bounded queue (`media.sinks.runner`), so it may take its time:
+it cannot hold up reception or another sink. What happens when it falls behind is its own declaration
+(`WhenBehind`). An exception that leaves a sink is logged and counted, and the sink goes on with the next call or block.
+
+Order of calls, per call index: ``call_started``, any number of ``receive``, ``call_ended``. An index is used
+again for a new call after ``call_ended``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol
+
+from media.blocks import PcmBatch
+from strep.header import Direction
+
+
+class WhenBehind(Enum):
+    """What the queue in front of a sink does when it is full."""
+
+    DROP_OLDEST = "drop-oldest"
+    """Forget the oldest blocks: a live consumer that wants now, not then."""
+    DETACH = "detach"
+    """Stop feeding the sink for good, and say so: a consumer that is useless with holes."""
+
+
+@dataclass(frozen=True, slots=True)
+class SinkOptions:
+    """What a sink asks of the engine.
+
+    Attributes:
+        name: for logs, metrics and the sidecar.
+        block_ms: how much audio it wants at a time, 20 to 1000; the engine releases at the smallest wish of all sinks, so blocks may come smaller than asked for.
+        when_behind: what to do when the queue is full.
+        max_queue_bytes: bound of the queue in memory.
+        max_queue_seconds: bound of the queue in age of its oldest block.
+    """
+
+    name: str
+    block_ms: int = 100
+    when_behind: WhenBehind = WhenBehind.DROP_OLDEST
+    max_queue_bytes: int = 64 << 20
+    max_queue_seconds: float = 10.0
+
+
+@dataclass(slots=True)
+class CallInfo:
+    """Who a call is; fixed when ``call_started`` is called.
+
+    Attributes:
+        index: the small integer in `PcmBatch.call`; unique among live calls.
+        call_id: unique name, safe as a file name: ``<call_leg_id>``, ``<call_leg_id>-b``, ``<stream_id>``, ``<name>-<time>-<ssrc>``.
+        door: "strep", "rtp" or "ws".
+        started_wall_ns: wall time of the call's origin (position 0), nanoseconds since the epoch.
+        sample_rate_hz: of both channels.
+        identity: what the carrier said: call_leg_id, leg, stream_id, call_control_id, from, to, ... JSON values.
+    """
+
+    index: int
+    call_id: str
+    door: str
+    started_wall_ns: int
+    sample_rate_hz: int = 8000
+    identity: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class TrackReport:
+    """What became of one direction of a call.
+
+    Attributes:
+        direction: inbound or outbound.
+        codec: "PCMU" or "PCMA", as first received.
+        start_samples: where the track begins on the call's timeline.
+        length_samples: its length; the ledger's spans add up to it.
+        statistics: counters and RFC 3550 figures, JSON values, names with units.
+        ledger: spans (start_samples, length_samples, kind) of everything that is not plainly "received", in order.
+        totals: samples per kind, "received" included; they add up to `length_samples`.
+        sources: each synchronization source or socket seen, JSON values.
+    """
+
+    direction: Direction
+    codec: str
+    start_samples: int
+    length_samples: int
+    statistics: dict[str, Any]
+    ledger: list[tuple[int, int, str]]
+    totals: dict[str, int]
+    sources: list[dict[str, Any]] = field(default_factory=list)
+    ledger_truncated: bool = False
+
+
+@dataclass(slots=True)
+class CallReport:
+    """How a call ended.
+
+    Attributes:
+        reason: "stop", "closed", "idle", "shutdown" or "refused".
+        ended_wall_ns: wall time of the end.
+        length_samples: length of the longest track on the call's timeline.
+        tracks: one report per direction that was ever seen, inbound first.
+        events: dtmf, mark, error and other events of the carrier, in order, JSON values.
+        note: "no_media" when not one sample arrived, else empty.
+    """
+
+    reason: str
+    ended_wall_ns: int
+    length_samples: int
+    tracks: list[TrackReport]
+    events: list[dict[str, Any]] = field(default_factory=list)
+    note: str = ""
+
+
+class Sink(Protocol):
+    """A consumer of call audio."""
+
+    options: SinkOptions
+
+    def call_started(self, call: CallInfo) -> None:
+        """Prepare for the call; its first block follows."""
+
+    def receive(self, batch: PcmBatch) -> None:
+        """Take the blocks of one tick; an empty batch (once a second at least) is a tick of the clock."""
+
+    def call_ended(self, call: CallInfo, report: CallReport) -> None:
+        """Finish the call: no block of it follows."""
+
+    def close(self) -> None:
+        """Finish everything: the server is stopping, all calls have ended."""

@@ -1,0 +1,231 @@
+"""`WavFile`: a stereo WAV that grows, and that any player can open at any moment while it does.
+
+Two rules make that true: data is written before the header that speaks of it, and the header is one small
+write at the start of the file. Past 4 GiB the same bytes become RF64 in place: room for its sizes is kept
+from the beginning.
+
+Sources: Microsoft/IBM "Multimedia Programming Interface and Data Specifications 1.0" (RIFF, WAVE, fact);
+RFC 2361 (format tags of the G.711 laws); EBU Tech 3306 (RF64: JUNK becomes ds64).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strep.g711 import Codec
+
+CHANNELS = 2
+
+_RIFF = struct.Struct("<4s I 4s")  # "RIFF" or "RF64", size of the file - 8, "WAVE"
+_DS64 = struct.Struct("<4s I QQQI")  # "JUNK" or "ds64", 28, size of the file - 8, of data, samples, 0 table rows
+_FMT = struct.Struct("<4s I HHIIHH")  # "fmt ", 16, tag, channels, rate, bytes/s, bytes per frame, bits
+_FMT_FACT = struct.Struct("<4s I HHIIHHH 4s I I")  # the same, 18, ... no extra bytes; "fact", 4, samples
+_DATA = struct.Struct("<4s I")  # "data", size
+
+_IN_DS64 = 0xFFFF_FFFF
+"""A 32-bit size that says: look in ds64 (EBU Tech 3306 section 3)."""
+_FILL_FRAMES = 32_768
+_LAST_OFFSET = (1 << 63) - 1
+
+
+class Encoding(Enum):
+    """How a sample is stored: name in the sidecar, WAVE format tag, bits, byte of silence."""
+
+    PCM16 = ("pcm16", 1, 16, 0)
+    PCMU = ("pcmu", 7, 8, Codec.PCMU.silence)
+    PCMA = ("pcma", 6, 8, Codec.PCMA.silence)
+
+    def __init__(self, label: str, tag: int, bits: int, silence: int) -> None:
+        self.label = label
+        self.tag = tag
+        self.bits = bits
+        self.silence = silence
+        self.frame_bytes = CHANNELS * bits // 8
+        self.dtype: np.dtype[Any] = np.dtype("<i2" if bits == 16 else "u1")
+
+    @classmethod
+    def of(cls, codec: Codec) -> Encoding:
+        """Return the encoding that stores the code bytes of `codec` as they are."""
+        return cls.PCMU if codec is Codec.PCMU else cls.PCMA
+
+    @property
+    def data_offset(self) -> int:
+        """Where the samples begin, bytes."""
+        fmt = _FMT.size if self is Encoding.PCM16 else _FMT_FACT.size
+        return _RIFF.size + _DS64.size + fmt + _DATA.size
+
+
+def serialize_header(encoding: Encoding, sample_rate_hz: int, length_samples: int) -> bytes:
+    """Return everything before the samples, for `length_samples` samples in each channel."""
+    data = length_samples * encoding.frame_bytes
+    riff = encoding.data_offset - 8 + data
+    large = riff >= _IN_DS64
+    tag, frame, bits = encoding.tag, encoding.frame_bytes, encoding.bits
+    rate = sample_rate_hz
+    if encoding is Encoding.PCM16:
+        fmt = _FMT.pack(b"fmt ", 16, tag, CHANNELS, rate, rate * frame, frame, bits)
+    else:
+        fact = min(length_samples, _IN_DS64)
+        fmt = _FMT_FACT.pack(
+            b"fmt ", 18, tag, CHANNELS, rate, rate * frame, frame, bits, 0, b"fact", 4, fact
+        )
+    return b"".join(
+        (
+            _RIFF.pack(b"RF64" if large else b"RIFF", _IN_DS64 if large else riff, b"WAVE"),
+            _DS64.pack(b"ds64", 28, riff, data, length_samples, 0) if large else _DS64.pack(b"JUNK", 28, 0, 0, 0, 0),
+            fmt,
+            _DATA.pack(b"data", _IN_DS64 if large else data),
+        )
+    )
+
+
+def make_directory(path: Path) -> None:
+    """Make `path` and what is missing above it, closed to other users.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if not path.is_dir():
+        make_directory(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+
+
+class WavFile:
+    """An open file; positions and lengths count samples per channel.
+
+    Every method that touches the disk raises `OSError` when the disk refuses; `length_samples` then still
+    tells what is there, so that `flush_header` repairs the file without needing new space.
+
+    Attributes:
+        path: where it is.
+        encoding: see `set_encoding`.
+        sample_rate_hz: of both channels.
+        length_samples: what is in the file, holes included.
+    """
+
+    def __init__(self, path: Path, encoding: Encoding, sample_rate_hz: int) -> None:
+        """Create the file with an empty header, mode 0600.
+
+        Raises:
+            FileExistsError: nothing is ever overwritten.
+            OSError: it cannot be made.
+        """
+        self.path = path
+        self.encoding = encoding
+        self.sample_rate_hz = sample_rate_hz
+        self.length_samples = 0
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            self.flush_header()
+        except OSError:
+            os.close(self._fd)
+            path.unlink(missing_ok=True)
+            raise
+
+    @classmethod
+    def create(
+        cls, directory: Path, name: str, encoding: Encoding, sample_rate_hz: int, *, companion: str = ".json"
+    ) -> WavFile:
+        """Create ``<name>.wav``, or ``<name>.2.wav`` and so on where that or its companion file exists."""
+        make_directory(directory)
+        number = 1
+        while True:
+            stem = name if number == 1 else f"{name}.{number}"
+            number += 1
+            if not (directory / (stem + companion)).exists():
+                try:
+                    return cls(directory / f"{stem}.wav", encoding, sample_rate_hz)
+                except FileExistsError:
+                    pass
+
+    def set_encoding(self, encoding: Encoding) -> None:
+        """Choose another encoding while the file is empty (the first packet tells the law)."""
+        assert self.length_samples == 0, "a file has one encoding"
+        self.encoding = encoding
+        self.flush_header()
+
+    def flush_header(self) -> None:
+        """Make the header say what is in the file now."""
+        header = serialize_header(self.encoding, self.sample_rate_hz, self.length_samples)
+        if os.pwrite(self._fd, header, 0) != len(header):
+            raise OSError(errno.EIO, "header written in part", str(self.path))
+
+    def write(self, position_samples: int, frames: NDArray[Any]) -> None:
+        """Put `frames`, (n, 2) of the encoding's dtype and contiguous, at the position; a hole before it is silence."""
+        if len(frames) == 0:
+            return
+        if position_samples > self.length_samples:
+            self._fill(position_samples)
+        self._pwrite(position_samples, frames)
+
+    def read(self, position_samples: int, count: int) -> NDArray[Any]:
+        """Return (count, 2) samples of the encoding's dtype, writable; beyond the end there is silence."""
+        frames = np.full((count, CHANNELS), self.encoding.silence, self.encoding.dtype)
+        present = min(max(self.length_samples - position_samples, 0), count)
+        if present:
+            frame_bytes = self.encoding.frame_bytes
+            raw = os.pread(self._fd, present * frame_bytes, self._offset(position_samples))
+            whole = len(raw) // frame_bytes
+            stored = np.frombuffer(raw, self.encoding.dtype, whole * CHANNELS)
+            frames[:whole] = stored.reshape(whole, CHANNELS)
+        return frames
+
+    def extend(self, length_samples: int) -> None:
+        """Lengthen the file with silence; a file is never shortened."""
+        if length_samples <= self.length_samples:
+            return
+        self._fill(length_samples)
+        if self.encoding is Encoding.PCM16:  # a hole reads as 0, which is silence
+            os.ftruncate(self._fd, self._offset(length_samples))
+            self.length_samples = length_samples
+
+    def close(self) -> None:
+        """Write the last header, cut off a frame that a full disk left in part, close; closed even on `OSError`."""
+        fd, self._fd = self._fd, -1
+        if fd < 0:
+            return
+        try:
+            self._fd = fd
+            self.flush_header()
+            os.ftruncate(fd, self._offset(self.length_samples))
+        finally:
+            self._fd = -1
+            os.close(fd)
+
+    def _offset(self, position_samples: int) -> int:
+        offset = self.encoding.data_offset + position_samples * self.encoding.frame_bytes
+        if not 0 <= offset <= _LAST_OFFSET:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(self.path))
+        return offset
+
+    def _fill(self, until_samples: int) -> None:
+        """Write silence up to `until_samples` where a sparse hole would not be silent: byte 0 is loud in G.711."""
+        if self.encoding is Encoding.PCM16:
+            return
+        self._offset(until_samples)
+        shape = (min(_FILL_FRAMES, until_samples - self.length_samples), CHANNELS)
+        silence = np.full(shape, self.encoding.silence, self.encoding.dtype)
+        while (missing := until_samples - self.length_samples) > 0:
+            self._pwrite(self.length_samples, silence[:missing])
+
+    def _pwrite(self, position_samples: int, frames: NDArray[Any]) -> None:
+        offset = self._offset(position_samples)
+        self._offset(position_samples + len(frames))
+        written = 0
+        try:
+            written = os.pwrite(self._fd, frames, offset)
+            while written < frames.nbytes:
+                rest = memoryview(frames).cast("B")[written:]
+                written += os.pwrite(self._fd, rest, offset + written)
+        finally:
+            end = position_samples + written // self.encoding.frame_bytes
+            if written and end > self.length_samples:
+                self.length_samples = end

@@ -1,0 +1,197 @@
+"""Beginnings: the first packet of a track, and packets that contradict the stream they claim to be of.
+
+A new SSRC, a jump of the sequence number or a timestamp that the arrival clock does not confirm may be a
+sender that started anew, or a stray. So such a packet is held, and when a second one agrees with it
+(RFC 3550 A.1: MIN_SEQUENTIAL = 2) both begin a new *epoch*; nothing of it is lost. A stray stays quarantined.
+These are rare events and handled one at a time.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strep.clock import NS_PER_MS
+from strep.frames import FrameBatch
+from strep.release import patch
+from strep.resolve import resolve_all
+from strep.serial import SEQUENCE_MODULUS, TIMESTAMP_MODULUS, signed_difference_16, signed_difference_32
+from strep.table import HeldFrame, Mapping, TrackTable
+
+MAX_MISORDER = 100
+"""RFC 3550 A.1: a sequence number so little behind the highest is a straggler, not a restart."""
+START_LOOKBACK = 32
+"""How many packets may have been overtaken by the first one to arrive."""
+AGREEMENT_PACKETS = 3
+"""A held packet is confirmed by another one at most so many sequence numbers away."""
+
+
+def start_track(table: TrackTable, slot: int, frame: HeldFrame) -> None:
+    """Anchor a track at its first packet."""
+    tracks = table.tracks
+    position = table.start_position
+    tracks.started[slot] = True
+    tracks.anchor_position[slot] = tracks.origin[slot] = position
+    tracks.anchor_ns[slot] = frame.arrival_ns
+    tracks.highest_end[slot] = position
+    tracks.released[slot] = tracks.resolved_end[slot] = position - table.lookback_samples
+    tracks.epoch_start[slot] = position - table.lookback_samples
+    _map(table, slot, frame, SEQUENCE_MODULUS | frame.sequence_number, position)
+
+
+def _map(table: TrackTable, slot: int, frame: HeldFrame, sequence: int, position: int) -> None:
+    """Let `frame`, of extended `sequence`, lie at `position`, and wait for what it may have overtaken."""
+    tracks = table.tracks
+    timestamp = TIMESTAMP_MODULUS + frame.timestamp
+    tracks.ssrc[slot] = frame.ssrc
+    tracks.base_sequence[slot] = sequence
+    tracks.highest_sequence[slot] = sequence - 1
+    tracks.next_sequence[slot] = sequence - START_LOOKBACK
+    tracks.highest_timestamp[slot] = timestamp
+    tracks.offset[slot] = position - timestamp
+    tracks.highest_arrival_ns[slot] = frame.arrival_ns
+    tracks.starting[slot] = True
+
+
+def begin_epoch(table: TrackTable, slot: int, frame: HeldFrame) -> None:
+    """Close the epoch of `slot` and begin the next one with `frame`."""
+    tracks = table.tracks
+    resolve_all(table, slot)
+    table.previous[slot] = mapping = Mapping(
+        ssrc=int(tracks.ssrc[slot]),
+        highest_sequence=int(tracks.highest_sequence[slot]),
+        highest_timestamp=int(tracks.highest_timestamp[slot]),
+        offset=int(tracks.offset[slot]),
+        epoch_start=int(tracks.epoch_start[slot]),
+    )
+    tracks.expected_before[slot] += mapping.highest_sequence - tracks.base_sequence[slot] + 1
+    tracks.epochs[slot] += 1
+    tracks.longest[slot] = max(len(frame.payload), 1)
+    end = int(tracks.resolved_end[slot])
+    sequence = (mapping.highest_sequence // SEQUENCE_MODULUS + 2) * SEQUENCE_MODULUS + frame.sequence_number
+    continued = _continued_position(table, slot, frame, mapping)
+    position = end + table.lookback_samples if continued is None else continued
+    tracks.floating[slot] = continued is None
+    tracks.epoch_anchor_position[slot] = position
+    tracks.epoch_anchor_ns[slot] = frame.arrival_ns
+    tracks.highest_end[slot] = max(position, end)
+    tracks.epoch_start[slot] = end
+    _map(table, slot, frame, sequence, position)
+
+
+def _continued_position(table: TrackTable, slot: int, frame: HeldFrame, mapping: Mapping) -> int | None:
+    """Return where the old mapping puts `frame` if only its sequence number started anew, else None."""
+    if frame.ssrc != mapping.ssrc:
+        return None
+    timestamp = mapping.highest_timestamp + signed_difference_32(frame.timestamp, mapping.highest_timestamp)
+    position = timestamp + mapping.offset
+    which = np.array([slot])
+    if position < table.tracks.resolved_end[slot]:
+        return None
+    believed = table.believable(which, np.array([position]), np.array([frame.arrival_ns]))[0]
+    return position if believed else None
+
+
+def hold_or_begin(table: TrackTable, slot: int, frame: HeldFrame) -> HeldFrame | None:
+    """Decide about a packet that contradicts its stream.
+
+    Returns:
+        The packet held before, if `frame` agrees with it: a new epoch has begun with that one, and both
+        are to be received again, the held one first. None if `frame` itself was put aside, for good or to wait.
+    """
+    held = table.held.get(slot)
+    if held is not None and _agree(held, frame):
+        del table.held[slot]
+        table.tracks.quarantined[slot] -= 1
+        begin_epoch(table, slot, held)
+        return held
+    table.tracks.quarantined[slot] += 1
+    if not _place_straggler(table, slot, frame) and not _is_unwelcome(table, slot, frame):
+        table.held[slot] = frame
+    return None
+
+
+def _agree(held: HeldFrame, frame: HeldFrame) -> bool:
+    steps = signed_difference_16(frame.sequence_number, held.sequence_number)
+    duration = signed_difference_32(frame.timestamp, held.timestamp)
+    return (
+        frame.ssrc == held.ssrc
+        and 0 < abs(steps) <= AGREEMENT_PACKETS
+        and 0 <= duration * steps
+        and abs(duration) <= TIMESTAMP_MODULUS // 4
+    )
+
+
+def _place_straggler(table: TrackTable, slot: int, frame: HeldFrame) -> bool:
+    """Patch a packet of the epoch before into its place; true if that is what it was."""
+    mapping = table.previous.get(slot)
+    if mapping is None or frame.ssrc != mapping.ssrc or not len(frame.payload) or not frame.is_audio:
+        return False
+    steps = signed_difference_16(frame.sequence_number, mapping.highest_sequence & 0xFFFF)
+    duration = signed_difference_32(frame.timestamp, mapping.highest_timestamp & 0xFFFF_FFFF)
+    position = mapping.highest_timestamp + duration + mapping.offset
+    inside = mapping.epoch_start <= position < table.tracks.epoch_start[slot]
+    if not (-MAX_MISORDER <= steps < 0 and duration <= 0 and inside):
+        return False
+    which = np.array([slot])
+    sequence = np.array([mapping.highest_sequence + steps])
+    table.tracks.quarantined[slot] -= 1
+    if table.window.holds(which, sequence)[0]:
+        table.tracks.duplicate[slot] += 1
+        return True
+    table.window.mark(which, sequence)
+    table.tracks.late[slot] += 1
+    table.tracks.lost[slot] -= 1
+    write_late(table, slot, position, frame.payload)
+    return True
+
+
+def _is_unwelcome(table: TrackTable, slot: int, frame: HeldFrame) -> bool:
+    """Whether the earlier SSRC goes on beside the new one: two senders, and the newer one has the track."""
+    mapping = table.previous.get(slot)
+    if mapping is None or frame.ssrc != mapping.ssrc or frame.ssrc == table.tracks.ssrc[slot]:
+        return False
+    quiet_ns = frame.arrival_ns - int(table.tracks.highest_arrival_ns[slot])
+    return quiet_ns < table.settings.takeover_ms * NS_PER_MS
+
+
+def write_late(table: TrackTable, slot: int, position: int, payload: NDArray[np.uint8]) -> None:
+    """Put a late packet into its place: onto the tape if that is still here, else as a patch.
+
+    Its place ends where something else has been delivered meanwhile or where the tape is not resolved yet.
+    """
+    tracks = table.tracks
+    end = min(position + len(payload), int(tracks.resolved_end[slot]))
+    start = max(position, int(tracks.origin[slot]))
+    if start >= end:
+        return
+    piece = payload[start - position : end - position]
+    table.ledgers[slot].patch(start, end - start)
+    released = min(max(int(tracks.released[slot]), start), end)
+    if released > start:
+        patch(table, slot, start, piece[: released - start])
+    if released < end:
+        table.tape.write_one(slot, released, piece[released - start :])
+
+
+def held_frame(frames: FrameBatch, index: int) -> HeldFrame:
+    """Return one row of `frames` as a record with a payload of its own."""
+    return HeldFrame(
+        int(frames.sequence_number[index]),
+        int(frames.timestamp[index]),
+        int(frames.ssrc[index]),
+        int(frames.arrival_ns[index]),
+        bool(frames.is_audio[index]),
+        frames.payload(index).copy(),
+    )
+
+
+def as_batch(slot: int, frame: HeldFrame) -> FrameBatch:
+    """Return `frame` as a batch of one."""
+    integers = [np.array([value], np.int64) for value in (slot, frame.sequence_number, frame.timestamp)]
+    ssrc, arrival_ns, zero = (np.array([value], np.int64) for value in (frame.ssrc, frame.arrival_ns, 0))
+    length = np.array([len(frame.payload)], np.int64)
+    table = frame.payload[None, :]
+    is_audio = np.array([frame.is_audio])
+    return FrameBatch(*integers, ssrc, arrival_ns, is_audio, table, zero, zero, length)
+

@@ -1,0 +1,61 @@
+"""Letting audio go: resolved tape leaves in whole blocks, or in part where a track is interrupted."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strep.table import TrackBlocks, TrackTable
+
+Int64 = NDArray[np.int64]
+
+
+def release_blocks(table: TrackTable) -> None:
+    """Hand out every block that is resolved to its end, of all tracks."""
+    tracks, size, n = table.tracks, table.settings.block_samples, table.tracks.count
+    while True:
+        due = np.flatnonzero(tracks.resolved_end[:n] // size > tracks.released[:n] // size)
+        due = due[~tracks.starting[due]]
+        if not len(due):
+            return
+        _take(table, due, np.full(len(due), size))
+
+
+def flush(table: TrackTable, slot: int) -> None:
+    """Hand out all that is resolved of one track, its last block in part."""
+    tracks, size = table.tracks, table.settings.block_samples
+    which = np.array([slot])
+    while tracks.released[slot] < tracks.resolved_end[slot]:
+        block_start = int(tracks.released[slot]) // size * size
+        _take(table, which, np.array([min(int(tracks.resolved_end[slot]) - block_start, size)]))
+
+
+def _take(table: TrackTable, slot: Int64, last: Int64) -> None:
+    tracks, size = table.tracks, table.settings.block_samples
+    released = tracks.released[slot]
+    block = released // size
+    position = block * size
+    encoded = table.tape.take_blocks(slot, block)
+    table.blocks.append(TrackBlocks(slot, position, released - position, last, encoded))
+    tracks.released[slot] = position + last
+
+
+def skip_to(table: TrackTable, slot: int, position: int) -> None:
+    """Continue the tape of `slot` at `position`, without writing what lies between.
+
+    All that was received must be resolved. The gap is the ledger's business; a sink sees it as a jump in
+    positions, so that hours of silence cost nothing.
+    """
+    flush(table, slot)
+    table.tracks.released[slot] = table.tracks.resolved_end[slot] = position
+
+
+def patch(table: TrackTable, slot: int, position: int, payload: NDArray[np.uint8]) -> None:
+    """Hand out one packet that came after its block was released, and put it into the ledger."""
+    size = table.settings.block_samples
+    for start in range(0, len(payload), size):
+        piece = payload[start : start + size]
+        row = np.full((1, size), table.tape.silence[slot], np.uint8)
+        row[0, : len(piece)] = piece
+        columns = [np.array([value]) for value in (slot, position + start, 0, len(piece))]
+        table.patches.append(TrackBlocks(columns[0], columns[1], columns[2], columns[3], row))

@@ -1,0 +1,137 @@
+"""Resolving the order: advancing over what has come, giving up what has not.
+
+``next_sequence`` is the first sequence number whose fate is open. `advance` moves it over packets that are
+there, `give_up` over packets that are not. Either way the tape is resolved further and the ledger learns
+what the gaps were: missing sequence numbers are loss, a timestamp jump over consecutive ones is silence.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strep.clock import NEVER_NS
+from strep.ledger import Kind
+from strep.release import flush
+from strep.table import TrackTable
+
+Int64 = NDArray[np.int64]
+
+
+def advance(table: TrackTable, slot: Int64) -> None:
+    """Deliver every packet that follows without a hole, for distinct `slot`s, and set the next deadlines."""
+    tracks, window = table.tracks, table.window
+    pending = slot
+    while len(pending):
+        sequence = tracks.next_sequence[pending]
+        here = window.holds(pending, sequence) & (sequence <= tracks.highest_sequence[pending])
+        pending, sequence = pending[here], sequence[here]
+        if not len(pending):
+            break
+        position, length, _, is_audio = window.entry(pending, sequence)
+        end = tracks.resolved_end[pending]
+        gap = np.where(length > 0, position - end, 0)
+        for i in np.flatnonzero(gap > 0).tolist():
+            table.ledgers[int(pending[i])].add(int(end[i]), int(gap[i]), Kind.SILENCE)
+        tracks.resolved_end[pending] = np.where(length > 0, np.maximum(end, position + length), end)
+        tracks.next_sequence[pending] = sequence + 1
+        tracks.in_flight[pending] -= 1
+        tracks.delivered[pending] += is_audio
+        tracks.invalid[pending] += ~is_audio
+    _set_deadlines(table, slot)
+
+
+def _set_deadlines(table: TrackTable, slot: Int64) -> None:
+    tracks = table.tracks
+    tracks.deadline_ns[slot] = NEVER_NS
+    waiting = slot[tracks.next_sequence[slot] <= tracks.highest_sequence[slot]]
+    if len(waiting):
+        behind = table.window.first_waiting(waiting, tracks.next_sequence[waiting])
+        arrival_ns = table.window.entry(waiting, behind)[2]
+        tracks.deadline_ns[waiting] = arrival_ns + table.settings.reorder_wait_ns
+
+
+def give_up(table: TrackTable, slot: Int64) -> None:
+    """Close the first hole of each of the distinct `slot`s: what is missing there is lost from now on."""
+    tracks = table.tracks
+    for young in slot[tracks.starting[slot]].tolist():
+        _end_start(table, young)
+    slot = slot[tracks.next_sequence[slot] <= tracks.highest_sequence[slot]]
+    if not len(slot):
+        return
+    behind = table.window.first_waiting(slot, tracks.next_sequence[slot])
+    missing = behind - tracks.next_sequence[slot]
+    position, length, _, _ = table.window.entry(slot, behind)
+    end = tracks.resolved_end[slot]
+    gap = np.where(length > 0, position - end, 0)
+    lost_samples = np.clip(np.minimum(gap, missing * tracks.longest[slot]), 0, None)
+    for i in np.flatnonzero(lost_samples).tolist():
+        table.ledgers[int(slot[i])].add(int(end[i]), int(lost_samples[i]), Kind.LOST)
+    tracks.resolved_end[slot] = end + lost_samples
+    tracks.lost[slot] += missing
+    tracks.next_sequence[slot] = behind
+    advance(table, slot)
+
+
+def resolve_all(table: TrackTable, slot: int) -> None:
+    """Give up every hole of one track, so that nothing of it waits any longer."""
+    which = np.array([slot])
+    while table.tracks.next_sequence[slot] <= table.tracks.highest_sequence[slot]:
+        give_up(table, which)
+
+
+def _end_start(table: TrackTable, slot: int) -> None:
+    """The reorder wait of a new track or epoch is over: its first packet is the lowest that has come."""
+    tracks = table.tracks
+    tracks.starting[slot] = False
+    first = int(table.window.waiting(slot, int(tracks.next_sequence[slot]))[0])
+    tracks.next_sequence[slot] = tracks.base_sequence[slot] = first
+    position = int(table.window.entry(np.array([slot]), np.array([first]))[0][0])
+    if not tracks.epochs[slot]:
+        tracks.origin[slot] = tracks.released[slot] = tracks.resolved_end[slot] = position
+    else:
+        _join_epochs(table, slot, first, position)
+    tracks.epoch_start[slot] = tracks.resolved_end[slot]
+    advance(table, np.array([slot]))
+
+
+def _join_epochs(table: TrackTable, slot: int, first: int, position: int) -> None:
+    """Put a new epoch behind the old one: where the arrival clock says, or seamlessly if that is near."""
+    tracks = table.tracks
+    end = int(tracks.resolved_end[slot])
+    if tracks.floating[slot]:
+        tracks.floating[slot] = False
+        ahead = position - int(tracks.epoch_anchor_position[slot])
+        target = table.position_by_arrival(slot, int(tracks.epoch_anchor_ns[slot])) + ahead
+        if target - end <= tracks.longest[slot]:
+            target = end
+        relocate(table, slot, first, target - position)
+        tracks.offset[slot] += target - position
+        position = target
+    if position > end:
+        table.ledgers[slot].add(end, position - end, Kind.RESTART)
+        tracks.resolved_end[slot] = position
+
+
+def relocate(table: TrackTable, slot: int, sequence: int, shift_samples: int) -> None:
+    """Move all waiting packets of `slot` from extended `sequence` on by `shift_samples` along the tape.
+
+    If they leave the ring by that, the tape is let go up to where it is resolved and continues at the
+    first of them; the caller accounts for the gap.
+    """
+    tracks, window, tape = table.tracks, table.window, table.tape
+    moving = window.waiting(slot, max(sequence, int(tracks.next_sequence[slot])))
+    if not shift_samples or not len(moving):
+        return
+    position, length, _, _ = window.entry(np.full(len(moving), slot), moving)
+    frames = list(zip(position.tolist(), length.tolist(), strict=True))
+    payloads = [tape.read_one(slot, p, n) for p, n in frames]
+    for p, n in frames:
+        tape.erase_one(slot, p, n)
+    window.move(slot, moving, shift_samples)
+    tracks.highest_end[slot] += shift_samples
+    if int((position + length).max()) + shift_samples > tracks.released[slot] + tape.ring_samples:
+        flush(table, slot)
+        tracks.released[slot] = int(position.min()) + shift_samples
+    for (p, _), payload in zip(frames, payloads, strict=True):
+        tape.write_one(slot, p + shift_samples, payload)

@@ -1,0 +1,151 @@
+"""`TrackTable`: everything the timeline knows about its tracks, in one place and without behaviour."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strep.clock import NS_PER_MS, NS_PER_SECOND
+from strep.g711 import SAMPLE_RATE_HZ
+from strep.ledger import Ledger
+from strep.tape import Tape
+from strep.tracks import Tracks
+from strep.window import Window
+
+Int64 = NDArray[np.int64]
+
+START_POSITION_BLOCKS = 64
+"""Blocks before a track's first packet: positions stay positive when earlier packets arrive after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineSettings:
+    """What the timeline may be told; the defaults suit telephone calls."""
+
+    sample_rate_hz: int = SAMPLE_RATE_HZ
+    block_ms: int = 100
+    """Length of the blocks handed to sinks."""
+    ring_blocks: int = 16
+    """Length of each track's ring of tape, in blocks."""
+    reorder_wait_ms: int = 60
+    """A hole is given up this long after the packet behind it arrived."""
+    jump_tolerance_ms: int = 1000
+    """How far media time may run ahead of arrival time before a timestamp is not believed."""
+    max_dropout: int = 3000
+    """RFC 3550 A.1: sequence numbers may jump ahead by so many before it counts as a new start."""
+    takeover_ms: int = 200
+    """An earlier SSRC comes back only after the present one was silent for so long."""
+
+    @property
+    def block_samples(self) -> int:
+        """Samples per block."""
+        return self.sample_rate_hz * self.block_ms // 1000
+
+    @property
+    def reorder_wait_ns(self) -> int:
+        """`reorder_wait_ms` in nanoseconds."""
+        return self.reorder_wait_ms * NS_PER_MS
+
+    @property
+    def jump_tolerance_samples(self) -> int:
+        """`jump_tolerance_ms` in samples."""
+        return self.sample_rate_hz * self.jump_tolerance_ms // 1000
+
+    def samples(self, duration_ns: Int64 | int) -> Int64 | int:
+        """Return a duration in whole samples, rounded down."""
+        return duration_ns * self.sample_rate_hz // NS_PER_SECOND
+
+
+@dataclass(slots=True)
+class TrackBlocks:
+    """Blocks that left the timeline; the columns of `media.blocks.PcmBatch` by slot and tape position.
+
+    Attributes:
+        slot: (n,) int64.
+        position: (n,) int64, tape position of the row's column 0.
+        first, last: (n,) int64, valid columns.
+        encoded: (n, block_samples) uint8.
+    """
+
+    slot: Int64
+    position: Int64
+    first: Int64
+    last: Int64
+    encoded: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """How an earlier epoch turned timestamps into positions; for its stragglers."""
+
+    ssrc: int
+    highest_sequence: int
+    highest_timestamp: int
+    offset: int
+    epoch_start: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldFrame:
+    """A packet that contradicts its stream, put aside until a second one agrees with it."""
+
+    sequence_number: int
+    timestamp: int
+    ssrc: int
+    arrival_ns: int
+    is_audio: bool
+    payload: NDArray[np.uint8]
+
+
+@dataclass(slots=True)
+class TrackTable:
+    """Columns, window, tape and ledgers of all tracks, and what is waiting to be taken by the caller."""
+
+    settings: TimelineSettings
+    tracks: Tracks = field(init=False)
+    window: Window = field(init=False)
+    tape: Tape = field(init=False)
+    ledgers: dict[int, Ledger] = field(default_factory=dict)
+    previous: dict[int, Mapping] = field(default_factory=dict)
+    held: dict[int, HeldFrame] = field(default_factory=dict)
+    blocks: deque[TrackBlocks] = field(default_factory=deque)
+    patches: deque[TrackBlocks] = field(default_factory=deque)
+
+    def __post_init__(self) -> None:
+        """Allocate the first slots."""
+        self.tracks = Tracks()
+        self.window = Window(self.tracks.capacity)
+        self.tape = Tape(self.settings.block_samples, self.settings.ring_blocks, self.tracks.capacity)
+
+    @property
+    def start_position(self) -> int:
+        """Tape position of a track's first packet: a multiple of the ring."""
+        return START_POSITION_BLOCKS * self.settings.ring_blocks * self.settings.block_samples
+
+    @property
+    def lookback_samples(self) -> int:
+        """How far before the first packet of an epoch there is room for packets that it overtook."""
+        return self.tape.ring_samples // 4
+
+    def position_by_arrival(self, slot: int, arrival_ns: int) -> int:
+        """Return where the tape of `slot` should be at `arrival_ns`, by the clock alone."""
+        elapsed_ns = arrival_ns - int(self.tracks.anchor_ns[slot])
+        return int(self.tracks.anchor_position[slot]) + int(self.settings.samples(elapsed_ns))
+
+    def believable(self, slot: Int64, position: Int64, arrival_ns: Int64) -> NDArray[np.bool_]:
+        """Return whether media time may be at `position` at `arrival_ns`.
+
+        It may if it did not run ahead of the arrival clock since the last packet, or since the track began
+        (a stalled network that delivers its backlog at once is behind the clock, not ahead of it).
+        """
+        tracks, settings = self.tracks, self.settings
+        since_last = settings.samples(np.maximum(arrival_ns - tracks.highest_arrival_ns[slot], 0))
+        since_start = settings.samples(arrival_ns - tracks.anchor_ns[slot])
+        limit = np.maximum(
+            tracks.highest_end[slot] + since_last, tracks.anchor_position[slot] + since_start
+        )
+        believed: NDArray[np.bool_] = position <= limit + settings.jump_tolerance_samples
+        return believed

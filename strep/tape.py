@@ -1,0 +1,114 @@
+"""The tape: every track's recent audio, addressed in samples of media time, one byte a sample.
+
+Each track has a ring of `rows` blocks. A frame is written where its position says, across block borders,
+by one scatter through a view whose rows overlap byte by byte; a block is read as one row of the same
+memory. What nobody wrote is the codec's silence.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+from numpy.typing import NDArray
+
+Int64 = NDArray[np.int64]
+
+
+class Tape:
+    """Rings of `rows` x `block_samples` bytes per slot."""
+
+    def __init__(self, block_samples: int, rows: int, capacity: int) -> None:
+        """Allocate rings for `capacity` slots; pages that no track uses are never touched."""
+        self.block_samples = block_samples
+        self.rows = rows
+        self.ring_samples = block_samples * rows
+        self.silence = np.full(capacity, 0xFF, np.uint8)
+        self._allocate(capacity)
+
+    def _allocate(self, capacity: int) -> None:
+        # One ring of margin behind the last, so that a window may begin at any byte that is in use.
+        self._flat = np.zeros((capacity + 1) * self.ring_samples, np.uint8)
+        self._blocks = self._flat.reshape(-1, self.block_samples)
+
+    def grow(self, capacity: int) -> None:
+        """Make room for `capacity` slots, keeping what is there."""
+        old = self._flat[: len(self.silence) * self.ring_samples]
+        silence = np.full(capacity, 0xFF, np.uint8)
+        silence[: len(self.silence)] = self.silence
+        self.silence = silence
+        self._allocate(capacity)
+        self._flat[: len(old)] = old
+
+    def clear(self, slot: int, silence: int) -> None:
+        """Fill the ring of `slot` with `silence`, and use it to fill gaps from now on."""
+        self.silence[slot] = silence
+        self._flat[slot * self.ring_samples : (slot + 1) * self.ring_samples] = silence
+
+    def write(
+        self,
+        slot: Int64,
+        position: Int64,
+        table: NDArray[np.uint8],
+        row: Int64,
+        offset: Int64,
+        length: Int64,
+    ) -> None:
+        """Write ``table[row, offset : offset + length]`` at `position` of each `slot`; all (n,) int64.
+
+        Frames of equal shape are written together: one scatter per distinct (offset, length), and almost
+        always there is one.
+        """
+        while len(slot):
+            start, size = int(offset[0]), int(length[0])
+            same = (offset == start) & (length == size)
+            if same.all():
+                self._write_uniform(slot, position, table[:, start : start + size], row)
+                return
+            self._write_uniform(slot[same], position[same], table[:, start : start + size], row[same])
+            rest = ~same
+            slot, position, row = slot[rest], position[rest], row[rest]
+            offset, length = offset[rest], length[rest]
+
+    def _write_uniform(
+        self, slot: Int64, position: Int64, payloads: NDArray[np.uint8], row: Int64
+    ) -> None:
+        length = payloads.shape[1]
+        if not length:
+            return
+        start = position % self.ring_samples
+        wraps = start + length > self.ring_samples
+        if wraps.any():
+            for s, p, r in zip(slot[wraps].tolist(), position[wraps].tolist(), row[wraps].tolist(), strict=True):
+                self.write_one(s, p, payloads[r])
+            keep = ~wraps
+            slot, start, row = slot[keep], start[keep], row[keep]
+        windows = as_strided(self._flat, (len(self._flat) - length + 1, length), (1, 1))
+        windows[slot * self.ring_samples + start] = payloads[row]
+
+    def write_one(self, slot: int, position: int, payload: NDArray[np.uint8]) -> None:
+        """Write one `payload` of at most a ring's length at `position`, around the ring's end if need be."""
+        ring = self._ring(slot)
+        start = position % self.ring_samples
+        head = min(len(payload), self.ring_samples - start)
+        ring[start : start + head] = payload[:head]
+        ring[: len(payload) - head] = payload[head:]
+
+    def read_one(self, slot: int, position: int, length: int) -> NDArray[np.uint8]:
+        """Return a copy of `length` samples from `position` on."""
+        index = np.arange(position, position + length) % self.ring_samples
+        copy: NDArray[np.uint8] = self._ring(slot)[index]
+        return copy
+
+    def erase_one(self, slot: int, position: int, length: int) -> None:
+        """Turn `length` samples from `position` on into silence."""
+        self.write_one(slot, position, np.full(length, self.silence[slot], np.uint8))
+
+    def take_blocks(self, slot: Int64, block: Int64) -> NDArray[np.uint8]:
+        """Return a copy of block number `block` of each `slot`, (n, block_samples), and silence the ring there."""
+        index = slot * self.rows + block % self.rows
+        taken: NDArray[np.uint8] = self._blocks[index]
+        self._blocks[index] = self.silence[slot][:, None]
+        return taken
+
+    def _ring(self, slot: int) -> NDArray[np.uint8]:
+        return self._flat[slot * self.ring_samples : (slot + 1) * self.ring_samples]

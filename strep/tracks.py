@@ -1,0 +1,142 @@
+"""The columns that describe tracks: declared once, with dtype, unit and meaning.
+
+A *slot* is a row number. Slots are handed out and taken back by `Tracks`; every column has one entry per
+slot, and grows by doubling. Positions are samples on the track's own tape (see `strep.timeline`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strep.clock import NEVER_NS
+
+Int64 = NDArray[np.int64]
+Float64 = NDArray[np.float64]
+Bool = NDArray[np.bool_]
+
+#            column                dtype, initial value, unit and meaning
+COLUMNS: dict[str, tuple[str, int | float, str]] = {
+    "in_use": ("?", 0, "the slot belongs to a track"),
+    "started": ("?", 0, "a first packet has arrived"),
+    "starting": ("?", 0, "a track or an epoch is young: its first packets may still be out of order"),
+    "codec": ("u1", 0, "strep.g711.Codec of the tape"),
+    "ssrc": ("i8", -1, "synchronization source of the current epoch"),
+    "highest_sequence": ("i8", 0, "extended highest sequence number received (RFC 3550 A.1)"),
+    "next_sequence": ("i8", 0, "first extended sequence number that is neither delivered nor given up"),
+    "highest_timestamp": ("i8", 0, "samples: extended timestamp of the packet with highest_sequence"),
+    "offset": ("i8", 0, "samples: position = extended timestamp + offset"),
+    "epoch_start": ("i8", 0, "samples: no packet of the epoch lies before it"),
+    "resolved_end": ("i8", 0, "samples: everything before it is delivered or given up"),
+    "released": ("i8", 0, "samples: everything before it was handed to the sinks"),
+    "highest_end": ("i8", 0, "samples: end of the last frame placed"),
+    "origin": ("i8", 0, "samples: position of the track's first sample"),
+    "anchor_position": ("i8", 0, "samples: position that anchor_ns belongs to"),
+    "anchor_ns": ("i8", 0, "ns: arrival of the track's first packet"),
+    "floating": ("?", 0, "the epoch's position is provisional until its start is over"),
+    "epoch_anchor_position": ("i8", 0, "samples: provisional position that epoch_anchor_ns belongs to"),
+    "epoch_anchor_ns": ("i8", 0, "ns: arrival of the epoch's first packet"),
+    "highest_arrival_ns": ("i8", 0, "ns: arrival of the packet with highest_sequence"),
+    "last_delivery_ns": ("i8", 0, "ns: arrival of the last packet that found its place"),
+    "deadline_ns": ("i8", NEVER_NS, "ns: when the first hole is given up"),
+    "longest": ("i8", 0, "samples: longest payload of the epoch"),
+    "received": ("i8", 0, "packets that reached the track"),
+    "delivered": ("i8", 0, "packets in their place in time"),
+    "duplicate": ("i8", 0, "packets whose sequence number had come before"),
+    "late": ("i8", 0, "packets whose place had been given up; patched where their place is known"),
+    "invalid": ("i8", 0, "packets that are no audio we can decode"),
+    "quarantined": ("i8", 0, "packets that contradict the stream and were put aside"),
+    "in_flight": ("i8", 0, "packets behind a hole, waiting"),
+    "reordered": ("i8", 0, "packets that arrived behind one with a higher sequence number"),
+    "lost": ("i8", 0, "packets given up and never seen since"),
+    "epochs": ("i8", 0, "times that SSRC, sequence number or timestamp started anew"),
+    "base_sequence": ("i8", 0, "first extended sequence number of the epoch"),
+    "expected_before": ("i8", 0, "packets expected in earlier epochs (RFC 3550 A.3)"),
+    "transit": ("f8", 0.0, "samples: relative transit time of the last packet (RFC 3550 A.8)"),
+    "jitter": ("f8", 0.0, "samples: interarrival jitter estimate (RFC 3550 6.4.1)"),
+    "jitter_sum": ("f8", 0.0, "samples: sum of the estimate over all packets but each epoch's first"),
+    "jitter_max": ("f8", 0.0, "samples: largest estimate so far"),
+    "jitter_count": ("i8", 0, "number of estimates in jitter_sum"),
+}
+
+
+class Tracks:
+    """Columns by name, one row per slot."""
+
+    in_use: Bool
+    started: Bool
+    starting: Bool
+    codec: NDArray[np.uint8]
+    ssrc: Int64
+    highest_sequence: Int64
+    next_sequence: Int64
+    highest_timestamp: Int64
+    offset: Int64
+    epoch_start: Int64
+    resolved_end: Int64
+    released: Int64
+    highest_end: Int64
+    origin: Int64
+    anchor_position: Int64
+    anchor_ns: Int64
+    floating: Bool
+    epoch_anchor_position: Int64
+    epoch_anchor_ns: Int64
+    highest_arrival_ns: Int64
+    last_delivery_ns: Int64
+    deadline_ns: Int64
+    longest: Int64
+    received: Int64
+    delivered: Int64
+    duplicate: Int64
+    late: Int64
+    invalid: Int64
+    quarantined: Int64
+    in_flight: Int64
+    reordered: Int64
+    lost: Int64
+    epochs: Int64
+    base_sequence: Int64
+    expected_before: Int64
+    transit: Float64
+    jitter: Float64
+    jitter_sum: Float64
+    jitter_max: Float64
+    jitter_count: Int64
+
+    def __init__(self, capacity: int = 64) -> None:
+        """Allocate columns for `capacity` slots."""
+        self.capacity = capacity
+        self.count = 0
+        """One more than the highest slot ever in use: the length that scans need to look at."""
+        self._free: list[int] = []
+        for name, (dtype, initial, _) in COLUMNS.items():
+            setattr(self, name, np.full(capacity, initial, dtype))
+
+    def allocate(self) -> int:
+        """Return a slot with every column at its initial value."""
+        slot = self._free.pop() if self._free else self.count
+        if slot == self.count:
+            self.count += 1
+            if self.count > self.capacity:
+                self._grow()
+        for name, (_, initial, _) in COLUMNS.items():
+            getattr(self, name)[slot] = initial
+        self.in_use[slot] = True
+        return slot
+
+    def free(self, slot: int) -> None:
+        """Take `slot` back; its columns keep their values until it is handed out again."""
+        self.in_use[slot] = False
+        self.started[slot] = False
+        self.deadline_ns[slot] = NEVER_NS
+        self.resolved_end[slot] = self.released[slot]
+        self._free.append(slot)
+
+    def _grow(self) -> None:
+        self.capacity *= 2
+        for name, (dtype, initial, _) in COLUMNS.items():
+            column = np.full(self.capacity, initial, dtype)
+            old = getattr(self, name)
+            column[: len(old)] = old
+            setattr(self, name, column)
