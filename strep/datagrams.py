@@ -75,6 +75,11 @@ class PacketColumns:
         """Return the number of packets."""
         return len(self.row)
 
+    def take(self, index: NDArray[np.intp]) -> PacketColumns:
+        """Return the packets at `index`; `reject` stays that of the whole batch."""
+        columns = {name: getattr(self, name)[index] for name in self.__slots__ if name != "reject"}
+        return PacketColumns(**columns, reject=self.reject)
+
 
 _RTP_FIELDS: list[tuple[str, str]] = [
     ("rtp_first", "u1"),
@@ -132,13 +137,13 @@ def _uniform(head: NDArray[Any], length: Int64) -> PacketColumns:
         row=np.arange(n),
         payload_offset=np.full(n, _STREP_RTP.itemsize),
         payload_length=length - _STREP_RTP.itemsize,
-        payload_type=head["rtp_second"] & 0x7F,
+        payload_type=head["rtp_second"] & np.uint8(0x7F),
         sequence_number=head["sequence_number"].astype(np.int64),
         timestamp=head["timestamp"].astype(np.int64),
         ssrc=head["ssrc"].astype(np.int64),
         call_leg_high=head["call_leg_high"].astype(np.uint64),
         call_leg_low=head["call_leg_low"].astype(np.uint64),
-        leg_direction=head["first"] & 0b11,
+        leg_direction=head["first"] & np.uint8(0b11),
         reject=np.zeros(n, np.uint8),
     )
 
@@ -146,7 +151,7 @@ def _uniform(head: NDArray[Any], length: Int64) -> PacketColumns:
 def _classify_by_first_bits(batch: DatagramBatch) -> NDArray[np.uint8]:
     n = len(batch)
     by_bits = np.array([Reject.T38, Reject.SIP, Reject.NONE, Reject.NONE], np.uint8)
-    reject = by_bits[batch.table[:n, 0] >> 6]
+    reject: NDArray[np.uint8] = by_bits[batch.table[:n, 0] >> 6]
     reject[batch.length == 0] = Reject.EMPTY
     reject[batch.length > batch.table.shape[1]] = Reject.OVERSIZED
     return reject

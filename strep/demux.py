@@ -72,6 +72,15 @@ class Demux:
         else:
             self._insert(key, slot)
 
+    def get(self, key: Key) -> int:
+        """Return the slot of one `key`, `UNKNOWN` if there is none."""
+        return self._slots.get(key, UNKNOWN)
+
+    def discard(self, key: Key) -> None:
+        """Forget `key` if it is known."""
+        if key in self._slots:
+            self.remove(key)
+
     def remove(self, key: Key) -> None:
         """Forget `key`."""
         slot = self._slots.pop(key)
@@ -94,16 +103,12 @@ class Demux:
         while len(probing):
             place[probing] = (place[probing] + 1) & self._mask
             here = place[probing]
-            found = (self._index[here] >= 0) & self._matches(
-                here, first[probing], second[probing], third[probing]
-            )
+            found = (self._index[here] >= 0) & self._matches(here, first[probing], second[probing], third[probing])
             slot[probing[found]] = self._index[here[found]]
             probing = probing[~found & (self._index[here] != _EMPTY)]
         return slot
 
     def _matches(self, place: Int64, first: UInt64, second: UInt64, third: UInt64) -> NDArray[np.bool_]:
         keys = self._keys
-        same: NDArray[np.bool_] = (
-            (keys[0][place] == first) & (keys[1][place] == second) & (keys[2][place] == third)
-        )
+        same: NDArray[np.bool_] = (keys[0][place] == first) & (keys[1][place] == second) & (keys[2][place] == third)
         return same

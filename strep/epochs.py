@@ -117,7 +117,7 @@ def _agree(held: HeldFrame, frame: HeldFrame) -> bool:
     return (
         frame.ssrc == held.ssrc
         and 0 < abs(steps) <= AGREEMENT_PACKETS
-        and 0 <= duration * steps
+        and duration * steps >= 0
         and abs(duration) <= TIMESTAMP_MODULUS // 4
     )
 
@@ -188,10 +188,19 @@ def held_frame(frames: FrameBatch, index: int) -> HeldFrame:
 
 def as_batch(slot: int, frame: HeldFrame) -> FrameBatch:
     """Return `frame` as a batch of one."""
-    integers = [np.array([value], np.int64) for value in (slot, frame.sequence_number, frame.timestamp)]
-    ssrc, arrival_ns, zero = (np.array([value], np.int64) for value in (frame.ssrc, frame.arrival_ns, 0))
-    length = np.array([len(frame.payload)], np.int64)
-    table = frame.payload[None, :]
-    is_audio = np.array([frame.is_audio])
-    return FrameBatch(*integers, ssrc, arrival_ns, is_audio, table, zero, zero, length)
 
+    def one(value: int) -> NDArray[np.int64]:
+        return np.array([value], np.int64)
+
+    return FrameBatch(
+        slot=one(slot),
+        sequence_number=one(frame.sequence_number),
+        timestamp=one(frame.timestamp),
+        ssrc=one(frame.ssrc),
+        arrival_ns=one(frame.arrival_ns),
+        is_audio=np.array([frame.is_audio]),
+        table=frame.payload[None, :],
+        row=one(0),
+        offset=one(0),
+        length=one(len(frame.payload)),
+    )

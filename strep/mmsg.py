@@ -93,7 +93,13 @@ class BatchSocket:
         self._headers = np.zeros(BATCH, _MMSGHDR)
         self._wire()
         self._recvmmsg = ctypes.CDLL(None, use_errno=True).recvmmsg
-        self._recvmmsg.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p]
+        self._recvmmsg.argtypes = [
+            ctypes.c_int,
+            ctypes.c_void_p,
+            ctypes.c_uint,
+            ctypes.c_int,
+            ctypes.c_void_p,
+        ]
 
     def _wire(self) -> None:
         row = np.arange(BATCH, dtype=np.uint64)
@@ -126,7 +132,8 @@ class BatchSocket:
         """
         count = self._recvmmsg(self._socket.fileno(), self._address, BATCH, MSG_DONTWAIT | MSG_TRUNC, None)
         if count <= 0:
-            return self._nothing(ctypes.get_errno() if count < 0 else 0)
+            _raise_if_serious(ctypes.get_errno() if count < 0 else 0)
+            return None
         length = self._headers["length"][:count].astype(np.int64)
         arrival_ns = self._arrivals(count)
         table = self._table
@@ -135,11 +142,6 @@ class BatchSocket:
         self._headers["name_length"][:count] = NAME_BYTES
         self._headers["control_length"][:count] = CONTROL_BYTES
         return DatagramBatch(table, length, arrival_ns, self._names[:count])
-
-    def _nothing(self, error: int) -> None:
-        if error in (0, _EAGAIN, _EINTR, _ECONNREFUSED):
-            return
-        raise OSError(error, os.strerror(error))
 
     def _arrivals(self, count: int) -> NDArray[np.int64]:
         """Return the kernel's stamps, moved from the wall clock to the monotonic one."""
@@ -160,3 +162,8 @@ class BatchSocket:
 
 _EAGAIN, _EINTR, _ECONNREFUSED = 11, 4, 111
 """errno.h on Linux; ECONNREFUSED is an ICMP answer to something we sent, not a fault of receiving."""
+
+
+def _raise_if_serious(error: int) -> None:
+    if error not in (0, _EAGAIN, _EINTR, _ECONNREFUSED):
+        raise OSError(error, os.strerror(error))

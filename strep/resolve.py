@@ -52,11 +52,15 @@ def _set_deadlines(table: TrackTable, slot: Int64) -> None:
 
 
 def give_up(table: TrackTable, slot: Int64) -> None:
-    """Close the first hole of each of the distinct `slot`s: what is missing there is lost from now on."""
+    """Close the first hole of each of the distinct `slot`s: what is missing there is lost from now on.
+
+    At a beginning, the first hole is what the first packet to arrive may have overtaken; that is no loss.
+    """
     tracks = table.tracks
-    for young in slot[tracks.starting[slot]].tolist():
+    is_young = tracks.starting[slot]
+    for young in slot[is_young].tolist():
         _end_start(table, young)
-    slot = slot[tracks.next_sequence[slot] <= tracks.highest_sequence[slot]]
+    slot = slot[~is_young]
     if not len(slot):
         return
     behind = table.window.first_waiting(slot, tracks.next_sequence[slot])

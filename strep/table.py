@@ -144,8 +144,6 @@ class TrackTable:
         tracks, settings = self.tracks, self.settings
         since_last = settings.samples(np.maximum(arrival_ns - tracks.highest_arrival_ns[slot], 0))
         since_start = settings.samples(arrival_ns - tracks.anchor_ns[slot])
-        limit = np.maximum(
-            tracks.highest_end[slot] + since_last, tracks.anchor_position[slot] + since_start
-        )
+        limit = np.maximum(tracks.highest_end[slot] + since_last, tracks.anchor_position[slot] + since_start)
         believed: NDArray[np.bool_] = position <= limit + settings.jump_tolerance_samples
         return believed

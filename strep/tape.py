@@ -69,9 +69,7 @@ class Tape:
             slot, position, row = slot[rest], position[rest], row[rest]
             offset, length = offset[rest], length[rest]
 
-    def _write_uniform(
-        self, slot: Int64, position: Int64, payloads: NDArray[np.uint8], row: Int64
-    ) -> None:
+    def _write_uniform(self, slot: Int64, position: Int64, payloads: NDArray[np.uint8], row: Int64) -> None:
         length = payloads.shape[1]
         if not length:
             return

@@ -64,6 +64,15 @@ class Timeline:
         table.ledgers[slot] = Ledger()
         return slot
 
+    def set_codec(self, slot: int, codec: Codec) -> bool:
+        """Let the tape of `slot` hold `codec` if no audio is on it yet; return whether it does now."""
+        table = self._table
+        if table.tracks.longest[slot] or table.tracks.epochs[slot]:
+            return bool(table.tracks.codec[slot] == codec)
+        table.tracks.codec[slot] = codec
+        table.tape.clear(slot, codec.silence)
+        return True
+
     def finish(self, slot: int) -> None:
         """Resolve and release all that a track still holds; its report is due then, and `close`."""
         table = self._table
@@ -222,7 +231,8 @@ class Timeline:
             tracks.invalid[slot] += ~frames.is_audio
 
     def _update_jitter(self, frames: FrameBatch, timestamp: Int64, is_first: NDArray[np.bool_] | None) -> None:
-        arrival_samples = frames.arrival_ns * (self.settings.sample_rate_hz / NS_PER_SECOND)
+        per_ns = self.settings.sample_rate_hz / NS_PER_SECOND
+        arrival_samples = frames.arrival_ns.astype(np.float64) * per_ns
         update_jitter(self._table.tracks, frames.slot, arrival_samples, timestamp, is_first)
 
     def _place(self, frames: FrameBatch, sequence: Int64, timestamp: Int64, position: Int64) -> None:
@@ -282,11 +292,10 @@ class Timeline:
         missing = sequence - int(tracks.highest_sequence[slot]) - 1
         resolve_all(table, slot)
         release_blocks(table)
-        if sequence - tracks.next_sequence[slot] >= WINDOW_PACKETS:
-            tracks.lost[slot] += missing
-            self._skip(slot, position, missing)
-            tracks.next_sequence[slot] = sequence
-        elif position + length - tracks.released[slot] > table.tape.ring_samples:
+        if (
+            sequence - tracks.next_sequence[slot] >= WINDOW_PACKETS
+            or position + length - tracks.released[slot] > table.tape.ring_samples
+        ):
             tracks.lost[slot] += missing
             self._skip(slot, position, missing)
             tracks.next_sequence[slot] = sequence

@@ -37,7 +37,8 @@ class AudioLoop:
 
     def take(self, rows: NDArray[np.int64], blocks: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Return (n, samples per packet) uint8, payload number `blocks` of each of `rows`."""
-        return self.payloads[rows, blocks % self.payloads.shape[1]]
+        taken: NDArray[np.uint8] = self.payloads[rows, blocks % self.payloads.shape[1]]
+        return taken
 
 
 def load(path: Path) -> NDArray[np.int16]:

@@ -78,7 +78,7 @@ class DatagramWriter:
         return self._audio.take(self._audio_rows[tracks], self._blocks[self._offsets[tracks] + packets])
 
     def write(self, tracks: Int64, packets: Int64, width: int = 0) -> DatagramTable:
-        """Return the table of packet `packets` of each of `tracks`, `width` bytes wide or as wide as needed."""
+        """Return the table of packet `packets` of each of `tracks`, at least `width` bytes wide."""
         count = len(tracks)
         rows = np.zeros((count, max(width, self.width)), np.uint8)
         lengths = np.full(count, self._plain_bytes, np.int64)
@@ -94,9 +94,7 @@ class DatagramWriter:
         return DatagramTable(rows, lengths)
 
 
-def _insert_extras(
-    rows: NDArray[np.uint8], lengths: Int64, chosen: Int64, flags: Extra, payload_start: int
-) -> None:
+def _insert_extras(rows: NDArray[np.uint8], lengths: Int64, chosen: Int64, flags: Extra, payload_start: int) -> None:
     """Rewrite the `chosen` rows, all of one plain length, with the extras that `flags` name."""
     front = CSRC_BYTES * bool(flags & Extra.CSRC) + EXTENSION_BYTES * bool(flags & Extra.EXTENSION)
     back = PADDING_BYTES * bool(flags & Extra.PADDING)

@@ -1,7 +1,7 @@
 """Rubbish that reaches a media port, made on purpose, and the reason a receiver has to give for each piece.
 
-Every kind is named like the `strep.reject.Reject` it must end as. What a random datagram ends as is decided by the
-scalar parsers, which are the batch parser's oracle.
+Every kind is named like the `strep.reject.Reject` it must end as. What a random datagram ends as is
+decided by the scalar parsers, which are the batch parser's oracle.
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ def make(count: int, strep_header: bytes, random: np.random.Generator, *, is_str
         is_strep: the port takes STREP, not bare RTP.
     """
     kinds = KINDS if is_strep else (*KINDS[: KINDS.index(RANDOM) + 1], "STREP_WITHOUT_RTP")
-    return [_datagram(kinds[kind], strep_header, random, is_strep) for kind in random.integers(len(kinds), size=count)]
+    return [
+        _datagram(kinds[kind], strep_header, random, is_strep) for kind in random.integers(len(kinds), size=count)
+    ]
 
 
 def reason(datagram: bytes, *, is_strep: bool) -> str:

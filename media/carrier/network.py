@@ -99,7 +99,7 @@ class Deliveries:
         return replace(self, times_ns=self.times_ns + offset_ns)
 
     def without(self, span: Span) -> Deliveries:
-        """Return what is left if nothing gets through during `span`; what is lost thereby counts as dropped."""
+        """Return what is left if nothing gets through during `span`; what that loses counts as dropped."""
         stays = (self.times_ns < span.start_ns) | (self.times_ns >= span.end_ns)
         packets = self.packets[stays]
         is_duplicate = np.ones(len(packets), np.bool_)
@@ -117,7 +117,7 @@ class NetworkModel:
     burst_loss: float = 0.0
     """Mean number of consecutive packets lost at a time, at least 1; 0 for independent losses."""
     reorder: float = 0.0
-    """Share of the packets held back by a third of `reorder_delay_ms` up to all of it, so that others overtake."""
+    """Share of the packets held back, by a third of `reorder_delay_ms` up to all of it."""
     reorder_delay_ms: float = 60.0
     """How long a packet is held back at most, milliseconds."""
     duplicate: float = 0.0
@@ -145,9 +145,7 @@ class NetworkModel:
             if getattr(self, name) < 0:
                 raise ConfigurationError(f"{name}: {getattr(self, name)} ms is negative")
 
-    def deliver(
-        self, send_times_ns: Int64, random: np.random.Generator, epochs: Int64 | None = None
-    ) -> Deliveries:
+    def deliver(self, send_times_ns: Int64, random: np.random.Generator, epochs: Int64 | None = None) -> Deliveries:
         """Send a track through the network.
 
         Args:
@@ -169,9 +167,7 @@ class NetworkModel:
         is_duplicate = np.arange(len(packets)) >= len(firsts)
         # Packets of one burst keep the order in which they would have come.
         order = np.lexsort((order_ns[packets], is_duplicate, times_ns))
-        return Deliveries(
-            times_ns[order], packets[order], is_duplicate[order], np.flatnonzero(dropped), count
-        )
+        return Deliveries(times_ns[order], packets[order], is_duplicate[order], np.flatnonzero(dropped), count)
 
     def _keep(self, starts: Mask) -> Mask:
         ends = np.concatenate([starts[1:], [True]])[: len(starts)]
@@ -187,9 +183,7 @@ class NetworkModel:
             lost = random.random(len(keep)) < self.loss
         return lost & ~keep
 
-    def _arrivals(
-        self, send_times_ns: Int64, random: np.random.Generator, starts: Mask
-    ) -> tuple[Int64, Int64]:
+    def _arrivals(self, send_times_ns: Int64, random: np.random.Generator, starts: Mask) -> tuple[Int64, Int64]:
         """Return when each packet arrives if it does, and the same without a stall."""
         count = len(send_times_ns)
         delay_ms = random.random(count) * self.jitter_ms

@@ -36,6 +36,15 @@ class BLeg(StrEnum):
     OWN_ID = "own-id"
 
 
+class PlaybackMode(StrEnum):
+    """What the payloads sent *to* the carrier are (``stream_bidirectional_mode``)."""
+
+    RTP = "rtp"
+    """The codec's bytes."""
+    MP3 = "mp3"
+    """A whole file in every message."""
+
+
 class TimestampUnit(StrEnum):
     """Unit of a media frame's ``timestamp``, which nobody has documented."""
 
@@ -46,7 +55,7 @@ class TimestampUnit(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WebSocketOptions:
-    """The spelling and the manners of a media stream; the defaults are the documented ones where there are any."""
+    """The spelling and the manners of a media stream; the defaults are as documented, where anything is."""
 
     tracks: tuple[str, ...] = ("inbound", "outbound")
     """Which tracks are streamed (``stream_track``)."""
@@ -69,7 +78,9 @@ class WebSocketOptions:
     drop_at_ns: int | None = None
     """The socket breaks without a close frame at this time of the call; the carrier dials again."""
     redial_after_ns: int = 500 * NS_PER_MS
-    """For how long nothing gets through then. What is sent meanwhile is lost; stream_id and counters go on."""
+    """For how long nothing gets through then. Frames made meanwhile are lost; stream_id and counters go on."""
+    playback_mode: PlaybackMode = PlaybackMode.RTP
+    """What the carrier takes the audio sent to it for."""
     stop_frame: bool = True
     """End with a stop frame; False just closes the socket."""
 

@@ -91,7 +91,7 @@ class Plan:
         return self.table(delivery, delivery + 1).datagram(0)
 
     def batches(self, step_ns: int = 5 * NS_PER_MS) -> Iterator[tuple[int, int, int]]:
-        """Yield ``(now_ns, start, stop)`` for every step of simulated time: what arrived since the step before.
+        """Yield ``(now_ns, start, stop)`` for every step of simulated time: what came since the one before.
 
         Empty steps are yielded too; the last one ends after the last delivery.
         """
@@ -106,9 +106,10 @@ class Plan:
         packets = np.arange(len(self.scripts[track]))
         return self._writer.payloads(np.full(len(packets), track), packets)
 
-    def payloads_at(self, deliveries: Int64) -> NDArray[np.uint8]:
-        """Return (n, samples per packet) uint8, the payloads of `deliveries`, none of them rubbish."""
-        return self._writer.payloads(self.tracks[deliveries], self.packets[deliveries])
+    def payload(self, track: int, packet: int) -> NDArray[np.uint8]:
+        """Return (samples per packet,) uint8, what one packet carries."""
+        one: NDArray[np.uint8] = self._writer.payloads(np.array([track]), np.array([packet]))[0]
+        return one
 
     def expected_encoded(self, track: int) -> NDArray[np.uint8]:
         """Return (samples,) uint8: the code bytes that a perfect receiver has, silence where nothing came.
@@ -145,9 +146,7 @@ def make_plan(options: SimulationOptions) -> Plan:
         ConfigurationError: the audio file cannot be used.
     """
     parties = _parties(options)
-    form = TrackFormat(
-        options.codec, options.samples_per_packet, options.packets, options.faults, options.seed
-    )
+    form = TrackFormat(options.codec, options.samples_per_packet, options.packets, options.faults, options.seed)
     scripts = [_script(party, options, form) for party in parties]
     deliveries = [_deliver(script, options) for script in scripts]
     rubbish, rubbish_times_ns = _rubbish(scripts, options)
@@ -167,9 +166,7 @@ def _parties(options: SimulationOptions) -> list[Party]:
     directions = tuple(Direction)
     if options.transport is Transport.WEBSOCKET:
         directions = tuple(d for d in Direction if d.name.lower() in options.websocket.tracks)
-    return [
-        Party(call, leg, direction) for call in range(options.calls) for leg in legs for direction in directions
-    ]
+    return [Party(call, leg, direction) for call in range(options.calls) for leg in legs for direction in directions]
 
 
 def _script(party: Party, options: SimulationOptions, form: TrackFormat) -> TrackScript:
@@ -204,8 +201,6 @@ def _rubbish(scripts: list[TrackScript], options: SimulationOptions) -> tuple[li
     random = random_stream(options.seed, Purpose.MALFORMED)
     party = scripts[0].party
     strep_header = header.serialize(StrepHeader(scripts[0].call_leg_id, party.leg, party.direction))
-    datagrams = malformed.make(
-        count, strep_header, random, is_strep=options.transport is Transport.STREP
-    )
+    datagrams = malformed.make(count, strep_header, random, is_strep=options.transport is Transport.STREP)
     end_ns = max(int(script.send_times_ns[-1]) for script in scripts)
     return datagrams, random.integers(0, end_ns, count)

@@ -66,7 +66,8 @@ def frequencies_hz(party: Party) -> NDArray[np.int64]:
         raise ConfigurationError(f"tones: call {party.call}; there are chords for {MAX_CALLS} calls")
     digits = party.number // _BASE ** np.arange(_DIGITS) % _BASE
     check = digits @ _WEIGHTS % _BASE
-    return _BANDS_HZ[np.arange(_DIGITS + 1), np.append(digits, check)]
+    chosen: NDArray[np.int64] = _BANDS_HZ[np.arange(_DIGITS + 1), np.append(digits, check)]
+    return chosen
 
 
 def chord(party: Party, seed: int = 0) -> NDArray[np.int16]:

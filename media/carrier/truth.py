@@ -6,12 +6,12 @@ Definitions are those of `media.carrier.network`. Per track:
 * ``lost`` is RFC 3550's cumulative loss (section 6.4.1, appendix A.3) without its quirk of counting
   duplicates as received: highest extended sequence number - first + 1 - *distinct* packets received, summed
   over the stretches between restarts of the numbering. It equals ``dropped``, unless the network model was
-  told not to keep the ends of a track: what went before the first and after the last delivery, nobody can miss;
+  told not to keep the ends of a track: nobody can miss what went before the first delivery or after the last;
 * ``total_samples = received_samples + lost_samples + silence_samples`` is the tape from the first delivered
   packet's first sample to the end of the last one, where silence is what the sender suppressed (DTX, hold).
 
-Positions on the tape are the sender's. A receiver that anchors a new epoch by its arrival time finds the same ones,
-because the first packet of an epoch is never delayed (a stall over a restart aside).
+Positions on the tape are the sender's. A receiver that anchors a new epoch by its arrival time finds the
+same ones, because the first packet of an epoch is never delayed (a stall over a restart aside).
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ class TrackTruth:
     lost_packets: list[tuple[int, int]]
     """The dropped ones as runs: number of the first (counted from 0 in order of sending), how many."""
     longest_wait_ns: int
-    """For how long, at most, a later packet had been there when one came; below the deadline, none is late."""
+    """For how long, at most, a later packet had been there when one came; no deadline longer than this
+    makes a packet late."""
     first_position_samples: int
     total_samples: int
     received_samples: int
@@ -153,7 +154,9 @@ def track_truth(script: TrackScript, deliveries: Deliveries, stream_id: str = ""
     )
 
 
-def expected_tape(script: TrackScript, payloads: NDArray[np.uint8], is_delivered: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def expected_tape(
+    script: TrackScript, payloads: NDArray[np.uint8], is_delivered: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
     """Return (total_samples,) uint8 code bytes: the tape of a track, the codec's silence where nothing came.
 
     Args:

@@ -2,7 +2,8 @@
 
 A sink runs in a thread of its own behind a bounded queue (`media.sinks.runner`), so it may take its time:
 it cannot hold up reception or another sink. What happens when it falls behind is its own declaration
-(`WhenBehind`). An exception that leaves a sink is logged and counted, and the sink goes on with the next call or block.
+(`WhenBehind`). An exception that leaves a sink is logged and counted, and the sink goes on with the next call
+or block.
 
 Order of calls, per call index: ``call_started``, any number of ``receive``, ``call_ended``. An index is used
 again for a new call after ``call_ended``.
@@ -33,7 +34,8 @@ class SinkOptions:
 
     Attributes:
         name: for logs, metrics and the sidecar.
-        block_ms: how much audio it wants at a time, 20 to 1000; the engine releases at the smallest wish of all sinks, so blocks may come smaller than asked for.
+        block_ms: how much audio it wants at a time, 20 to 1000; the engine releases at the smallest wish of all
+            sinks, so blocks may come smaller than asked for.
         when_behind: what to do when the queue is full.
         max_queue_bytes: bound of the queue in memory.
         max_queue_seconds: bound of the queue in age of its oldest block.
@@ -52,11 +54,12 @@ class CallInfo:
 
     Attributes:
         index: the small integer in `PcmBatch.call`; unique among live calls.
-        call_id: unique name, safe as a file name: ``<call_leg_id>``, ``<call_leg_id>-b``, ``<stream_id>``, ``<name>-<time>-<ssrc>``.
+        call_id: unique name, safe as a file name: ``<call_leg_id>``, ``<call_leg_id>-b``, ``<stream_id>``,
+            ``<name>-<time>-<ssrc>``.
         door: "strep", "rtp" or "ws".
         started_wall_ns: wall time of the call's origin (position 0), nanoseconds since the epoch.
         sample_rate_hz: of both channels.
-        identity: what the carrier said: call_leg_id, leg, stream_id, call_control_id, from, to, ... JSON values.
+        identity: what the carrier said: call_leg_id, leg, stream_id, call_control_id, from, to, ...
     """
 
     index: int
@@ -77,7 +80,8 @@ class TrackReport:
         start_samples: where the track begins on the call's timeline.
         length_samples: its length; the ledger's spans add up to it.
         statistics: counters and RFC 3550 figures, JSON values, names with units.
-        ledger: spans (start_samples, length_samples, kind) of everything that is not plainly "received", in order.
+        ledger: spans (start_samples, length_samples, kind) of everything that is not plainly "received", in
+            order.
         totals: samples per kind, "received" included; they add up to `length_samples`.
         sources: each synchronization source or socket seen, JSON values.
     """

@@ -5,8 +5,8 @@ the rows of a batch are put in place by one scatter, whatever their number. Fram
 the file wants them: what is taken out goes to the disk without another copy.
 
 Per call (a *slot*), `base` is the position of the first staged frame and ``end[channel]`` the position behind
-the last staged sample; ``base <= end``. What lies behind an end is rubbish from an earlier second until `place`
-or `frames` makes it silence.
+the last staged sample; ``base <= end``. What lies behind an end is rubbish from an earlier second until
+`place` or `frames` makes it silence.
 """
 
 from __future__ import annotations
@@ -81,8 +81,11 @@ class Stage:
             positions: (n,) of each row's column 0.
             width: columns of a row.
         """
-        fits: NDArray[np.bool_] = positions - self.base[slots] <= self.length_samples - width
-        return fits & (positions == self.end[slots, channels]) & (slots >= 0)
+        room = self.length_samples - width
+        accepted: NDArray[np.bool_] = positions - self.base[slots] <= room
+        accepted &= positions == self.end[slots, channels]
+        accepted &= slots >= 0
+        return accepted
 
     def scatter(
         self,
@@ -94,7 +97,7 @@ class Stage:
     ) -> None:
         """Put `rows`, (n, width) of the dtype, in their places; `accepts` said yes to every one."""
         base = self.base[slots]
-        empty = slots[self.end[slots].max(axis=1) == base]
+        empty = slots[np.maximum(self.end[slots, 0], self.end[slots, 1]) == base]
         first = (slots * np.int64(self.length_samples) + (positions - base)) * CHANNELS + channels
         width = rows.shape[1]
         self._window(width)[first] = rows
@@ -106,7 +109,7 @@ class Stage:
         return 0 <= position - int(self.base[slot]) <= self.length_samples - count
 
     def place(self, slot: int, channel: int, position: int, samples: NDArray[Any], now_ns: int) -> None:
-        """Put the samples of one track in their place, over what is there; a hole before them becomes silence."""
+        """Put the samples of one track in place, over what is there; a hole before them becomes silence."""
         base, end = int(self.base[slot]), int(self.end[slot, channel])
         if self.head(slot) == base:
             self.since_ns[slot] = now_ns
@@ -117,31 +120,55 @@ class Stage:
         track[position - base : behind - base] = samples
         self.end[slot, channel] = max(end, behind)
 
-    def frames(self, slot: int, until: int) -> NDArray[Any]:
-        """Return the frames from the base to `until`, (n, 2), as a view that lives until the next change.
+    def full(self, enough: int, lag: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the slots with `enough` frames staged, and up to where each should be taken.
 
-        A channel that ends before `until` is silent from its end on.
+        That is as far as both channels have come, or `lag` behind the further one if that is more. A channel
+        that brought nothing since the last time is not waited for.
         """
-        base = int(self.base[slot])
-        for channel, end in enumerate(self.end[slot].tolist()):
-            if end < until:
-                self._frames[slot, end - base : until - base, channel] = self.silence[slot]
-        view: NDArray[Any] = self._frames[slot, : until - base]
-        return view
+        head, tail = self._head_and_tail()
+        slots = np.flatnonzero(head - self.base >= enough)
+        head, tail = head[slots], tail[slots]
+        both = np.maximum(tail, head - lag)
+        return slots, np.where(tail > self.base[slots], both, head)
 
-    def consume(self, slot: int, until: int, now_ns: int) -> None:
-        """Forget the frames before `until`, which is at most `head`; the rest moves to the front."""
-        base, head = int(self.base[slot]), self.head(slot)
-        if head > until:
-            frames = self._frames[slot]
-            frames[: head - until] = frames[until - base : head - base]
-        self.rebase(slot, until, now_ns)
+    def aged(self, before_ns: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the slots that have held something since `before_ns` or longer, and their heads."""
+        head, _ = self._head_and_tail()
+        slots = np.flatnonzero((head > self.base) & (self.since_ns <= before_ns))
+        return slots, head[slots]
 
-    def rebase(self, slot: int, position: int, now_ns: int) -> None:
-        """Let the stage begin at `position`; nothing that is staged may lie before it."""
-        self.base[slot] = position
-        np.maximum(self.end[slot], position, out=self.end[slot])
-        self.since_ns[slot] = now_ns
+    def frames(self, slots: NDArray[np.int64], until: NDArray[np.int64]) -> list[tuple[int, int, NDArray[Any]]]:
+        """Return slot, base and the frames before ``until[i]``, (n, 2), of each slot; views, until `consume`.
+
+        A channel that ends before that is silent from its end on.
+        """
+        bases = self.base[slots]
+        rows, channels = np.nonzero(self.end[slots] < until[:, None])
+        for row, channel in zip(rows.tolist(), channels.tolist(), strict=True):
+            slot, base = slots[row], bases[row]
+            gap = slice(self.end[slot, channel] - base, until[row] - base)
+            self._frames[slot, gap, channel] = self.silence[slot]
+        places = zip(slots.tolist(), bases.tolist(), (until - bases).tolist(), strict=True)
+        return [(slot, base, self._frames[slot, :count]) for slot, base, count in places]
+
+    def consume(self, slots: NDArray[np.int64], until: NDArray[np.int64], now_ns: int) -> None:
+        """Forget the frames before ``until[i]``, at most the head; the rest moves to the front."""
+        bases, heads = self.base[slots], self.end[slots].max(axis=1)
+        for row in np.flatnonzero(heads > until).tolist():
+            frames, base, end = self._frames[slots[row]], bases[row], until[row]
+            frames[: heads[row] - end] = frames[end - base : heads[row] - base]
+        self.base[slots] = until
+        self.end[slots] = np.maximum(self.end[slots], until[:, None])
+        self.since_ns[slots] = now_ns
+
+    def rebase(self, slot: int, position: int) -> None:
+        """Let an empty slot begin at `position`."""
+        self.base[slot] = self.end[slot] = position
+
+    def _head_and_tail(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        left, right = self.end[:, 0], self.end[:, 1]
+        return np.maximum(left, right), np.minimum(left, right)
 
     def _window(self, width: int) -> NDArray[Any]:
         """Return every run of `width` samples of one channel as a row: (places, width), overlapping."""

@@ -25,7 +25,7 @@ from strep.g711 import Codec
 CHANNELS = 2
 
 _RIFF = struct.Struct("<4s I 4s")  # "RIFF" or "RF64", size of the file - 8, "WAVE"
-_DS64 = struct.Struct("<4s I QQQI")  # "JUNK" or "ds64", 28, size of the file - 8, of data, samples, 0 table rows
+_DS64 = struct.Struct("<4s I QQQI")  # "JUNK" or "ds64", 28, size of the file - 8, of data, samples, 0 rows
 _FMT = struct.Struct("<4s I HHIIHH")  # "fmt ", 16, tag, channels, rate, bytes/s, bytes per frame, bits
 _FMT_FACT = struct.Struct("<4s I HHIIHHH 4s I I")  # the same, 18, ... no extra bytes; "fact", 4, samples
 _DATA = struct.Struct("<4s I")  # "data", size
@@ -37,7 +37,13 @@ _LAST_OFFSET = (1 << 63) - 1
 
 
 class Encoding(Enum):
-    """How a sample is stored: name in the sidecar, WAVE format tag, bits, byte of silence."""
+    """How a sample is stored: name in the sidecar, WAVE format tag, bits, byte of silence.
+
+    Attributes:
+        frame_bytes: a sample of each channel.
+        data_offset: where the samples begin in the file, bytes.
+        dtype: of a sample.
+    """
 
     PCM16 = ("pcm16", 1, 16, 0)
     PCMU = ("pcmu", 7, 8, Codec.PCMU.silence)
@@ -49,18 +55,13 @@ class Encoding(Enum):
         self.bits = bits
         self.silence = silence
         self.frame_bytes = CHANNELS * bits // 8
+        self.data_offset = _RIFF.size + _DS64.size + (_FMT if bits == 16 else _FMT_FACT).size + _DATA.size
         self.dtype: np.dtype[Any] = np.dtype("<i2" if bits == 16 else "u1")
 
     @classmethod
     def of(cls, codec: Codec) -> Encoding:
         """Return the encoding that stores the code bytes of `codec` as they are."""
         return cls.PCMU if codec is Codec.PCMU else cls.PCMA
-
-    @property
-    def data_offset(self) -> int:
-        """Where the samples begin, bytes."""
-        fmt = _FMT.size if self is Encoding.PCM16 else _FMT_FACT.size
-        return _RIFF.size + _DS64.size + fmt + _DATA.size
 
 
 def serialize_header(encoding: Encoding, sample_rate_hz: int, length_samples: int) -> bytes:
@@ -74,13 +75,11 @@ def serialize_header(encoding: Encoding, sample_rate_hz: int, length_samples: in
         fmt = _FMT.pack(b"fmt ", 16, tag, CHANNELS, rate, rate * frame, frame, bits)
     else:
         fact = min(length_samples, _IN_DS64)
-        fmt = _FMT_FACT.pack(
-            b"fmt ", 18, tag, CHANNELS, rate, rate * frame, frame, bits, 0, b"fact", 4, fact
-        )
+        fmt = _FMT_FACT.pack(b"fmt ", 18, tag, CHANNELS, rate, rate * frame, frame, bits, 0, b"fact", 4, fact)
     return b"".join(
         (
             _RIFF.pack(b"RF64" if large else b"RIFF", _IN_DS64 if large else riff, b"WAVE"),
-            _DS64.pack(b"ds64", 28, riff, data, length_samples, 0) if large else _DS64.pack(b"JUNK", 28, 0, 0, 0, 0),
+            _DS64.pack(b"ds64" if large else b"JUNK", 28, riff, data, length_samples, 0),
             fmt,
             _DATA.pack(b"data", _IN_DS64 if large else data),
         )
@@ -159,7 +158,12 @@ class WavFile:
             raise OSError(errno.EIO, "header written in part", str(self.path))
 
     def write(self, position_samples: int, frames: NDArray[Any]) -> None:
-        """Put `frames`, (n, 2) of the encoding's dtype and contiguous, at the position; a hole before it is silence."""
+        """Put frames at a position; a hole before it becomes silence.
+
+        Args:
+            position_samples: of the first frame.
+            frames: (n, 2) of the encoding's dtype, contiguous.
+        """
         if len(frames) == 0:
             return
         if position_samples > self.length_samples:
@@ -188,7 +192,7 @@ class WavFile:
             self.length_samples = length_samples
 
     def close(self) -> None:
-        """Write the last header, cut off a frame that a full disk left in part, close; closed even on `OSError`."""
+        """Write the last header, cut off what a full disk left of a frame, and close, even on `OSError`."""
         fd, self._fd = self._fd, -1
         if fd < 0:
             return
@@ -207,10 +211,9 @@ class WavFile:
         return offset
 
     def _fill(self, until_samples: int) -> None:
-        """Write silence up to `until_samples` where a sparse hole would not be silent: byte 0 is loud in G.711."""
+        """Write silence up to `until_samples` where a hole would not be silent: byte 0 is loud in G.711."""
         if self.encoding is Encoding.PCM16:
             return
-        self._offset(until_samples)
         shape = (min(_FILL_FRAMES, until_samples - self.length_samples), CHANNELS)
         silence = np.full(shape, self.encoding.silence, self.encoding.dtype)
         while (missing := until_samples - self.length_samples) > 0:
@@ -218,12 +221,11 @@ class WavFile:
 
     def _pwrite(self, position_samples: int, frames: NDArray[Any]) -> None:
         offset = self._offset(position_samples)
-        self._offset(position_samples + len(frames))
         written = 0
         try:
-            written = os.pwrite(self._fd, frames, offset)
+            written = os.pwrite(self._fd, frames.data, offset)
             while written < frames.nbytes:
-                rest = memoryview(frames).cast("B")[written:]
+                rest = frames.data.cast("B")[written:]
                 written += os.pwrite(self._fd, rest, offset + written)
         finally:
             end = position_samples + written // self.encoding.frame_bytes

@@ -1,0 +1,96 @@
+"""Calls and their tracks while they live: who they are, and where their tracks lie on the call's timeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from media.sinks.contract import CallInfo
+from strep.clock import NS_PER_SECOND
+from strep.g711 import SAMPLE_RATE_HZ
+from strep.header import Direction
+
+MAX_EVENTS = 10_000
+"""Carrier events (dtmf, mark, error) kept per call; beyond it they are counted only."""
+
+
+@dataclass(eq=False, slots=True)
+class Track:
+    """One direction of one leg, or one source of a plain RTP port.
+
+    Attributes:
+        slot: its slot in the timeline.
+        direction: which channel of the call it is.
+        first_arrival_ns: monotonic arrival of its first packet.
+        source: where it comes from, for the sidecar; JSON values.
+        call: its call; None while that is not decided yet.
+        offset_samples: call position = tape position + offset_samples; set when the track joins.
+    """
+
+    slot: int
+    direction: Direction
+    first_arrival_ns: int
+    source: dict[str, Any] = field(default_factory=dict)
+    call: Call | None = None
+    offset_samples: int | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Call:
+    """A call that is going on.
+
+    Attributes:
+        info: what the sinks know of it.
+        tracks: in the order of their appearance.
+        origin_ns: monotonic time of position 0; None until the first track's start is known.
+        last_activity_ns: last time that audio found its place, or that the carrier spoke up otherwise.
+        events: dtmf, mark, error and other events of the carrier.
+    """
+
+    info: CallInfo
+    started_ns: int
+    tracks: list[Track] = field(default_factory=list)
+    origin_ns: int | None = None
+    last_activity_ns: int = 0
+    events: list[dict[str, Any]] = field(default_factory=list)
+    events_dropped: int = 0
+    has_ended: bool = False
+
+    def add_event(self, event: dict[str, Any]) -> None:
+        """Keep `event` for the report, within bounds."""
+        if len(self.events) < MAX_EVENTS:
+            self.events.append(event)
+        else:
+            self.events_dropped += 1
+
+    def place(self, track: Track, origin_position: int, origin_ns: int) -> int:
+        """Fix where `track`'s first sample, at tape position `origin_position`, lies; return `offset_samples`.
+
+        The first track to come defines position 0; every other one is placed by its arrival time, once. A
+        track cannot begin before its call: reordering at the very start may cost it a fraction of the reorder wait.
+        """
+        if self.origin_ns is None:
+            self.origin_ns = origin_ns
+        start = max(round((origin_ns - self.origin_ns) * SAMPLE_RATE_HZ / NS_PER_SECOND), 0)
+        track.offset_samples = start - origin_position
+        return track.offset_samples
+
+
+class CallIndexes:
+    """Small integers for live calls, used again after a call has ended; a mass of ids never grows a table."""
+
+    def __init__(self) -> None:
+        """Start with all free."""
+        self._free: list[int] = []
+        self.high_water = 0
+
+    def take(self) -> int:
+        """Return the lowest-cost free index."""
+        if self._free:
+            return self._free.pop()
+        self.high_water += 1
+        return self.high_water - 1
+
+    def give_back(self, index: int) -> None:
+        """Make `index` free."""
+        self._free.append(index)

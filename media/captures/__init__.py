@@ -1,0 +1,6 @@
+"""Captures: pcap files read, written, sent again, and run through the server's own code offline.
+
+Flow: `records` takes the file apart, `layers` the frames, `reader` composes them to datagrams; `census` finds
+the call audio among them; `inspection` runs it through doors, timeline and engine with the capture's times,
+`summary` and `tables` show what came out. `replay` sends datagrams again. `command` is the shell of all.
+"""

@@ -1,0 +1,244 @@
+"""Shell: ``strep simulate``, the simulated carrier on the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from media.carrier import parameters
+from media.carrier.audio import CONVERSATION
+from media.carrier.faults import Faults
+from media.carrier.network import NetworkModel
+from media.carrier.options import BLeg, SimulationOptions, TimestampUnit, Transport, WebSocketOptions
+from media.carrier.report import Progress
+from media.carrier.simulation import Simulation, Target
+from media.carrier.summary import describe, lines
+from strep.errors import ConfigurationError
+from strep.g711 import Codec
+
+_OTHER_DESCRIPTORS = 64
+EPILOG = """\b
+Examples:
+  One conversation, as a carrier forks it to one address:
+    strep simulate --udp 127.0.0.1:9000
+  Bare RTP, inbound audio to port 4000 and outbound to 4001:
+    strep simulate --rtp 127.0.0.1:4000,4001
+  A media stream over WebSocket, with a file of your own:
+    strep simulate --ws ws://127.0.0.1:9001/ --audio greeting.mp3
+  200 calls, each with its own tones, over a bad line; what happened goes to a file:
+    strep simulate --udp 127.0.0.1:9000 --calls 200 --tones --loss 2% --burst-loss 4
+        --reorder 1% --duplicate 0.5% --jitter 15 --truth truth.json
+  Everything that carriers do to a call in one:
+    strep simulate --udp 127.0.0.1:9000 --dtx 30% --hold 4+5 --ssrc-change 10
+        --timestamp-jump 14 --wrap --extras 5% --malformed 1%
+
+Shares are written 2% or 0.02, times in seconds, spans as START+LENGTH in seconds of the call. The same
+--seed gives the same packets, faults and truth.
+"""
+
+
+@click.command(epilog=EPILOG, context_settings={"max_content_width": 110})
+@click.option("--udp", type=parameters.ADDRESS, help="Send STREP to HOST:PORT, both directions of all calls.")
+@click.option("--rtp", type=parameters.RTP_ADDRESS, help="Send bare RTP, inbound to HOST:PORT, outbound to TXPORT.")
+@click.option("--ws", metavar="URL", help="Dial a media stream to this URL for each call.")
+@click.option("--calls", type=click.IntRange(1), default=1, show_default=True, help="How many calls.")
+@click.option("--seconds", type=float, default=20.0, show_default=True, help="How long each call lasts.")
+@click.option("--stagger", type=float, default=7.0, show_default=True, help="Milliseconds between calls.")
+@click.option(
+    "--audio",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Audio file to play; left inbound, right outbound. Default: a conversation of 20 s.",
+)
+@click.option("--tones", is_flag=True, help="Different tones for each call and direction instead.")
+@click.option(
+    "--codec",
+    type=click.Choice([codec.name for codec in Codec], case_sensitive=False),
+    default="PCMU",
+    show_default=True,
+    help="Law of the payloads.",
+)
+@click.option(
+    "--ptime",
+    type=click.Choice(["10", "20", "30", "60"]),
+    default="20",
+    show_default=True,
+    help="Milliseconds of audio in a packet.",
+)
+@click.option(
+    "--b-leg",
+    type=click.Choice([leg.value for leg in BLeg]),
+    default="none",
+    show_default=True,
+    help="Give calls a B leg, under the A leg's call_leg_id or its own.",
+)
+@click.option(
+    "--rtp-port-step",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Ports of the next call are this much higher (--rtp).",
+)
+@click.option("--loss", type=parameters.SHARE, default=0.0, help="Share of the packets lost.")
+@click.option("--burst-loss", type=float, default=0.0, metavar="PACKETS", help="Mean length of a loss burst.")
+@click.option("--reorder", type=parameters.SHARE, default=0.0, help="Share of the packets held back up to 60 ms.")
+@click.option("--duplicate", type=parameters.SHARE, default=0.0, help="Share of the packets sent twice.")
+@click.option("--jitter", type=float, default=0.0, metavar="MS", help="Random delay from 0 to this.")
+@click.option("--stall", type=parameters.SPAN, help="Nothing arrives, then everything at once.")
+@click.option("--dtx", type=parameters.SHARE, default=0.0, help="Share of the time with silence suppressed.")
+@click.option("--hold", type=parameters.SPAN, help="No packets for this span; timestamps go on.")
+@click.option("--ssrc-change", type=parameters.SECONDS, help="New SSRC, sequence number and timestamp.")
+@click.option("--sequence-reset", type=parameters.SECONDS, help="New sequence number, same SSRC.")
+@click.option("--timestamp-jump", type=parameters.SECONDS, help="Timestamps jump by 2**31.")
+@click.option("--wrap", is_flag=True, help="Begin just before both counters wrap.")
+@click.option("--extras", type=parameters.SHARE, default=0.0, help="Share with extension, CSRC, padding.")
+@click.option("--header-length", type=click.IntRange(24, 255), default=24, show_default=True, help="STREP HeaderLen.")
+@click.option("--malformed", type=parameters.SHARE, default=0.0, help="Datagrams of rubbish per packet.")
+@click.option("--ws-token", default="", help="Auth token, in the upgrade request and the connected frame.")
+@click.option(
+    "--ws-track",
+    type=click.Choice(["inbound", "outbound", "both"]),
+    default="both",
+    show_default=True,
+    help="Tracks to stream.",
+)
+@click.option("--ws-drop", type=parameters.SECONDS, help="Break the socket at this time, and dial again.")
+@click.option("--ws-dtmf", default="", metavar="DIGITS", help="Keys pressed during the call.")
+@click.option("--ws-numbers", is_flag=True, help="Counters as JSON numbers, not strings.")
+@click.option("--ws-shared-chunks", is_flag=True, help="One chunk counter for both tracks.")
+@click.option(
+    "--ws-timestamp",
+    type=click.Choice([unit.value for unit in TimestampUnit]),
+    default="ms",
+    show_default=True,
+    help="Unit of timestamp.",
+)
+@click.option("--ws-mime", is_flag=True, help="Spell the encoding audio/x-mulaw.")
+@click.option("--ws-oddities", is_flag=True, help="Errors, marks, unknown events and fields in between.")
+@click.option("--ws-no-stop", is_flag=True, help="Close the socket without a stop frame.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of all randomness.")
+@click.option("--truth", type=click.Path(path_type=Path, dir_okay=False), help="Write what was sent, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def simulate(truth: Path | None, as_json: bool, **given: Any) -> None:
+    """Be the carrier: send calls of real audio to a media server, with faults, and tell the truth about them.
+
+    Give one of --udp, --rtp and --ws. Everything else has a default.
+    """
+    try:
+        simulation = Simulation(_options(given))
+        total = len(simulation.plan())
+        _allow_descriptors(2 * simulation.options.calls)
+    except ConfigurationError as error:
+        raise click.UsageError(str(error)) from error
+    try:
+        with _progress_bar(total) as on_progress:
+            outcome = asyncio.run(simulation.run(_target(given), on_progress=on_progress))
+        if truth is not None:
+            outcome.truth.write(truth)
+    except (ConfigurationError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        raise click.Abort from None
+    click.echo(msgspec.json.encode(describe(outcome)).decode() if as_json else "\n".join(lines(outcome)))
+
+
+def _target(given: dict[str, Any]) -> Target:
+    rx, tx = given["rtp"] or (None, None)
+    return Target(given["udp"], rx, tx, given["rtp_port_step"], given["ws"] or "")
+
+
+def _options(given: dict[str, Any]) -> SimulationOptions:
+    transports = {Transport.STREP: "udp", Transport.RTP: "rtp", Transport.WEBSOCKET: "ws"}
+    chosen = [transport for transport, name in transports.items() if given[name]]
+    if len(chosen) != 1:
+        raise ConfigurationError("give one of --udp, --rtp and --ws: where to send the audio")
+    if given["tones"] and given["audio"]:
+        raise ConfigurationError("--tones and --audio exclude each other")
+    return SimulationOptions(
+        transport=chosen[0],
+        calls=given["calls"],
+        seconds=given["seconds"],
+        ptime_ms=int(given["ptime"]),
+        codec=Codec[given["codec"].upper()],
+        stagger_ms=given["stagger"],
+        audio=None if given["tones"] else given["audio"] or CONVERSATION,
+        b_leg=BLeg(given["b_leg"]),
+        seed=given["seed"],
+        network=_network(given),
+        faults=_faults(given),
+        websocket=_websocket(given),
+    )
+
+
+def _network(given: dict[str, Any]) -> NetworkModel:
+    return NetworkModel(
+        loss=given["loss"],
+        burst_loss=given["burst_loss"],
+        reorder=given["reorder"],
+        duplicate=given["duplicate"],
+        jitter_ms=given["jitter"],
+        stall=given["stall"],
+    )
+
+
+def _faults(given: dict[str, Any]) -> Faults:
+    return Faults(
+        dtx=given["dtx"],
+        hold=given["hold"],
+        ssrc_change_at_ns=given["ssrc_change"],
+        sequence_reset_at_ns=given["sequence_reset"],
+        timestamp_jump_at_ns=given["timestamp_jump"],
+        near_wrap=given["wrap"],
+        extras=given["extras"],
+        header_bytes=given["header_length"],
+        malformed=given["malformed"],
+    )
+
+
+def _websocket(given: dict[str, Any]) -> WebSocketOptions:
+    tracks = ("inbound", "outbound") if given["ws_track"] == "both" else (given["ws_track"],)
+    return WebSocketOptions(
+        tracks=tracks,
+        numbers_as_strings=not given["ws_numbers"],
+        shared_chunks=given["ws_shared_chunks"],
+        timestamp_unit=TimestampUnit(given["ws_timestamp"]),
+        mime_encoding=given["ws_mime"],
+        auth_token=given["ws_token"],
+        dtmf=given["ws_dtmf"],
+        oddities=given["ws_oddities"],
+        drop_at_ns=given["ws_drop"],
+        stop_frame=not given["ws_no_stop"],
+    )
+
+
+def _allow_descriptors(sockets: int) -> None:
+    """Raise the soft limit of open files where there is a socket for each call or track."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = sockets + _OTHER_DESCRIPTORS
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+@contextlib.contextmanager
+def _progress_bar(total: int) -> Iterator[Progress]:
+    """Show a bar where somebody can see it: on standard error, if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("sending"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("sending", total=total)
+        yield lambda sent: bar.update(task, completed=sent)

@@ -1,0 +1,104 @@
+"""From options to packets on the wire, and the truth about them.
+
+A test that needs no socket takes `Simulation.plan`; everything else calls `Simulation.run`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from media.carrier import websocket
+from media.carrier.options import SimulationOptions, Transport
+from media.carrier.pacing import Pacer, RealTime
+from media.carrier.plan import Plan, make_plan
+from media.carrier.report import Progress, SendReport
+from media.carrier.truth import Truth
+from media.carrier.udp import Address, connect, send_plan
+from strep.errors import ConfigurationError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the audio goes.
+
+    Attributes:
+        udp: the STREP port.
+        rx: bare RTP, the port of the inbound direction of call 0.
+        tx: the same of the outbound direction.
+        rtp_port_step: bare RTP, call `k` is sent to ports that are ``k * rtp_port_step`` higher. With 0 all
+            calls share the ports; every track has a source port of its own in any case.
+        stream_url: where each call dials its WebSocket.
+    """
+
+    udp: Address | None = None
+    rx: Address | None = None
+    tx: Address | None = None
+    rtp_port_step: int = 0
+    stream_url: str = ""
+
+    def destinations(self, options: SimulationOptions) -> list[Address]:
+        """Return the UDP addresses in the order of `Plan.destinations`.
+
+        Raises:
+            UsageError: not an address of the kind that the transport needs.
+            ConfigurationError: the last call's port is none.
+        """
+        if options.transport is Transport.STREP and self.udp is not None:
+            return [self.udp]
+        if options.transport is not Transport.RTP or self.rx is None or self.tx is None:
+            raise UsageError(f"no target for {options.transport.value}")
+        steps = [call * self.rtp_port_step for call in range(options.calls)]
+        if max(self.rx[1], self.tx[1]) + steps[-1] > 65_535:
+            raise ConfigurationError(f"rtp: {options.calls} calls from these ports on end beyond port 65535")
+        return [(host, port + step) for step in steps for host, port in (self.rx, self.tx)]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was sent, and how well the deadlines were kept."""
+
+    truth: Truth
+    report: SendReport
+
+
+class Simulation:
+    """A simulated carrier with a number of calls.
+
+    Args:
+        options: what to simulate.
+    """
+
+    def __init__(self, options: SimulationOptions) -> None:
+        self.options = options
+
+    @cached_property
+    def _plan(self) -> Plan:
+        return make_plan(self.options)
+
+    def plan(self) -> Plan:
+        """Return everything that will be sent; made once, no clock read and no socket opened."""
+        return self._plan
+
+    async def run(self, target: Target, pacer: Pacer | None = None, on_progress: Progress | None = None) -> Outcome:
+        """Send all calls, in real time unless `pacer` says otherwise, and return the truth about them.
+
+        Args:
+            target: where to.
+            pacer: `media.carrier.pacing.Instant` sends everything at once.
+            on_progress: called with the number of deliveries made so far, of ``len(plan())``.
+
+        Raises:
+            ConfigurationError: nobody can be reached at `target`.
+        """
+        plan, pacer = self.plan(), pacer or RealTime()
+        if self.options.transport is Transport.WEBSOCKET:
+            report = await websocket.send_plan(plan, target.stream_url, pacer, on_progress)
+            return Outcome(plan.truth(), report)
+        sockets = [connect(address) for address in target.destinations(self.options)]
+        try:
+            report = await send_plan(plan, sockets, pacer, on_progress)
+        finally:
+            for batch_socket in sockets:
+                batch_socket.close()
+        return Outcome(plan.truth(), report)

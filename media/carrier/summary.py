@@ -1,0 +1,51 @@
+"""What the command says at the end: some lines for people, or one JSON object for programs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from media.carrier.simulation import Outcome
+from strep.g711 import SAMPLE_RATE_HZ
+
+_COUNTERS = ("sent", "delivered", "duplicated", "reordered", "lost")
+
+
+def describe(outcome: Outcome) -> dict[str, Any]:
+    """Return the summary as plain data; times in milliseconds or seconds, as the names say."""
+    truth, report = outcome.truth, outcome.report
+    return {
+        "transport": truth.transport,
+        "seed": truth.seed,
+        "calls": truth.calls,
+        "tracks": len(truth.tracks),
+        "audio_seconds": truth.total("total_samples") / SAMPLE_RATE_HZ,
+        **{name: truth.total(name) for name in _COUNTERS},
+        "malformed": truth.malformed,
+        "lateness": report.lateness.summary(),
+        "refused": report.refused,
+        "closed_early": report.closed_early,
+    }
+
+
+def lines(outcome: Outcome) -> list[str]:
+    """Return the summary for people, without line ends."""
+    truth, report = outcome.truth, outcome.report
+    facts = describe(outcome)
+    lateness = facts["lateness"]
+    text = [
+        f"{_count(truth.calls, 'call')}, {_count(len(truth.tracks), 'track')}, "
+        f"{facts['audio_seconds']:.1f} s of audio: {_count(facts['sent'], 'packet')}, {facts['lost']:,} lost, "
+        f"{facts['reordered']:,} reordered, {facts['duplicated']:,} duplicated, "
+        f"{sum(truth.malformed.values()):,} malformed besides",
+        f"sent behind their deadlines by {lateness['p50_ms']:.1f} ms (p50), {lateness['p99_ms']:.1f} ms (p99), "
+        f"{lateness['max_ms']:.1f} ms (max)",
+    ]
+    if report.refused:
+        text.append(f"nobody listened: {_count(report.refused, 'datagram')} refused by the far end")
+    if report.closed_early:
+        text.append(f"the far end closed the socket of {_count(report.closed_early, 'call')} early")
+    return text
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,107 @@
+"""Shell: sends a plan's datagrams at their deadlines, everything that is due at a time in one system call."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from media.carrier.datagrams import DatagramTable
+from media.carrier.pacing import Pacer
+from media.carrier.plan import Plan
+from media.carrier.report import Progress, SendReport
+from media.carrier.sendmmsg import BatchSocket
+from strep.clock import NS_PER_MS
+from strep.errors import ConfigurationError
+
+Address = tuple[str, int]
+
+_TABLE_ROWS = 512
+_SEND_BUFFER_BYTES = 4 << 20
+
+
+def connect(address: Address, *, one_by_one: bool = False) -> BatchSocket:
+    """Return a socket connected to `address`, IPv4 or IPv6.
+
+    Raises:
+        ConfigurationError: the name does not resolve, or there is no way there.
+    """
+    try:
+        family, kind, protocol, _, resolved = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)[0]
+        udp_socket = socket.socket(family, kind, protocol)
+        with contextlib.suppress(OSError):
+            udp_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        udp_socket.setblocking(False)
+        udp_socket.connect(resolved)
+    except OSError as error:
+        raise ConfigurationError(f"cannot send to {address[0]}:{address[1]}: {error}") from error
+    return BatchSocket(udp_socket, one_by_one=one_by_one)
+
+
+async def send_plan(
+    plan: Plan, sockets: Sequence[BatchSocket], pacer: Pacer, on_progress: Progress | None = None
+) -> SendReport:
+    """Send everything in `plan`; the first datagram leaves at once.
+
+    Args:
+        plan: for STREP or bare RTP.
+        sockets: one for every destination that `plan.destinations` names.
+        pacer: the clock and the waiting.
+        on_progress: told how far it is.
+    """
+    window = _Window(plan)
+    report = SendReport(started_ns=pacer.now_ns())
+    while report.sent < len(plan):
+        now_ns = pacer.now_ns() - report.started_ns
+        due = int(np.searchsorted(plan.times_ns, now_ns, side="right"))
+        if due == report.sent:
+            await pacer.sleep_until(report.started_ns + int(plan.times_ns[report.sent]))
+            continue
+        sent = window.send(report.sent, due, sockets)
+        late_ns = pacer.now_ns() - report.started_ns - plan.times_ns[report.sent : report.sent + sent]
+        report.lateness.record(late_ns)
+        report.sent += sent
+        if on_progress is not None:
+            on_progress(report.sent)
+        if report.sent < due:
+            # Let others run; and where the kernel's queue is full, let it drain.
+            await pacer.sleep_until(pacer.now_ns() + (0 if sent else NS_PER_MS))
+    report.refused = sum(batch_socket.refused for batch_socket in sockets)
+    return report
+
+
+class _Window:
+    """A few hundred datagrams written ahead: a wake-up for ten of them costs a system call and no more."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._fill(0)
+
+    def send(self, start: int, stop: int, sockets: Sequence[BatchSocket]) -> int:
+        """Send some of deliveries `start` to `stop` and return how many, 0 if the kernel takes none now."""
+        if start >= self._stop:
+            self._fill(start)
+        stop = min(stop, self._stop)
+        rows = slice(start - self._start, stop - self._start)
+        table = DatagramTable(self._table.rows[rows], self._table.lengths[rows])
+        if len(sockets) == 1:
+            return sockets[0].send(table)
+        return self._distribute(table, start, stop, sockets)
+
+    def _fill(self, start: int) -> None:
+        self._start, self._stop = start, min(start + _TABLE_ROWS, len(self._plan))
+        self._table = self._plan.table(self._start, self._stop)
+
+    def _distribute(self, table: DatagramTable, start: int, stop: int, sockets: Sequence[BatchSocket]) -> int:
+        """Send runs of one destination each, so that the order between destinations stays."""
+        destinations = self._plan.destinations(start, stop)
+        edges = [0, *(np.flatnonzero(np.diff(destinations)) + 1).tolist(), len(destinations)]
+        for first, last in pairwise(edges):
+            batch = DatagramTable(table.rows[first:last], table.lengths[first:last])
+            sent = sockets[int(destinations[first])].send(batch)
+            if sent < last - first:
+                return first + sent
+        return len(destinations)

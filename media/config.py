@@ -1,0 +1,69 @@
+"""The server's configuration: one frozen structure, from flags, ``STREP_*`` variables or a TOML file.
+
+Parsing text into it and its error messages are in `media.options`; this file says what there is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A host and port to listen on; port 0 lets the system choose."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """Return ``host:port``, IPv6 hosts in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class RtpPorts:
+    """A pair of plain RTP ports under one name: ``NAME=RXPORT,TXPORT``."""
+
+    name: str
+    rx: Endpoint
+    """Media that the carrier received (inbound)."""
+    tx: Endpoint
+    """Media that the carrier transmitted (outbound)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """What `strep serve` may be told."""
+
+    udp: Endpoint | None = None
+    """Where STREP arrives."""
+    rtp: tuple[RtpPorts, ...] = ()
+    """Pairs of ports where plain RTP arrives."""
+    ws: Endpoint | None = None
+    """Where media streams connect by WebSocket."""
+    record: Path | None = None
+    """Directory of the recordings; None records nothing."""
+    record_format: Literal["pcm16", "passthrough"] = "pcm16"
+    """16-bit linear PCM, or the carrier's own code bytes at half the size."""
+    idle_timeout_s: float = 30.0
+    """A call ends when no track of it got audio for so long."""
+    reconnect_grace_s: float = 5.0
+    """A media stream whose socket closed without `stop` may come back within this time."""
+    reorder_wait_ms: int = 60
+    """A hole in a track is given up this long after the packet behind it arrived."""
+    block_ms: int = 100
+    """Length of the blocks handed to sinks."""
+    receiver: Literal["auto", "recvmmsg", "asyncio-dgram"] = "auto"
+    """How UDP is received; auto takes recvmmsg where there is one."""
+    receive_buffer_bytes: int = 16 << 20
+    """SO_RCVBUF to ask for, per UDP socket."""
+    drain_interval_ms: float = 5.0
+    """How often the sockets are drained while traffic flows."""
+    max_tracks: int = 20_000
+    """Tracks that may live at once; packets of further ones are refused and counted."""
+    ws_max_message_bytes: int = 1 << 20
+    """A longer WebSocket message closes its connection with code 1009."""
+    ws_max_connections: int = 10_000
+    """WebSocket connections at once."""

@@ -1,0 +1,50 @@
+"""`FrameBuffer`: media frames that come one by one become one batch per beat, like datagrams do."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from strep.frames import FrameBatch
+
+
+class FrameBuffer:
+    """Collects frames of WebSocket streams until the next beat."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._columns: list[tuple[int, int, int, int, int]] = []
+        self._payloads: list[bytes] = []
+
+    def __len__(self) -> int:
+        """Return the number of frames that wait."""
+        return len(self._columns)
+
+    def add(self, slot: int, sequence_number: int, timestamp: int, arrival_ns: int, payload: bytes) -> None:
+        """Append a frame; `sequence_number` modulo 2**16, `timestamp` modulo 2**32 in samples.
+
+        An empty payload keeps its place in the sequence and counts as invalid.
+        """
+        self._columns.append((slot, sequence_number, timestamp, arrival_ns, len(payload)))
+        self._payloads.append(payload)
+
+    def take(self) -> FrameBatch:
+        """Return all frames in the order of their arrival, and start empty again."""
+        columns = np.array(self._columns, np.int64).reshape(-1, 5)
+        slot, sequence_number, timestamp, arrival_ns, length = columns.T
+        n, width = len(columns), int(length.max(initial=0))
+        if not (length == width).all():
+            self._payloads = [payload.ljust(width, b"\0") for payload in self._payloads]
+        table = np.frombuffer(b"".join(self._payloads), np.uint8).reshape(n, width)
+        self._columns, self._payloads = [], []
+        return FrameBatch(
+            slot=slot,
+            sequence_number=sequence_number,
+            timestamp=timestamp,
+            ssrc=np.zeros(n, np.int64),
+            arrival_ns=arrival_ns,
+            is_audio=length > 0,
+            table=table,
+            row=np.arange(n),
+            offset=np.zeros(n, np.int64),
+            length=length,
+        )

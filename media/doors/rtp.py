@@ -1,0 +1,130 @@
+"""The plain RTP door: one port per direction, tracks keyed by source address and SSRC.
+
+The fork's ``rx``/``tx`` form and other vendors' taps. A packet does not say which call it belongs to, so
+that is decided when a track's first block is due, and by then it is known who else is talking:
+
+* a new SSRC from the same address and port, whose predecessor has fallen silent, continues that track's call;
+* else a track joins the live call of this name that comes from the same host, has nobody in this direction
+  and began nearest in time;
+* else it begins a call of its own.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+
+from media.calls import Call, Track
+from media.doors.packets import codec_of, frames_of
+from media.doors.sources import describe_source, source_words
+from media.engine import Engine
+from strep.clock import NS_PER_MS, NS_PER_SECOND
+from strep.datagrams import DatagramBatch, PacketColumns, parse_rtp
+from strep.demux import UNKNOWN, Demux, Key
+from strep.header import Direction
+from strep.reject import Reject
+
+PARTNER_WINDOW_NS = 10 * NS_PER_SECOND
+"""The other direction of a call is expected to begin within this time; later it is a call of its own."""
+OVERLAP_NS = 60 * NS_PER_MS
+"""A predecessor that is heard of so long after its successor began is no predecessor."""
+
+
+class RtpDoor:
+    """A pair of ports under one name.
+
+    Attributes:
+        name: as given by the operator; calls are named after it.
+        datagrams: datagrams received.
+        rejected: (len(Reject),) int64, datagrams that were no call audio, by `Reject` code.
+    """
+
+    def __init__(self, name: str, engine: Engine) -> None:
+        """Start without a track."""
+        self.name = name
+        self.datagrams = 0
+        self.rejected = np.zeros(len(Reject), np.int64)
+        self._engine = engine
+        self._demux = Demux()
+        self._keys: dict[int, Key] = {}
+        self._calls: list[Call] = []
+
+    def receive(self, batch: DatagramBatch, direction: Direction, now_ns: int) -> None:
+        """Take the datagrams of one drain of the port for `direction`."""
+        packets = parse_rtp(batch)
+        self.datagrams += len(batch)
+        self.rejected += np.bincount(packets.reject, minlength=len(Reject))
+        self.rejected[Reject.NONE] = 0
+        if not len(packets):
+            return
+        high, low, port = source_words(batch.source[packets.row])
+        third = packets.ssrc.astype(np.uint64) | port << np.uint64(32) | np.uint64(direction << 48)
+        slot = self._demux.lookup(high, low, third)
+        for i in np.flatnonzero(slot == UNKNOWN).tolist():
+            key = int(high[i]), int(low[i]), int(third[i])
+            slot[i] = self._slot_of_newcomer(key, packets, i, batch, direction)
+        kept = np.flatnonzero(slot != UNKNOWN)
+        if len(kept) < len(slot):
+            self.rejected[Reject.NO_ROOM] += len(slot) - len(kept)
+            packets, slot = packets.take(kept), slot[kept]
+        self._engine.receive(frames_of(batch, packets, slot, self._engine.timeline))
+
+    def _slot_of_newcomer(
+        self, key: Key, packets: PacketColumns, i: int, batch: DatagramBatch, direction: Direction
+    ) -> int:
+        slot = self._demux.get(key)
+        if slot != UNKNOWN or not self._engine.has_room():
+            return slot
+        row = packets.row[i]
+        source = {**describe_source(batch.source[row]), "ssrc": int(packets.ssrc[i])}
+        arrival_ns = int(batch.arrival_ns[row])
+        track = self._engine.open_track(
+            lambda slot: Track(slot, direction, arrival_ns, source),
+            codec_of(int(packets.payload_type[i])),
+            self._join,
+        )
+        self._demux.add(key, track.slot)
+        self._keys[track.slot] = key
+        return track.slot
+
+    def _join(self, track: Track, now_ns: int) -> Call:
+        call = self._continued_by(track) or self._partner_of(track)
+        if call is None:
+            started = datetime.fromtimestamp(self._engine.wall_ns(track.first_arrival_ns) / NS_PER_SECOND, UTC)
+            name = f"{self.name}-{started:%Y%m%dT%H%M%S}-{track.source['ssrc']:08x}"
+            identity = {"name": self.name, "source": track.source}
+            call = self._engine.open_call(name, "rtp", identity, track.first_arrival_ns, self._forget)
+            self._calls.append(call)
+        return call
+
+    def _continued_by(self, track: Track) -> Call | None:
+        for call in reversed(self._calls):
+            for other in call.tracks:
+                is_same_source = other.direction == track.direction and _address(other) == _address(track)
+                heard_ns = self._engine.last_delivery_ns(other)
+                if is_same_source and heard_ns <= track.first_arrival_ns + OVERLAP_NS:
+                    return call
+        return None
+
+    def _partner_of(self, track: Track) -> Call | None:
+        def distance_ns(call: Call) -> int:
+            return abs(call.started_ns - track.first_arrival_ns)
+
+        free = [
+            call
+            for call in self._calls
+            if all(other.direction != track.direction for other in call.tracks)
+            and any(other.source["address"] == track.source["address"] for other in call.tracks)
+            and distance_ns(call) <= PARTNER_WINDOW_NS
+        ]
+        return min(free, key=distance_ns, default=None)
+
+    def _forget(self, call: Call) -> None:
+        self._calls.remove(call)
+        for track in call.tracks:
+            self._demux.discard(self._keys.pop(track.slot))
+
+
+def _address(track: Track) -> tuple[str, int]:
+    return track.source["address"], track.source["port"]

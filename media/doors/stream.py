@@ -1,0 +1,147 @@
+"""The WebSocket door's inner side: media streams as calls, whatever socket their frames come by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from media.calls import Call, Track
+from media.doors.buffer import FrameBuffer
+from media.engine import Engine
+from media.ws.chunks import ChunkSequencer, Placement
+from media.ws.host import StreamRefused, StreamStart
+from strep.header import Direction
+
+MAX_PAYLOAD_SAMPLES = 6400
+"""A frame of more than 800 ms is no live audio and does not fit on the tape; it is counted as invalid."""
+
+CLOSE_TRY_AGAIN_LATER = 1013
+"""WebSocket close code (IANA registry) for a server at its limit."""
+
+
+@dataclass(eq=False, slots=True)
+class Stream:
+    """One stream_id, over any number of sockets; the `StreamHandle` of `media.ws.host`.
+
+    Attributes:
+        start: what the carrier said at first.
+        sequencer: places the chunks; it goes on when a second socket continues the stream.
+        call: its call; a new one if audio comes after the first has ended.
+        slots: the timeline's slot per direction.
+        sockets: connections that carry it now.
+        detached_ns: when the last of them closed without a stop frame; None while one is there.
+    """
+
+    start: StreamStart
+    sequencer: ChunkSequencer
+    call: Call
+    slots: dict[Direction, int] = field(default_factory=dict)
+    sockets: int = 1
+    detached_ns: int | None = None
+
+
+class StreamDoor:
+    """Implements `media.ws.host.StreamHost` on the engine.
+
+    Attributes:
+        frames: media frames taken.
+        no_room: media frames of tracks that were refused because the server is at its limit.
+    """
+
+    def __init__(self, engine: Engine, *, reconnect_grace_ns: int) -> None:
+        """Start without a stream."""
+        self.frames = self.no_room = 0
+        self._engine = engine
+        self._reconnect_grace_ns = reconnect_grace_ns
+        self._buffer = FrameBuffer()
+        self._streams: dict[str, Stream] = {}
+
+    # -- StreamHost ------------------------------------------------------------------------------------
+
+    def stream_started(self, start: StreamStart, now_ns: int) -> Stream:
+        """Begin a call for a new stream_id, or continue the one that has it."""
+        stream = self._streams.get(start.stream_id)
+        if stream is not None and not stream.call.has_ended:
+            stream.sockets += 1
+            stream.detached_ns = None
+            stream.call.add_event({"event": "reconnected", "after_ns": now_ns - stream.call.started_ns})
+            return stream
+        if not self._engine.has_room():
+            raise StreamRefused(CLOSE_TRY_AGAIN_LATER, "no free track: the server is at its limit")
+        stream = Stream(start, ChunkSequencer(start.sample_rate_hz), self._open_call(start, now_ns))
+        self._streams[start.stream_id] = stream
+        return stream
+
+    def stream_media(
+        self, handle: Stream, direction: Direction, placement: Placement, payload: bytes, now_ns: int
+    ) -> None:
+        """Take one media frame; it reaches the timeline with the next beat."""
+        if handle.call.has_ended:
+            handle.call, handle.slots = self._open_call(handle.start, now_ns), {}
+            self._streams[handle.start.stream_id] = handle
+        slot = handle.slots.get(direction)
+        if slot is None:
+            if not self._engine.has_room():
+                self.no_room += 1
+                return
+            slot = handle.slots[direction] = self._open_track(handle, direction, now_ns)
+        if placement.shift_samples:
+            self.deliver(now_ns)
+            following = (placement.sequence_number + 1) & 0xFFFF
+            self._engine.timeline.shift_waiting(slot, following, placement.shift_samples)
+        self.frames += 1
+        audio = payload if len(payload) <= MAX_PAYLOAD_SAMPLES else b""
+        self._buffer.add(slot, placement.sequence_number, placement.timestamp, now_ns, audio)
+
+    def stream_event(self, handle: Stream, event: dict[str, Any]) -> None:
+        """Keep a dtmf, mark or error frame for the sidecar."""
+        handle.call.add_event(event)
+
+    def stream_stopped(self, handle: Stream, now_ns: int) -> None:
+        """End the call: the carrier said stop."""
+        self._end(handle, "stop", now_ns)
+
+    def stream_detached(self, handle: Stream, now_ns: int) -> None:
+        """A socket closed without a stop frame: wait for another one to continue the stream."""
+        handle.sockets -= 1
+        if handle.sockets <= 0:
+            handle.detached_ns = now_ns
+
+    # -- the pulse's side ------------------------------------------------------------------------------
+
+    def deliver(self, now_ns: int) -> int:
+        """Hand the waiting frames to the engine; return how many."""
+        n = len(self._buffer)
+        if n:
+            self._engine.receive(self._buffer.take())
+        return n
+
+    def end_detached(self, now_ns: int) -> None:
+        """End the calls of streams that nobody came back to continue."""
+        for stream in list(self._streams.values()):
+            if stream.detached_ns is not None and now_ns - stream.detached_ns >= self._reconnect_grace_ns:
+                self._end(stream, "closed", now_ns)
+
+    def _end(self, stream: Stream, reason: str, now_ns: int) -> None:
+        self.deliver(now_ns)
+        self._engine.end_call(stream.call, reason)
+
+    def _open_call(self, start: StreamStart, now_ns: int) -> Call:
+        forget = partial(self._forget, start.stream_id)
+        return self._engine.open_call(start.stream_id, "ws", dict(start.identity), now_ns, forget)
+
+    def _open_track(self, stream: Stream, direction: Direction, now_ns: int) -> int:
+        source = {"stream_id": stream.start.stream_id, "track": direction.name.lower()}
+        call = stream.call
+        return self._engine.open_track(
+            lambda slot: Track(slot, direction, now_ns, source, call),
+            stream.start.codec,
+            lambda track, now_ns: call,
+        ).slot
+
+    def _forget(self, stream_id: str, call: Call) -> None:
+        stream = self._streams.get(stream_id)
+        if stream is not None and stream.call is call:
+            stream.slots = {}
+            del self._streams[stream_id]

@@ -1,0 +1,133 @@
+"""The pulse: the one timer of the receive path.
+
+While traffic flows, all sockets are drained on a short clock: a receiver woken for every datagram would make batches
+of one and pay the whole price of a batch for each. When nothing has come for a while the pulse sleeps
+until a socket is readable, and beats once a second for the housekeeping.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from media.engine import Engine
+from media.receivers import Receiver
+from strep.clock import NEVER_NS, NS_PER_MS, NS_PER_SECOND, Clock
+from strep.datagrams import DatagramBatch
+
+_LOG = logging.getLogger("strep.pulse")
+
+IDLE_BEATS = 40
+"""Beats without a datagram or frame after which the pulse sleeps."""
+BATCHES_PER_BEAT = 16
+"""A socket gives way to the others, and to the rest of the event loop, after so many batches."""
+
+Take = Callable[[DatagramBatch, int], None]
+"""What a door does with a batch: (batch, now_ns)."""
+
+
+class Pulse:
+    """Drains receivers into doors and polls the engine.
+
+    Attributes:
+        beats: beats so far.
+        failures: beats in which something raised that should not have; logged, and the next beat comes.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, *, interval_ms: float) -> None:
+        """Prepare to beat every `interval_ms`."""
+        self.beats = self.failures = 0
+        self._engine = engine
+        self._clock = clock
+        self._interval_ns = round(interval_ms * NS_PER_MS)
+        self._feeds: list[tuple[Receiver, Take]] = []
+        self._before_poll: list[Callable[[int], int]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._quiet_beats = 0
+        self._is_asleep = False
+        self._next_ns = 0
+
+    def add(self, receiver: Receiver, take: Take) -> None:
+        """Let `take` have what `receiver` drains."""
+        self._feeds.append((receiver, take))
+
+    def add_source(self, deliver: Callable[[int], int]) -> None:
+        """Call `deliver(now_ns)` every beat: it hands frames to the engine and returns how many."""
+        self._before_poll.append(deliver)
+
+    def start(self) -> None:
+        """Begin, on the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._next_ns = self._clock.now_ns()
+        self._schedule(0)
+
+    def stop(self) -> None:
+        """Beat once more, so that what has arrived is not left behind, and stop."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._drain_all(self._clock.now_ns())
+        self._is_asleep, self._timer = False, None
+
+    def wake(self) -> None:
+        """Beat at the pace of traffic again; free of charge while it does."""
+        if self._is_asleep:
+            self._is_asleep = False
+            self._quiet_beats = 0
+            if self._timer is not None:
+                self._timer.cancel()
+            self._next_ns = self._clock.now_ns()
+            self._schedule(0)
+
+    def _schedule(self, delay_ns: int) -> None:
+        self._timer = self._loop.call_later(delay_ns / NS_PER_SECOND, self._beat)
+
+    def _beat(self) -> None:
+        now_ns = self._clock.now_ns()
+        self.beats += 1
+        try:
+            taken, has_backlog = self._drain_all(now_ns)
+        except Exception:
+            # Network input must not end reception, whatever a bug makes of it: say so and go on.
+            self.failures += 1
+            _LOG.exception("a beat of the receive path failed")
+            taken, has_backlog = 1, False
+        self._quiet_beats = 0 if taken else self._quiet_beats + 1
+        if self._quiet_beats > IDLE_BEATS and self._engine.timeline.deadline() == NEVER_NS:
+            self._sleep()
+            return
+        self._next_ns += self._interval_ns
+        late_ns = self._clock.now_ns() - self._next_ns
+        if late_ns > 0:
+            self._next_ns += late_ns
+        self._schedule(0 if has_backlog else max(-late_ns, 0))
+
+    def _drain_all(self, now_ns: int) -> tuple[int, bool]:
+        """Return how many datagrams and frames came, and whether more are waiting."""
+        taken, horizon_ns, has_backlog = 0, now_ns, False
+        for receiver, take in self._feeds:
+            for _ in range(BATCHES_PER_BEAT):
+                batch = receiver.drain()
+                if batch is None:
+                    break
+                taken += len(batch)
+                take(batch, now_ns)
+                last_arrival_ns = int(batch.arrival_ns[-1])
+            else:
+                # What the kernel still holds came after this: no deadline beyond it may expire yet.
+                has_backlog, horizon_ns = True, min(horizon_ns, last_arrival_ns)
+        for deliver in self._before_poll:
+            taken += deliver(now_ns)
+        self._engine.poll(horizon_ns)
+        return taken, has_backlog
+
+    def _sleep(self) -> None:
+        self._is_asleep = True
+        for receiver, _ in self._feeds:
+            receiver.call_when_readable(self.wake)
+        self._timer = self._loop.call_later(1.0, self._beat_asleep)
+
+    def _beat_asleep(self) -> None:
+        if self._is_asleep:
+            self._engine.poll(self._clock.now_ns())
+            self._timer = self._loop.call_later(1.0, self._beat_asleep)

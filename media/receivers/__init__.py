@@ -1,0 +1,101 @@
+"""Receivers: UDP sockets as batches of datagrams, behind one interface.
+
+An I/O shell. `drain` is `recvmmsg` on Linux (`media.receivers.batched`) and a queue filled by asyncio-dgram
+elsewhere (`media.receivers.portable`); `open_receiver` chooses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import Protocol
+
+from media.config import Endpoint
+from strep.clock import Clock
+from strep.datagrams import DatagramBatch
+from strep.errors import ConfigurationError
+from strep.mmsg import IS_SUPPORTED
+
+_LOG = logging.getLogger("strep.receivers")
+
+
+class Receiver(Protocol):
+    """A bound UDP socket.
+
+    Attributes:
+        name: which kind it is: "recvmmsg" or "asyncio-dgram".
+        errors: system errors met while receiving; none of them ends it.
+    """
+
+    name: str
+    errors: int
+
+    @property
+    def kernel_drops(self) -> int:
+        """Datagrams lost because the receive buffer was full, as far as the system tells."""
+
+    @property
+    def address(self) -> Endpoint:
+        """Where it is bound, with the port that the system chose."""
+
+    def drain(self) -> DatagramBatch | None:
+        """Return the next waiting datagrams, or None; the batch is valid until the next call."""
+
+    def call_when_readable(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once, when a datagram is there."""
+
+    async def close(self) -> None:
+        """Close the socket."""
+
+
+async def open_receiver(endpoint: Endpoint, clock: Clock, *, kind: str, receive_buffer_bytes: int) -> Receiver:
+    """Bind a UDP socket and return a receiver of `kind` ("auto", "recvmmsg" or "asyncio-dgram").
+
+    Raises:
+        OSError: the address cannot be had.
+        ConfigurationError: this system has no recvmmsg.
+    """
+    # Here, not above: either module is only needed where it is chosen.
+    from media.receivers.batched import BatchedReceiver
+    from media.receivers.portable import PortableReceiver
+
+    if kind == "recvmmsg" and not IS_SUPPORTED:
+        raise ConfigurationError("receiver: recvmmsg needs 64-bit Linux; use 'auto' or 'asyncio-dgram'")
+    sock = _bind(endpoint)
+    _ask_for_buffer(sock, endpoint, receive_buffer_bytes)
+    if kind == "asyncio-dgram" or not IS_SUPPORTED:
+        return await PortableReceiver.create(sock, clock)
+    return BatchedReceiver(sock, clock, asyncio.get_running_loop())
+
+
+def _bind(endpoint: Endpoint) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        endpoint.host, endpoint.port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
+    )[0]
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.bind(address)
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"cannot receive UDP on {endpoint}: {error.strerror}") from error
+    sock.setblocking(False)
+    return sock
+
+
+def _ask_for_buffer(sock: socket.socket, endpoint: Endpoint, wanted_bytes: int) -> None:
+    """Set SO_RCVBUF and warn if the kernel gives less: a full buffer is lost audio."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted_bytes)
+    given_bytes = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+    if IS_SUPPORTED:
+        given_bytes //= 2  # Linux doubles the value for its bookkeeping: socket(7)
+    if given_bytes < wanted_bytes:
+        _LOG.warning(
+            "the kernel gives a receive buffer of %d bytes where %d were asked for; bursts may be lost. "
+            "Set it right with: sysctl -w net.core.rmem_max=%d",
+            given_bytes,
+            wanted_bytes,
+            wanted_bytes,
+            extra={"endpoint": str(endpoint)},
+        )

@@ -1,0 +1,39 @@
+"""Turning a finished call into a `CallReport`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from media.calls import Call, Track
+from media.sinks.contract import CallReport, TrackReport
+from strep.g711 import Codec
+from strep.timeline import Timeline
+
+
+def call_report(call: Call, reason: str, timeline: Timeline, ended_wall_ns: int) -> CallReport:
+    """Return the report of `call`, whose tracks are finished but not closed yet."""
+    ordered = sorted(call.tracks, key=lambda track: (track.direction, track.first_arrival_ns))
+    tracks = [track_report(track, timeline) for track in ordered]
+    length = max((track.start_samples + track.length_samples for track in tracks), default=0)
+    events: list[dict[str, Any]] = list(call.events)
+    if call.events_dropped:
+        events.append({"event": "events_dropped", "count": call.events_dropped})
+    return CallReport(reason, ended_wall_ns, length, tracks, events, "" if length else "no_media")
+
+
+def track_report(track: Track, timeline: Timeline) -> TrackReport:
+    """Return the report of one track, positions on the call's timeline."""
+    columns, ledger = timeline.table.tracks, timeline.table.ledgers[track.slot]
+    offset = track.offset_samples or 0
+    start = int(columns.origin[track.slot]) + offset if track.offset_samples is not None else 0
+    return TrackReport(
+        direction=track.direction,
+        codec=Codec(int(columns.codec[track.slot])).name,
+        start_samples=start,
+        length_samples=timeline.length(track.slot),
+        statistics=dict(timeline.statistics(track.slot).as_dict()),
+        ledger=[(span_start + offset, length, kind.value) for span_start, length, kind in ledger.spans],
+        totals={kind.value: n for kind, n in timeline.ledger_totals(track.slot).items()},
+        sources=[track.source],
+        ledger_truncated=ledger.truncated,
+    )

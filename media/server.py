@@ -1,0 +1,239 @@
+"""`Server`: everything wired up once, in the order in which audio flows."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterable
+from typing import Any, Self
+
+import numpy as np
+
+from media.config import Endpoint, RtpPorts, ServerConfig
+from media.doors.rtp import RtpDoor
+from media.doors.stream import StreamDoor
+from media.doors.strep import StrepDoor
+from media.engine import Engine
+from media.pulse import Pulse
+from media.receivers import Receiver, open_receiver
+from media.sinks.contract import Sink
+from media.sinks.recording import RecordingSink
+from media.sinks.runner import SinkRunner
+from media.ws.server import MediaStreamServer
+from strep.clock import NS_PER_SECOND, Clock, SystemClock
+from strep.datagrams import DatagramBatch
+from strep.errors import ConfigurationError
+from strep.header import Direction
+from strep.reject import Reject
+from strep.table import TimelineSettings
+from strep.timeline import Timeline
+
+_LOG = logging.getLogger("strep.server")
+
+SINK_STOP_TIMEOUT_S = 30.0
+"""How long the end of the server waits for a sink to finish what is queued."""
+
+
+class Server:
+    """Receives calls at the configured doors and hands their audio to the sinks.
+
+    ::
+
+        async with Server(ServerConfig(udp=Endpoint("127.0.0.1", 9000)), sinks=[my_sink]) as server:
+            await server.wait_closed()
+
+    Attributes:
+        config: as given.
+        engine: the live calls.
+    """
+
+    def __init__(self, config: ServerConfig, sinks: Iterable[Sink] = (), *, clock: Clock | None = None) -> None:
+        """Wire up; nothing listens before ``async with`` or `start`.
+
+        Raises:
+            ConfigurationError: no door is configured.
+        """
+        if config.udp is None and config.ws is None and not config.rtp:
+            raise ConfigurationError("no door: give at least one of udp, rtp, ws")
+        self.config = config
+        self._clock = clock or SystemClock()
+        all_sinks = list(sinks)
+        if config.record is not None:
+            all_sinks.append(RecordingSink(config.record, config.record_format, self._clock))
+        self.runners = [SinkRunner(sink, self._clock) for sink in all_sinks]
+        block_ms = min((sink.options.block_ms for sink in all_sinks), default=config.block_ms)
+        settings = TimelineSettings(block_ms=min(block_ms, config.block_ms), reorder_wait_ms=config.reorder_wait_ms)
+        self.engine = Engine(
+            Timeline(settings),
+            self._clock,
+            self.runners,
+            idle_timeout_ns=round(config.idle_timeout_s * NS_PER_SECOND),
+            max_tracks=config.max_tracks,
+        )
+        self.strep = StrepDoor(self.engine)
+        self.rtp = {ports.name: RtpDoor(ports.name, self.engine) for ports in config.rtp}
+        self.stream = StreamDoor(self.engine, reconnect_grace_ns=round(config.reconnect_grace_s * NS_PER_SECOND))
+        self._pulse = Pulse(self.engine, self._clock, interval_ms=config.drain_interval_ms)
+        self._receivers: list[Receiver] = []
+        self._ws: MediaStreamServer | None = None
+        self._addresses: dict[str, Any] = {}
+        self._stopping = asyncio.Event()
+        self._has_closed = False
+
+    # -- life ------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open all doors.
+
+        Raises:
+            OSError: an address cannot be had; whatever was opened before is closed again.
+        """
+        try:
+            await self._open_doors()
+        except BaseException:
+            await self._close_doors()
+            raise
+        for runner in self.runners:
+            runner.start()
+        self._pulse.add_source(self._deliver_streams)
+        self._pulse.start()
+        _LOG.info("receiving", extra={"addresses": self._addresses})
+
+    async def _open_doors(self) -> None:
+        config = self.config
+        if config.udp is not None:
+            self._addresses["udp"] = str(await self._listen(config.udp, self.strep.receive))
+        if config.rtp:
+            self._addresses["rtp"] = {ports.name: await self._listen_rtp(ports) for ports in config.rtp}
+        if config.ws is not None:
+            self._ws = MediaStreamServer(
+                self.stream,
+                self._clock,
+                max_message_bytes=config.ws_max_message_bytes,
+                max_connections=config.ws_max_connections,
+            )
+            self._addresses["ws"] = str(await self._ws.start(config.ws.host, config.ws.port))
+
+    async def _listen_rtp(self, ports: RtpPorts) -> dict[str, str]:
+        door = self.rtp[ports.name]
+
+        def take_inbound(batch: DatagramBatch, now_ns: int) -> None:
+            door.receive(batch, Direction.INBOUND, now_ns)
+
+        def take_outbound(batch: DatagramBatch, now_ns: int) -> None:
+            door.receive(batch, Direction.OUTBOUND, now_ns)
+
+        return {
+            "rx": str(await self._listen(ports.rx, take_inbound)),
+            "tx": str(await self._listen(ports.tx, take_outbound)),
+        }
+
+    async def _listen(self, endpoint: Endpoint, take: Any) -> Endpoint:
+        receiver = await open_receiver(
+            endpoint,
+            self._clock,
+            kind=self.config.receiver,
+            receive_buffer_bytes=self.config.receive_buffer_bytes,
+        )
+        self._receivers.append(receiver)
+        self._pulse.add(receiver, take)
+        return receiver.address
+
+    def _deliver_streams(self, now_ns: int) -> int:
+        taken = self.stream.deliver(now_ns)
+        self.stream.end_detached(now_ns)
+        return taken
+
+    def stop(self) -> None:
+        """Ask the server to end; `wait_closed` returns then."""
+        self._stopping.set()
+
+    async def wait_closed(self) -> None:
+        """Wait until `stop` is called, then end all calls and finish all sinks."""
+        await self._stopping.wait()
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the doors, end all calls, and wait for the sinks to finish; a second call does nothing."""
+        self._stopping.set()
+        if self._has_closed:
+            return
+        self._has_closed = True
+        if self._ws is not None:
+            await self._ws.close()
+        self._pulse.stop()
+        self.engine.end_all("shutdown")
+        await self._close_doors()
+        loop = asyncio.get_running_loop()
+        stops = [loop.run_in_executor(None, runner.stop, SINK_STOP_TIMEOUT_S) for runner in self.runners]
+        await asyncio.gather(*stops)
+        _LOG.info("closed", extra=self.snapshot())
+
+    async def _close_doors(self) -> None:
+        if self._ws is not None:
+            await self._ws.close()
+        for receiver in self._receivers:
+            with contextlib.suppress(OSError):
+                await receiver.close()
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        """Close."""
+        await self.close()
+
+    # -- looking at it ---------------------------------------------------------------------------------
+
+    @property
+    def addresses(self) -> dict[str, Any]:
+        """Where it listens: ``{"udp": "host:port", "rtp": {name: {"rx": ..., "tx": ...}}, "ws": ...}``."""
+        return dict(self._addresses)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return totals: calls, datagrams and rejects per door, drops, sinks."""
+        doors: dict[str, Any] = {}
+        if self.config.udp is not None:
+            doors["udp"] = _door_totals(self.strep.datagrams, self.strep.rejected)
+        for name, door in self.rtp.items():
+            doors[f"rtp {name}"] = _door_totals(door.datagrams, door.rejected)
+        if self._ws is not None:
+            doors["ws"] = self._ws.snapshot()
+        return {
+            **self.engine.snapshot(),
+            "doors": doors,
+            "kernel_drops": sum(receiver.kernel_drops for receiver in self._receivers),
+            "receive_errors": sum(receiver.errors for receiver in self._receivers),
+            "failed_beats": self._pulse.failures,
+            "sinks": [_as_dict(runner.snapshot()) for runner in self.runners],
+        }
+
+    def live_calls(self) -> list[dict[str, Any]]:
+        """Return every live call with the statistics of its tracks."""
+        return [
+            {
+                "call_id": call.info.call_id,
+                "door": call.info.door,
+                "tracks": [
+                    {
+                        "direction": track.direction.name.lower(),
+                        "length_samples": self.engine.timeline.length(track.slot),
+                        **self.engine.timeline.statistics(track.slot).as_dict(),
+                    }
+                    for track in call.tracks
+                ],
+            }
+            for call in self.engine.calls.values()
+        ]
+
+
+def _door_totals(datagrams: int, rejected: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, Any]:
+    reasons = {Reject(code).name: int(count) for code, count in enumerate(rejected) if count}
+    return {"datagrams": datagrams, "rejected": reasons}
+
+
+def _as_dict(snapshot: Any) -> dict[str, Any]:
+    return {name: getattr(snapshot, name) for name in snapshot.__slots__}

@@ -1,0 +1,179 @@
+"""`RecordedCall`: the file and the sidecar of one call, and what becomes of them when the disk refuses.
+
+A disk that refuses ends this recording and no other: what was written stays, under a header that fits it, and
+the sidecar says why. Nothing here raises `OSError`; `error` and the counters of `Trouble` tell.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from media.sinks.contract import CallInfo, CallReport
+from media.sinks.sidecar import UNSERIALIZABLE, State, describe, replace
+from media.sinks.throttle import ThrottledLog
+from media.sinks.wav import Encoding, WavFile, make_directory
+from strep.clock import NS_PER_MS
+
+NO_MEDIA = "no_media"
+_HEADER_EVERY_NS = 500 * NS_PER_MS
+"""Writes come a second apart; this bounds the header's share when a broken call makes many small ones."""
+
+
+@dataclass(slots=True)
+class Trouble:
+    """What went wrong, over all calls.
+
+    Attributes:
+        recordings: recordings that ended early.
+        sidecars: sidecars that could not be written.
+        log: where it is said.
+    """
+
+    log: ThrottledLog
+    recordings: int = 0
+    sidecars: int = 0
+
+
+class RecordedCall:
+    """One call on disk.
+
+    Attributes:
+        call: who it is.
+        slot: place in the stage, -1 while it has none.
+        wav: the open file, None before and after.
+        error: why the recording failed, or None.
+        header_due: the file is longer than its header says.
+    """
+
+    def __init__(self, call: CallInfo, directory: Path, encoding: Encoding, trouble: Trouble) -> None:
+        """Create file and sidecar; failing is an `error`, not an exception."""
+        self.call = call
+        self.slot = -1
+        self.wav: WavFile | None = None
+        self.error: str | None = None
+        self.header_due = False
+        self._header_ns: int | None = None
+        self._trouble = trouble
+        self._file: str | None = None
+        self._length_samples = 0
+        self._encoding = encoding
+        try:
+            self.wav = WavFile.create(directory, call.call_id, encoding, call.sample_rate_hz)
+            self._file = self.wav.path.name
+            self._sidecar = self.wav.path.with_suffix(".json")
+        except OSError as error:
+            self._sidecar = _unused(directory, call.call_id)
+            self.fail(error)
+        self._write_sidecar("recording" if self.wav else "failed", None)
+
+    def set_encoding(self, encoding: Encoding) -> None:
+        """Choose the encoding of a file that is still empty."""
+        if self.wav:
+            try:
+                self.wav.set_encoding(encoding)
+            except OSError as error:
+                self.fail(error)
+
+    def write(self, position_samples: int, frames: NDArray[Any], now_ns: int) -> None:
+        """Write whole frames, (n, 2); see `WavFile.write`."""
+        if self.wav:
+            try:
+                self.wav.write(position_samples, frames)
+            except OSError as error:
+                self.fail(error)
+            self.header_due = True
+            self.flush_header(now_ns)
+
+    def patch(self, channel: int, position_samples: int, samples: NDArray[Any]) -> None:
+        """Put one track's samples into frames that are in the file already."""
+        if self.wav:
+            try:
+                frames = self.wav.read(position_samples, len(samples))
+                frames[:, channel] = samples
+                before = self.wav.length_samples
+                self.wav.write(position_samples, frames)
+                self.header_due = self.header_due or self.wav.length_samples > before
+            except OSError as error:
+                self.fail(error)
+
+    def flush_header(self, now_ns: int) -> None:
+        """Bring the header up to date, unless that was done a moment ago."""
+        if self.wav and (self._header_ns is None or now_ns - self._header_ns >= _HEADER_EVERY_NS):
+            try:
+                self.wav.flush_header()
+            except OSError as error:
+                self.fail(error)
+            self._header_ns = now_ns
+            self.header_due = False
+
+    def finish(self, report: CallReport | None) -> None:
+        """Pad to the call's length, close the file, write the last sidecar.
+
+        Args:
+            report: how the call ended; None when nobody said, which is an error.
+        """
+        if report is None and self.error is None:
+            self.fail(RuntimeError("nobody said how the call ended"))
+        try:
+            if self.wav and report:
+                self.wav.extend(report.length_samples)
+        except OSError as error:
+            self.fail(error)
+        self._close()
+        self._write_sidecar("failed" if self.error else "complete", report)
+
+    def fail(self, error: Exception) -> None:
+        """End the recording; the call's sidecar follows when the call ends."""
+        if self.error is not None:
+            return
+        self.error = f"{type(error).__name__}: {error}"
+        self._trouble.recordings += 1
+        self._trouble.log.warning(f"recording {self.call.call_id} failed: {self.error}")
+        self._close()
+
+    def _close(self) -> None:
+        wav, self.wav = self.wav, None
+        if wav is None:
+            return
+        try:
+            wav.close()
+        except OSError as error:
+            self.fail(error)
+        self._length_samples, self._encoding = wav.length_samples, wav.encoding
+
+    def _write_sidecar(self, state: State, report: CallReport | None) -> None:
+        length = self.wav.length_samples if self.wav else self._length_samples
+        encoding = self.wav.encoding if self.wav else self._encoding
+        note = report.note if report else ""
+        if state == "complete" and length == 0:
+            note = note or NO_MEDIA
+        document = describe(
+            self.call,
+            report,
+            state=state,
+            file=self._file,
+            encoding=encoding.label if self._file else None,
+            length_samples=length,
+            note=note,
+            error=self.error,
+        )
+        try:
+            make_directory(self._sidecar.parent)
+            replace(self._sidecar, document)
+        except (OSError, *UNSERIALIZABLE) as error:  # no value in it is worth the recording
+            self._trouble.sidecars += 1
+            self._trouble.log.warning(f"sidecar of {self.call.call_id} not written: {error}")
+
+
+def _unused(directory: Path, name: str) -> Path:
+    """Return a name for the sidecar of a recording that has no file."""
+    path, number = directory / f"{name}.json", 1
+    while os.path.lexists(path):
+        number += 1
+        path = directory / f"{name}.{number}.json"
+    return path

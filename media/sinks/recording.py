@@ -1,0 +1,273 @@
+"""`RecordingSink`: a stereo file per call, left inbound, right outbound, each sample where its position says.
+
+The common case runs in columns: whole blocks that continue their tracks go into the `Stage` by one scatter a
+batch, and Python touches a call about once a second, to write what it has. Everything else - partial blocks,
+gaps, late packets, a channel that lags - takes the path of single rows (`_place`), which is slower and makes
+the same file.
+
+A call is written up to where both channels have come, but never more than `LAG_SAMPLES` behind the further
+one; what a lagging channel or a late packet brings for a part that is in the file already is patched into it.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.blocks import PcmBatch
+from media.sinks.contract import CallInfo, CallReport, SinkOptions
+from media.sinks.recorded_call import RecordedCall, Trouble
+from media.sinks.stage import Stage
+from media.sinks.throttle import ThrottledLog
+from media.sinks.wav import Encoding
+from strep.clock import NS_PER_MS, NS_PER_SECOND, Clock, SystemClock
+from strep.g711 import Codec, transcode_table
+
+FLUSH_SAMPLES = 8_000
+"""A call with so much staged is written: a second of telephone audio."""
+LAG_SAMPLES = 4_000
+"""How far the file may be behind the further channel of a call, waiting for the other one."""
+_STAGE_SAMPLES = FLUSH_SAMPLES + LAG_SAMPLES + 800  # and a block; 50 KiB a call
+_AGED_NS = NS_PER_SECOND
+_SWEEP_NS = 250 * NS_PER_MS
+_NO_LAW = 0xFF
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingSnapshot:
+    """Counters since the start, and what is going on.
+
+    Attributes:
+        live: calls being recorded, failed ones not included.
+        started, ended: calls; the difference is what is going on.
+        failed: recordings that ended early.
+        sidecar_errors: sidecars that could not be written.
+        blocks: rows taken.
+        single_rows: rows among them that took the slow path.
+        patched_samples: samples put into a part of a file that had been written.
+        stage_bytes: memory reserved for staging.
+    """
+
+    live: int
+    started: int
+    ended: int
+    failed: int
+    sidecar_errors: int
+    blocks: int
+    single_rows: int
+    patched_samples: int
+    stage_bytes: int
+
+
+class RecordingSink:
+    """Writes ``<directory>/<call_id>.wav`` and ``.json`` for every call.
+
+    No method raises because of the disk; see `RecordedCall`.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        format: Literal["pcm16", "passthrough"] = "pcm16",
+        clock: Clock | None = None,
+    ) -> None:
+        """Prepare; the directory is made with the first call.
+
+        Args:
+            directory: where the files go.
+            format: "pcm16", or "passthrough": the carrier's G.711 bytes as they came, half the size. The law
+                is that of the call's first block; blocks of the other law are transcoded to it.
+            clock: for header times and log lines.
+        """
+        # A disk may stall for seconds while the kernel writes back: wait, for what is dropped here is lost.
+        self.options = SinkOptions("recording", max_queue_bytes=512 << 20, max_queue_seconds=30.0)
+        self._directory = Path(directory)
+        self._passthrough = format == "passthrough"
+        self._encoding = Encoding.PCMU if self._passthrough else Encoding.PCM16
+        self._clock = clock or SystemClock()
+        self._trouble = Trouble(ThrottledLog(logging.getLogger(__name__), self._clock))
+        self._stage = Stage(self._encoding.dtype, _STAGE_SAMPLES)
+        self._live: dict[int, RecordedCall] = {}
+        self._by_slot: dict[int, RecordedCall] = {}
+        self._slots = np.full(1, -1, np.int32)  # by CallInfo.index; the last is a sentinel, -1
+        self._laws = np.full(1, _NO_LAW, np.uint8)  # as _slots: the law of a passthrough file
+        self._next_sweep_ns = 0
+        self._started = self._ended = self._blocks = self._single_rows = self._patched = 0
+
+    def call_started(self, call: CallInfo) -> None:
+        """Create the call's file and sidecar."""
+        if call.index in self._live:
+            self.call_ended(self._live[call.index].call, None)
+        self._started += 1
+        recording = RecordedCall(call, self._directory, self._encoding, self._trouble)
+        self._live[call.index] = recording
+        if call.index >= len(self._slots) - 1:
+            self._slots = _lengthened(self._slots, 2 * call.index + 64, -1)
+            self._laws = _lengthened(self._laws, len(self._slots), _NO_LAW)
+        if recording.wav:
+            recording.slot = self._stage.claim(self._encoding.silence)
+            self._by_slot[recording.slot] = recording
+            self._slots[call.index] = recording.slot
+            self._laws[call.index] = _NO_LAW
+
+    def receive(self, batch: PcmBatch) -> None:
+        """Stage the blocks, write the calls that have a second of them."""
+        now_ns = batch.now_ns
+        if len(batch):
+            self._take(batch)
+            self._write(*self._stage.full(FLUSH_SAMPLES, LAG_SAMPLES), now_ns)
+        if not len(batch) or now_ns >= self._next_sweep_ns:
+            self._next_sweep_ns = now_ns + _SWEEP_NS
+            self._sweep(now_ns)
+
+    def call_ended(self, call: CallInfo, report: CallReport | None) -> None:
+        """Write everything, pad the shorter channel, close, write the sidecar."""
+        recording = self._live.pop(call.index, None)
+        if recording is None:
+            return
+        self._ended += 1
+        if recording.slot >= 0:
+            self._write_all(recording.slot, self._clock.now_ns())
+        self._unstage(recording)
+        recording.finish(report)
+
+    def close(self) -> None:
+        """End the recordings of calls that nobody ended."""
+        for recording in list(self._live.values()):
+            self.call_ended(recording.call, None)
+
+    def snapshot(self) -> RecordingSnapshot:
+        """Return the counters; from another thread they may be of slightly different moments."""
+        return RecordingSnapshot(
+            live=len(self._by_slot),
+            started=self._started,
+            ended=self._ended,
+            failed=self._trouble.recordings,
+            sidecar_errors=self._trouble.sidecars,
+            blocks=self._blocks,
+            single_rows=self._single_rows,
+            patched_samples=self._patched,
+            stage_bytes=self._stage.size_bytes,
+        )
+
+    def _take(self, batch: PcmBatch) -> None:
+        """Put every row in its place."""
+        calls = np.where(batch.call < len(self._slots), batch.call, -1)
+        rows = self._recoded(batch, calls) if self._passthrough else batch.pcm
+        slots, channels, positions = self._slots[calls], batch.channel, batch.positions
+        width = rows.shape[1]
+        whole = (batch.first == 0) & (batch.last == width)
+        fast = whole & self._stage.accepts(slots, channels, positions, width)
+        self._blocks += len(batch)
+        if fast.all():
+            self._stage.scatter(slots, channels, positions, rows, batch.now_ns)
+            return
+        slow = ~fast & (slots >= 0)
+        tracks = slots * 2 + channels
+        fast &= ~np.isin(tracks, tracks[slow])  # the rows of one track stay in their order
+        chosen = np.flatnonzero(fast)
+        if len(chosen):
+            self._stage.scatter(slots[chosen], channels[chosen], positions[chosen], rows[chosen], batch.now_ns)
+        singles = np.flatnonzero(~fast & (slots >= 0))
+        self._single_rows += len(singles)
+        for row in singles.tolist():
+            first, last = int(batch.first[row]), int(batch.last[row])
+            position = int(positions[row]) + first
+            self._place(int(slots[row]), int(channels[row]), position, rows[row, first:last], batch.now_ns)
+
+    def _place(self, slot: int, channel: int, position: int, samples: NDArray[Any], now_ns: int) -> None:
+        """Put one track's samples where they belong: the file, the stage, or beyond it."""
+        stage = self._stage
+        if position < 0:  # before the origin there is no file
+            position, samples = 0, samples[-position:]
+        while len(samples) and slot in self._by_slot:
+            early = int(stage.base[slot]) - position
+            if early > 0:
+                piece = samples[:early]
+                self._by_slot[slot].patch(channel, position, piece)
+                self._patched += len(piece)
+                self._drop_failed(slot)
+            else:
+                piece = samples[: stage.length_samples]
+                if not stage.fits(slot, position, len(piece)):
+                    self._write_all(slot, now_ns)
+                    if position > stage.base[slot]:
+                        stage.rebase(slot, position)
+                    continue
+                stage.place(slot, channel, position, piece, now_ns)
+            position, samples = position + len(piece), samples[len(piece) :]
+
+    def _sweep(self, now_ns: int) -> None:
+        """Write what has been staged for long, and the headers that are behind."""
+        self._write(*self._stage.aged(now_ns - _AGED_NS), now_ns)
+        for recording in [r for r in self._by_slot.values() if r.header_due]:
+            recording.flush_header(now_ns)
+            self._drop_failed(recording.slot)
+
+    def _write(self, slots: NDArray[np.int64], until: NDArray[np.int64], now_ns: int) -> None:
+        """Write the staged frames before ``until[i]`` of each slot and forget them."""
+        if not len(slots):
+            return
+        for slot, base, frames in self._stage.frames(slots, until):
+            self._by_slot[slot].write(base, frames, now_ns)
+        self._stage.consume(slots, until, now_ns)
+        for slot in slots.tolist():
+            self._drop_failed(slot)
+
+    def _write_all(self, slot: int, now_ns: int) -> None:
+        """Write everything that is staged of one call."""
+        head = self._stage.head(slot)
+        if head > self._stage.base[slot]:
+            self._write(np.array([slot]), np.array([head]), now_ns)
+
+    def _drop_failed(self, slot: int) -> None:
+        recording = self._by_slot[slot]
+        if recording.wav is None:
+            self._unstage(recording)
+
+    def _unstage(self, recording: RecordedCall) -> None:
+        """Take the call out of the stage: its rows are ignored from now on."""
+        if recording.slot >= 0:
+            self._stage.release(recording.slot)
+            del self._by_slot[recording.slot]
+            self._slots[recording.call.index] = -1
+            recording.slot = -1
+
+    def _recoded(self, batch: PcmBatch, calls: NDArray[Any]) -> NDArray[np.uint8]:
+        """Return the batch's code bytes, each row in the law of its call's file."""
+        laws = self._laws[calls]
+        new = np.flatnonzero((laws == _NO_LAW) & (self._slots[calls] >= 0))
+        if len(new):
+            for row in new.tolist():
+                self._set_law(int(calls[row]), Codec(int(batch.codec[row])))
+            laws = self._laws[calls]
+        other = (laws != batch.codec) & (laws != _NO_LAW)
+        if not other.any():
+            return batch.encoded
+        rows = batch.encoded.copy()
+        for source, target in ((Codec.PCMU, Codec.PCMA), (Codec.PCMA, Codec.PCMU)):
+            chosen = other & (batch.codec == source)
+            rows[chosen] = transcode_table(source, target).take(rows[chosen])
+        return rows
+
+    def _set_law(self, index: int, codec: Codec) -> None:
+        """Let the first block of a call decide the law of its file."""
+        if self._laws[index] != _NO_LAW:
+            return
+        recording = self._live[index]
+        self._laws[index] = codec
+        self._stage.silence[recording.slot] = codec.silence
+        recording.set_encoding(Encoding.of(codec))
+        self._drop_failed(recording.slot)
+
+
+def _lengthened(column: NDArray[Any], length: int, fill: int) -> NDArray[Any]:
+    """Return the column with `fill` behind it; the last entry is always `fill`."""
+    longer = np.full(length, fill, column.dtype)
+    longer[: len(column)] = column
+    return longer

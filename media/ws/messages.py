@@ -1,0 +1,231 @@
+"""The carrier's frames on a media stream (``streaming_start``): parse and serialize, nothing else.
+
+::
+
+    {"event": "connected", "version": "1.0.0"}
+    {"event": "start", "sequence_number": "1", "stream_id": "<uuid>", "start": {..., "media_format": {...}}}
+    {"event": "media", "sequence_number": "4", "stream_id": "<uuid>",
+     "media": {"track": "inbound", "chunk": "2", "timestamp": "5", "payload": "<base64>"}}
+    {"event": "dtmf" | "mark" | "error", ...}
+    {"event": "stop", "sequence_number": "5", "stream_id": "<uuid>", "stop": {...}}
+
+Rules of this dialect, all of them tolerant where the documents disagree with one another:
+
+* Counters and timestamps are integers from 0 to 2**63 - 1, as JSON strings or as JSON numbers (``4.0`` is the
+  number 4); null or absent is "not said".
+* Unknown fields are ignored; an unknown event is an `UnknownEvent` and no error.
+* An error frame has its body under ``error`` (code a string) or under ``payload`` (code a number).
+* What only describes the call (``from``, ``tags``, ...) is passed on unjudged: no stream fails over it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import msgspec
+
+from strep.errors import WireError
+
+Counter = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+
+MAX_QUOTED_CHARACTERS = 80
+"""How much of a peer's text an error message repeats."""
+
+
+class _Frame(msgspec.Struct, tag_field="event", tag=str.lower, frozen=True, gc=False, omit_defaults=True):
+    """What all frames share; ``gc=False`` is sound because a parsed frame holds no cycle."""
+
+
+class Connected(_Frame, frozen=True):
+    """The first frame on a socket; the token is found nested (documented) or at the top level (seen)."""
+
+    version: str | None = None
+    connected: dict[str, Any] | None = None
+    top_level_token: str | None = msgspec.field(default=None, name="x-telnyx-streaming-auth-token")
+
+    @property
+    def auth_token(self) -> str | None:
+        """The ``stream_auth_token`` of the request, if the carrier repeats it here."""
+        nested = (self.connected or {}).get("x-telnyx-streaming-auth-token")
+        return nested if isinstance(nested, str) else self.top_level_token
+
+
+class MediaFormat(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """How the payloads are encoded; see `media.ws.encodings` for what is served."""
+
+    encoding: str = ""
+    sample_rate: Counter | None = None
+    channels: Counter | None = None
+
+
+class StartBody(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What the carrier says of the call; everything but the format is passed on as it is."""
+
+    media_format: MediaFormat = MediaFormat()
+    user_id: Any = None
+    call_control_id: Any = None
+    call_session_id: Any = None
+    from_: Any = msgspec.field(default=None, name="from")
+    to: Any = None
+    tags: Any = None
+    client_state: Any = None
+    custom_parameters: Any = None
+    tracks: Any = None
+
+
+class Start(_Frame, frozen=True):
+    """The stream begins."""
+
+    start: StartBody
+    stream_id: str | None = None
+    sequence_number: Counter | None = None
+
+
+class MediaBody(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One chunk of one track: raw audio, no RTP header."""
+
+    payload: bytes
+    track: str | None = None
+    chunk: Counter | None = None
+    timestamp: Counter | None = None
+
+
+class Media(_Frame, frozen=True):
+    """Audio."""
+
+    media: MediaBody
+    stream_id: str | None = None
+    sequence_number: Counter | None = None
+
+
+class DtmfBody(msgspec.Struct, frozen=True, gc=False):
+    """A digit."""
+
+    digit: str
+
+
+class Dtmf(_Frame, frozen=True):
+    """A key was pressed; ``occurred_at`` (ISO 8601) orders digits, frames may come out of order."""
+
+    dtmf: DtmfBody
+    occurred_at: str | None = None
+    stream_id: str | None = None
+    sequence_number: Counter | None = None
+
+
+class MarkBody(msgspec.Struct, frozen=True, gc=False):
+    """The name that was sent with a mark."""
+
+    name: str
+
+
+class Mark(_Frame, frozen=True):
+    """What was sent before the mark of this name has been played or cleared."""
+
+    mark: MarkBody
+    stream_id: str | None = None
+    sequence_number: Counter | None = None
+
+
+class ErrorBody(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """100002 unknown_error, 100003 malformed_frame, 100004 invalid_media, 100005 rate_limit_reached."""
+
+    code: int | str | None = None
+    title: str | None = None
+    detail: str | None = None
+
+
+class Error(_Frame, frozen=True):
+    """The carrier complains about a frame that it received."""
+
+    error: ErrorBody | None = None
+    payload: ErrorBody | None = None
+    stream_id: str | None = None
+    sequence_number: Counter | None = None
+
+    @property
+    def body(self) -> ErrorBody:
+        """Whichever of the two documented shapes it came in, with a code of digits as a number."""
+        body = self.error or self.payload or ErrorBody()
+        if isinstance(body.code, str) and re.fullmatch("[0-9]{1,9}", body.code):
+            return msgspec.structs.replace(body, code=int(body.code))
+        return body
+
+
+class Stop(_Frame, frozen=True):
+    """The stream ends; whatever the body says, it ends."""
+
+    stop: Any = None
+    stream_id: str | None = None
+    sequence_number: Counter | None = None
+
+
+class UnknownEvent(msgspec.Struct, frozen=True, gc=False):
+    """A well-formed frame of an event that this dialect does not have."""
+
+    event: str
+
+
+CarrierFrame = Connected | Start | Media | Dtmf | Mark | Error | Stop
+Frame = CarrierFrame | UnknownEvent
+
+_KNOWN_EVENTS = frozenset({"connected", "start", "media", "dtmf", "mark", "error", "stop"})
+# strict=False reads integers from strings; the bytes of a payload are decoded from base64 in the same pass.
+_DECODER: msgspec.json.Decoder[CarrierFrame] = msgspec.json.Decoder(CarrierFrame, strict=False)
+_EVENT_DECODER = msgspec.json.Decoder(UnknownEvent)
+
+
+def parse(message: str | bytes) -> Frame:
+    """Parse one message from the network.
+
+    Raises:
+        WireError: NOT_JSON (also: not UTF-8, nested too deeply) or BAD_FIELD; nothing else is raised.
+    """
+    try:
+        return _DECODER.decode(message)
+    except msgspec.ValidationError as error:
+        return _parse_unknown(message, error)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise WireError("NOT_JSON", _quote(str(error))) from error
+
+
+def _parse_unknown(message: str | bytes, error: msgspec.ValidationError) -> UnknownEvent:
+    """Tell an unknown event from a known one with a wrong field, which is `error`."""
+    try:
+        frame = _EVENT_DECODER.decode(message)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        raise WireError("BAD_FIELD", _quote(str(error))) from error
+    if frame.event in _KNOWN_EVENTS:
+        raise WireError("BAD_FIELD", _quote(str(error))) from error
+    return frame
+
+
+def serialize(frame: CarrierFrame) -> bytes:
+    """Return the frame as the carrier sends it, counters as strings; the inverse of `parse`."""
+    document: dict[str, Any] = msgspec.to_builtins(frame)
+    for part in (document, document.get("media", {})):
+        for name in ("sequence_number", "chunk", "timestamp"):
+            if name in part:
+                part[name] = str(part[name])
+    return msgspec.json.encode(document)
+
+
+def _quote(text: str) -> str:
+    """Return a peer's text fit for a log line: one line, ASCII, bounded."""
+    shown = text if len(text) <= MAX_QUOTED_CHARACTERS else text[: MAX_QUOTED_CHARACTERS - 3] + "..."
+    return shown.encode("ascii", "backslashreplace").decode().replace("\r", "\\r").replace("\n", "\\n")
+
+
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:-]{0,127}")
+
+
+def normalise_stream_id(stream_id: str) -> str:
+    """Return `stream_id` in the form that compares: a UUID in lower case, anything else as it is."""
+    return stream_id.lower() if _UUID.fullmatch(stream_id) else stream_id
+
+
+def is_usable_stream_id(stream_id: str) -> bool:
+    """Tell whether `stream_id` may name a stream, and so a file: 1 to 128 characters of ``A-Za-z0-9_.:-``."""
+    return _NAME.fullmatch(stream_id) is not None

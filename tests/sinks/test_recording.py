@@ -1,0 +1,385 @@
+"""The recording against a dense array: whatever the order of the blocks, the file is the timeline."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from media.blocks import PcmBatch
+from media.sinks import recording, sidecar, wav
+from media.sinks.recording import RecordingSink
+from strep.clock import NS_PER_MS, NS_PER_SECOND, ManualClock
+from strep.g711 import Codec, decode, transcode_table
+from tests.sinks.rows import Row, batch_of, call_info, call_report
+from tests.sinks.test_wav import DiskOf, play
+
+Format = Literal["pcm16", "passthrough"]
+FORMATS: list[Format] = ["pcm16", "passthrough"]
+CALLS, HORIZON = 3, 140_000
+
+
+class Oracle:
+    """What the files must hold, in arrays as long as the horizon."""
+
+    def __init__(self, format: Format) -> None:
+        self.passthrough = format == "passthrough"
+        self.tapes: dict[int, NDArray[np.int16]] = {}
+        self.laws: dict[int, Codec] = {}
+        self.lengths: dict[int, int] = {}
+
+    def take(self, row: Row) -> None:
+        law = self.laws.setdefault(row.call, row.codec)
+        silence = int(decode(np.array([law.silence], np.uint8), law)[0]) if self.passthrough else 0
+        tape = self.tapes.setdefault(row.call, np.full((HORIZON, 2), silence, np.int16))
+        codes, codec = row.encoded[row.first : row.end], row.codec
+        if self.passthrough and codec != law:
+            codes, codec = transcode_table(codec, law)[codes], law
+        start = row.position + row.first
+        codes = codes[max(-start, 0) :]
+        if len(codes):
+            start = max(start, 0)
+            tape[start : start + len(codes), row.channel] = decode(codes, codec)
+            self.lengths[row.call] = max(self.lengths.get(row.call, 0), start + len(codes))
+
+    def tape(self, call: int, report_length: int) -> NDArray[np.int16]:
+        length = max(self.lengths.get(call, 0), report_length)
+        return self.tapes.get(call, np.zeros((HORIZON, 2), np.int16))[:length]
+
+
+@st.composite
+def steps(draw: st.DrawFn) -> list[tuple[int, bool, list[tuple[Any, ...]]]]:
+    """Batches: milliseconds before, late or not, and rows whose position is relative to their track's end."""
+    codec = st.sampled_from([Codec.PCMU, Codec.PCMU, Codec.PCMA])
+    delta = st.one_of(st.just(0), st.just(0), st.just(0), st.integers(-15_000, 15_000))
+    cut = st.one_of(st.just(0), st.just(0), st.just(0), st.integers(0, 1200))
+    row = st.tuples(st.integers(0, CALLS - 1), st.integers(0, 1), delta, cut, cut, codec)
+    batch = st.tuples(st.sampled_from([20, 100, 1100]), st.booleans(), st.lists(row, max_size=8))
+    return draw(st.lists(batch, max_size=25))
+
+
+class TestAgainstAnArray:
+    @pytest.mark.parametrize("format", FORMATS)
+    @given(batches=steps(), width=st.sampled_from([1, 160, 800, 8000]), extra=st.integers(-500, 500))
+    def test_any_sequence(self, format: Format, batches: list[Any], width: int, extra: int) -> None:
+        oracle, ends, seed = Oracle(format), dict.fromkeys(np.ndindex(CALLS, 2), 0), 0
+        clock = ManualClock()
+        with tempfile.TemporaryDirectory() as directory:
+            sink = RecordingSink(Path(directory), format, clock)
+            for call in range(CALLS):
+                sink.call_started(call_info(call))
+            for pause_ms, late, drawn in batches:
+                rows = []
+                for call, channel, delta, before, behind, codec in drawn:
+                    position = min(ends[call, channel] + delta, HORIZON - width)
+                    first = min(before, width)
+                    seed += 1
+                    row = Row(call, channel, position, width, first, max(width - behind, first), codec, seed)
+                    oracle.take(row)
+                    ends[call, channel] = max(position + row.end, 0)
+                    rows.append(row)
+                now_ns = clock.advance(pause_ms * NS_PER_MS)
+                sink.receive(batch_of(*rows, now_ns=now_ns, late=late) if rows else PcmBatch.tick(now_ns))
+            for call in range(CALLS):
+                length = max(max(ends[call, 0], ends[call, 1]) + extra, 0)
+                sink.call_ended(call_info(call), call_report(length))
+                played = play(Path(directory) / f"call-{call}.wav")
+                expected = oracle.tape(call, length)
+                assert played.shape == expected.shape
+                assert (played == expected).all()
+            sink.close()
+        assert sink.snapshot().failed == 0
+
+    @pytest.mark.parametrize("format", FORMATS)
+    def test_many_calls_in_step(self, tmp_path: Path, format: Format) -> None:
+        oracle, sink = Oracle(format), RecordingSink(tmp_path, format, ManualClock())
+        calls = range(40)  # more than the stage begins with
+        for call in calls:
+            sink.call_started(call_info(call))
+            rows = [
+                Row(i, channel, 800 * (call - i), codec=Codec(8 * (i % 2)))
+                for i in range(call + 1)
+                for channel in (0, 1)
+            ]
+            sink.receive(batch_of(*rows, now_ns=call * 100 * NS_PER_MS))
+            for row in rows:
+                oracle.take(row)
+        assert sink.snapshot().single_rows == 0, "the fast path is the path of the common case"
+        for call in calls:
+            sink.call_ended(call_info(call), call_report(0))
+            assert (play(tmp_path / f"call-{call}.wav") == oracle.tape(call, 0)).all()
+
+
+class TestGrowing:
+    def feed(self, sink: RecordingSink, block: int, channels: tuple[int, ...] = (0, 1)) -> None:
+        rows = [Row(0, channel, 800 * block) for channel in channels]
+        sink.receive(batch_of(*rows, now_ns=block * 100 * NS_PER_MS))
+
+    @pytest.mark.parametrize("channels", [(0,), (1,), (0, 1)])
+    def test_the_file_is_a_second_behind_at_most(self, tmp_path: Path, channels: tuple[int, ...]) -> None:
+        sink = RecordingSink(tmp_path, clock=ManualClock())
+        sink.call_started(call_info())
+        for block in range(100):
+            self.feed(sink, block, channels)
+            assert 800 * (block + 1) - len(play(tmp_path / "call-0.wav")) < 8000
+        assert sink.snapshot().single_rows == 0
+        assert sink.snapshot().patched_samples == 0
+
+    def test_a_tick_writes_what_is_a_second_old(self, tmp_path: Path) -> None:
+        sink = RecordingSink(tmp_path, clock=ManualClock())
+        sink.call_started(call_info())
+        self.feed(sink, 0)
+        sink.receive(PcmBatch.tick(NS_PER_SECOND - 1))
+        assert len(play(tmp_path / "call-0.wav")) == 0
+        sink.receive(PcmBatch.tick(NS_PER_SECOND))
+        assert len(play(tmp_path / "call-0.wav")) == 800
+
+    def test_other_calls_keep_the_clock_going(self, tmp_path: Path) -> None:
+        sink = RecordingSink(tmp_path, clock=ManualClock())
+        sink.call_started(call_info(0))
+        sink.call_started(call_info(1))
+        self.feed(sink, 0)
+        for block in range(13):
+            sink.receive(batch_of(Row(1, 0, 800 * block), now_ns=block * 100 * NS_PER_MS))
+        assert len(play(tmp_path / "call-0.wav")) == 800
+
+    def test_a_lagging_channel_is_waited_for_half_a_second(self, tmp_path: Path) -> None:
+        sink = RecordingSink(tmp_path, clock=ManualClock())
+        sink.call_started(call_info())
+        self.feed(sink, 0)
+        for block in range(1, 10):
+            self.feed(sink, block, (1,))
+        assert len(play(tmp_path / "call-0.wav")) == 4000
+        for block in range(1, 10):
+            self.feed(sink, block, (0,))
+        assert sink.snapshot().patched_samples == 4 * 800
+        sink.call_ended(call_info(), call_report(8000))
+        expected = [decode(np.concatenate([Row(0, c, 800 * b).encoded for b in range(10)]), Codec.PCMU) for c in (0, 1)]
+        assert (play(tmp_path / "call-0.wav").T == expected).all()
+
+    def test_hours_of_nothing_take_no_memory_and_no_disk(self, tmp_path: Path) -> None:
+        sink = RecordingSink(tmp_path, clock=ManualClock())
+        sink.call_started(call_info())
+        before = sink.snapshot().stage_bytes
+        far = 8000 * 3600 * 5
+        sink.receive(batch_of(Row(0, 0, 0), Row(0, 1, far)))
+        sink.receive(batch_of(Row(0, 0, far), Row(0, 1, far + 800)))
+        sink.call_ended(call_info(), call_report(0))
+        path = tmp_path / "call-0.wav"
+        assert soundfile.info(path).frames == far + 1600
+        assert path.stat().st_blocks * 512 < 1 << 20
+        assert sink.snapshot().stage_bytes == before
+
+
+class TestCalls:
+    def test_no_media(self, tmp_path: Path) -> None:
+        sink = RecordingSink(tmp_path, clock=ManualClock())
+        sink.call_started(call_info())
+        assert len(play(tmp_path / "call-0.wav")) == 0
+        sink.call_ended(call_info(), call_report(0, note="no_media"))
+        assert len(play(tmp_path / "call-0.wav")) == 0
+        document = json.loads((tmp_path / "call-0.json").read_bytes())
+        assert (document["state"], document["note"], document["length_samples"]) == ("complete", "no_media", 0)
+
+    @pytest.mark.parametrize("format", FORMATS)
+    def test_one_side_is_padded(self, tmp_path: Path, format: Format) -> None:
+        sink = RecordingSink(tmp_path, format, ManualClock())
+        sink.call_started(call_info())
+        sink.receive(batch_of(Row(0, 1, 0)))
+        sink.call_ended(call_info(), call_report(1000))
+        left, right = play(tmp_path / "call-0.wav").T
+        assert len(left) == 1000
+        assert not left.any()
+        assert (right[:800] == decode(Row(0, 1, 0).encoded, Codec.PCMU)).all()
+        assert not right[800:].any()
+
+    def test_an_index_is_used_again(self, tmp_path: Path) -> None:
+        sink = RecordingSink(tmp_path, clock=ManualClock())
+        for number in range(50):
+            sink.call_started(call_info(5, f"n{number}"))
+            sink.receive(batch_of(Row(5, 0, 0, seed=number)))
+            sink.call_ended(call_info(5, f"n{number}"), call_report(800))
+            played = play(tmp_path / f"n{number}.wav")
+            assert (played[:, 0] == decode(Row(5, 0, 0, seed=number).encoded, Codec.PCMU)).all()
+        snapshot = sink.snapshot()
+        assert (snapshot.started, snapshot.ended, snapshot.live) == (50, 50, 0)
+        assert snapshot.stage_bytes == RecordingSink(tmp_path).snapshot().stage_bytes
+
+    def test_rows_of_unknown_calls_are_ignored(self, tmp_path: Path) -> None:
+        sink = RecordingSink(tmp_path, "passthrough", ManualClock())
+        sink.receive(batch_of(Row(0, 0, 0), Row(7000, 0, 0, codec=Codec.PCMA)))
+        sink.call_started(call_info(1))
+        sink.receive(batch_of(Row(0, 0, 0), Row(1, 0, 0), Row(7000, 0, 0, first=3)))
+        sink.call_ended(call_info(0), call_report(0))
+        sink.call_ended(call_info(1), call_report(0))
+        assert len(play(tmp_path / "call-1.wav")) == 800
+
+    def test_calls_that_nobody_ended(self, tmp_path: Path) -> None:
+        sink = RecordingSink(tmp_path, clock=ManualClock())
+        sink.call_started(call_info(0, "a"))
+        sink.receive(batch_of(Row(0, 0, 0)))
+        sink.call_started(call_info(0, "b"))
+        sink.receive(batch_of(Row(0, 0, 0)))
+        sink.close()
+        for name in ("a", "b"):
+            assert len(play(tmp_path / f"{name}.wav")) == 800
+            assert json.loads((tmp_path / f"{name}.json").read_bytes())["state"] == "failed"
+
+    def test_the_same_name_twice(self, tmp_path: Path) -> None:
+        for length in (800, 1600):
+            sink = RecordingSink(tmp_path, clock=ManualClock())
+            sink.call_started(call_info())
+            sink.call_ended(call_info(), call_report(length))
+        found = {path.name: json.loads(path.read_bytes()) for path in tmp_path.glob("*.json")}
+        assert {name: (doc["file"], doc["length_samples"]) for name, doc in found.items()} == {
+            "call-0.json": ("call-0.wav", 800),
+            "call-0.2.json": ("call-0.2.wav", 1600),
+        }
+
+
+def record_two(sink: RecordingSink, blocks: int) -> None:
+    """Record call 0 and, where it lives, call 1 in step, and end both."""
+    for block in range(blocks):
+        rows = [Row(call, channel, 800 * block) for call in (0, 1) for channel in (0, 1)]
+        sink.receive(batch_of(*rows, now_ns=block * 100 * NS_PER_MS))
+    for call in (0, 1):
+        sink.call_ended(call_info(call), call_report(800 * blocks))
+
+
+@contextmanager
+def limit(kind: int, value: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (value, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(kind, (soft, hard))
+
+
+class TestTrouble:
+    """One recording ends, and says so; nothing raises, and the others go on."""
+
+    def expect(self, directory: Path, sink: RecordingSink, *, failed: int, whole: int, error: str) -> int:
+        """Check both sidecars; return the length of the failed file."""
+        assert (sink.snapshot().failed, sink.snapshot().live) == (1, 0)
+        bad = json.loads((directory / f"call-{failed}.json").read_bytes())
+        assert bad["state"] == "failed"
+        assert error in bad["error"]
+        good = json.loads((directory / f"call-{whole}.json").read_bytes())
+        assert (good["state"], good["error"], good["length_samples"]) == ("complete", None, 40_000)
+        assert len(play(directory / f"call-{whole}.wav")) == 40_000
+        return int(bad["length_samples"])
+
+    def test_full_disk(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
+        sink = RecordingSink(tmp_path, clock=ManualClock())
+        sink.call_started(call_info(0))
+        sink.call_started(call_info(1))
+        small, pwrite = DiskOf(80 + 4 * 20_000), os.pwrite
+        path = os.path.realpath(tmp_path / "call-0.wav")
+
+        def disk(fd: int, data: Any, offset: int) -> int:
+            is_small = os.readlink(f"/proc/self/fd/{fd}") == path
+            return small(fd, data, offset) if is_small else pwrite(fd, data, offset)
+
+        monkeypatch.setattr(wav.os, "pwrite", disk)
+        record_two(sink, 50)
+        assert self.expect(tmp_path, sink, failed=0, whole=1, error="No space left") == 20_000
+        played = play(tmp_path / "call-0.wav")
+        assert (played == play(tmp_path / "call-1.wav")[:0]).all() or len(played) == 20_000
+        assert "call-0 failed" in caplog.text
+
+    def test_a_real_limit_of_the_file_size(self, tmp_path: Path) -> None:
+        sink = RecordingSink(tmp_path, clock=ManualClock())
+        sink.call_started(call_info(0))
+        sink.receive(batch_of(*[Row(0, channel, 0) for channel in (0, 1)]))
+        with limit(resource.RLIMIT_FSIZE, 80 + 4 * 5000):  # as a full disk: some bytes go, then an error
+            for block in range(1, 50):
+                sink.receive(batch_of(Row(0, 0, 800 * block), Row(0, 1, 800 * block)))
+            sink.call_ended(call_info(0), call_report(40_000))
+        document = json.loads((tmp_path / "call-0.json").read_bytes())
+        assert document["state"] == "failed"
+        assert "too large" in document["error"]
+        assert document["length_samples"] == len(play(tmp_path / "call-0.wav")) == 5000
+        assert len(document["tracks"]) == 1, "the report is there all the same"
+
+    def test_no_descriptors(self, tmp_path: Path) -> None:
+        sink = RecordingSink(tmp_path, clock=ManualClock())
+        sink.call_started(call_info(0))
+        with limit(resource.RLIMIT_NOFILE, lowest_free_descriptor()):
+            sink.call_started(call_info(1))
+        record_two(sink, 50)
+        assert self.expect(tmp_path, sink, failed=1, whole=0, error="Too many open files") == 0
+        assert sink.snapshot().sidecar_errors == 1, "the first sidecar could not be written, the last was"
+        assert not (tmp_path / "call-1.wav").exists()
+
+    def test_a_patch_that_cannot_be_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        sink = RecordingSink(tmp_path, clock=ManualClock())
+        sink.call_started(call_info(0))
+        for block in range(10):
+            sink.receive(batch_of(Row(0, 0, 800 * block)))
+        monkeypatch.setattr(wav.os, "pread", refuse)
+        sink.receive(batch_of(Row(0, 1, 0), Row(0, 1, 800), late=True))
+        sink.call_ended(call_info(), call_report(8000))
+        assert json.loads((tmp_path / "call-0.json").read_bytes())["state"] == "failed"
+        assert len(play(tmp_path / "call-0.wav")) == 8000
+
+    def test_a_sidecar_that_cannot_be_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        sink = RecordingSink(tmp_path, clock=ManualClock())
+        with monkeypatch.context() as patch:
+            patch.setattr(sidecar.os, "replace", refuse)
+            sink.call_started(call_info(0))
+            sink.call_started(call_info(1))
+            sink.call_ended(call_info(0), call_report(800))
+        sink.call_ended(call_info(1), call_report(800))
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["call-0.wav", "call-1.json", "call-1.wav"]
+        assert json.loads((tmp_path / "call-1.json").read_bytes())["state"] == "complete"
+        assert (sink.snapshot().sidecar_errors, sink.snapshot().failed) == (3, 0)
+
+    def test_an_identity_that_json_does_not_know(self, tmp_path: Path) -> None:
+        sink = RecordingSink(tmp_path, clock=ManualClock())
+        call = call_info()
+        call.identity.update(odd={1, 2}, worse="\ud800")
+        sink.call_started(call)
+        sink.receive(batch_of(Row(0, 0, 0)))
+        sink.call_ended(call, call_report(800))
+        assert len(play(tmp_path / "call-0.wav")) == 800
+
+    def test_a_thousand_failures_are_one_line_a_second(self, tmp_path: Path, caplog: Any) -> None:
+        (tmp_path / "file").touch()
+        clock = ManualClock()
+        sink = RecordingSink(tmp_path / "file" / "directory", clock=clock)
+        for index in range(1000):
+            sink.call_started(call_info(index))
+        clock.advance(NS_PER_SECOND)
+        sink.call_started(call_info(1000))
+        assert len(caplog.records) == 2
+        assert sink.snapshot().failed == 1001
+        sink.receive(batch_of(*[Row(index, 0, 0) for index in range(1000)]))
+        sink.close()
+
+
+def refuse(*_: object) -> int:
+    raise OSError(5, "Input/output error")
+
+
+def lowest_free_descriptor() -> int:
+    fd = os.open("/dev/null", os.O_RDONLY)
+    os.close(fd)
+    return fd
+
+
+def test_the_stage_holds_what_it_must() -> None:
+    room = recording._STAGE_SAMPLES - recording.FLUSH_SAMPLES - recording.LAG_SAMPLES
+    assert room >= 800, "a block of 100 ms on top of the fullest stage"
