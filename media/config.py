@@ -1,6 +1,7 @@
 """The server's configuration: one frozen structure, from flags, ``STREP_*`` variables or a TOML file.
 
-Parsing text into it and its error messages are in `media.options`; this file says what there is.
+Parsing text into it and its error messages are in `media.formats` and `media.options`; this file says what
+there is.
 """
 
 from __future__ import annotations
@@ -67,3 +68,13 @@ class ServerConfig:
     """A longer WebSocket message closes its connection with code 1009."""
     ws_max_connections: int = 10_000
     """WebSocket connections at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogConfig:
+    """What `strep serve` says on standard error, and how; see `media.logs`."""
+
+    format: Literal["text", "json"] = "text"
+    """Lines for people, or one JSON object a line for programs."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is worth a line."""

@@ -15,12 +15,12 @@ from media.doors.rtp import RtpDoor
 from media.doors.stream import StreamDoor
 from media.doors.strep import StrepDoor
 from media.engine import Engine
-from media.pulse import Pulse
+from media.pulse import Pulse, Take
 from media.receivers import Receiver, open_receiver
 from media.sinks.contract import Sink
 from media.sinks.recording import RecordingSink
 from media.sinks.runner import SinkRunner
-from media.ws.server import MediaStreamServer
+from media.ws.server import MediaWebSocketServer, WsServerOptions, WsServerSnapshot
 from strep.clock import NS_PER_SECOND, Clock, SystemClock
 from strep.datagrams import DatagramBatch
 from strep.errors import ConfigurationError
@@ -76,7 +76,7 @@ class Server:
         self.stream = StreamDoor(self.engine, reconnect_grace_ns=round(config.reconnect_grace_s * NS_PER_SECOND))
         self._pulse = Pulse(self.engine, self._clock, interval_ms=config.drain_interval_ms)
         self._receivers: list[Receiver] = []
-        self._ws: MediaStreamServer | None = None
+        self._ws: MediaWebSocketServer | None = None
         self._addresses: dict[str, Any] = {}
         self._stopping = asyncio.Event()
         self._has_closed = False
@@ -107,13 +107,14 @@ class Server:
         if config.rtp:
             self._addresses["rtp"] = {ports.name: await self._listen_rtp(ports) for ports in config.rtp}
         if config.ws is not None:
-            self._ws = MediaStreamServer(
-                self.stream,
-                self._clock,
+            options = WsServerOptions(
+                config.ws.host,
+                config.ws.port,
                 max_message_bytes=config.ws_max_message_bytes,
                 max_connections=config.ws_max_connections,
             )
-            self._addresses["ws"] = str(await self._ws.start(config.ws.host, config.ws.port))
+            self._ws = MediaWebSocketServer(self.stream, options, self._clock)
+            self._addresses["ws"] = str(Endpoint(*await self._ws.start()))
 
     async def _listen_rtp(self, ports: RtpPorts) -> dict[str, str]:
         door = self.rtp[ports.name]
@@ -129,7 +130,7 @@ class Server:
             "tx": str(await self._listen(ports.tx, take_outbound)),
         }
 
-    async def _listen(self, endpoint: Endpoint, take: Any) -> Endpoint:
+    async def _listen(self, endpoint: Endpoint, take: Take) -> Endpoint:
         receiver = await open_receiver(
             endpoint,
             self._clock,
@@ -201,7 +202,7 @@ class Server:
         for name, door in self.rtp.items():
             doors[f"rtp {name}"] = _door_totals(door.datagrams, door.rejected)
         if self._ws is not None:
-            doors["ws"] = self._ws.snapshot()
+            doors["ws"] = _ws_totals(self._ws.snapshot())
         return {
             **self.engine.snapshot(),
             "doors": doors,
@@ -233,6 +234,16 @@ class Server:
 def _door_totals(datagrams: int, rejected: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, Any]:
     reasons = {Reject(code).name: int(count) for code, count in enumerate(rejected) if count}
     return {"datagrams": datagrams, "rejected": reasons}
+
+
+def _ws_totals(snapshot: WsServerSnapshot) -> dict[str, Any]:
+    rejected = {reason.name: count for reason, count in snapshot.rejected.items()}
+    return {
+        "connections": snapshot.connections,
+        "messages": snapshot.received,
+        "rejected": rejected,
+        "closed": {str(code): count for code, count in snapshot.closed.items()},
+    }
 
 
 def _as_dict(snapshot: Any) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def speak(text: str, voice: str) -> NDArray[np.int16]:
     """Return `text` spoken by espeak-ng, (samples,) int16 at 8 kHz, without the silence around it.
 
     Raises:
-        ConfigurationError: there is no espeak-ng, or it does not know the voice.
+        ConfigurationError: there is no espeak-ng, or it does not work.
     """
     program = shutil.which("espeak-ng")
     if program is None:
@@ -61,9 +61,12 @@ def speak(text: str, voice: str) -> NDArray[np.int16]:
     command = [program, "-v", voice, "-s", str(_SPEED_WORDS_PER_MINUTE), "--stdout", text]
     result = subprocess.run(command, capture_output=True, check=False)
     if result.returncode:
-        raise ConfigurationError(f"espeak-ng: {result.stderr.decode(errors='replace').strip()}")
-    # The length in espeak-ng's header is a placeholder; soundfile takes what is there.
-    frames, rate_hz = soundfile.read(io.BytesIO(result.stdout), dtype="float64")
+        raise ConfigurationError(f"espeak-ng ended with status {result.returncode}: {result.stderr!r}")
+    try:
+        # The length in espeak-ng's header is a placeholder; soundfile takes what is there.
+        frames, rate_hz = soundfile.read(io.BytesIO(result.stdout), dtype="float64")
+    except soundfile.SoundFileError as error:
+        raise ConfigurationError(f"espeak-ng gave no audio: {error}") from error
     resampled = soxr.resample(frames, rate_hz, SAMPLE_RATE_HZ)
     loud = np.flatnonzero(np.abs(resampled) > 0.01 * np.abs(resampled).max())
     voiced = resampled[loud[0] : loud[-1] + 1]

@@ -15,8 +15,10 @@ import errno
 import os
 import socket
 import sys
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from media.carrier.datagrams import DatagramTable
 
@@ -74,13 +76,23 @@ class BatchSocket:
         messages = np.zeros(count, _MMSGHDR)
         messages["iov"] = vectors.ctypes.data + np.arange(count) * _IOVEC.itemsize
         messages["iovlen"] = 1
-        sent = 0
-        while sent < count:
+        return self._send_messages(messages)
+
+    def _send_messages(self, messages: NDArray[Any]) -> int:
+        sent, is_interrupted = 0, False
+        while sent < len(messages):
+            wanted = min(len(messages) - sent, MAX_MESSAGES)
             address = messages.ctypes.data + sent * _MMSGHDR.itemsize
-            result = self._sendmmsg(self._socket.fileno(), address, min(count - sent, MAX_MESSAGES), 0)
-            if result >= 0:
-                sent += result
-            elif not self._goes_on(ctypes.get_errno()):
+            assert self._sendmmsg is not None
+            result = self._sendmmsg(self._socket.fileno(), address, wanted, 0)
+            if result > 0:
+                # An error behind the first message ends the call, and its code is lost (sendmmsg(2)).
+                # If the next call goes on as if nothing had been, it was a refusal.
+                self.refused += is_interrupted
+                sent, is_interrupted = sent + result, result < wanted
+            elif self._goes_on(ctypes.get_errno()):
+                is_interrupted = False
+            else:
                 break
         return sent
 

@@ -62,6 +62,9 @@ class StreamDoor:
     def stream_started(self, start: StreamStart, now_ns: int) -> Stream:
         """Begin a call for a new stream_id, or continue the one that has it."""
         stream = self._streams.get(start.stream_id)
+        if stream is not None and stream.start.codec != start.codec:
+            self._end(stream, "closed", now_ns)  # one tape holds one law: what follows is another recording
+            stream = None
         if stream is not None and not stream.call.has_ended:
             stream.sockets += 1
             stream.detached_ns = None

@@ -21,8 +21,8 @@ _PUNCTUATION = str.maketrans("", "", "-_. ")
 
 SUPPORTED = "PCMU (audio/x-mulaw) and PCMA (audio/x-alaw), sample_rate 8000, channels 1"
 """For the close reason; short, for that has 123 bytes at most (RFC 6455 section 5.5)."""
-MAX_NAME_CHARACTERS = 20
-"""How much of a refused name the text repeats."""
+MAX_NAME_CHARACTERS = 19
+"""How much of a refused name the text repeats, so that the whole of it fits."""
 
 
 def codec_of(encoding: str, sample_rate_hz: int | None, channels: int | None) -> Codec:
@@ -61,5 +61,5 @@ def _refusal(what: str) -> WireError:
 
 
 def _shown(text: str) -> str:
-    shown = text if len(text) <= MAX_NAME_CHARACTERS else text[: MAX_NAME_CHARACTERS - 3] + "..."
-    return ascii(shown)
+    quoted = ascii(text)
+    return quoted if len(quoted) <= MAX_NAME_CHARACTERS else quoted[: MAX_NAME_CHARACTERS - 3] + "..."

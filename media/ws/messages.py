@@ -162,9 +162,10 @@ class Stop(_Frame, frozen=True):
 
 
 class UnknownEvent(msgspec.Struct, frozen=True, gc=False):
-    """A well-formed frame of an event that this dialect does not have."""
+    """A well-formed frame of an event that this dialect does not have; it has used up a sequence number."""
 
     event: str
+    sequence_number: Any = None
 
 
 CarrierFrame = Connected | Start | Media | Dtmf | Mark | Error | Stop
@@ -198,7 +199,8 @@ def _parse_unknown(message: str | bytes, error: msgspec.ValidationError) -> Unkn
         raise WireError("BAD_FIELD", _quote(str(error))) from error
     if frame.event in _KNOWN_EVENTS:
         raise WireError("BAD_FIELD", _quote(str(error))) from error
-    return frame
+    number = str(frame.sequence_number)
+    return UnknownEvent(frame.event, int(number) if re.fullmatch("[0-9]{1,18}", number) else None)
 
 
 def serialize(frame: CarrierFrame) -> bytes:

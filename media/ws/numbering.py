@@ -150,6 +150,7 @@ class ChunkNumbering:
         """Take note of a start frame; counters restart with it unless its sequence number goes on."""
         if sequence_number is None or sequence_number <= self._newest_sequence:
             self._is_resumed = True
+            self._counts_apart = False
             for track in self._tracks:
                 track.is_resumed = True
             self._newest_sequence = -1
@@ -199,6 +200,7 @@ class ChunkNumbering:
         if owners.newest is None and self.mode is _UNDECIDED:
             companion = self._tracks[other]
             if not companion.is_started:
+                self._is_resumed = False
                 return  # alone; what it has used is in its own memory
             owners.recall(companion.values, companion.value, other)
         if owners.newest is not None:

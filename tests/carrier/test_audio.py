@@ -13,12 +13,12 @@ from strep.errors import ConfigurationError
 from strep.g711 import Codec, decode, encode
 
 
-def write(path: Path, frames: np.ndarray, rate_hz: int) -> Path:  # type: ignore[type-arg]
+def write(path: Path, frames: np.ndarray, rate_hz: int) -> Path:
     soundfile.write(path, frames, rate_hz, subtype="PCM_16")
     return path
 
 
-def sine(rate_hz: int, seconds: float = 1.0) -> np.ndarray:  # type: ignore[type-arg]
+def sine(rate_hz: int, seconds: float = 1.0) -> np.ndarray:
     times = np.arange(int(rate_hz * seconds)) / rate_hz
     return (8_000 * np.sin(2 * np.pi * 400 * times)).astype(np.int16)
 

@@ -13,7 +13,7 @@ from strep.errors import ConfigurationError
 TIMES_NS = np.arange(5_000, dtype=np.int64) * 20 * NS_PER_MS
 
 
-def sent(faults: Faults, seed: int = 1) -> np.ndarray:  # type: ignore[type-arg]
+def sent(faults: Faults, seed: int = 1) -> np.ndarray:
     return faults.is_sent(TIMES_NS, np.random.default_rng(seed))
 
 

@@ -57,7 +57,8 @@ class TestConservation:
     @given(models, counts, seeds)
     def test_reordered_by_the_definition(self, model: NetworkModel, count: int, seed: int) -> None:
         result = deliver(model, count, seed)
-        highest, reordered, first_after = -1, 0, {}
+        highest, reordered = -1, 0
+        first_after: dict[int, int] = {}
         waits = []
         rows = zip(result.packets.tolist(), result.times_ns.tolist(), result.is_duplicate.tolist(), strict=True)
         for packet, time_ns, is_duplicate in rows:

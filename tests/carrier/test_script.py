@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -25,8 +27,8 @@ def steps(track: TrackScript) -> tuple[list[int], list[int]]:
     """Sequence number and timestamp steps from packet to packet."""
     sequence, timestamps = track.sequence_numbers.tolist(), track.timestamps.tolist()
     return (
-        [signed_difference_16(new, old) for old, new in zip(sequence, sequence[1:], strict=False)],
-        [signed_difference_32(new, old) for old, new in zip(timestamps, timestamps[1:], strict=False)],
+        [signed_difference_16(new, old) for old, new in pairwise(sequence)],
+        [signed_difference_32(new, old) for old, new in pairwise(timestamps)],
     )
 
 

@@ -1,0 +1,104 @@
+"""What the WebSocket door asks of the engine behind it; implemented there, faked in tests.
+
+Order of calls, per connection: one `StreamHost.stream_started`; any number of ``stream_media`` and
+``stream_event``; then exactly one of ``stream_stopped`` (a stop frame came) or ``stream_detached`` (the socket is
+gone without one). A connection that never started a stream calls nothing.
+
+The same stream on a second socket (a reconnect, perhaps before the first socket is known to be dead) is a second
+``stream_started`` with the same ``stream_id``. So the host counts attached sockets, and a stream that has another
+one is not detached.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from media.ws.chunks import ChunkSequencer, Placement
+from strep.errors import StrepError
+from strep.g711 import Codec
+from strep.header import Direction
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """Who is at the other end of a socket, as far as the opening handshake tells.
+
+    Attributes:
+        remote: address and port, for logs.
+        path: the request's path with its query.
+        auth_token: the ``x-telnyx-streaming-auth-token`` header, not checked.
+    """
+
+    remote: str = ""
+    path: str = "/"
+    auth_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStart:
+    """A stream that wants to begin or to go on.
+
+    Attributes:
+        stream_id: 1 to 128 characters of ``A-Za-z0-9_.:-``, not beginning with a dot; UUIDs in lower case.
+        codec: of every payload.
+        sample_rate_hz: of every payload.
+        tracks: the directions that the carrier announced; empty where it did not say, which is usual.
+        identity: what the carrier said of the call: stream_id, call_control_id, call_session_id, user_id, from,
+            to, tags, client_state, custom_parameters; JSON values of bounded depth, only those that were given.
+        auth_token: of the header or of the connected frame, for the host to check; never part of `identity`.
+        handshake: where the socket comes from.
+    """
+
+    stream_id: str
+    codec: Codec
+    sample_rate_hz: int
+    tracks: tuple[Direction, ...] = ()
+    identity: dict[str, Any] = field(default_factory=dict)
+    auth_token: str | None = field(default=None, repr=False)
+    handshake: Handshake = Handshake()
+
+
+class StreamRefused(StrepError):
+    """The host does not want this stream: the socket is closed with this code and reason.
+
+    RFC 6455 section 7.4: 1008 policy violation (a wrong token), 1013 try again later (no capacity).
+    """
+
+    def __init__(self, close_code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.close_code = close_code
+        self.reason = reason
+
+
+class StreamHandle(Protocol):
+    """A stream as the host knows it; it outlives sockets."""
+
+    @property
+    def sequencer(self) -> ChunkSequencer:
+        """The stream's one sequencer, so that a reconnect continues the counting."""
+
+
+class StreamHost(Protocol):
+    """The engine's side of the door; no method waits for anything."""
+
+    def stream_started(self, start: StreamStart, now_ns: int) -> StreamHandle:
+        """Begin the stream, or let it go on.
+
+        Raises:
+            StreamRefused: close the socket instead.
+        """
+
+    def stream_media(
+        self, handle: StreamHandle, direction: Direction, placement: Placement, payload: bytes, now_ns: int
+    ) -> None:
+        """Take one chunk of audio; `payload` is never empty. First apply ``placement.shift_samples``."""
+
+    def stream_event(self, handle: StreamHandle, event: dict[str, Any]) -> None:
+        """Take note of a dtmf, mark or error frame: JSON values, ``event["event"]`` is its name."""
+
+    def stream_stopped(self, handle: StreamHandle, now_ns: int) -> None:
+        """End the stream: the carrier says so."""
+
+    def stream_detached(self, handle: StreamHandle, now_ns: int) -> None:
+        """Give the carrier time to reconnect: a socket is gone, its stream was not stopped."""

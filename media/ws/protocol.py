@@ -1,0 +1,288 @@
+"""One socket's conversation with the carrier: frames in, calls to the host out; no I/O.
+
+The shell's duty: give every message to `receive`, call `poll` at `deadline`, and `closed` once when the socket is
+gone. When `receive` or `poll` return a `Close`, close the socket with it.
+
+Conservation: ``received == accepted + sum(rejected)``, after every call. Nothing raises out of this class.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from dataclasses import dataclass
+from enum import Enum
+
+from media.ws.closing import Close, close_with
+from media.ws.description import DIRECTIONS, announced_tracks, event, identity
+from media.ws.encodings import codec_of
+from media.ws.host import Handshake, StreamHandle, StreamHost, StreamRefused, StreamStart
+from media.ws.messages import (
+    Connected,
+    Dtmf,
+    Error,
+    Frame,
+    Mark,
+    Media,
+    Start,
+    Stop,
+    UnknownEvent,
+    is_usable_stream_id,
+    normalise_stream_id,
+    parse,
+)
+from media.ws.reject import WsReject
+from strep.clock import NEVER_NS, NS_PER_SECOND
+from strep.errors import WireError
+from strep.g711 import SAMPLE_RATE_HZ
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ConnectionOptions:
+    """Limits of one connection."""
+
+    start_timeout_ns: int = 10 * NS_PER_SECOND
+    """Time from opening until the start frame."""
+    linger_ns: int = 5 * NS_PER_SECOND
+    """Time from the stop frame until this side closes, if the carrier does not."""
+    max_malformed: int = 100
+    """So many malformed messages in a row end the connection."""
+
+
+class State(Enum):
+    """Where the conversation stands."""
+
+    CONNECTING = "expecting connected or start"
+    CONNECTED = "expecting start"
+    STREAMING = "streaming"
+    STOPPED = "stopped"
+
+
+# Frames that may come, and the state after them. The connected frame may be missing.
+TRANSITIONS: dict[State, dict[type[Frame], State]] = {
+    State.CONNECTING: {Connected: State.CONNECTED, Start: State.STREAMING},
+    State.CONNECTED: {Start: State.STREAMING},
+    State.STREAMING: {
+        Media: State.STREAMING,
+        Dtmf: State.STREAMING,
+        Mark: State.STREAMING,
+        Error: State.STREAMING,
+        Stop: State.STOPPED,
+    },
+    State.STOPPED: {},
+}
+
+# What any other frame is counted as. Frames may overtake one another, so none of these ends the stream.
+MISPLACED: dict[State, WsReject] = {
+    State.CONNECTING: WsReject.BEFORE_START,
+    State.CONNECTED: WsReject.BEFORE_START,
+    State.STREAMING: WsReject.OUT_OF_ORDER,
+    State.STOPPED: WsReject.AFTER_STOP,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSnapshot:
+    """Counters of one connection: ``received == accepted + sum(rejected.values())``."""
+
+    state: State
+    stream_id: str
+    received: int
+    accepted: int
+    rejected: dict[WsReject, int]
+
+
+class MediaStreamConnection:
+    """One socket, from the end of its opening handshake on."""
+
+    def __init__(
+        self,
+        host: StreamHost,
+        now_ns: int,
+        handshake: Handshake | None = None,
+        options: ConnectionOptions | None = None,
+    ) -> None:
+        self._host = host
+        self._handshake = handshake or Handshake()
+        self._options = options or ConnectionOptions()
+        self._state = State.CONNECTING
+        self._deadline_ns = now_ns + self._options.start_timeout_ns
+        self._auth_token = self._handshake.auth_token
+        self._stream_id = ""
+        self._stream_id_as_sent: str | None = None
+        self._handle: StreamHandle | None = None
+        self._close: Close | None = None
+        self._malformed_in_a_row = 0
+        self._received = 0
+        self._accepted = 0
+        self._rejected: Counter[WsReject] = Counter()
+
+    def snapshot(self) -> ConnectionSnapshot:
+        """Return a frozen copy of the counters."""
+        rejected = dict(self._rejected)
+        return ConnectionSnapshot(self._state, self._stream_id, self._received, self._accepted, rejected)
+
+    def deadline(self) -> int:
+        """Return when `poll` has something to do, in ns; `NEVER_NS` while the stream runs."""
+        return self._deadline_ns
+
+    def poll(self, now_ns: int) -> Close | None:
+        """Close a connection that does not start, or that has been stopped for long enough."""
+        if now_ns >= self._deadline_ns and self._close is None:
+            if self._state is State.STOPPED:
+                self._close = close_with(1000, "stream stopped")
+            else:
+                seconds = self._options.start_timeout_ns / NS_PER_SECOND
+                self._close = close_with(1002, f"no start frame within {seconds:g} s")
+        return self._close
+
+    def closed(self, now_ns: int) -> None:
+        """Take note that the socket is gone."""
+        handle, self._handle = self._handle, None
+        self._deadline_ns = NEVER_NS
+        self._close = self._close or close_with(1006, "closed")
+        if handle is not None and self._state is State.STREAMING:
+            try:
+                self._host.stream_detached(handle, now_ns)
+            except Exception:
+                logger.exception("stream %s: the host failed when its socket closed", self._stream_id)
+
+    def receive(self, message: str | bytes, now_ns: int) -> Close | None:
+        """Take one message: text as str, binary as bytes. Return how to close the socket, if it must be closed."""
+        self._received += 1
+        if self._close is not None:
+            self._reject(WsReject.AFTER_CLOSE)
+        elif isinstance(message, bytes):
+            self._receive_malformed(WsReject.BINARY, f"{len(message)} bytes")
+        else:
+            try:
+                frame = parse(message)
+            except WireError as error:
+                self._receive_malformed(WsReject[error.reason], str(error))
+            else:
+                self._malformed_in_a_row = 0
+                self._receive_frame(frame, now_ns)
+        return self._close
+
+    def _receive_frame(self, frame: Frame, now_ns: int) -> None:
+        try:
+            reject = self._take(frame, now_ns)
+        except Exception:
+            # A frame that our own side cannot take costs that frame. A stream that cannot begin must not seem to.
+            if not self._rejected[WsReject.HOST_FAILED]:
+                logger.exception("stream %s: the host failed", self._stream_id)
+            reject = WsReject.HOST_FAILED
+            if isinstance(frame, Start):
+                self._close = close_with(1011, "internal error")
+        if reject is None:
+            self._accepted += 1
+        else:
+            self._reject(reject, ascii(frame.event) if isinstance(frame, UnknownEvent) else "")
+
+    def _receive_malformed(self, reject: WsReject, detail: str) -> None:
+        self._reject(reject, detail)
+        self._malformed_in_a_row += 1
+        if self._malformed_in_a_row >= self._options.max_malformed:
+            code = 1003 if reject is WsReject.BINARY else 1007
+            self._close = close_with(code, f"{self._malformed_in_a_row} malformed messages in a row, last {detail}")
+
+    def _reject(self, reject: WsReject, detail: str = "") -> None:
+        """Count, and log the first of its kind: a peer that is always wrong must not fill the disk."""
+        self._rejected[reject] += 1
+        if self._rejected[reject] == 1:
+            where = self._stream_id or self._handshake.remote
+            logger.warning("stream %s: %s%s", where, reject.text, f" ({detail:.200})" if detail else "")
+
+    def _take(self, frame: Frame, now_ns: int) -> WsReject | None:
+        """Act on a frame; return why it was not taken, None if it was."""
+        if isinstance(frame, UnknownEvent):
+            if self._handle is not None:
+                self._handle.sequencer.skip(frame.sequence_number)
+            return WsReject.UNKNOWN_EVENT
+        next_state = TRANSITIONS[self._state].get(type(frame))
+        if next_state is None:
+            return self._take_misplaced(frame)
+        reject = None
+        if isinstance(frame, Connected):
+            self._auth_token = self._auth_token or frame.auth_token
+        elif isinstance(frame, Start):
+            reject = self._take_start(frame, now_ns)
+        elif not self._is_own(frame.stream_id):
+            reject = WsReject.OTHER_STREAM
+        elif isinstance(frame, Media):
+            reject = self._take_media(frame, now_ns)
+        elif isinstance(frame, Stop):
+            self._take_stop(now_ns)
+        else:
+            self._take_event(frame)
+        if reject is None:
+            self._state = next_state
+        return reject
+
+    def _take_misplaced(self, frame: Frame) -> WsReject:
+        if isinstance(frame, Start) and not self._is_own(frame.stream_id):
+            self._close = close_with(1002, "start of another stream on the same socket")
+        return WsReject.OUT_OF_ORDER if isinstance(frame, Connected) else MISPLACED[self._state]
+
+    def _is_own(self, stream_id: str | None) -> bool:
+        if stream_id == self._stream_id_as_sent or stream_id is None:
+            return True
+        return normalise_stream_id(stream_id) == self._stream_id
+
+    def _take_start(self, frame: Start, now_ns: int) -> WsReject | None:
+        stream_id = frame.stream_id or ""
+        if not is_usable_stream_id(stream_id):
+            self._close = close_with(1002, "start frame without a usable stream_id (A-Z a-z 0-9 _ . : -)")
+            return WsReject.BAD_FIELD
+        self._stream_id_as_sent, self._stream_id = stream_id, normalise_stream_id(stream_id)
+        media_format = frame.start.media_format
+        try:
+            codec = codec_of(media_format.encoding, media_format.sample_rate, media_format.channels)
+            start = StreamStart(
+                stream_id=self._stream_id,
+                codec=codec,
+                sample_rate_hz=SAMPLE_RATE_HZ,
+                tracks=announced_tracks(frame.start.tracks),
+                identity={"stream_id": self._stream_id, **identity(frame.start)},
+                auth_token=self._auth_token,
+                handshake=self._handshake,
+            )
+            self._handle = self._host.stream_started(start, now_ns)
+            self._state = State.STREAMING  # from here on the host is owed an end
+        except WireError as error:
+            self._close = close_with(1003, str(error).removeprefix(f"{error.reason}: "))
+            return WsReject.UNSUPPORTED_ENCODING
+        except StreamRefused as refusal:
+            self._close = close_with(refusal.close_code, refusal.reason)
+            return WsReject.REFUSED
+        self._handle.sequencer.resume(frame.sequence_number)
+        self._deadline_ns = NEVER_NS
+        return None
+
+    def _take_media(self, frame: Media, now_ns: int) -> WsReject | None:
+        body, handle = frame.media, self._handle
+        direction = DIRECTIONS.get(body.track or "")
+        if direction is None:
+            return WsReject.UNKNOWN_TRACK
+        if not body.payload:
+            return WsReject.EMPTY_PAYLOAD
+        assert handle is not None
+        placement = handle.sequencer.place(
+            direction, body.chunk, frame.sequence_number, body.timestamp, len(body.payload)
+        )
+        self._host.stream_media(handle, direction, placement, body.payload, now_ns)
+        return None
+
+    def _take_event(self, frame: Dtmf | Mark | Error) -> None:
+        assert self._handle is not None
+        self._handle.sequencer.skip(frame.sequence_number)
+        self._host.stream_event(self._handle, event(frame))
+
+    def _take_stop(self, now_ns: int) -> None:
+        handle, self._handle = self._handle, None
+        assert handle is not None
+        self._state = State.STOPPED  # whatever the host does now, it is not asked again
+        self._deadline_ns = now_ns + self._options.linger_ns
+        self._host.stream_stopped(handle, now_ns)

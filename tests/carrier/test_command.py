@@ -1,0 +1,131 @@
+"""The command line: what it understands, what it says, what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from media.carrier import command
+from media.carrier.options import BLeg, TimestampUnit, Transport
+from media.carrier.pacing import Instant
+from media.carrier.truth import Truth
+from strep.clock import NS_PER_SECOND
+from strep.g711 import Codec
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("media.carrier.simulation.RealTime", Instant)
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(command.simulate, arguments)
+
+
+@pytest.fixture
+def port() -> Any:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        yield receiver.getsockname()[1]
+
+
+class TestRun:
+    def test_sends_and_tells_the_truth(self, tmp_path: Path, port: int) -> None:
+        path = tmp_path / "truth.json"
+        result = invoke("--udp", f"127.0.0.1:{port}", "--seconds", "1", "--loss", "10%", "--truth", str(path))
+        assert result.exit_code == 0, result.output
+        truth = Truth.from_json(path.read_bytes())
+        assert f"{truth.total('lost')} lost" in result.output
+        assert truth.total("sent") == 100
+
+    def test_json(self, port: int) -> None:
+        result = invoke("--rtp", f"127.0.0.1:{port},{port}", "--seconds", "0.2", "--calls", "3", "--json")
+        facts = json.loads(result.stdout)
+        assert (facts["transport"], facts["tracks"], facts["sent"]) == ("rtp", 6, 60)
+
+
+class TestHelp:
+    def test_teaches_by_example(self) -> None:
+        result = invoke("--help")
+        assert result.exit_code == 0
+        assert "strep simulate --udp 127.0.0.1:9000" in result.output
+        assert "strep simulate --ws ws://127.0.0.1:9001/" in result.output
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("arguments", "text"),
+        [
+            ([], "--udp, --rtp and --ws"),
+            (["--udp", "h:9", "--ws", "ws://h"], "--udp, --rtp and --ws"),
+            (["--udp", "h:9", "--loss", "99%"], "loss"),
+            (["--udp", "h:9", "--loss", "x"], "--loss"),
+            (["--udp", "h:9", "--ssrc-change", "30"], "ssrc-change"),
+            (["--udp", "h:9", "--tones", "--audio", __file__], "exclude"),
+            (["--udp", "h:9", "--audio", __file__], "audio: cannot read"),
+            (["--ws", "ws://h", "--ws-dtmf", "x"], "dtmf"),
+        ],
+    )
+    def test_usage(self, arguments: list[str], text: str) -> None:
+        result = invoke(*arguments)
+        assert result.exit_code == 2
+        assert text in result.output
+
+    def test_nobody_there(self) -> None:
+        result = invoke("--ws", "ws://127.0.0.1:1/", "--seconds", "1")
+        assert result.exit_code == 1
+        assert "ws: cannot open" in result.output
+
+
+class TestOptions:
+    def options(self, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
+        taken: list[Any] = []
+
+        class Stop(Exception):
+            """Taken; nothing is to be sent."""
+
+        def take(options: Any) -> None:
+            taken.append(options)
+            raise Stop
+
+        monkeypatch.setattr(command, "Simulation", take)
+        assert isinstance(invoke(*arguments).exception, Stop)
+        return taken[0]
+
+    def test_every_option_reaches_its_field(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        arguments = (
+            "--udp h:9 --calls 7 --seconds 30 --stagger 3 --tones --codec pcma --ptime 30 --b-leg own-id --loss 2% "
+            "--burst-loss 4 --reorder 1% --duplicate 3% --jitter 15 --stall 1+2 --dtx 30% --hold 4+5 "
+            "--ssrc-change 10 --sequence-reset 11 --timestamp-jump 12 --wrap --extras 5% --header-length 28 "
+            "--malformed 1% --seed 9"
+        )
+        options = self.options(monkeypatch, *arguments.split())
+        network, faults = options.network, options.faults
+        assert (options.transport, options.calls, options.seconds) == (Transport.STREP, 7, 30)
+        assert (options.stagger_ms, options.audio, options.codec) == (3, None, Codec.PCMA)
+        assert (options.ptime_ms, options.b_leg, options.seed) == (30, BLeg.OWN_ID, 9)
+        assert (network.loss, network.burst_loss, network.reorder) == (0.02, 4, 0.01)
+        assert (network.duplicate, network.jitter_ms) == (0.03, 15)
+        assert network.stall == (NS_PER_SECOND, 2 * NS_PER_SECOND)
+        assert (faults.dtx, faults.hold) == (0.3, (4 * NS_PER_SECOND, 5 * NS_PER_SECOND))
+        assert faults.restarts_at_ns == [second * NS_PER_SECOND for second in (10, 11, 12)]
+        assert (faults.near_wrap, faults.extras, faults.header_bytes, faults.malformed) == (True, 0.05, 28, 0.01)
+
+    def test_web_socket(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        arguments = (
+            "--ws ws://h/ --ws-token t --ws-track inbound --ws-drop 5 --ws-dtmf 42# --ws-numbers "
+            "--ws-shared-chunks --ws-timestamp samples --ws-mime --ws-oddities --ws-no-stop"
+        )
+        options = self.options(monkeypatch, *arguments.split()).websocket
+        assert (options.auth_token, options.tracks, options.dtmf) == ("t", ("inbound",), "42#")
+        assert (options.drop_at_ns, options.timestamp_unit) == (5 * NS_PER_SECOND, TimestampUnit.SAMPLES)
+        assert options.shared_chunks
+        assert options.mime_encoding
+        assert options.oddities
+        assert not options.numbers_as_strings
+        assert not options.stop_frame

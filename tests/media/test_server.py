@@ -1,0 +1,126 @@
+"""The whole server over real sockets, both receivers, against the simulated carrier's truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from media import Server, ServerConfig
+from media.carrier.network import NetworkModel
+from media.carrier.options import SimulationOptions, Transport
+from media.carrier.simulation import Outcome, Simulation, Target
+from media.carrier.truth import TrackTruth
+from media.config import Endpoint, RtpPorts
+from strep.g711 import Codec, decode
+from strep.mmsg import IS_SUPPORTED
+from tests.media.harness import encoded_channels, pcm_channels, sidecar
+
+LOOPBACK = Endpoint("127.0.0.1", 0)
+RECEIVERS = [
+    pytest.param("recvmmsg", marks=pytest.mark.skipif(not IS_SUPPORTED, reason="needs Linux")),
+    "asyncio-dgram",
+]
+CHANNEL = {"inbound": 0, "outbound": 1}
+
+
+def address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host, int(port)
+
+
+async def record(directory: Path, options: SimulationOptions, **config: Any) -> tuple[Server, Simulation, Outcome]:
+    """Run a server with all doors, send `options` to the right one, and return when all files are finished."""
+    ports = (RtpPorts("tap", LOOPBACK, LOOPBACK),)
+    settings: dict[str, Any] = {"udp": LOOPBACK, "ws": LOOPBACK, "rtp": ports, "record": directory, **config}
+    simulation = Simulation(options)
+    simulation.plan()
+    async with Server(ServerConfig(**settings)) as server:
+        taps = server.addresses["rtp"]["tap"]
+        target = Target(
+            udp=address(server.addresses["udp"]),
+            rx=address(taps["rx"]),
+            tx=address(taps["tx"]),
+            stream_url=f"ws://{server.addresses['ws']}/",
+        )
+        outcome = await simulation.run(target)
+    return server, simulation, outcome
+
+
+def check(directory: Path, call_id: str, simulation: Simulation, number: int, truth: TrackTruth) -> None:
+    """Compare a passthrough recording's track with the truth: places of all samples, and all counters."""
+    report = next(t for t in sidecar(directory, call_id)["tracks"] if t["direction"] == truth.direction)
+    statistics, totals = report["statistics"], report["totals"]
+    assert statistics["delivered"] + statistics["late"] == truth.delivered
+    assert statistics["duplicate"] == truth.duplicated
+    assert statistics["never_arrived"] == truth.lost
+    assert statistics["reordered"] == truth.reordered
+    assert totals["received"] + totals["late-patched"] == truth.received_samples
+    assert sum(totals.values()) == report["length_samples"] == truth.total_samples
+    channel = encoded_channels(directory / f"{call_id}.wav")[:, CHANNEL[truth.direction]]
+    start, expected = report["start_samples"], simulation.plan().expected_encoded(number)
+    assert np.array_equal(channel[start : start + len(expected)], expected)
+
+
+class TestStrep:
+    @pytest.mark.parametrize("receiver", RECEIVERS)
+    async def test_bad_network(self, tmp_path: Path, receiver: str) -> None:
+        network = NetworkModel(loss=0.02, reorder=0.1, reorder_delay_ms=40, duplicate=0.02)
+        options = SimulationOptions(calls=10, seconds=4, network=network)
+        server, simulation, outcome = await record(
+            tmp_path, options, receiver=receiver, record_format="passthrough", reorder_wait_ms=200
+        )
+        for number, truth in enumerate(outcome.truth.tracks):
+            check(tmp_path, truth.call_leg_id, simulation, number, truth)
+        totals = server.snapshot()
+        assert totals["calls_started"] == totals["calls_ended"] == 10
+        assert totals["doors"]["udp"] == {"datagrams": outcome.truth.datagrams, "rejected": {}}
+        assert totals["kernel_drops"] == totals["conservation_errors"] == totals["failed_beats"] == 0
+
+    @pytest.mark.parametrize("codec", list(Codec))
+    async def test_500_clean_calls_bit_identical(self, tmp_path: Path, codec: Codec) -> None:
+        options = SimulationOptions(calls=500, seconds=4, codec=codec, stagger_ms=1, audio=None)
+        server, simulation, outcome = await record(tmp_path, options)
+        assert server.snapshot()["kernel_drops"] == 0
+        for number, truth in enumerate(outcome.truth.tracks):
+            report = next(
+                t for t in sidecar(tmp_path, truth.call_leg_id)["tracks"] if t["direction"] == truth.direction
+            )
+            assert report["ledger"] == []
+            channel = pcm_channels(tmp_path / f"{truth.call_leg_id}.wav")[:, CHANNEL[truth.direction]]
+            start, expected = report["start_samples"], decode(simulation.plan().expected_encoded(number), codec)
+            assert np.array_equal(channel[start : start + len(expected)], expected)
+
+
+class TestWebSocket:
+    @pytest.mark.parametrize("codec", list(Codec))
+    async def test_clean_calls_bit_identical(self, tmp_path: Path, codec: Codec) -> None:
+        options = SimulationOptions(transport=Transport.WEBSOCKET, calls=20, seconds=3, codec=codec, audio=None)
+        _, simulation, outcome = await record(tmp_path, options, record_format="passthrough")
+        for number, truth in enumerate(outcome.truth.tracks):
+            check(tmp_path, truth.stream_id, simulation, number, truth)
+            assert sidecar(tmp_path, truth.stream_id)["reason"] == "stop"
+
+    async def test_bad_network(self, tmp_path: Path) -> None:
+        network = NetworkModel(loss=0.02, reorder=0.1, reorder_delay_ms=40, duplicate=0.02)
+        options = SimulationOptions(transport=Transport.WEBSOCKET, calls=5, seconds=4, network=network)
+        _, simulation, outcome = await record(tmp_path, options, record_format="passthrough", reorder_wait_ms=200)
+        for number, truth in enumerate(outcome.truth.tracks):
+            check(tmp_path, truth.stream_id, simulation, number, truth)
+
+
+class TestPlainRtp:
+    @pytest.mark.parametrize("receiver", RECEIVERS)
+    async def test_one_call_on_its_pair_of_ports(self, tmp_path: Path, receiver: str) -> None:
+        network = NetworkModel(loss=0.02, reorder=0.1, reorder_delay_ms=40, duplicate=0.02)
+        options = SimulationOptions(transport=Transport.RTP, calls=1, seconds=4, network=network)
+        server, simulation, outcome = await record(
+            tmp_path, options, receiver=receiver, record_format="passthrough", reorder_wait_ms=200
+        )
+        recordings = sorted(path.stem for path in tmp_path.glob("*.wav"))
+        assert len(recordings) == 1
+        assert recordings[0].startswith("tap-")
+        for number, truth in enumerate(outcome.truth.tracks):
+            check(tmp_path, recordings[0], simulation, number, truth)

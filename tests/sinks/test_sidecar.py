@@ -1,0 +1,179 @@
+"""What is written obeys the published schema, and adds up."""
+
+from __future__ import annotations
+
+import json
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from media.sinks import sidecar
+from media.sinks.contract import CallReport, TrackReport
+from media.sinks.recording import RecordingSink
+from media.sinks.sidecar import SCHEMA_PATH, Sidecar, Span, Track, describe, iso8601, replace
+from strep.clock import ManualClock
+from strep.header import Direction
+from strep.ledger import Kind, Ledger
+from tests.sinks.rows import Row, batch_of, call_info, call_report
+
+SCHEMA = json.loads(SCHEMA_PATH.read_bytes())
+
+
+def check(path: Path) -> dict[str, Any]:
+    """Return the document after the schema and the sums have been checked."""
+    document: dict[str, Any] = json.loads(path.read_bytes())
+    jsonschema.Draft202012Validator(SCHEMA).validate(document)
+    for track in document["tracks"]:
+        spans = track["ledger"]
+        assert sum(track["totals"].values()) == track["length_samples"]
+        assert track["start_samples"] + track["length_samples"] <= document["length_samples"]
+        for kind, total in track["totals"].items():
+            listed = sum(span["length_samples"] for span in spans if span["kind"] == kind)
+            assert kind == "received" or track["ledger_truncated"] or listed == total
+        ends = [span["start_samples"] + span["length_samples"] for span in spans]
+        assert all(end <= span["start_samples"] for end, span in zip(ends, spans[1:], strict=False))
+    if document["tracks"] and document["state"] == "complete":
+        longest = max(track["start_samples"] + track["length_samples"] for track in document["tracks"])
+        assert document["length_samples"] == longest
+    return document
+
+
+def track_of(direction: Direction, start: int, kinds: list[tuple[int, Kind]]) -> TrackReport:
+    ledger, position = Ledger(), start
+    received = 0
+    for length, kind in kinds:
+        if kind is Kind.RECEIVED:
+            received += length
+        else:
+            ledger.add(position, length, kind)
+        position += length
+    totals = {kind.value: total for kind, total in ledger.totals.items()} | {"received": received}
+    spans = [(first, length, kind.value) for first, length, kind in ledger.spans]
+    return TrackReport(direction, "PCMA", start, position - start, {}, spans, totals)
+
+
+class TestSchema:
+    def test_is_a_schema(self) -> None:
+        jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+    @pytest.mark.parametrize(
+        ("struct", "schema"),
+        [(Sidecar, SCHEMA), (Track, SCHEMA["$defs"]["track"]), (Span, SCHEMA["$defs"]["span"])],
+    )
+    def test_names_every_field(self, struct: type[msgspec.Struct], schema: dict[str, Any]) -> None:
+        assert list(struct.__struct_fields__) == list(schema["properties"]) == schema["required"]
+        assert schema["additionalProperties"] is False
+        for name, described in schema["properties"].items():
+            assert "description" in described or "$ref" in described, name
+
+    def test_knows_every_kind(self) -> None:
+        assert SCHEMA["$defs"]["kind"]["enum"] == [kind.value for kind in Kind]
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"state": "done"},
+            {"extra": 1},
+            {"error": "an error in a complete recording"},
+            {"file": None},
+            {"started_at": "2026-01-01T00:00:00Z"},
+            {"length_samples": -1},
+        ],
+    )
+    def test_is_strict(self, tmp_path: Path, change: dict[str, Any]) -> None:
+        document = record(tmp_path, call_report(800)) | change
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.Draft202012Validator(SCHEMA).validate(document)
+
+
+def record(directory: Path, report: CallReport, *rows: Row) -> dict[str, Any]:
+    sink = RecordingSink(directory, clock=ManualClock())
+    call = call_info()
+    call.identity["from"] = "+15550100"
+    sink.call_started(call)
+    assert check(directory / "call-0.json")["state"] == "recording"
+    if rows:
+        sink.receive(batch_of(*rows))
+    sink.call_ended(call, report)
+    return check(directory / "call-0.json")
+
+
+class TestRealSidecars:
+    def test_complete(self, tmp_path: Path) -> None:
+        report = call_report(800)
+        report.events.append({"type": "dtmf", "digit": "5", "position_samples": 17})
+        document = record(tmp_path, report, Row(0, 0, 0))
+        assert document["state"] == "complete"
+        assert document["identity"] == {"call_leg_id": "x", "from": "+15550100"}
+        assert document["started_at"] == "2023-11-14T22:13:20.000000Z"
+        assert document["ended_wall_ns"] - document["started_wall_ns"] == 1000
+        assert document["tracks"][0]["statistics"] == {"packets": 3, "jitter_ms": 0.5}
+        assert document["events"] == report.events
+        assert stat.S_IMODE((tmp_path / "call-0.json").stat().st_mode) == 0o600
+
+    def test_no_media(self, tmp_path: Path) -> None:
+        document = record(tmp_path, call_report(0))
+        assert (document["note"], document["length_samples"], document["tracks"]) == ("no_media", 0, [])
+
+    def test_failed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def full(*_: object) -> int:
+            raise OSError(28, "No space left on device")
+
+        sink = RecordingSink(tmp_path, clock=ManualClock())
+        monkeypatch.setattr("media.sinks.wav.os.pwrite", full)
+        sink.call_started(call_info())
+        assert check(tmp_path / "call-0.json")["state"] == "failed"
+        sink.call_ended(call_info(), call_report(0))
+        document = check(tmp_path / "call-0.json")
+        assert (document["file"], document["format"]) == (None, None)
+
+    @given(
+        starts=st.tuples(st.integers(0, 1000), st.integers(0, 1000)),
+        kinds=st.tuples(*[st.lists(st.tuples(st.integers(1, 5000), st.sampled_from(Kind)))] * 2),
+    )
+    def test_any_ledger(self, tmp_path_factory: Any, starts: tuple[int, int], kinds: tuple[Any, Any]) -> None:
+        tracks = [track_of(Direction(d), starts[d], kinds[d]) for d in (0, 1)]
+        length = max(track.start_samples + track.length_samples for track in tracks)
+        report = CallReport("stop", ManualClock().epoch_ns, length, tracks)
+        record(tmp_path_factory.mktemp("recordings"), report)
+
+
+class TestReplace:
+    DOCUMENT = describe(
+        call_info(), None, state="recording", file="x.wav", encoding="pcm16", length_samples=0, note="", error=None
+    )
+
+    def test_leaves_the_old_one_whole(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = tmp_path / "x.json"
+        replace(path, self.DOCUMENT)
+        before = path.read_bytes()
+
+        def refuse(*_: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(sidecar.os, "replace", refuse)
+        with pytest.raises(OSError, match="No space"):
+            replace(path, msgspec.structs.replace(self.DOCUMENT, state="complete"))
+        assert path.read_bytes() == before
+        assert list(tmp_path.iterdir()) == [path]
+
+    def test_values_that_json_does_not_know(self, tmp_path: Path) -> None:
+        identity = {"a": np.float32(0.5), "b": np.arange(2), "c": {1}, "d": float("nan")}
+        replace(tmp_path / "x.json", msgspec.structs.replace(self.DOCUMENT, identity=identity))
+        document = check(tmp_path / "x.json")
+        assert document["identity"] == {"a": 0.5, "b": [0, 1], "c": [1], "d": None}
+
+
+@given(st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC)), st.integers(0, 999))
+def test_iso8601_is_exact(moment: datetime, ns: int) -> None:
+    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    micros = (moment - epoch) // (moment.resolution)
+    assert datetime.strptime(iso8601(micros * 1000 + ns), "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC) == moment
