@@ -95,7 +95,9 @@ def parse_rtp_ports(text: str) -> RtpPorts:
     if not equals or not comma or "," in tx_text:
         raise ValueError("is not NAME=RXPORT,TXPORT or NAME=HOST:RXPORT,HOST:TXPORT")
     if not _RTP_NAME.fullmatch(name):
-        raise ValueError(f"has the name {name!r}; recordings are named after it: letters, digits and . _ -, at most 64")
+        raise ValueError(
+            f"has the name {name!r}; recordings are named after it: letters, digits and . _ -, at most 64"
+        )
     rx = parse_endpoint(rx_text) if ":" in rx_text else Endpoint(DEFAULT_HOST, parse_port(rx_text))
     tx = parse_endpoint(tx_text) if ":" in tx_text else Endpoint(rx.host, parse_port(tx_text))
     return RtpPorts(name, rx, tx)

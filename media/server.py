@@ -15,6 +15,7 @@ from media.doors.rtp import RtpDoor
 from media.doors.stream import StreamDoor
 from media.doors.strep import StrepDoor
 from media.engine import Engine
+from media.limits import raise_descriptor_limit
 from media.pulse import Pulse, Take
 from media.receivers import Receiver, open_receiver
 from media.sinks.contract import Sink
@@ -89,6 +90,7 @@ class Server:
         Raises:
             OSError: an address cannot be had; whatever was opened before is closed again.
         """
+        raise_descriptor_limit()
         try:
             await self._open_doors()
         except BaseException:

@@ -26,13 +26,13 @@ from media.sinks.stage import Stage
 from media.sinks.throttle import ThrottledLog
 from media.sinks.wav import Encoding
 from strep.clock import NS_PER_MS, NS_PER_SECOND, Clock, SystemClock
-from strep.g711 import Codec, transcode_table
+from strep.g711 import Codec, decode, transcode_table
 
 FLUSH_SAMPLES = 8_000
 """A call with so much staged is written: a second of telephone audio."""
 LAG_SAMPLES = 4_000
 """How far the file may be behind the further channel of a call, waiting for the other one."""
-_STAGE_SAMPLES = FLUSH_SAMPLES + LAG_SAMPLES + 800  # and a block; 50 KiB a call
+_STAGE_SAMPLES = FLUSH_SAMPLES + LAG_SAMPLES + 800  # and a block; 25 KiB a call
 _AGED_NS = NS_PER_SECOND
 _SWEEP_NS = 250 * NS_PER_MS
 _NO_LAW = 0xFF
@@ -91,7 +91,7 @@ class RecordingSink:
         self._encoding = Encoding.PCMU if self._passthrough else Encoding.PCM16
         self._clock = clock or SystemClock()
         self._trouble = Trouble(ThrottledLog(logging.getLogger(__name__), self._clock))
-        self._stage = Stage(self._encoding.dtype, _STAGE_SAMPLES)
+        self._stage = Stage(_STAGE_SAMPLES, decode=not self._passthrough)
         self._live: dict[int, RecordedCall] = {}
         self._by_slot: dict[int, RecordedCall] = {}
         self._slots = np.full(1, -1, np.int32)  # by CallInfo.index; the last is a sentinel, -1
@@ -110,7 +110,7 @@ class RecordingSink:
             self._slots = _lengthened(self._slots, 2 * call.index + 64, -1)
             self._laws = _lengthened(self._laws, len(self._slots), _NO_LAW)
         if recording.wav:
-            recording.slot = self._stage.claim(self._encoding.silence)
+            recording.slot = self._stage.claim()
             self._by_slot[recording.slot] = recording
             self._slots[call.index] = recording.slot
             self._laws[call.index] = _NO_LAW
@@ -158,11 +158,11 @@ class RecordingSink:
     def _take(self, batch: PcmBatch) -> None:
         """Put every row in its place."""
         calls = np.where(batch.call < len(self._slots), batch.call, -1)
-        rows = self._recoded(batch, calls) if self._passthrough else batch.pcm
+        rows, codecs = self._recoded(batch, calls) if self._passthrough else (batch.encoded, batch.codec)
         slots, channels, positions = self._slots[calls], batch.channel, batch.positions
         width = rows.shape[1]
         whole = (batch.first == 0) & (batch.last == width)
-        fast = whole & self._stage.accepts(slots, channels, positions, width)
+        fast = whole & self._stage.accepts(slots, channels, positions, codecs, width)
         self._blocks += len(batch)
         if fast.all():
             self._stage.scatter(slots, channels, positions, rows, batch.now_ns)
@@ -176,31 +176,35 @@ class RecordingSink:
         singles = np.flatnonzero(~fast & (slots >= 0))
         self._single_rows += len(singles)
         for row in singles.tolist():
+            slot, channel = int(slots[row]), int(channels[row])
             first, last = int(batch.first[row]), int(batch.last[row])
-            position = int(positions[row]) + first
-            self._place(int(slots[row]), int(channels[row]), position, rows[row, first:last], batch.now_ns)
+            if slot in self._by_slot and first < last:
+                self._set_channel_law(slot, channel, Codec(int(codecs[row])), batch.now_ns)
+                self._place(slot, channel, int(positions[row]) + first, rows[row, first:last], batch.now_ns)
 
-    def _place(self, slot: int, channel: int, position: int, samples: NDArray[Any], now_ns: int) -> None:
-        """Put one track's samples where they belong: the file, the stage, or beyond it."""
+    def _place(self, slot: int, channel: int, position: int, codes: NDArray[np.uint8], now_ns: int) -> None:
+        """Put one track's code bytes where they belong: the file, the stage, or beyond it."""
         stage = self._stage
         if position < 0:  # before the origin there is no file
-            position, samples = 0, samples[-position:]
-        while len(samples) and slot in self._by_slot:
+            position, codes = 0, codes[-position:]
+        while len(codes) and slot in self._by_slot:
             early = int(stage.base[slot]) - position
             if early > 0:
-                piece = samples[:early]
-                self._by_slot[slot].patch(channel, position, piece)
+                piece = codes[:early]
+                law = Codec(int(stage.law[slot, channel]))
+                samples = piece if self._passthrough else decode(piece, law)
+                self._by_slot[slot].patch(channel, position, samples)
                 self._patched += len(piece)
                 self._drop_failed(slot)
             else:
-                piece = samples[: stage.length_samples]
-                if not stage.fits(slot, position, len(piece)):
+                piece = codes[: stage.length_samples]
+                if not stage.fits(slot, channel, position, len(piece)):
                     self._write_all(slot, now_ns)
                     if position > stage.base[slot]:
                         stage.rebase(slot, position)
                     continue
                 stage.place(slot, channel, position, piece, now_ns)
-            position, samples = position + len(piece), samples[len(piece) :]
+            position, codes = position + len(piece), codes[len(piece) :]
 
     def _sweep(self, now_ns: int) -> None:
         """Write what has been staged for long, and the headers that are behind."""
@@ -238,8 +242,14 @@ class RecordingSink:
             self._slots[recording.call.index] = -1
             recording.slot = -1
 
-    def _recoded(self, batch: PcmBatch, calls: NDArray[Any]) -> NDArray[np.uint8]:
-        """Return the batch's code bytes, each row in the law of its call's file."""
+    def _set_channel_law(self, slot: int, channel: int, codec: Codec, now_ns: int) -> None:
+        """Let the stage hold another law from now on."""
+        if self._stage.law[slot, channel] != codec:
+            self._write_all(slot, now_ns)
+            self._stage.law[slot, channel] = codec
+
+    def _recoded(self, batch: PcmBatch, calls: NDArray[np.int32]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Return the batch's code bytes, each row in the law of its call's file, and these laws."""
         laws = self._laws[calls]
         new = np.flatnonzero((laws == _NO_LAW) & (self._slots[calls] >= 0))
         if len(new):
@@ -248,12 +258,12 @@ class RecordingSink:
             laws = self._laws[calls]
         other = (laws != batch.codec) & (laws != _NO_LAW)
         if not other.any():
-            return batch.encoded
+            return batch.encoded, laws
         rows = batch.encoded.copy()
         for source, target in ((Codec.PCMU, Codec.PCMA), (Codec.PCMA, Codec.PCMU)):
             chosen = other & (batch.codec == source)
             rows[chosen] = transcode_table(source, target).take(rows[chosen])
-        return rows
+        return rows, laws
 
     def _set_law(self, index: int, codec: Codec) -> None:
         """Let the first block of a call decide the law of its file."""
@@ -261,7 +271,7 @@ class RecordingSink:
             return
         recording = self._live[index]
         self._laws[index] = codec
-        self._stage.silence[recording.slot] = codec.silence
+        self._stage.law[recording.slot] = codec
         recording.set_encoding(Encoding.of(codec))
         self._drop_failed(recording.slot)
 

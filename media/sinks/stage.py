@@ -1,64 +1,73 @@
 """`Stage`: about a second of audio of every recorded call, in one array, between the blocks and the files.
 
 Rows of many tracks arrive together and leave by call, a second at a time. All calls share one array, so that
-the rows of a batch are put in place by one scatter, whatever their number. Frames are stored interleaved, as
-the file wants them: what is taken out goes to the disk without another copy.
+the rows of a batch are put in place by one scatter, whatever their number. It holds code bytes, as they came:
+half the memory of PCM, and decoding is cheapest on the way out (`media.sinks.interleave`).
 
-Per call (a *slot*), `base` is the position of the first staged frame and ``end[channel]`` the position behind
-the last staged sample; ``base <= end``. What lies behind an end is rubbish from an earlier second until
-`place` or `frames` makes it silence.
+Per call (a *slot*), `base` is the position of the first staged sample and ``end[channel]`` the position behind
+the last one; ``base <= end``. A channel has no hole between the two. What lies behind its end is rubbish.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
+from media.sinks.interleave import interleave, interleave_pcm
+from strep.g711 import Codec
+
 CHANNELS = 2
 _FIRST_CAPACITY = 16
+_CALLS_AT_ONCE = 4  # what leaves together stays in the processor's cache
+
+Slots = NDArray[np.integer[Any]]
+Positions = NDArray[np.int64]
 
 
 class Stage:
-    """Staged frames and where they belong; does no input or output and raises nothing.
+    """Staged code bytes and where they belong; does no input or output and raises nothing.
 
     Attributes:
-        length_samples: room per call.
-        base: (capacity,) int64, position of the first staged frame.
+        length_samples: room per channel and call.
+        base: (capacity,) int64, position of the first staged sample.
         end: (capacity, 2) int64, position behind the last staged sample of each channel.
+        law: (capacity, 2) uint8, the `Codec` of what is staged; changed only while nothing is.
         since_ns: (capacity,) int64, when the oldest staged sample came; only where something is staged.
-        silence: (capacity,) of the dtype, what a hole holds.
     """
 
-    def __init__(self, dtype: np.dtype[Any], length_samples: int) -> None:
+    def __init__(self, length_samples: int, *, decode: bool) -> None:
+        """Begin with room for a few calls.
+
+        Args:
+            length_samples: room per channel and call.
+            decode: let `frames` return PCM instead of code bytes.
+        """
         self.length_samples = length_samples
-        self._frames = np.empty((_FIRST_CAPACITY, length_samples, CHANNELS), dtype)
+        self._decode = decode
+        self._codes = np.empty((_FIRST_CAPACITY, CHANNELS, length_samples), np.uint8)
         self.base = np.zeros(_FIRST_CAPACITY, np.int64)
         self.end = np.zeros((_FIRST_CAPACITY, CHANNELS), np.int64)
+        self.law = np.zeros((_FIRST_CAPACITY, CHANNELS), np.uint8)
         self.since_ns = np.zeros(_FIRST_CAPACITY, np.int64)
-        self.silence = np.zeros(_FIRST_CAPACITY, dtype)
         self._free = list(range(_FIRST_CAPACITY - 1, -1, -1))
-        self._windows: dict[int, NDArray[Any]] = {}
-
-    @property
-    def capacity(self) -> int:
-        """Number of slots; it doubles when they run out, and slots of ended calls are used again."""
-        return len(self.base)
+        self._windows: dict[int, NDArray[np.uint8]] = {}
 
     @property
     def size_bytes(self) -> int:
-        """Memory reserved for frames; pages that were never touched cost nothing."""
-        return int(self._frames.nbytes)
+        """Memory reserved for audio; pages that were never touched cost nothing."""
+        return int(self._codes.nbytes)
 
-    def claim(self, silence: int) -> int:
-        """Return a slot for a new call, empty at position 0."""
+    def claim(self) -> int:
+        """Return a slot for a new call, empty at position 0, law PCMU; the capacity doubles when none is free."""
         if not self._free:
             self._grow()
         slot = self._free.pop()
         self.base[slot] = self.end[slot] = 0
-        self.silence[slot] = silence
+        self.law[slot] = Codec.PCMU
         return slot
 
     def release(self, slot: int) -> None:
@@ -71,7 +80,12 @@ class Stage:
         return int(self.end[slot].max())
 
     def accepts(
-        self, slots: NDArray[np.int32], channels: NDArray[np.uint8], positions: NDArray[np.int64], width: int
+        self,
+        slots: Slots,
+        channels: NDArray[np.uint8],
+        positions: Positions,
+        codecs: NDArray[np.uint8],
+        width: int,
     ) -> NDArray[np.bool_]:
         """Tell which whole rows continue their track and fit, so that `scatter` may take them: (n,) bool.
 
@@ -79,49 +93,48 @@ class Stage:
             slots: (n,) per row; a negative slot is never accepted.
             channels: (n,) 0 or 1.
             positions: (n,) of each row's column 0.
+            codecs: (n,) `Codec` of each row.
             width: columns of a row.
         """
         room = self.length_samples - width
         accepted: NDArray[np.bool_] = positions - self.base[slots] <= room
         accepted &= positions == self.end[slots, channels]
+        accepted &= codecs == self.law[slots, channels]
         accepted &= slots >= 0
         return accepted
 
     def scatter(
         self,
-        slots: NDArray[np.int32],
+        slots: Slots,
         channels: NDArray[np.uint8],
-        positions: NDArray[np.int64],
-        rows: NDArray[Any],
+        positions: Positions,
+        rows: NDArray[np.uint8],
         now_ns: int,
     ) -> None:
-        """Put `rows`, (n, width) of the dtype, in their places; `accepts` said yes to every one."""
+        """Put `rows`, (n, width) code bytes, in their places; `accepts` said yes to every one."""
         base = self.base[slots]
         empty = slots[np.maximum(self.end[slots, 0], self.end[slots, 1]) == base]
-        first = (slots * np.int64(self.length_samples) + (positions - base)) * CHANNELS + channels
+        tracks = slots.astype(np.int64) * CHANNELS + channels
         width = rows.shape[1]
-        self._window(width)[first] = rows
+        self._window(width)[tracks * self.length_samples + (positions - base)] = rows
         self.end[slots, channels] = positions + width
         self.since_ns[empty] = now_ns
 
-    def fits(self, slot: int, position: int, count: int) -> bool:
-        """Tell whether `place` may be called: nothing lies before the base or behind the room."""
-        return 0 <= position - int(self.base[slot]) <= self.length_samples - count
+    def fits(self, slot: int, channel: int, position: int, count: int) -> bool:
+        """Tell whether `place` may be called: within the room, and no hole before it."""
+        base = int(self.base[slot])
+        return base <= position <= self.end[slot, channel] and position - base <= self.length_samples - count
 
-    def place(self, slot: int, channel: int, position: int, samples: NDArray[Any], now_ns: int) -> None:
-        """Put the samples of one track in place, over what is there; a hole before them becomes silence."""
-        base, end = int(self.base[slot]), int(self.end[slot, channel])
+    def place(self, slot: int, channel: int, position: int, codes: NDArray[np.uint8], now_ns: int) -> None:
+        """Put the code bytes of one track in their place, over what is there."""
+        base, behind = int(self.base[slot]), position + len(codes)
         if self.head(slot) == base:
             self.since_ns[slot] = now_ns
-        track = self._frames[slot, :, channel]
-        if position > end:
-            track[end - base : position - base] = self.silence[slot]
-        behind = position + len(samples)
-        track[position - base : behind - base] = samples
-        self.end[slot, channel] = max(end, behind)
+        self._codes[slot, channel, position - base : behind - base] = codes
+        self.end[slot, channel] = max(int(self.end[slot, channel]), behind)
 
-    def full(self, enough: int, lag: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return the slots with `enough` frames staged, and up to where each should be taken.
+    def full(self, enough: int, lag: int) -> tuple[Slots, Positions]:
+        """Return the slots with `enough` samples staged, and up to where each should be taken.
 
         That is as far as both channels have come, or `lag` behind the further one if that is more. A channel
         that brought nothing since the last time is not waited for.
@@ -132,32 +145,31 @@ class Stage:
         both = np.maximum(tail, head - lag)
         return slots, np.where(tail > self.base[slots], both, head)
 
-    def aged(self, before_ns: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def aged(self, before_ns: int) -> tuple[Slots, Positions]:
         """Return the slots that have held something since `before_ns` or longer, and their heads."""
         head, _ = self._head_and_tail()
         slots = np.flatnonzero((head > self.base) & (self.since_ns <= before_ns))
         return slots, head[slots]
 
-    def frames(self, slots: NDArray[np.int64], until: NDArray[np.int64]) -> list[tuple[int, int, NDArray[Any]]]:
-        """Return slot, base and the frames before ``until[i]``, (n, 2), of each slot; views, until `consume`.
+    def frames(self, slots: Slots, until: Positions) -> Iterator[tuple[int, int, NDArray[Any]]]:
+        """Yield slot, base and the frames from there to ``until[i]``, (n, 2), of each slot.
 
-        A channel that ends before that is silent from its end on.
+        They are little-endian int16 or code bytes, see `decode`. A channel that ends before ``until[i]`` is
+        silent from its end on: 0, or the law's silence.
         """
-        bases = self.base[slots]
-        rows, channels = np.nonzero(self.end[slots] < until[:, None])
-        for row, channel in zip(rows.tolist(), channels.tolist(), strict=True):
-            slot, base = slots[row], bases[row]
-            gap = slice(self.end[slot, channel] - base, until[row] - base)
-            self._frames[slot, gap, channel] = self.silence[slot]
-        places = zip(slots.tolist(), bases.tolist(), (until - bases).tolist(), strict=True)
-        return [(slot, base, self._frames[slot, :count]) for slot, base, count in places]
+        laws = self.law[slots]
+        for left, right in set(map(tuple, laws.tolist())):
+            same = np.flatnonzero((laws[:, 0] == left) & (laws[:, 1] == right))
+            for first in range(0, len(same), _CALLS_AT_ONCE):
+                some = same[first : first + _CALLS_AT_ONCE]
+                yield from self._frames_of(slots[some], until[some], Codec(left), Codec(right))
 
-    def consume(self, slots: NDArray[np.int64], until: NDArray[np.int64], now_ns: int) -> None:
-        """Forget the frames before ``until[i]``, at most the head; the rest moves to the front."""
+    def consume(self, slots: Slots, until: Positions, now_ns: int) -> None:
+        """Forget the samples before ``until[i]``, at most the head; the rest moves to the front."""
         bases, heads = self.base[slots], self.end[slots].max(axis=1)
         for row in np.flatnonzero(heads > until).tolist():
-            frames, base, end = self._frames[slots[row]], bases[row], until[row]
-            frames[: heads[row] - end] = frames[end - base : heads[row] - base]
+            codes, base, end = self._codes[slots[row]], bases[row], until[row]
+            codes[:, : heads[row] - end] = codes[:, end - base : heads[row] - base]
         self.base[slots] = until
         self.end[slots] = np.maximum(self.end[slots], until[:, None])
         self.since_ns[slots] = now_ns
@@ -166,37 +178,45 @@ class Stage:
         """Let an empty slot begin at `position`."""
         self.base[slot] = self.end[slot] = position
 
-    def _head_and_tail(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _frames_of(
+        self, slots: Slots, until: Positions, left: Codec, right: Codec
+    ) -> Iterator[tuple[int, int, NDArray[Any]]]:
+        """Yield what `frames` does, for a few slots of the same laws."""
+        bases = self.base[slots]
+        counts = until - bases
+        codes = self._codes[slots, :, : counts.max()]
+        frames = interleave_pcm(codes, left, right) if self._decode else interleave(codes)
+        for row, channel in np.argwhere(self.end[slots] < until[:, None]).tolist():
+            silence = 0 if self._decode else (left, right)[channel].silence
+            frames[row, self.end[slots[row], channel] - bases[row] :, channel] = silence
+        for row, (slot, base, count) in enumerate(zip(slots.tolist(), bases.tolist(), counts.tolist(), strict=True)):
+            yield slot, base, frames[row, :count]
+
+    def _head_and_tail(self) -> tuple[Positions, Positions]:
         left, right = self.end[:, 0], self.end[:, 1]
         return np.maximum(left, right), np.minimum(left, right)
 
-    def _window(self, width: int) -> NDArray[Any]:
-        """Return every run of `width` samples of one channel as a row: (places, width), overlapping."""
+    def _window(self, width: int) -> NDArray[np.uint8]:
+        """Return every run of `width` bytes as a row: (places, width), overlapping."""
         view = self._windows.get(width)
         if view is None:
-            flat = self._frames.reshape(-1)
-            item = flat.itemsize
-            places = flat.size - CHANNELS * (width - 1)
-            view = as_strided(flat, (places, width), (item, CHANNELS * item))
+            flat = self._codes.reshape(-1)
+            view = as_strided(flat, (flat.size - width + 1, width), (1, 1))
             self._windows[width] = view
         return view
 
     def _grow(self) -> None:
         """Double the slots; only what is staged is copied, so pages that were never used stay unused."""
-        old = self.capacity
-        frames = np.empty((2 * old, *self._frames.shape[1:]), self._frames.dtype)
+        old = len(self.base)
+        codes = np.empty((2 * old, *self._codes.shape[1:]), np.uint8)
         for slot, count in enumerate((self.end.max(axis=1) - self.base).tolist()):
-            frames[slot, :count] = self._frames[slot, :count]
-        self._frames = frames
+            codes[slot, :, :count] = self._codes[slot, :, :count]
+        self._codes = codes
         self._windows.clear()
-        self.base = _doubled(self.base)
-        self.end = _doubled(self.end)
-        self.since_ns = _doubled(self.since_ns)
-        self.silence = _doubled(self.silence)
+        self.base, self.end = _doubled(self.base), _doubled(self.end)
+        self.law, self.since_ns = _doubled(self.law), _doubled(self.since_ns)
         self._free.extend(range(2 * old - 1, old - 1, -1))
 
 
 def _doubled(column: NDArray[Any]) -> NDArray[Any]:
-    larger = np.zeros((2 * len(column), *column.shape[1:]), column.dtype)
-    larger[: len(column)] = column
-    return larger
+    return np.concatenate([column, np.zeros_like(column)])

@@ -1,0 +1,34 @@
+"""Descriptors: a recording and a WebSocket each hold one, and the usual limit of 1,024 is soon reached."""
+
+from __future__ import annotations
+
+import logging
+
+_LOG = logging.getLogger("strep.limits")
+
+WANTED_DESCRIPTORS = 65_536
+
+
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit of open files as far as the hard one allows; return it, 0 where there is none.
+
+    Not every system has such limits; where raising fails the old limit stays, and what runs into it is
+    one recording or one connection, never the server.
+    """
+    try:
+        import resource
+    except ImportError:
+        return 0
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return 0
+    wanted = WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, WANTED_DESCRIPTORS)
+    if wanted > soft:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        except (OSError, ValueError) as error:
+            _LOG.warning("cannot raise the limit of open files from %d to %d: %s", soft, wanted, error)
+            return soft
+    if wanted < WANTED_DESCRIPTORS:
+        _LOG.warning("at most %d open files: each recorded call needs one. Raise it with: ulimit -Hn", wanted)
+    return max(wanted, soft)
