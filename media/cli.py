@@ -1,35 +1,19 @@
-"""Shell: the command ``strep``. What a subcommand needs is imported when it is used: ``--help`` takes no time."""
+"""Shell: the command ``strep``. What a subcommand needs is imported when it is called: ``--help`` takes no time."""
 
 from __future__ import annotations
 
-import asyncio
 import difflib
 import importlib
-import logging
-import os
-import signal
-import socket
 import sys
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from media.config import ServerConfig
-from media.options import OPTIONS
 from strep import __version__
 from strep.errors import ConfigurationError
 
-if TYPE_CHECKING:
-    from media.server import Server
-    from media.settings import Settings
-
-_LOG = logging.getLogger("strep.serve")
-
 OK, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
-_EXIT_CODES = """\b
+EXIT_CODES = """\b
 Exit codes:
   0    done; `serve` was asked to end and finished all files
   1    failed while running: address in use, directory not writable, ...
@@ -47,33 +31,7 @@ Examples:
     strep simulate --udp 127.0.0.1:9000 --calls 10 --loss 2%
 
 """
-    + _EXIT_CODES
-)
-_SERVE_EPILOG = (
-    """\b
-Examples:
-  Record what a carrier forks to port 9000 of any address of this machine:
-    strep serve --udp 0.0.0.0:9000 --record recordings
-  Media streams too, and two taps that send plain RTP:
-    strep serve --udp :9000 --ws :9001 --rtp lab=4000,4001 --rtp office=4010,4011
-  The same from a file, and from the environment:
-    strep serve --config strep.toml
-    STREP_UDP=:9000 STREP_RTP="lab=4000,4001;office=4010,4011" strep serve
-
-\b
-Every option --some-thing is also the variable STREP_SOME_THING and the key
-some_thing in the file, in a table [serve] or at the top. Flags go before
-variables, variables before the file. Durations are written 30s, 500ms, 2m
-(a bare number is seconds), sizes 16MiB.
-
-\b
-When it can receive it prints one line on standard output, with the ports
-that the system chose where 0 was given:
-  ready {"udp":"127.0.0.1:9000","ws":"127.0.0.1:9001"}
-SIGTERM or SIGINT (Ctrl-C) ends it: calls are ended and all files finished.
-
-"""
-    + _EXIT_CODES
+    + EXIT_CODES
 )
 
 
@@ -130,35 +88,35 @@ class LazyGroup(click.Group):
             raise Refusal(str(error)) from error
 
 
-class SectionedCommand(click.Command):
-    """Shows its options under headings: those of `media.options`, then the rest."""
+@click.group(
+    cls=LazyGroup,
+    homes={
+        "serve": ("media.serve:serve", "Receive calls, record them, hand them to sinks."),
+        "simulate": ("media.carrier.command:simulate", "Be the carrier: send calls, with faults if you like."),
+        "inspect": ("media.captures.command:inspect", "Show the calls in a packet capture."),
+        "replay": ("media.captures.command:replay", "Send the calls of a packet capture again."),
+        "demo": ("media.demo.command:demo", "See it work: server and carrier on this machine, half a minute."),
+    },
+    epilog=_EPILOG,
+    context_settings={"max_content_width": 110, "help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, prog_name="strep")
+def strep() -> None:
+    """A media server for phone calls: forked RTP and WebSocket audio in, sample-exact recordings out."""
 
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options, section by section."""
-        section_of = {option.name: option.section for option in OPTIONS}
-        sections: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if record:
-                sections.setdefault(section_of.get(parameter.name or "", "Other"), []).append(record)
-        for title, records in sections.items():
-            with formatter.section(title):
-                formatter.write_dl(records)
+
+def main() -> None:
+    """Run the command line, with the exit codes that `EXIT_CODES` promises."""
+    try:
+        code = strep.main(prog_name="strep", standalone_mode=False)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    sys.exit(code if isinstance(code, int) else OK)
 
 
-def _serve_parameters() -> list[click.Parameter]:
-    """Return the options as click knows them: text, which `media.settings` reads."""
-    parameters: list[click.Parameter] = []
-    for option in OPTIONS:
-        default = f"  [default: {option.default_text}]" if option.default_text else ""
-        parameters.append(
-            click.Option(
-                [option.flag],
-                metavar=option.format.metavar,
-                multiple=option.repeatable,
-                help=option.help + default,
-            )
-        )
-    file_type = click.Path(path_type=Path)
-    parameters.append(click.Option(["--config"], metavar="FILE", type=file_type, help="Read options from a TOML file."))
-    return parameters
+if __name__ == "__main__":
+    main()

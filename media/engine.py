@@ -180,6 +180,7 @@ class Engine:
         self._hand_out(now_ns)
         if now_ns >= self._next_housekeeping_ns:
             self._next_housekeeping_ns = now_ns + HOUSEKEEPING_NS
+            self.timeline.realign()
             self._end_idle_calls(now_ns)
 
     def deadline(self) -> int:

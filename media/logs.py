@@ -155,10 +155,11 @@ def logging_to(stream: TextIO, config: LogConfig) -> Iterator[None]:
     """
     writer = LogWriter(stream, JsonFormatter() if config.format == "json" else TextFormatter())
     root = logging.getLogger()
-    loggers = {root: logging.WARNING, **{logging.getLogger(name): config.level.upper() for name in _OURS}}
-    levels_before = {logger: logger.level for logger in loggers}
-    for logger, level in loggers.items():
-        logger.setLevel(level)
+    ours = [logging.getLogger(name) for name in _OURS]
+    levels_before = {logger: logger.level for logger in (root, *ours)}
+    root.setLevel(logging.WARNING)
+    for logger in ours:
+        logger.setLevel(config.level.upper())
     root.addHandler(writer)
     writer.start()
     try:

@@ -27,6 +27,7 @@ from strep.epochs import (
 from strep.frames import FrameBatch
 from strep.g711 import Codec
 from strep.ledger import Kind, Ledger
+from strep.realign import realign
 from strep.release import flush, release_blocks, skip_to
 from strep.resolve import advance, give_up, relocate, resolve_all
 from strep.serial import signed_difference_16, signed_differences_16, signed_differences_32
@@ -132,6 +133,10 @@ class Timeline:
                 break
             give_up(self._table, expired)
         release_blocks(self._table)
+
+    def realign(self) -> list[int]:
+        """Mend the tapes of senders whose timestamps stood still in a pause; see `strep.realign`. Once a second."""
+        return realign(self._table)
 
     def receive(self, frames: FrameBatch) -> None:
         """Take frames in the order of their arrival."""

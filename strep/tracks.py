@@ -38,6 +38,9 @@ COLUMNS: dict[str, tuple[str, int | float, str]] = {
     "epoch_anchor_ns": ("i8", 0, "ns: arrival of the epoch's first packet"),
     "highest_arrival_ns": ("i8", 0, "ns: arrival of the packet with highest_sequence"),
     "last_delivery_ns": ("i8", 0, "ns: arrival of the last packet that found its place"),
+    "lag_arrival_ns": ("i8", 0, "ns: highest_arrival_ns when the lag was last looked at"),
+    "last_lag": ("i8", 0, "samples: how far the tape was behind the arrival clock then"),
+    "settled_lag": ("i8", 0, "samples: the lag that is normal for this track"),
     "deadline_ns": ("i8", NEVER_NS, "ns: when the first hole is given up"),
     "longest": ("i8", 0, "samples: longest payload of the epoch"),
     "received": ("i8", 0, "packets that reached the track"),
@@ -84,6 +87,9 @@ class Tracks:
     epoch_anchor_ns: Int64
     highest_arrival_ns: Int64
     last_delivery_ns: Int64
+    lag_arrival_ns: Int64
+    last_lag: Int64
+    settled_lag: Int64
     deadline_ns: Int64
     longest: Int64
     received: Int64

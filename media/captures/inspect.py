@@ -21,7 +21,7 @@ from media.captures.census import Census, flow_key, is_rtcp
 from media.captures.flows import FlowDoor
 from media.captures.layers import Address, Skip
 from media.captures.reader import CaptureReader, Datagram
-from media.config import ServerConfig
+from media.config import RtpPorts, ServerConfig
 from media.doors.rtp import RtpDoor
 from media.doors.sources import pack_source
 from media.doors.strep import StrepDoor
@@ -52,8 +52,8 @@ class InspectOptions:
 
     udp: frozenset[int] = frozenset()
     """Destination ports that take STREP; others are found by looking."""
-    rtp: tuple[tuple[str, int, int], ...] = ()
-    """Name, rx port and tx port of pairs that take plain RTP, as the server's ``--rtp``; others are found."""
+    rtp: tuple[RtpPorts, ...] = ()
+    """Pairs of ports that take plain RTP, as the server's ``--rtp``, at any host; others are found."""
     any_payload_type: bool = False
     """Look for plain RTP of all payload types, not only of static audio types at 8 kHz."""
     reorder_wait_ms: int = _DEFAULTS.reorder_wait_ms
@@ -64,7 +64,7 @@ class InspectOptions:
     @property
     def rtp_ports(self) -> frozenset[int]:
         """All ports in `rtp`."""
-        return frozenset(port for _, *ports in self.rtp for port in ports)
+        return frozenset(end.port for pair in self.rtp for end in (pair.rx, pair.tx))
 
 
 @dataclass(slots=True)
@@ -150,9 +150,10 @@ class Run:
         self._strep_ports, self._strep_destinations = options.udp, census.strep_destinations()
         self._strep = StrepDoor(self._engine)
         self._ports: dict[int, tuple[RtpDoor, Direction]] = {}
-        for name, rx, tx in options.rtp:
-            door = RtpDoor(name, self._engine)
-            self._ports[rx], self._ports[tx] = (door, Direction.INBOUND), (door, Direction.OUTBOUND)
+        for pair in options.rtp:
+            door = RtpDoor(pair.name, self._engine)
+            self._ports[pair.rx.port] = door, Direction.INBOUND
+            self._ports[pair.tx.port] = door, Direction.OUTBOUND
         flows = census.flows()
         self._flows = FlowDoor(self._engine, flows)
         self._flow_numbers = {flow: number for number, flow in enumerate(flows)}

@@ -15,7 +15,7 @@ from media.captures.census import STATIC_TYPES, Census, StrepKey
 from media.captures.inspect import Findings
 from media.sinks.contract import CallInfo, TrackReport
 from strep.clock import NS_PER_SECOND
-from strep.header import Leg
+from strep.header import Direction, Leg
 from strep.ledger import Kind
 
 GAP_KINDS = (Kind.LOST, Kind.LATE_PATCHED, Kind.SILENCE, Kind.RESTART)
@@ -58,7 +58,7 @@ class TrackSummary:
     source: str
     """Address and port of the first packet."""
     destination: str
-    """Likewise; for plain RTP only."""
+    """For plain RTP; of a pair that the operator named, its name and "rx" or "tx"."""
     ssrc: str
     """Of the first packet, in hexadecimal."""
     codec: str
@@ -167,7 +167,7 @@ class _TrackSummaries:
             leg=info.identity.get("leg", ""),
             direction=report.direction.name.lower(),
             source=_endpoint(source),
-            destination=_endpoint(source["destination"]) if "destination" in source else "",
+            destination=_destination(info, report),
             ssrc=f"{source['ssrc']:08x}",
             codec=report.codec if statistics["invalid"] < statistics["received"] else "",
             payload_types={str(payload_type): n for payload_type, n in types.most_common()},
@@ -210,6 +210,14 @@ def _figures(ledger: Iterable[Gap], totals: dict[str, int], sample_rate_hz: int)
         kind: GapFigures(len(found), totals.get(kind, 0) * 1000 / sample_rate_hz, max(found, default=0.0))
         for kind, found in durations.items()
     }
+
+
+def _destination(info: CallInfo, report: TrackReport) -> str:
+    if info.door == "strep":
+        return ""
+    if "destination" in report.sources[0]:
+        return _endpoint(report.sources[0]["destination"])
+    return f"{info.identity['name']} {'rx' if report.direction is Direction.INBOUND else 'tx'}"
 
 
 def _endpoint(address: dict[str, Any]) -> str:

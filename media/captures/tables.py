@@ -79,8 +79,7 @@ def _row(track: TrackSummary) -> list[Text | str]:
 def _name(track: TrackSummary) -> str:
     if track.protocol == "strep":
         return f"{track.call_leg_id} {track.leg} {track.direction}"
-    arrow = f"{track.source} > {track.destination}" if track.destination else f"{track.source} > {track.call_id}"
-    return f"{arrow} {track.ssrc}"
+    return f"{track.source} > {track.destination} {track.ssrc}"
 
 
 def _gap_text(figures: GapFigures) -> str:

@@ -12,7 +12,7 @@ from enum import IntFlag
 import numpy as np
 from numpy.typing import NDArray
 
-from media.carrier.network import Span
+from media.carrier.network import SETTLING_PACKETS, Span
 from strep.clock import NS_PER_MS
 from strep.errors import ConfigurationError
 from strep.header import HEADER_BYTES
@@ -70,10 +70,19 @@ class Faults:
         return [time_ns for time_ns in times if time_ns is not None]
 
     def is_sent(self, times_ns: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.bool_]:
-        """Return (n,) bool: which payloads of a track are sent; the first and the last always are."""
-        sent = ~_pauses(times_ns, self.dtx, random) if self.dtx else np.ones(len(times_ns), np.bool_)
+        """Return (n,) bool: which payloads of a track are sent.
+
+        The first and the last always are; and whoever restarts something speaks, so that three packets in a
+        row carry the new numbering.
+        """
+        held = np.zeros(len(times_ns), np.bool_)
         if self.hold is not None:
-            sent &= (times_ns < self.hold.start_ns) | (times_ns >= self.hold.end_ns)
+            held = (times_ns >= self.hold.start_ns) & (times_ns < self.hold.end_ns)
+        sent = ~_pauses(times_ns, self.dtx, random) if self.dtx else np.ones(len(times_ns), np.bool_)
+        for restart_ns in (0, *self.restarts_at_ns):
+            first = np.flatnonzero((times_ns >= times_ns[0] + restart_ns) & ~held)[:1].sum()
+            sent[first : first + SETTLING_PACKETS] = True
+        sent &= ~held
         sent[:1] = sent[-1:] = True
         return sent
 

@@ -8,10 +8,11 @@ Definitions, the same that the truth uses:
 * **reordered**: a first delivery that comes after one of the same track with a higher sequence number.
 
 A receiver cannot know of packets lost before the first or after the last one it got. The model therefore
-never drops the first and the last packet of a track, unless told so (``keep_ends=False``). It always keeps
-both ends of an *epoch* (a stretch under one SSRC, without resets or jumps), keeps an epoch's first packet
-free of delay, and lets no packet overtake the epoch behind its own: what becomes of such packets would be a
-matter of taste, and a truth must not be.
+never drops the first and the last packet of a track, unless told so (``keep_ends=False``). It is as gentle
+with every *epoch* (a stretch under one SSRC, without resets or jumps): the last packet is not dropped; the
+first three are neither dropped nor delayed nor duplicated, because a receiver may want to see some packets
+in sequence before it believes in a new numbering (RFC 3550 appendix A.1); and no packet overtakes the epoch
+behind its own. What becomes of packets otherwise would be a matter of taste, and a truth must not be.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ from strep.errors import ConfigurationError
 
 Int64 = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+
+
+SETTLING_PACKETS = 3
+"""At the beginning of an epoch, what the network leaves alone."""
 
 
 class Span(NamedTuple):
@@ -157,9 +162,10 @@ class NetworkModel:
         if epochs is None:
             epochs = np.zeros(count, np.int64)
         starts = np.concatenate([[True], epochs[1:] != epochs[:-1]])[:count]
-        dropped = self._dropped(random, self._keep(starts))
-        arrivals_ns, order_ns = self._arrivals(send_times_ns, random, starts)
-        copies, copy_times_ns = self._copies(send_times_ns, arrivals_ns, random, dropped)
+        settling = _settling(starts)
+        dropped = self._dropped(random, self._keep(starts, settling))
+        arrivals_ns, order_ns = self._arrivals(send_times_ns, random, settling)
+        copies, copy_times_ns = self._copies(send_times_ns, arrivals_ns, random, dropped | settling)
         latest_ns = _latest_arrivals(arrivals_ns, starts)
         firsts = np.flatnonzero(~dropped)
         packets = np.concatenate([firsts, copies])
@@ -169,11 +175,10 @@ class NetworkModel:
         order = np.lexsort((order_ns[packets], is_duplicate, times_ns))
         return Deliveries(times_ns[order], packets[order], is_duplicate[order], np.flatnonzero(dropped), count)
 
-    def _keep(self, starts: Mask) -> Mask:
-        ends = np.concatenate([starts[1:], [True]])[: len(starts)]
-        keep: Mask = starts | ends
-        if not self.keep_ends:
-            keep[:1] = keep[-1:] = False
+    def _keep(self, starts: Mask, settling: Mask) -> Mask:
+        ends = np.concatenate([starts[1:], [self.keep_ends]])[: len(starts)]
+        is_first_epoch = np.cumsum(starts) == 1
+        keep: Mask = ends | (settling & (self.keep_ends | ~is_first_epoch))
         return keep
 
     def _dropped(self, random: np.random.Generator, keep: Mask) -> Mask:
@@ -183,13 +188,13 @@ class NetworkModel:
             lost = random.random(len(keep)) < self.loss
         return lost & ~keep
 
-    def _arrivals(self, send_times_ns: Int64, random: np.random.Generator, starts: Mask) -> tuple[Int64, Int64]:
+    def _arrivals(self, send_times_ns: Int64, random: np.random.Generator, settling: Mask) -> tuple[Int64, Int64]:
         """Return when each packet arrives if it does, and the same without a stall."""
         count = len(send_times_ns)
         delay_ms = random.random(count) * self.jitter_ms
         held = random.random(count) < self.reorder
         delay_ms += held * random.uniform(self.reorder_delay_ms / 3, self.reorder_delay_ms, count)
-        delay_ms[starts] = 0
+        delay_ms[settling] = 0
         bounded_ns = np.minimum(delay_ms, self.max_delay_ms) * NS_PER_MS
         undisturbed_ns = send_times_ns + bounded_ns.astype(np.int64)
         return self._stalled(send_times_ns, undisturbed_ns), undisturbed_ns
@@ -203,15 +208,23 @@ class NetworkModel:
         return np.where(caught, np.maximum(arrivals_ns, self.stall.end_ns), arrivals_ns)
 
     def _copies(
-        self, send_times_ns: Int64, arrivals_ns: Int64, random: np.random.Generator, dropped: Mask
+        self, send_times_ns: Int64, arrivals_ns: Int64, random: np.random.Generator, never: Mask
     ) -> tuple[Int64, Int64]:
         count = len(send_times_ns)
-        twice = (random.random(count) < self.duplicate) & ~dropped
+        twice = (random.random(count) < self.duplicate) & ~never
         extra_ns = (random.random(count) * self.reorder_delay_ms * NS_PER_MS).astype(np.int64)
         bound_ns = np.maximum(arrivals_ns, send_times_ns + int(self.max_delay_ms * NS_PER_MS))
         times_ns = np.minimum(arrivals_ns + extra_ns, bound_ns)
         rows = np.flatnonzero(twice)
         return rows, times_ns[rows]
+
+
+def _settling(starts: Mask) -> Mask:
+    """Return (n,) bool: the first SETTLING_PACKETS packets of each epoch."""
+    settling = starts.copy()
+    for distance in range(1, min(SETTLING_PACKETS, len(starts))):
+        settling[distance:] |= starts[:-distance]
+    return settling
 
 
 def _latest_arrivals(arrivals_ns: Int64, starts: Mask) -> Int64:

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.carrier.faults import NEAR_WRAP_SEQUENCE_NUMBER, NEAR_WRAP_TIMESTAMP, Faults
+from media.carrier.network import SETTLING_PACKETS
 from media.carrier.seeds import Purpose, random_stream
 from media.carrier.tones import Party
 from strep.clock import NS_PER_SECOND
+from strep.errors import ConfigurationError
 from strep.g711 import SAMPLE_RATE_HZ, Codec
 from strep.serial import SEQUENCE_MODULUS, TIMESTAMP_MODULUS
 
@@ -111,6 +113,12 @@ def write_script(party: Party, call_leg_id: UUID, start_ns: int, form: TrackForm
     ):
         if restart_ns is not None:
             restart(int(np.searchsorted(times_ns[blocks], restart_ns)))
+    epochs = np.unique(numbering.restarts, return_inverse=True)[1].astype(np.int64)
+    if faults.restarts_at_ns and np.bincount(epochs).min() < SETTLING_PACKETS:
+        raise ConfigurationError(
+            "ssrc-change, sequence-reset, timestamp-jump: fewer than three packets between two of them, "
+            "or before the first, or after the last"
+        )
     return TrackScript(
         party=party,
         call_leg_id=call_leg_id,
@@ -123,7 +131,7 @@ def write_script(party: Party, call_leg_id: UUID, start_ns: int, form: TrackForm
         timestamps=(numbering.timestamps % TIMESTAMP_MODULUS).astype(np.uint32),
         ssrcs=numbering.ssrcs,
         markers=np.diff(blocks, prepend=-2) != 1,
-        epochs=np.unique(numbering.restarts, return_inverse=True)[1].astype(np.int64),
+        epochs=epochs,
         extras=faults.draw_extras(len(blocks), random_stream(form.seed, Purpose.EXTRAS, *where)),
     )
 

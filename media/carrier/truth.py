@@ -11,7 +11,8 @@ Definitions are those of `media.carrier.network`. Per track:
   packet's first sample to the end of the last one, where silence is what the sender suppressed (DTX, hold).
 
 Positions on the tape are the sender's. A receiver that anchors a new epoch by its arrival time finds the
-same ones, because the first packet of an epoch is never delayed (a stall over a restart aside).
+same ones, because the first packets of an epoch are never delayed, unless a stall caught them; then
+``has_exact_positions`` is false, and nobody can tell how long the tape is.
 """
 
 from __future__ import annotations
@@ -72,6 +73,8 @@ class TrackTruth:
     received_samples: int
     lost_samples: int
     silence_samples: int
+    has_exact_positions: bool
+    """No epoch began in a stall."""
     first_delivery_ns: int
     last_delivery_ns: int
     epochs: list[EpochTruth]
@@ -146,6 +149,7 @@ def track_truth(script: TrackScript, deliveries: Deliveries, stream_id: str = ""
         total_samples=total_samples,
         received_samples=len(kept) * samples,
         lost_samples=lost * samples,
+        has_exact_positions=_begins_on_time(script, deliveries),
         silence_samples=total_samples - (len(kept) + lost) * samples,
         first_delivery_ns=int(deliveries.times_ns[0]),
         last_delivery_ns=int(deliveries.times_ns[-1]),
@@ -176,6 +180,14 @@ def delivered_mask(deliveries: Deliveries) -> NDArray[np.bool_]:
     mask = np.ones(deliveries.sent, np.bool_)
     mask[deliveries.dropped] = False
     return mask
+
+
+def _begins_on_time(script: TrackScript, deliveries: Deliveries) -> bool:
+    arrivals_ns = script.send_times_ns.copy()
+    first = ~deliveries.is_duplicate
+    arrivals_ns[deliveries.packets[first]] = deliveries.times_ns[first]
+    delays_ns = (arrivals_ns - script.send_times_ns)[script.epoch_starts]
+    return bool((delays_ns == delays_ns[0]).all())
 
 
 def _epochs(script: TrackScript) -> list[EpochTruth]:

@@ -1,7 +1,7 @@
 """Two tracks of G.711 bytes become the frames of a stereo file, in one look-up per frame.
 
-The bytes of both channels at one moment are a 16-bit number, and a table of all 65536 knows the two PCM
-samples it stands for: decoding and interleaving are the same gather.
+The bytes of both channels at one moment, side by side, are a 16-bit number, and a table of all 65536 knows the
+two PCM samples it stands for: half the look-ups, and what comes out is interleaved.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from strep.g711 import Codec, decode_table
 
-_PAIR = np.dtype("<u2")  # left is the low byte: in memory the bytes alternate, left first
+_PAIR = np.dtype("<u2")  # left is the low byte: in memory left comes first
 
 
 @cache
@@ -26,18 +26,16 @@ def _pair_table(left: Codec, right: Codec) -> NDArray[np.uint32]:
     return frames.reshape(-1).view(np.uint32)
 
 
-def _pairs(codes: NDArray[np.uint8]) -> NDArray[np.uint16]:
-    pairs: NDArray[np.uint16] = codes[:, 1].astype(_PAIR)
-    pairs <<= 8
-    pairs |= codes[:, 0]
-    return pairs
+def decode_frames(codes: NDArray[np.uint8], left: Codec, right: Codec, out: NDArray[np.uint32]) -> NDArray[Any]:
+    """Return (n, 2) code bytes of the given laws as (n, 2) little-endian int16.
 
-
-def interleave(codes: NDArray[np.uint8]) -> NDArray[Any]:
-    """Return (n, 2, count) code bytes as (n, count, 2) uint8."""
-    return _pairs(codes).view(np.uint8).reshape(len(codes), -1, 2)
-
-
-def interleave_pcm(codes: NDArray[np.uint8], left: Codec, right: Codec) -> NDArray[Any]:
-    """Return (n, 2, count) code bytes of the given laws as (n, count, 2) little-endian int16."""
-    return _pair_table(left, right).take(_pairs(codes)).view("<i2").reshape(len(codes), -1, 2)
+    Args:
+        codes: contiguous.
+        left: law of channel 0.
+        right: law of channel 1.
+        out: (n or more,) the memory to use; the result is a view of it.
+    """
+    words = out[: len(codes)]
+    # "clip" costs nothing, no index is outside; the default would go through a buffer to keep `out` on errors.
+    _pair_table(left, right).take(codes.reshape(-1).view(_PAIR), out=words, mode="clip")
+    return words.view("<i2").reshape(-1, 2)

@@ -162,6 +162,7 @@ class RecordingSink:
         slots, channels, positions = self._slots[calls], batch.channel, batch.positions
         width = rows.shape[1]
         whole = (batch.first == 0) & (batch.last == width)
+        self._stage.adopt(slots, channels, codecs)
         fast = whole & self._stage.accepts(slots, channels, positions, codecs, width)
         self._blocks += len(batch)
         if fast.all():
@@ -213,12 +214,13 @@ class RecordingSink:
             recording.flush_header(now_ns)
             self._drop_failed(recording.slot)
 
-    def _write(self, slots: NDArray[np.int64], until: NDArray[np.int64], now_ns: int) -> None:
+    def _write(self, slots: NDArray[np.int32], until: NDArray[np.int64], now_ns: int) -> None:
         """Write the staged frames before ``until[i]`` of each slot and forget them."""
         if not len(slots):
             return
-        for slot, base, frames in self._stage.frames(slots, until):
-            self._by_slot[slot].write(base, frames, now_ns)
+        bases = self._stage.base[slots]
+        for slot, base, end in zip(slots.tolist(), bases.tolist(), until.tolist(), strict=True):
+            self._by_slot[slot].write(base, self._stage.frames(slot, end), now_ns)
         self._stage.consume(slots, until, now_ns)
         for slot in slots.tolist():
             self._drop_failed(slot)
@@ -227,7 +229,7 @@ class RecordingSink:
         """Write everything that is staged of one call."""
         head = self._stage.head(slot)
         if head > self._stage.base[slot]:
-            self._write(np.array([slot]), np.array([head]), now_ns)
+            self._write(np.array([slot], np.int32), np.array([head], np.int64), now_ns)
 
     def _drop_failed(self, slot: int) -> None:
         recording = self._by_slot[slot]
@@ -243,7 +245,7 @@ class RecordingSink:
             recording.slot = -1
 
     def _set_channel_law(self, slot: int, channel: int, codec: Codec, now_ns: int) -> None:
-        """Let the stage hold another law from now on."""
+        """Let the stage hold another law of a track from now on."""
         if self._stage.law[slot, channel] != codec:
             self._write_all(slot, now_ns)
             self._stage.law[slot, channel] = codec

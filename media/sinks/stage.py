@@ -1,8 +1,8 @@
 """`Stage`: about a second of audio of every recorded call, in one array, between the blocks and the files.
 
 Rows of many tracks arrive together and leave by call, a second at a time. All calls share one array, so that
-the rows of a batch are put in place by one scatter, whatever their number. It holds code bytes, as they came:
-half the memory of PCM, and decoding is cheapest on the way out (`media.sinks.interleave`).
+the rows of a batch are put in place by one scatter, whatever their number. It holds code bytes, half the
+memory of PCM, and holds them interleaved, as a file wants them: see `media.sinks.interleave`.
 
 Per call (a *slot*), `base` is the position of the first staged sample and ``end[channel]`` the position behind
 the last one; ``base <= end``. A channel has no hole between the two. What lies behind its end is rubbish.
@@ -10,21 +10,20 @@ the last one; ``base <= end``. A channel has no hole between the two. What lies 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from media.sinks.interleave import interleave, interleave_pcm
+from media.sinks.interleave import decode_frames
 from strep.g711 import Codec
 
 CHANNELS = 2
 _FIRST_CAPACITY = 16
-_CALLS_AT_ONCE = 4  # what leaves together stays in the processor's cache
+_CODECS = {int(codec): codec for codec in Codec}
 
-Slots = NDArray[np.integer[Any]]
+Slots = NDArray[np.int32]
 Positions = NDArray[np.int64]
 
 
@@ -35,7 +34,7 @@ class Stage:
         length_samples: room per channel and call.
         base: (capacity,) int64, position of the first staged sample.
         end: (capacity, 2) int64, position behind the last staged sample of each channel.
-        law: (capacity, 2) uint8, the `Codec` of what is staged; changed only while nothing is.
+        law: (capacity, 2) uint8, the `Codec` of what is staged; a channel's changes only while it has nothing.
         since_ns: (capacity,) int64, when the oldest staged sample came; only where something is staged.
     """
 
@@ -48,7 +47,8 @@ class Stage:
         """
         self.length_samples = length_samples
         self._decode = decode
-        self._codes = np.empty((_FIRST_CAPACITY, CHANNELS, length_samples), np.uint8)
+        self._codes = np.empty((_FIRST_CAPACITY, length_samples, CHANNELS), np.uint8)
+        self._decoded = np.empty(length_samples, np.uint32)
         self.base = np.zeros(_FIRST_CAPACITY, np.int64)
         self.end = np.zeros((_FIRST_CAPACITY, CHANNELS), np.int64)
         self.law = np.zeros((_FIRST_CAPACITY, CHANNELS), np.uint8)
@@ -78,6 +78,14 @@ class Stage:
     def head(self, slot: int) -> int:
         """Return the position behind everything staged."""
         return int(self.end[slot].max())
+
+    def adopt(self, slots: Slots, channels: NDArray[np.uint8], codecs: NDArray[np.uint8]) -> None:
+        """Let each track that has nothing staged be of its row's law; arguments as for `accepts`."""
+        other = np.flatnonzero(self.law[slots, channels] != codecs)
+        if len(other):
+            slots, channels = slots[other], channels[other]
+            empty = (slots >= 0) & (self.end[slots, channels] == self.base[slots])
+            self.law[slots[empty], channels[empty]] = codecs[other][empty]
 
     def accepts(
         self,
@@ -114,9 +122,9 @@ class Stage:
         """Put `rows`, (n, width) code bytes, in their places; `accepts` said yes to every one."""
         base = self.base[slots]
         empty = slots[np.maximum(self.end[slots, 0], self.end[slots, 1]) == base]
-        tracks = slots.astype(np.int64) * CHANNELS + channels
+        first = (slots * np.int64(self.length_samples) + (positions - base)) * CHANNELS + channels
         width = rows.shape[1]
-        self._window(width)[tracks * self.length_samples + (positions - base)] = rows
+        self._window(width)[first] = rows
         self.end[slots, channels] = positions + width
         self.since_ns[empty] = now_ns
 
@@ -130,7 +138,7 @@ class Stage:
         base, behind = int(self.base[slot]), position + len(codes)
         if self.head(slot) == base:
             self.since_ns[slot] = now_ns
-        self._codes[slot, channel, position - base : behind - base] = codes
+        self._codes[slot, position - base : behind - base, channel] = codes
         self.end[slot, channel] = max(int(self.end[slot, channel]), behind)
 
     def full(self, enough: int, lag: int) -> tuple[Slots, Positions]:
@@ -140,7 +148,7 @@ class Stage:
         that brought nothing since the last time is not waited for.
         """
         head, tail = self._head_and_tail()
-        slots = np.flatnonzero(head - self.base >= enough)
+        slots = np.flatnonzero(head - self.base >= enough).astype(np.int32)
         head, tail = head[slots], tail[slots]
         both = np.maximum(tail, head - lag)
         return slots, np.where(tail > self.base[slots], both, head)
@@ -148,28 +156,30 @@ class Stage:
     def aged(self, before_ns: int) -> tuple[Slots, Positions]:
         """Return the slots that have held something since `before_ns` or longer, and their heads."""
         head, _ = self._head_and_tail()
-        slots = np.flatnonzero((head > self.base) & (self.since_ns <= before_ns))
+        slots = np.flatnonzero((head > self.base) & (self.since_ns <= before_ns)).astype(np.int32)
         return slots, head[slots]
 
-    def frames(self, slots: Slots, until: Positions) -> Iterator[tuple[int, int, NDArray[Any]]]:
-        """Yield slot, base and the frames from there to ``until[i]``, (n, 2), of each slot.
+    def frames(self, slot: int, until: int) -> NDArray[Any]:
+        """Return the frames from the base to `until`, (n, 2), valid until the next call of any method.
 
-        They are little-endian int16 or code bytes, see `decode`. A channel that ends before ``until[i]`` is
-        silent from its end on: 0, or the law's silence.
+        They are little-endian int16, or code bytes, see `decode`. A channel that ends before `until` is silent
+        from its end on: 0, or the law's silence.
         """
-        laws = self.law[slots]
-        for left, right in set(map(tuple, laws.tolist())):
-            same = np.flatnonzero((laws[:, 0] == left) & (laws[:, 1] == right))
-            for first in range(0, len(same), _CALLS_AT_ONCE):
-                some = same[first : first + _CALLS_AT_ONCE]
-                yield from self._frames_of(slots[some], until[some], Codec(left), Codec(right))
+        base = int(self.base[slot])
+        codes = self._codes[slot, : until - base]
+        left, right = map(_CODECS.__getitem__, self.law[slot].tolist())
+        frames = decode_frames(codes, left, right, self._decoded) if self._decode else codes
+        for channel, end in enumerate(self.end[slot].tolist()):
+            if end < until:
+                frames[end - base :, channel] = 0 if self._decode else (left, right)[channel].silence
+        return frames
 
     def consume(self, slots: Slots, until: Positions, now_ns: int) -> None:
         """Forget the samples before ``until[i]``, at most the head; the rest moves to the front."""
         bases, heads = self.base[slots], self.end[slots].max(axis=1)
         for row in np.flatnonzero(heads > until).tolist():
             codes, base, end = self._codes[slots[row]], bases[row], until[row]
-            codes[:, : heads[row] - end] = codes[:, end - base : heads[row] - base]
+            codes[: heads[row] - end] = codes[end - base : heads[row] - base]
         self.base[slots] = until
         self.end[slots] = np.maximum(self.end[slots], until[:, None])
         self.since_ns[slots] = now_ns
@@ -178,30 +188,16 @@ class Stage:
         """Let an empty slot begin at `position`."""
         self.base[slot] = self.end[slot] = position
 
-    def _frames_of(
-        self, slots: Slots, until: Positions, left: Codec, right: Codec
-    ) -> Iterator[tuple[int, int, NDArray[Any]]]:
-        """Yield what `frames` does, for a few slots of the same laws."""
-        bases = self.base[slots]
-        counts = until - bases
-        codes = self._codes[slots, :, : counts.max()]
-        frames = interleave_pcm(codes, left, right) if self._decode else interleave(codes)
-        for row, channel in np.argwhere(self.end[slots] < until[:, None]).tolist():
-            silence = 0 if self._decode else (left, right)[channel].silence
-            frames[row, self.end[slots[row], channel] - bases[row] :, channel] = silence
-        for row, (slot, base, count) in enumerate(zip(slots.tolist(), bases.tolist(), counts.tolist(), strict=True)):
-            yield slot, base, frames[row, :count]
-
     def _head_and_tail(self) -> tuple[Positions, Positions]:
         left, right = self.end[:, 0], self.end[:, 1]
         return np.maximum(left, right), np.minimum(left, right)
 
     def _window(self, width: int) -> NDArray[np.uint8]:
-        """Return every run of `width` bytes as a row: (places, width), overlapping."""
+        """Return every run of `width` bytes of one channel as a row: (places, width), overlapping."""
         view = self._windows.get(width)
         if view is None:
             flat = self._codes.reshape(-1)
-            view = as_strided(flat, (flat.size - width + 1, width), (1, 1))
+            view = as_strided(flat, (flat.size - CHANNELS * (width - 1), width), (1, CHANNELS))
             self._windows[width] = view
         return view
 
@@ -210,7 +206,7 @@ class Stage:
         old = len(self.base)
         codes = np.empty((2 * old, *self._codes.shape[1:]), np.uint8)
         for slot, count in enumerate((self.end.max(axis=1) - self.base).tolist()):
-            codes[slot, :, :count] = self._codes[slot, :, :count]
+            codes[slot, :count] = self._codes[slot, :count]
         self._codes = codes
         self._windows.clear()
         self.base, self.end = _doubled(self.base), _doubled(self.end)

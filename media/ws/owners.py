@@ -18,6 +18,7 @@ MAX_MISORDER = 100
 
 _RING = 4096
 _MASK = _RING - 1
+_LOOKBACK = 16
 assert _RING > MAX_DROPOUT
 
 # The bytes of the ring; a direction's byte is its value plus one of these two.
@@ -102,8 +103,10 @@ class NumberOwners:
         return lost
 
     def _expected(self, number: int, default: Direction) -> Direction:
-        two_before = _SIDE[self._ring[number - 2 & _MASK]]
+        """Return who had the media number two before `number`, frames that are no media left out."""
+        before = (self._ring[number - back & _MASK] for back in range(1, _LOOKBACK))
+        media = (code for code in before if code != _NO_MEDIA)
+        one_before, two_before = _SIDE[next(media, _NOBODY)], _SIDE[next(media, _NOBODY)]
         if two_before is not None:
             return two_before
-        one_before = _SIDE[self._ring[number - 1 & _MASK]]
         return default if one_before is None else OTHER[one_before]

@@ -116,6 +116,15 @@ class TestRestarts:
         assert result.packets[0] == 0
         assert not {0, count - 1} & set(result.dropped.tolist())
 
+    @given(models, st.integers(4, 120), seeds, st.data())
+    def test_three_packets_are_left_alone(
+        self, model: NetworkModel, count: int, seed: int, data: st.DataObject
+    ) -> None:
+        restart = data.draw(st.integers(3, count - 1))
+        result = deliver(replace(model, keep_ends=True, stall=None), count, seed, restart)
+        for packet in {0, 1, 2, restart, restart + 1, restart + 2} & set(range(count)):
+            assert result.times_ns[result.packets == packet].tolist() == [packet * PACKET_NS]
+
 
 class TestRandomness:
     @given(models, counts, seeds)

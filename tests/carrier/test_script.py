@@ -13,6 +13,7 @@ from media.carrier.script import TrackFormat, TrackScript, write_script
 from media.carrier.seeds import call_leg_id
 from media.carrier.tones import Party
 from strep.clock import NS_PER_MS, NS_PER_SECOND
+from strep.errors import ConfigurationError
 from strep.g711 import Codec
 from strep.header import Direction, Leg
 from strep.serial import signed_difference_16, signed_difference_32
@@ -97,3 +98,14 @@ class TestRestarts:
         )
         assert script(one).epoch_starts.tolist() == [0, 50, 100]
         assert script(one).epochs.max() == 2
+
+    @pytest.mark.parametrize("restart_ms", [20, 1_040, 9_960])
+    def test_too_close(self, restart_ms: int) -> None:
+        faults = Faults(ssrc_change_at_ns=NS_PER_SECOND, timestamp_jump_at_ns=restart_ms * NS_PER_MS)
+        with pytest.raises(ConfigurationError, match="fewer than three packets"):
+            script(faults)
+
+    def test_nobody_is_silent_right_after_a_restart(self) -> None:
+        track = script(Faults(dtx=0.9, ssrc_change_at_ns=NS_PER_SECOND))
+        start = track.epoch_starts[1]
+        assert track.blocks[start : start + 3].tolist() == [50, 51, 52]

@@ -36,7 +36,8 @@ class Listener:
 
 
 def heard(row: Row) -> list[int]:
-    return decode(row.encoded[row.first : row.end], row.codec).tolist()
+    pcm: list[int] = decode(row.encoded[row.first : row.end], row.codec).tolist()
+    return pcm
 
 
 def test_blocks_with_their_places() -> None:

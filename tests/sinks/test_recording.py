@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from media.blocks import PcmBatch
-from media.sinks import recording, sidecar, wav
+from media.sinks import recording
 from media.sinks.recording import RecordingSink
 from strep.clock import NS_PER_MS, NS_PER_SECOND, ManualClock
 from strep.g711 import Codec, decode, transcode_table
@@ -172,7 +172,7 @@ class TestGrowing:
         assert sink.snapshot().patched_samples == 4 * 800
         sink.call_ended(call_info(), call_report(8000))
         expected = [spoken(channel, 10) for channel in (0, 1)]
-        assert (play(tmp_path / "call-0.wav").T == expected).all()
+        assert (expected == play(tmp_path / "call-0.wav").T).all()
 
     def test_hours_of_nothing_take_no_memory_and_no_disk(self, tmp_path: Path) -> None:
         sink = RecordingSink(tmp_path, clock=ManualClock())
@@ -298,11 +298,11 @@ class TestTrouble:
             is_small = os.readlink(f"/proc/self/fd/{fd}") == path
             return small(fd, data, offset) if is_small else pwrite(fd, data, offset)
 
-        monkeypatch.setattr(wav.os, "pwrite", disk)
+        monkeypatch.setattr(os, "pwrite", disk)
         record_two(sink, 50)
         assert self.expect(tmp_path, sink, failed=0, whole=1, error="No space left") == 20_000
         expected = [spoken(channel, 25) for channel in (0, 1)]
-        assert (play(tmp_path / "call-0.wav").T == expected).all()
+        assert (expected == play(tmp_path / "call-0.wav").T).all()
         assert "call-0 failed" in caplog.text
 
     def test_a_real_limit_of_the_file_size(self, tmp_path: Path) -> None:
@@ -334,7 +334,7 @@ class TestTrouble:
         sink.call_started(call_info(0))
         for block in range(10):
             sink.receive(batch_of(Row(0, 0, 800 * block)))
-        monkeypatch.setattr(wav.os, "pread", refuse)
+        monkeypatch.setattr(os, "pread", refuse)
         sink.receive(batch_of(Row(0, 1, 0), Row(0, 1, 800), late=True))
         sink.call_ended(call_info(), call_report(8000))
         assert json.loads((tmp_path / "call-0.json").read_bytes())["state"] == "failed"
@@ -343,7 +343,7 @@ class TestTrouble:
     def test_a_sidecar_that_cannot_be_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         sink = RecordingSink(tmp_path, clock=ManualClock())
         with monkeypatch.context() as patch:
-            patch.setattr(sidecar.os, "replace", refuse)
+            patch.setattr(os, "replace", refuse)
             sink.call_started(call_info(0))
             sink.call_started(call_info(1))
             sink.call_ended(call_info(0), call_report(800))

@@ -32,7 +32,7 @@ class Diary:
 
     def note(self, entry: str) -> None:
         self.entries.append(entry)
-        if self.fails_at & {entry, entry.split(" ")[0]}:
+        if self.fails_at & {entry, entry.split(" ", maxsplit=1)[0]}:
             raise RuntimeError(entry)
 
     def call_started(self, call: CallInfo) -> None:

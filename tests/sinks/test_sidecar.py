@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.sinks import sidecar
 from media.sinks.contract import CallReport, TrackReport
 from media.sinks.recording import RecordingSink
 from media.sinks.sidecar import SCHEMA_PATH, Sidecar, Span, Track, describe, iso8601, replace
@@ -159,7 +159,7 @@ class TestReplace:
         def refuse(*_: object) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(sidecar.os, "replace", refuse)
+        monkeypatch.setattr(os, "replace", refuse)
         with pytest.raises(OSError, match="No space"):
             replace(path, msgspec.structs.replace(self.DOCUMENT, state="complete"))
         assert path.read_bytes() == before

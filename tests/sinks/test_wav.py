@@ -21,7 +21,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from media.sinks import wav
 from media.sinks.wav import Encoding, WavFile, serialize_header
 from strep.g711 import Codec, decode
 
@@ -170,7 +169,7 @@ class TestNames:
     def test_a_header_that_cannot_be_written_leaves_no_file(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(wav.os, "pwrite", DiskOf(0))
+        monkeypatch.setattr(os, "pwrite", DiskOf(0))
         with pytest.raises(OSError, match="No space"):
             WavFile.create(tmp_path, "x", Encoding.PCM16, 8000)
         assert list(tmp_path.iterdir()) == []
@@ -197,7 +196,7 @@ class TestRefusal:
         file = WavFile(tmp_path / "a.wav", encoding, 8000)
         frames = noise(encoding, 100)
         # room for 30 frames and a byte: the disk is full in the middle of a frame
-        monkeypatch.setattr(wav.os, "pwrite", DiskOf(encoding.data_offset + 30 * encoding.frame_bytes + 1))
+        monkeypatch.setattr(os, "pwrite", DiskOf(encoding.data_offset + 30 * encoding.frame_bytes + 1))
         file.write(0, frames[:20])
         with pytest.raises(OSError, match="No space"):
             file.write(20, frames[20:])
@@ -209,7 +208,7 @@ class TestRefusal:
     def test_writes_in_pieces(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         file = WavFile(tmp_path / "a.wav", Encoding.PCM16, 8000)
         disk = DiskOf(GIB, at_most=80)
-        monkeypatch.setattr(wav.os, "pwrite", disk)
+        monkeypatch.setattr(os, "pwrite", disk)
         frames = noise(Encoding.PCM16, 1000)
         file.write(5, frames)
         file.close()

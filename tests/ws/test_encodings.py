@@ -11,16 +11,17 @@ from strep.g711 import Codec
 
 MU_LAW = [
     "PCMU", "pcmu", " PCMU ", "audio/x-mulaw", "audio/X-MULAW", "audio/mulaw", "audio/x-ulaw", "audio/PCMU", "mulaw",
-    "MuLaw", "mu-law", "ulaw", "u-law", "x-mulaw", "G711U", "g711_ulaw", "G.711u", "g711-mulaw", "pcm_mulaw", "audio/basic",
-    "audio/x-mulaw;rate=8000", "audio/PCMU; rate=8000; channels=1", "PCMU;ptime=20",
+    "MuLaw", "mu-law", "ulaw", "u-law", "x-mulaw", "G711U", "g711_ulaw", "G.711u", "g711-mulaw", "pcm_mulaw",
+    "audio/basic", "audio/x-mulaw;rate=8000", "audio/PCMU; rate=8000; channels=1", "PCMU;ptime=20",
 ]  # fmt: skip
 A_LAW = [
     "PCMA", "pcma", "audio/x-alaw", "audio/alaw", "audio/PCMA", "alaw", "A-law", "x-alaw", "G711A", "g711_alaw",
     "G.711a", "pcm_alaw", "audio/x-alaw;rate=8000",
 ]  # fmt: skip
 REFUSED = [
-    "", "L16", "audio/L16", "OPUS", "G722", "AMR-WB", "G711", "basic", "law", "PCM", "pcm_s16le", "audio/", "audio/wav",
-    "x", "mulaw2", "PCMU PCMA", "PCMU,PCMA", "audio/x-mulaw;rate=16000", "PCMU;rate=", "video/pcmu", "\x00", "PCMÜ",
+    "", "L16", "audio/L16", "OPUS", "G722", "AMR-WB", "G711", "basic", "law", "PCM", "pcm_s16le", "audio/",
+    "audio/wav", "x", "mulaw2", "PCMU PCMA", "PCMU,PCMA", "audio/x-mulaw;rate=16000",
+    "PCMU;rate=", "video/pcmu", "\x00", "PCMÜ",
 ]  # fmt: skip
 
 

@@ -1,0 +1,182 @@
+"""Shell: ``strep serve``, the server on the command line: options in, one line out when ready, signals to end it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from media.cli import EXIT_CODES, INTERRUPTED
+from media.config import ServerConfig
+from media.logs import logging_to
+from media.options import OPTIONS
+from media.settings import load
+
+_LOG = logging.getLogger("strep.serve")
+
+_EPILOG = (
+    """\b
+Examples:
+  Record what a carrier forks to port 9000 of any address of this machine:
+    strep serve --udp 0.0.0.0:9000 --record recordings
+  Media streams too, and two taps that send plain RTP:
+    strep serve --udp :9000 --ws :9001 --rtp lab=4000,4001 --rtp office=4010,4011
+  The same from a file, and from the environment:
+    strep serve --config strep.toml
+    STREP_UDP=:9000 STREP_RTP="lab=4000,4001;office=4010,4011" strep serve
+
+\b
+Every option --some-thing is also the variable STREP_SOME_THING and the key
+some_thing in the file, in a table [serve] or at the top. Flags go before
+variables, variables before the file. Durations are written 30s, 500ms, 2m
+(a bare number is seconds), sizes 16MiB.
+
+\b
+When it can receive it prints one line on standard output, with the ports
+that the system chose where 0 was given:
+  ready {"udp": "127.0.0.1:9000", "ws": "127.0.0.1:9001"}
+SIGTERM or SIGINT (Ctrl-C) ends it: calls are ended and all files finished.
+
+"""
+    + EXIT_CODES
+)
+
+
+class SectionedCommand(click.Command):
+    """Shows its options under headings: those of `media.options`, then the rest."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, section by section."""
+        section_of = {option.name: option.section for option in OPTIONS}
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record:
+                sections.setdefault(section_of.get(parameter.name or "", "Other"), []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def _parameters() -> list[click.Parameter]:
+    """Return the options as click knows them: text, which `media.settings` reads."""
+    parameters: list[click.Parameter] = []
+    for option in OPTIONS:
+        default = f"  [default: {option.default_text}]" if option.default_text else ""
+        metavar, text = option.format.metavar, option.help + default
+        parameters.append(click.Option([option.flag], metavar=metavar, multiple=option.repeatable, help=text))
+    file = click.Path(path_type=Path)
+    return [*parameters, click.Option(["--config"], metavar="FILE", type=file, help="Read options from a TOML file.")]
+
+
+@click.command(
+    cls=SectionedCommand, params=_parameters(), epilog=_EPILOG, context_settings={"max_content_width": 100}
+)
+def serve(config: Path | None, **flags: Any) -> None:
+    """Receive calls, record them, and hand their audio to sinks, until a signal ends it.
+
+    Give at least one door: --udp, --rtp or --ws.
+    """
+    settings = load(flags, os.environ, config)
+    with logging_to(sys.stderr, settings.log):
+        for warning in settings.warnings:
+            _LOG.warning(warning)
+        try:
+            _try_directory(settings.server.record)
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
+                runner.run(_serve(settings.server))
+        except OSError as error:
+            raise click.ClickException(_reason(error, settings.server)) from error
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop's if it is installed, None for asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+async def _serve(config: ServerConfig) -> None:
+    from media.server import Server
+
+    server = Server(config)
+    _end_on_signals(server.stop)
+    async with server:
+        click.echo(f"ready {json.dumps(server.addresses)}")
+        sys.stdout.flush()
+        await server.wait_closed()
+    _LOG.info("ended", extra=_summary(server.snapshot()))
+
+
+def _end_on_signals(stop: Callable[[], None]) -> None:
+    """Let the first SIGTERM or SIGINT call `stop`, and a second one end the process on the spot."""
+    loop = asyncio.get_running_loop()
+    asked = False
+
+    def receive(number: signal.Signals) -> None:
+        nonlocal asked
+        if asked:
+            os.write(2, b"interrupted again: files are left unfinished\n")
+            os._exit(INTERRUPTED)
+        asked = True
+        _LOG.info("ending: finishing all files; a second signal leaves them", extra={"signal": number.name})
+        stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, receive, number)
+
+
+def _try_directory(directory: Path | None) -> None:
+    """Make the directory of the recordings and write into it: better now than with the first call.
+
+    Raises:
+        OSError: it cannot be made, or not written to.
+    """
+    if directory is None:
+        return
+    from media.sinks.wav import make_directory
+
+    try:
+        make_directory(directory)
+        with tempfile.TemporaryFile(dir=directory) as probe:
+            probe.write(b"strep")
+    except OSError as error:
+        raise OSError(error.errno, f"cannot write recordings to {directory}: {error.strerror}") from error
+
+
+def _reason(error: OSError, config: ServerConfig) -> str:
+    """Return what went wrong as one line without an errno."""
+    text = error.strerror or str(error)
+    if isinstance(error, socket.gaierror):
+        endpoints = [config.udp, config.ws, *(end for ports in config.rtp for end in (ports.rx, ports.tx))]
+        return f"cannot resolve the host of {', '.join(str(end) for end in endpoints if end)}: {text}"
+    return text.splitlines()[0]
+
+
+def _summary(totals: dict[str, Any]) -> dict[str, Any]:
+    """Return the line of the end: calls, packets by door, what was refused and why, what the kernel dropped."""
+    doors: dict[str, dict[str, Any]] = totals["doors"]
+    rejected: dict[str, int] = {}
+    for door in doors.values():
+        for reason, count in door.get("rejected", {}).items():
+            rejected[reason] = rejected.get(reason, 0) + count
+    return {
+        "calls": totals["calls_started"],
+        "packets": {name: door.get("datagrams", door.get("messages", 0)) for name, door in doors.items()},
+        "rejected": rejected,
+        "kernel_drops": totals["kernel_drops"],
+        "conservation_errors": totals["conservation_errors"],
+    }

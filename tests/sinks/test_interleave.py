@@ -1,0 +1,22 @@
+"""The pair table against the plain one."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from media.sinks.interleave import decode_frames
+from strep.g711 import Codec, decode
+
+
+@pytest.mark.parametrize(("left", "right"), product(Codec, Codec))
+def test_every_pair_of_bytes(left: Codec, right: Codec) -> None:
+    codes = np.stack(np.meshgrid(np.arange(256), np.arange(256)), axis=-1).reshape(-1, 2).astype(np.uint8)
+    out = np.empty(70_000, np.uint32)
+    frames = decode_frames(codes, left, right, out)
+    assert frames.dtype == np.dtype("<i2")
+    assert np.shares_memory(frames, out)
+    assert (frames[:, 0] == decode(codes[:, 0], left)).all()
+    assert (frames[:, 1] == decode(codes[:, 1], right)).all()

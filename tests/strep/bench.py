@@ -1,0 +1,222 @@
+"""A timeline under observation: what it lets go is collected, and checked while it is.
+
+Whatever the packets were, at every step: the conservation law holds, blocks of a track never overlap nor go
+backward, and at the end nothing is in flight, the ledger adds up to the tape and explains every jump of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from strep.clock import NEVER_NS, NS_PER_MS
+from strep.g711 import Codec
+from strep.ledger import Kind, Ledger
+from strep.statistics import TrackStatistics
+from strep.table import TimelineSettings, TrackBlocks
+from strep.timeline import Timeline
+from tests.strep.packets import Packet, batch_of
+
+Piece = tuple[int, bytes]
+
+
+@dataclass
+class Tape:
+    """What one track let go: pieces in order, and patches to them."""
+
+    silence: int
+    pieces: list[Piece] = field(default_factory=list)
+    patches: list[Piece] = field(default_factory=list)
+
+    @property
+    def end(self) -> int:
+        return self.pieces[-1][0] + len(self.pieces[-1][1])
+
+    def jumps(self) -> list[tuple[int, int]]:
+        """Return (from, to) wherever a piece does not follow its predecessor."""
+        ends = [start + len(data) for start, data in self.pieces[:-1]]
+        return [(a, b) for a, (b, _) in zip(ends, self.pieces[1:], strict=True) if a != b]
+
+    def heard(self, origin: int, length: int) -> bytes:
+        """Return what a live sink got; silence where nothing was handed out."""
+        tape = bytearray([self.silence]) * length
+        for start, data in self.pieces:
+            tape[start - origin : start - origin + len(data)] = data
+        return bytes(tape)
+
+    def recorded(self, origin: int, length: int) -> bytes:
+        """Return what a recording got: with the late packets in their places."""
+        tape = bytearray(self.heard(origin, length))
+        for start, data in self.patches:
+            tape[start - origin : start - origin + len(data)] = data
+        return bytes(tape)
+
+
+class Bench:
+    """A timeline, its tracks' tapes, and the caller's duty done as its docstring asks for it."""
+
+    def __init__(self, tracks: int = 1, codec: Codec = Codec.PCMU, settings: TimelineSettings | None = None) -> None:
+        self.timeline = Timeline(settings)
+        self.tapes: dict[int, Tape] = {}
+        self.ledgers: dict[int, Ledger] = {}
+        for _ in range(tracks):
+            self.open(codec)
+
+    def open(self, codec: Codec = Codec.PCMU) -> int:
+        slot = self.timeline.open(codec)
+        assert slot not in self.tapes
+        self.tapes[slot] = Tape(codec.silence)
+        self.ledgers[slot] = self.timeline.table.ledgers[slot]
+        return slot
+
+    def close(self, slot: int) -> None:
+        self.timeline.finish(slot)
+        self.collect()
+        self.check_end(slot)
+        self.timeline.close(slot)
+        del self.tapes[slot], self.ledgers[slot]
+
+    def receive(self, *packets: Packet) -> None:
+        """Hand over one batch."""
+        self.timeline.receive(batch_of(packets))
+        self.check_conservation()
+
+    def poll(self, now_ns: int) -> None:
+        self.timeline.poll(now_ns)
+        assert self.timeline.deadline() > now_ns
+        self.collect()
+        self.check_conservation()
+
+    def play(self, packets: Iterable[Packet], *, poll_after_ns: int = 5 * NS_PER_MS) -> None:
+        """Let packets arrive one by one, polling at every deadline and `poll_after_ns` after each arrival."""
+        for packet in packets:
+            self.poll_until(packet.arrival_ns)
+            self.receive(packet)
+            self.poll_until(packet.arrival_ns)
+        self.poll_until(packet.arrival_ns + poll_after_ns)
+
+    def poll_until(self, now_ns: int) -> None:
+        """Poll at every deadline on the way to `now_ns`, and then."""
+        while (deadline_ns := self.timeline.deadline()) < now_ns:
+            self.poll(deadline_ns)
+        self.poll(now_ns)
+
+    def settle(self) -> None:
+        """Let all deadlines pass."""
+        while (deadline_ns := self.timeline.deadline()) != NEVER_NS:
+            self.poll(deadline_ns)
+
+    def finish(self) -> None:
+        """End every track and check what must hold at an end."""
+        for slot in self.tapes:
+            self.timeline.finish(slot)
+        self.collect()
+        for slot in self.tapes:
+            self.check_end(slot)
+
+    def collect(self) -> None:
+        for blocks in self.timeline.take_blocks():
+            for slot, start, data in _rows(blocks, self.timeline.settings.block_samples):
+                tape = self.tapes[slot]
+                assert data, "an empty row"
+                assert not tape.pieces or start >= tape.end, "blocks overlap or go backward"
+                tape.pieces.append((start, data))
+        for blocks in self.timeline.take_patches():
+            for slot, start, data in _rows(blocks, None):
+                assert start + len(data) <= self.tapes[slot].end, "a patch for what was not released"
+                self.tapes[slot].patches.append((start, data))
+
+    # -- what must hold --------------------------------------------------------------------------------
+
+    def check_conservation(self) -> None:
+        for slot in self.tapes:
+            statistics = self.timeline.statistics(slot)
+            assert statistics.conserved, statistics
+            counters = {name: value for name, value in statistics.as_dict().items() if name != "cumulative_lost"}
+            assert min(counters.values()) >= 0, statistics
+            assert sum(self.timeline.ledger_totals(slot).values()) == self.timeline.length(slot)
+
+    def check_end(self, slot: int) -> None:
+        self.check_conservation()
+        timeline, tape, ledger = self.timeline, self.tapes[slot], self.ledgers[slot]
+        assert timeline.statistics(slot).in_flight == 0
+        length = timeline.length(slot)
+        totals = timeline.ledger_totals(slot)
+        assert min(totals.values()) >= 0, totals
+        if not tape.pieces:
+            assert length == 0
+            return
+        assert tape.pieces[0][0] == self.origin(slot)
+        assert tape.end == self.origin(slot) + length
+        check_ledger(ledger, self.origin(slot), length)
+        if not ledger.truncated:
+            for start, end in tape.jumps():
+                check_is_gap(ledger, start, end)
+
+    # -- what came out ---------------------------------------------------------------------------------
+
+    def origin(self, slot: int = 0) -> int:
+        return int(self.timeline.table.tracks.origin[slot])
+
+    def length(self, slot: int = 0) -> int:
+        return self.timeline.length(slot)
+
+    def statistics(self, slot: int = 0) -> TrackStatistics:
+        return self.timeline.statistics(slot)
+
+    def heard(self, slot: int = 0) -> bytes:
+        return self.tapes[slot].heard(self.origin(slot), self.length(slot))
+
+    def recorded(self, slot: int = 0) -> bytes:
+        return self.tapes[slot].recorded(self.origin(slot), self.length(slot))
+
+    def spans(self, slot: int = 0) -> list[tuple[int, int, Kind]]:
+        """Return the ledger's spans, counted from the track's first sample."""
+        origin = self.origin(slot)
+        return [(start - origin, length, kind) for start, length, kind in self.ledgers[slot].spans]
+
+    def totals(self, slot: int = 0) -> dict[Kind, int]:
+        """Return the ledger's totals without those that are zero."""
+        return {kind: samples for kind, samples in self.timeline.ledger_totals(slot).items() if samples}
+
+
+def check_ledger(ledger: Ledger, origin: int, length: int) -> None:
+    """Spans ascend without overlap, lie on the tape, and are what the totals say."""
+    end = origin
+    sums = dict.fromkeys(Kind, 0)
+    for start, samples, kind in ledger.spans:
+        assert start >= end
+        assert samples > 0
+        end = start + samples
+        sums[kind] += samples
+    assert end <= origin + length
+    if not ledger.truncated:
+        assert sums == ledger.totals
+
+
+def check_is_gap(ledger: Ledger, start: int, end: int) -> None:
+    """Everything in [start, end) is in some span."""
+    for span_start, samples, _ in ledger.spans:
+        if span_start <= start < span_start + samples:
+            start = span_start + samples
+    assert start >= end, "the tape jumps where the ledger knows of no gap"
+
+
+def _rows(blocks: TrackBlocks, block_samples: int | None) -> Sequence[tuple[int, int, bytes]]:
+    rows = []
+    for i, slot in enumerate(blocks.slot.tolist()):
+        position, first, last = int(blocks.position[i]), int(blocks.first[i]), int(blocks.last[i])
+        if block_samples is not None:
+            assert position % block_samples == 0
+            assert 0 <= first < last <= block_samples
+        rows.append((slot, position + first, blocks.encoded[i, first:last].tobytes()))
+    return rows
+
+
+def expected_tape(packets: Sequence[Packet], silence: int = Codec.PCMU.silence) -> bytes:
+    """Return the tape that packets of one epoch make: each at its timestamp, silence between them."""
+    origin = min(packet.timestamp for packet in packets)
+    tape = bytearray([silence]) * (max(packet.end for packet in packets) - origin)
+    for packet in packets:
+        tape[packet.timestamp - origin : packet.end - origin] = packet.payload
+    return bytes(tape)
