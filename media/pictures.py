@@ -124,6 +124,7 @@ def _draw_wave(
     axes.axhline(0, color=colour, linewidth=0.6, alpha=0.6)
     axes.fill_between(times_s, low, high, color=colour, linewidth=0.35, zorder=3)
     axes.set_xlim(0, duration_s)
+    axes.locator_params(axis="x", nbins=11, steps=[1, 2, 5, 10])
     axes.set_yticks([])
     axes.tick_params(axis="x", colors=_FAINT, labelcolor=_INK, labelsize=9, length=3)
     axes.grid(axis="x", color="#e3e7ec", linewidth=0.8, zorder=0)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from strep.clock import NS_PER_MS
 from strep.frames import FrameBatch
-from strep.release import patch
+from strep.ledger import Kind
+from strep.release import patch, release_blocks, skip_to
 from strep.resolve import resolve_all
 from strep.serial import SEQUENCE_MODULUS, TIMESTAMP_MODULUS, signed_difference_16, signed_difference_32
 from strep.table import HeldFrame, Mapping, TrackTable
@@ -57,6 +58,7 @@ def begin_epoch(table: TrackTable, slot: int, frame: HeldFrame) -> None:
     """Close the epoch of `slot` and begin the next one with `frame`."""
     tracks = table.tracks
     resolve_all(table, slot)
+    release_blocks(table)
     table.previous[slot] = mapping = Mapping(
         ssrc=int(tracks.ssrc[slot]),
         highest_sequence=int(tracks.highest_sequence[slot]),
@@ -71,6 +73,10 @@ def begin_epoch(table: TrackTable, slot: int, frame: HeldFrame) -> None:
     sequence = (mapping.highest_sequence // SEQUENCE_MODULUS + 2) * SEQUENCE_MODULUS + frame.sequence_number
     continued = _continued_position(table, slot, frame, mapping)
     position = end + table.lookback_samples if continued is None else continued
+    if position - table.lookback_samples > end:
+        table.ledgers[slot].add(end, position - table.lookback_samples - end, Kind.RESTART)
+        end = position - table.lookback_samples
+        skip_to(table, slot, end)
     tracks.floating[slot] = continued is None
     tracks.epoch_anchor_position[slot] = position
     tracks.epoch_anchor_ns[slot] = frame.arrival_ns
@@ -139,10 +145,10 @@ def _place_straggler(table: TrackTable, slot: int, frame: HeldFrame) -> bool:
     if table.window.holds(which, sequence)[0]:
         table.tracks.duplicate[slot] += 1
         return True
-    table.window.mark(which, sequence)
+    table.window.remember(slot, int(sequence[0]))
     table.tracks.late[slot] += 1
-    table.tracks.lost[slot] -= 1
-    write_late(table, slot, position, frame.payload)
+    was_lost = write_late(table, slot, position, frame.payload) > 0
+    table.tracks.lost[slot] -= was_lost and table.tracks.lost[slot] > 0
     return True
 
 
@@ -155,23 +161,25 @@ def _is_unwelcome(table: TrackTable, slot: int, frame: HeldFrame) -> bool:
     return quiet_ns < table.settings.takeover_ms * NS_PER_MS
 
 
-def write_late(table: TrackTable, slot: int, position: int, payload: NDArray[np.uint8]) -> None:
-    """Put a late packet into its place: onto the tape if that is still here, else as a patch.
+def write_late(table: TrackTable, slot: int, position: int, payload: NDArray[np.uint8]) -> int:
+    """Put a late packet into its place, onto the tape if that is still here, else as a patch.
 
+    Returns how many samples of it had been filled with silence.
     Its place ends where something else has been delivered meanwhile or where the tape is not resolved yet.
     """
     tracks = table.tracks
     end = min(position + len(payload), int(tracks.resolved_end[slot]))
     start = max(position, int(tracks.origin[slot]))
     if start >= end:
-        return
+        return 0
     piece = payload[start - position : end - position]
-    table.ledgers[slot].patch(start, end - start)
+    patched = table.ledgers[slot].patch(start, end - start)
     released = min(max(int(tracks.released[slot]), start), end)
     if released > start:
         patch(table, slot, start, piece[: released - start])
     if released < end:
         table.tape.write_one(slot, released, piece[released - start :])
+    return patched
 
 
 def held_frame(frames: FrameBatch, index: int) -> HeldFrame:

@@ -54,9 +54,9 @@ class Ledger:
         else:
             self.truncated = True
 
-    def patch(self, start: int, length: int) -> None:
-        """Turn what was filled within [start, start + length) into late-patched."""
-        end = start + length
+    def patch(self, start: int, length: int) -> int:
+        """Turn what was filled within [start, start + length) into late-patched; return how many samples were."""
+        end, patched_before = start + length, self.totals[Kind.LATE_PATCHED]
         index = max(bisect_right(self.spans, start, key=lambda span: span[0]) - 1, 0)
         while index < len(self.spans) and self.spans[index][0] < end:
             span_start, span_length, kind = self.spans[index]
@@ -71,6 +71,7 @@ class Ledger:
             self.totals[kind] -= last - first
             self.totals[Kind.LATE_PATCHED] += last - first
             index += len(kept)
+        return self.totals[Kind.LATE_PATCHED] - patched_before
 
     def total(self, length: int) -> dict[Kind, int]:
         """Return samples per kind for a tape of `length` samples; the values add up to `length`."""

@@ -88,7 +88,11 @@ def _end_start(table: TrackTable, slot: int) -> None:
     """The reorder wait of a new track or epoch is over: its first packet is the lowest that has come."""
     tracks = table.tracks
     tracks.starting[slot] = False
-    first = int(table.window.waiting(slot, int(tracks.next_sequence[slot]))[0])
+    waiting = table.window.waiting(slot, int(tracks.next_sequence[slot]))
+    if not len(waiting):  # its own first packet does not fit on the tape before there is room
+        tracks.next_sequence[slot] = tracks.highest_sequence[slot] + 1
+        return
+    first = int(waiting[0])
     tracks.next_sequence[slot] = tracks.base_sequence[slot] = first
     position = int(table.window.entry(np.array([slot]), np.array([first]))[0][0])
     if not tracks.epochs[slot]:

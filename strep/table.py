@@ -139,11 +139,14 @@ class TrackTable:
         """Return whether media time may be at `position` at `arrival_ns`.
 
         It may if it did not run ahead of the arrival clock since the last packet, or since the track began
-        (a stalled network that delivers its backlog at once is behind the clock, not ahead of it).
+        (a stalled network that delivers its backlog at once is behind the clock, not ahead of it). Nor may
+        it run ahead little by little: all that was not received is no longer than the clock ran.
         """
         tracks, settings = self.tracks, self.settings
         since_last = settings.samples(np.maximum(arrival_ns - tracks.highest_arrival_ns[slot], 0))
         since_start = settings.samples(arrival_ns - tracks.anchor_ns[slot])
-        limit = np.maximum(tracks.highest_end[slot] + since_last, tracks.anchor_position[slot] + since_start)
-        believed: NDArray[np.bool_] = position <= limit + settings.jump_tolerance_samples
+        clock = tracks.anchor_position[slot] + since_start
+        limit = np.maximum(tracks.highest_end[slot] + since_last, clock)
+        limit = np.minimum(limit, clock + tracks.audio_samples[slot]) + settings.jump_tolerance_samples
+        believed: NDArray[np.bool_] = position <= np.maximum(limit, tracks.highest_end[slot])
         return believed

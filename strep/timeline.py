@@ -200,11 +200,16 @@ class Timeline:
         index = np.flatnonzero(in_order)
         self._append(frames.take(index), sequence[index], timestamp[index], position[index])
         rest = ~in_order
+        other = rest & ~frames.is_audio  # these keep their place in the sequence, whatever their timestamps say
+        if other.any():
+            duration[other], timestamp[other] = 0, last_timestamp[other]
+            position = timestamp + tracks.offset[slot]
         forward = known & (steps > 0) & (steps <= self.settings.max_dropout) & (duration >= 0)
         forward[rest] &= self._table.believable(slot[rest], position[rest], frames.arrival_ns[rest])
-        backward = known & (steps <= 0) & (duration <= 0) & (position >= tracks.epoch_start[slot])
-        backward &= (steps > -MAX_MISORDER) | (duration > -self._table.tape.ring_samples * 64)
-        fits = rest & (forward | backward)
+        ring, is_near = self._table.tape.ring_samples, steps > -MAX_MISORDER
+        backward = (position >= tracks.epoch_start[slot]) & (is_near | (duration > -64 * ring))
+        backward |= is_near & (duration > -ring)  # overtaken by the epoch's first packet
+        fits = rest & (forward | (known & (steps <= 0) & (duration <= 0) & backward))
         index = np.flatnonzero(fits)
         if len(index):
             self._place(frames.take(index), sequence[index], timestamp[index], position[index])
@@ -229,6 +234,7 @@ class Timeline:
         tracks.highest_arrival_ns[slot] = frames.arrival_ns
         tracks.last_delivery_ns[slot] = frames.arrival_ns
         tracks.longest[slot] = np.maximum(tracks.longest[slot], length)
+        tracks.audio_samples[slot] += length
         if frames.is_audio.all():
             tracks.delivered[slot] += 1
         else:
@@ -249,7 +255,8 @@ class Timeline:
         tracks.duplicate[slot] += duplicate
         overtaken = ~duplicate & (sequence < tracks.highest_sequence[slot])
         tracks.reordered[slot] += overtaken
-        late = ~duplicate & (sequence < tracks.next_sequence[slot])
+        early = position < tracks.epoch_start[slot]
+        late = ~duplicate & (early | (sequence < tracks.next_sequence[slot]))
         for i in np.flatnonzero(late).tolist():
             self._place_late(frames, i, int(sequence[i]), int(position[i]))
         index = np.flatnonzero(~duplicate & ~late)
@@ -259,44 +266,50 @@ class Timeline:
     def _place_late(self, frames: FrameBatch, index: int, sequence: int, position: int) -> None:
         tracks, slot = self._table.tracks, int(frames.slot[index])
         tracks.late[slot] += 1
-        if sequence > tracks.highest_sequence[slot] - WINDOW_PACKETS:
-            self._table.window.mark(np.array([slot]), np.array([sequence]))
-        if sequence >= tracks.base_sequence[slot]:
-            tracks.lost[slot] -= 1
-        if frames.is_audio[index]:
-            write_late(self._table, slot, position, frames.payload(index))
         tracks.last_delivery_ns[slot] = frames.arrival_ns[index]
+        if sequence >= tracks.next_sequence[slot]:
+            return
+        self._table.window.remember(slot, sequence)
+        was_lost = tracks.base_sequence[slot] <= sequence
+        is_remembered = sequence > tracks.highest_sequence[slot] - WINDOW_PACKETS
+        if frames.is_audio[index] and position >= tracks.epoch_start[slot]:
+            was_lost &= write_late(self._table, slot, position, frames.payload(index)) > 0 or is_remembered
+        tracks.lost[slot] -= was_lost and tracks.lost[slot] > 0
 
     def _wait(self, frames: FrameBatch, sequence: Int64, timestamp: Int64, position: Int64) -> None:
         """Put frames on the tape and into the window, then advance as far as there is no hole."""
         table, tracks, slot = self._table, self._table.tracks, frames.slot
-        end = position + frames.length
-        tight = (end - tracks.released[slot] > table.tape.ring_samples) | (
-            sequence - tracks.next_sequence[slot] >= WINDOW_PACKETS
-        )
-        for i in np.flatnonzero(tight).tolist():
-            self._make_room(int(slot[i]), int(sequence[i]), int(position[i]), int(frames.length[i]))
-        length = np.where(position >= tracks.released[slot], frames.length, 0)
+        ring, ahead = table.tape.ring_samples, sequence > tracks.highest_sequence[slot]
+        tight = position + frames.length - tracks.released[slot] > ring
+        tight |= sequence - tracks.next_sequence[slot] >= WINDOW_PACKETS
+        tight &= ahead
+        if tight.any():
+            for i in np.flatnonzero(tight).tolist():
+                self._make_room(int(slot[i]), int(sequence[i]), int(timestamp[i]), int(frames.length[i]))
+            position = timestamp + tracks.offset[slot]  # an epoch whose start ended by that has moved
+        room = tracks.released[slot] + ring - position
+        length = np.where(room <= ring, np.clip(room, 0, frames.length), 0)
         table.tape.write(slot, position, frames.table, frames.row, frames.offset, length)
         table.window.put(slot, sequence, position, length, frames.arrival_ns, frames.is_audio)
         tracks.in_flight[slot] += 1
         tracks.longest[slot] = np.maximum(tracks.longest[slot], length)
-        tracks.highest_end[slot] = np.maximum(tracks.highest_end[slot], end)
+        tracks.audio_samples[slot] += length
+        tracks.highest_end[slot] = np.maximum(tracks.highest_end[slot], position + length)
         tracks.last_delivery_ns[slot] = frames.arrival_ns
         tracks.base_sequence[slot] = np.minimum(tracks.base_sequence[slot], sequence)
-        ahead = sequence > tracks.highest_sequence[slot]
         leaders = slot[ahead]
         tracks.highest_sequence[leaders] = sequence[ahead]
         tracks.highest_timestamp[leaders] = timestamp[ahead]
         tracks.highest_arrival_ns[leaders] = frames.arrival_ns[ahead]
         advance(table, slot)
 
-    def _make_room(self, slot: int, sequence: int, position: int, length: int) -> None:
+    def _make_room(self, slot: int, sequence: int, timestamp: int, length: int) -> None:
         """The ring of tape or window is full: what waits is given up now, and a long gap is skipped."""
         table, tracks = self._table, self._table.tracks
         missing = sequence - int(tracks.highest_sequence[slot]) - 1
         resolve_all(table, slot)
         release_blocks(table)
+        position = timestamp + int(tracks.offset[slot])
         if (
             sequence - tracks.next_sequence[slot] >= WINDOW_PACKETS
             or position + length - tracks.released[slot] > table.tape.ring_samples

@@ -43,6 +43,7 @@ COLUMNS: dict[str, tuple[str, int | float, str]] = {
     "settled_lag": ("i8", 0, "samples: the lag that is normal for this track"),
     "deadline_ns": ("i8", NEVER_NS, "ns: when the first hole is given up"),
     "longest": ("i8", 0, "samples: longest payload of the epoch"),
+    "audio_samples": ("i8", 0, "samples: sum of the payloads that were placed"),
     "received": ("i8", 0, "packets that reached the track"),
     "delivered": ("i8", 0, "packets in their place in time"),
     "duplicate": ("i8", 0, "packets whose sequence number had come before"),
@@ -92,6 +93,7 @@ class Tracks:
     settled_lag: Int64
     deadline_ns: Int64
     longest: Int64
+    audio_samples: Int64
     received: Int64
     delivered: Int64
     duplicate: Int64

@@ -57,6 +57,11 @@ class Window:
         """Remember sequence numbers that need not wait."""
         self.sequence[slot, sequence & _MASK] = sequence
 
+    def remember(self, slot: int, sequence: int) -> None:
+        """Mark one sequence number of the past, unless a later one has its entry."""
+        index = sequence & _MASK
+        self.sequence[slot, index] = max(int(self.sequence[slot, index]), sequence)
+
     def put(
         self,
         slot: Int64,

@@ -96,8 +96,8 @@ Examples:
   Whatever went to port 30000, audio or not, and nothing else:
     strep replay all.pcap --map 30000=127.0.0.1:9000
 
-Every sender in the capture gets a port of its own. A call sent again is the same call again: its packets are
-duplicates to a server that still has it.
+Every sender in the capture gets a port of its own. A call that is sent again begins anew, as another epoch of
+the same call, at a server that still has it.
 """
 
 
@@ -167,7 +167,13 @@ def inspect(
 @click.argument("file", type=_CAPTURE)
 @click.option("--to", type=_TARGET, help="Send the capture's STREP here.")
 @click.option("--rtp-to", type=_TARGET, multiple=True, help="Send plain RTP here, one destination each. Repeatable.")
-@click.option("--port", type=_PORT, multiple=True, help="Send to --to what was sent to this port only. Repeatable.")
+@click.option(
+    "--port",
+    type=_PORT,
+    multiple=True,
+    metavar="PORT",
+    help="Send to --to what was sent to this port, and nothing else. Repeatable.",
+)
 @click.option(
     "--map", "mapping", type=_MAPPING, multiple=True, help="Send what was sent to OLDPORT here. Repeatable."
 )
@@ -224,7 +230,7 @@ def _plain_errors(file: Path) -> Iterator[None]:
     try:
         yield
     except WireError as error:
-        raise click.ClickException(f"{file} is not a capture: {error}") from error
+        raise click.ClickException(f"{file}: {error}") from error
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from error
     except OSError as error:

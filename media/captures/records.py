@@ -48,14 +48,14 @@ def read_records(file: BinaryIO) -> Iterator[Record]:
     """
     magic = file.read(4)
     if len(magic) < 4:
-        raise WireError("CAPTURE", f"a file of {len(magic)} bytes is no capture")
+        raise WireError("NOT_A_CAPTURE", f"a file of {len(magic)} bytes is no capture")
     number = int.from_bytes(magic, "big")
     if number in pcap.MAGIC_TO_PKT_HDR:
         return _read_pcap(file, magic)
     if number == pcapng.PCAPNG_BT_SHB:
         return _read_pcapng(file, magic)
     hint = "; it is compressed, so gunzip it first" if magic[:2] == b"\x1f\x8b" else ""
-    raise WireError("CAPTURE", f"neither pcap nor pcapng: it begins with {magic.hex(' ')}{hint}")
+    raise WireError("NOT_A_CAPTURE", f"neither pcap nor pcapng: it begins with {magic.hex(' ')}{hint}")
 
 
 # -- pcap ----------------------------------------------------------------------------------------------
@@ -72,9 +72,9 @@ def _read_pcap(file: BinaryIO, magic: bytes) -> Iterator[Record]:
     try:
         header = (pcap.LEFileHdr if number in _LITTLE_ENDIAN_MAGICS else pcap.FileHdr)(data)
     except dpkt.Error as error:
-        raise WireError("CAPTURE", f"the pcap file header ends after {len(data)} bytes") from error
+        raise WireError("NOT_A_CAPTURE", f"the pcap file header ends after {len(data)} bytes") from error
     if header.v_major != pcap.PCAP_VERSION_MAJOR:
-        raise WireError("CAPTURE", f"pcap version {header.v_major}.{header.v_minor}, known is 2")
+        raise WireError("NOT_A_CAPTURE", f"pcap version {header.v_major}.{header.v_minor}, known is 2")
     layout = struct.Struct(pcap.MAGIC_TO_PKT_HDR[number].__hdr_fmt__)
     unit_ns = 1 if number in _NANOSECOND_MAGICS else 1000
     return _pcap_records(file, layout, unit_ns, header.linktype & _LINK_TYPE_MASK)
@@ -131,7 +131,7 @@ class _Section:
         try:
             self._begin(magic)
         except Damage as error:
-            raise WireError("CAPTURE", f"no pcapng section header: {error}") from error
+            raise WireError("NOT_A_CAPTURE", f"no pcapng section header: {error}") from error
 
     def _begin(self, block_type: bytes) -> None:
         """Read a Section Header Block behind its type, which reads the same in both byte orders."""

@@ -72,8 +72,9 @@ class Faults:
     def is_sent(self, times_ns: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.bool_]:
         """Return (n,) bool: which payloads of a track are sent.
 
-        The first and the last always are; and whoever restarts something speaks, so that three packets in a
-        row carry the new numbering.
+        The first and the last always are; and whoever restarts something is speaking: the packet before it
+        is sent, and three in a row carry the new numbering. A receiver could not tell a short pause before
+        a restart from jitter.
         """
         held = np.zeros(len(times_ns), np.bool_)
         if self.hold is not None:
@@ -81,7 +82,7 @@ class Faults:
         sent = ~_pauses(times_ns, self.dtx, random) if self.dtx else np.ones(len(times_ns), np.bool_)
         for restart_ns in (0, *self.restarts_at_ns):
             first = np.flatnonzero((times_ns >= times_ns[0] + restart_ns) & ~held)[:1].sum()
-            sent[first : first + SETTLING_PACKETS] = True
+            sent[max(0, first - 1) : first + SETTLING_PACKETS] = True
         sent &= ~held
         sent[:1] = sent[-1:] = True
         return sent

@@ -11,7 +11,7 @@ from media.sinks.interleave import decode_frames
 from strep.g711 import Codec, decode
 
 
-@pytest.mark.parametrize(("left", "right"), product(Codec, Codec))
+@pytest.mark.parametrize(("left", "right"), list(product(Codec, Codec)))
 def test_every_pair_of_bytes(left: Codec, right: Codec) -> None:
     codes = np.stack(np.meshgrid(np.arange(256), np.arange(256)), axis=-1).reshape(-1, 2).astype(np.uint8)
     out = np.empty(70_000, np.uint32)

@@ -1,0 +1,5 @@
+"""Measurements of the receive path; ``python -m benchmarks`` runs them, `README.md` explains them.
+
+A file answers one question and opens by saying which. Every contender is measured by the same means, side by
+side in one run, and a figure counts only if the referee found that the work behind it was done right.
+"""

@@ -1,0 +1,66 @@
+"""The contenders: receivers of the same load, each a class with the five members of `Contender`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, cast
+
+
+class Contender(Protocol):
+    """A receiver that runs in the main thread of a process of its own."""
+
+    def run(self, ready: Callable[[int], None]) -> None:
+        """Receive until `stop`; call `ready` with the port as soon as it is bound."""
+
+    def stop(self) -> None:
+        """Let `run` finish its work and return; called from another thread."""
+
+    def received(self) -> int:
+        """Return the datagrams taken from the kernel so far; called from another thread."""
+
+    def evidence(self) -> dict[str, Any]:
+        """Return what the referee asks for, as JSON values; called after `run`."""
+
+
+class Kind(NamedTuple):
+    """A contender on the list.
+
+    Attributes:
+        label: what it is, for tables.
+        does: what is done with a packet.
+        place: ``module:class`` below this package, and its argument.
+    """
+
+    label: str
+    does: str
+    place: str
+    argument: str = ""
+
+
+_DECODES = "parse, demultiplex, decode"
+_RECORDS = "the whole path to files and sidecars"
+
+CONTENDERS = {
+    "prefilled": Kind("bare recvmmsg, queue pre-filled", "drop the payload", "floor:Prefilled"),
+    "floor": Kind("bare recvmmsg every 5 ms", "drop the payload", "floor:Clocked"),
+    "recording": Kind("strep, recording PCM16", _RECORDS, "recording:Recording", "pcm16"),
+    "passthrough": Kind("strep, recording passthrough", _RECORDS, "recording:Recording", "passthrough"),
+    "uvloop": Kind("uvloop DatagramProtocol", _DECODES, "per_packet:ProtocolContender", "uvloop"),
+    "uvloop-dgram": Kind("asyncio-dgram on uvloop", _DECODES, "per_packet:DgramContender", "uvloop"),
+    "asyncio": Kind("asyncio DatagramProtocol", _DECODES, "per_packet:ProtocolContender", "asyncio"),
+    "asyncio-dgram": Kind("asyncio-dgram on asyncio", _DECODES, "per_packet:DgramContender", "asyncio"),
+}
+"""By name, in the order of the tables."""
+
+FLOOR, OURS = "floor", "recording"
+"""What ratios are taken to."""
+RECORDING = ("recording", "passthrough")
+
+
+def create(name: str, directory: Path) -> Contender:
+    """Return the contender `name`, which may leave files in `directory`."""
+    module, attribute = CONTENDERS[name].place.split(":")
+    factory = getattr(import_module(f"benchmarks.contenders.{module}"), attribute)
+    return cast("Contender", factory(CONTENDERS[name].argument, directory))

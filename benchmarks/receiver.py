@@ -1,0 +1,88 @@
+"""The measured process: one contender on one core, and a meter that is read on request.
+
+As a program: ``python -m benchmarks.receiver CONTENDER DIRECTORY``; see `benchmarks.child` for how it is spoken
+to. The thread that answers waits in a read and costs nothing in between.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.child import answer
+from benchmarks.contenders import Contender, create
+from benchmarks.kernel import RECEIVER_CPU, own_buffer, pin
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """What the meter showed at one moment.
+
+    Attributes:
+        now_ns: monotonic.
+        received: datagrams taken from the kernel.
+        user_ns, system_ns: processor time of the process, from getrusage(2), children not included.
+        threads_ns: processor time of each thread, by name.
+    """
+
+    now_ns: int
+    received: int
+    user_ns: int
+    system_ns: int
+    threads_ns: dict[str, int]
+
+    @property
+    def cpu_ns(self) -> int:
+        """User and system time."""
+        return self.user_ns + self.system_ns
+
+
+def take_mark(received: int) -> Mark:
+    """Read the meter."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return Mark(
+        now_ns=time.monotonic_ns(),
+        received=received,
+        user_ns=round(usage.ru_utime * 1e9),
+        system_ns=round(usage.ru_stime * 1e9),
+        threads_ns={thread.name: _cpu_ns(thread) for thread in threading.enumerate()},
+    )
+
+
+def _cpu_ns(thread: threading.Thread) -> int:
+    try:
+        return time.clock_gettime_ns(time.pthread_getcpuclockid(thread.ident or 0))
+    except OSError:  # it has just ended
+        return 0
+
+
+def serve(contender: Contender) -> None:
+    """Answer marks until told to stop, or until the asking process is gone."""
+    for line in sys.stdin.buffer:
+        if msgspec.json.decode(line)["command"] == "stop":
+            break
+        answer(take_mark(contender.received()))
+    contender.stop()
+
+
+def main() -> None:
+    """Run the contender of the arguments."""
+    is_pinned = pin(RECEIVER_CPU)
+    contender = create(sys.argv[1], Path(sys.argv[2]))
+
+    def ready(port: int) -> None:
+        buffer = own_buffer(port)
+        answer({"port": port, "pinned": is_pinned, "buffer_bytes": buffer.size_bytes, "forced": buffer.forced})
+        threading.Thread(target=serve, args=(contender,), name="meter", daemon=True).start()
+
+    contender.run(ready)
+    answer(take_mark(contender.received()))
+    answer(contender.evidence())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""Figures: what one run gave, and the medians and ratios over the repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from statistics import median
+from typing import Any
+
+import msgspec
+
+from benchmarks.contenders import CONTENDERS, FLOOR, OURS
+from benchmarks.environment import Environment
+
+
+class Run(msgspec.Struct, frozen=True):
+    """One contender, once, under one load."""
+
+    contender: str
+    legs: int
+    repeat: int
+    sent: int
+    received: int
+    kernel_drops: int
+    offered_per_s: float
+    """On the plateau."""
+    received_per_s: float
+    """On the plateau."""
+    cpu_ns: float
+    """Processor time per received packet, on the plateau: every call is open, none begins or ends."""
+    between_ns: float
+    """The same from before the first packet until the last one was read."""
+    whole_ns: float
+    """The same from before the first packet until everything is finished: for recordings, all files closed."""
+    user_share: float
+    """Part of `cpu_ns` outside the kernel."""
+    threads_ns: dict[str, float]
+    """`cpu_ns` by thread."""
+    lateness_ms: dict[str, float]
+    """Of the sender, against each packet's deadline: p50_ms, p99_ms, max_ms."""
+    buffer_bytes: int
+    forced_buffer: bool
+    pinned: bool
+    referee_ns: float = 0.0
+    """Part of `cpu_ns` that pays for the referee's checksum."""
+    complaints: list[str] = []  # noqa: RUF012 - msgspec copies it
+    """What the referee found; a run with complaints does not count."""
+
+
+class Spread(msgspec.Struct, frozen=True):
+    """A figure over the repeats."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Spread:
+        """Return median, lowest and highest."""
+        figures = list(values)
+        return cls(median(figures), min(figures), max(figures))
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A contender under a load; figures as in `Run`."""
+
+    contender: str
+    legs: int
+    runs: int
+    received_share: Spread
+    received_per_s: Spread
+    cpu_ns: Spread
+    between_ns: Spread
+    whole_ns: Spread
+    threads_ns: dict[str, float]
+    """Medians."""
+    referee_ns: float
+
+
+class Ratio(msgspec.Struct, frozen=True):
+    """CPU per packet of one contender over that of another, within the same repeat."""
+
+    legs: int
+    over: str
+    under: str
+    ratio: Spread
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What was asked for."""
+
+    legs: list[int]
+    ramp_seconds: float
+    plateau_seconds: float
+    repeats: int
+    contenders: list[str]
+
+
+class Results(msgspec.Struct, frozen=True):
+    """Everything, as it is kept in JSON."""
+
+    environment: Environment
+    settings: Settings
+    rows: list[Row]
+    ratios: list[Ratio]
+    runs: list[Run]
+
+    @property
+    def complaints(self) -> list[str]:
+        """What the referee found, over all runs."""
+        return [
+            f"{run.contender}, {run.legs} legs, repeat {run.repeat}: {complaint}"
+            for run in self.runs
+            for complaint in run.complaints
+        ]
+
+    def row(self, contender: str, legs: int) -> Row | None:
+        """Return the figures of a contender, None if none of its runs counts."""
+        return next((row for row in self.rows if (row.contender, row.legs) == (contender, legs)), None)
+
+    def to_json(self) -> bytes:
+        """Return the inverse of `from_json`."""
+        return msgspec.json.format(msgspec.json.encode(_rounded(msgspec.to_builtins(self))), indent=1) + b"\n"
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Results:
+        """Parse what `to_json` wrote."""
+        return msgspec.json.decode(data, type=cls)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def summarize(environment: Environment, settings: Settings, runs: list[Run]) -> Results:
+    """Return rows and ratios of the runs that count."""
+    counting = [run for run in runs if not run.complaints and run.received]
+    rows = [
+        _row([run for run in counting if (run.contender, run.legs) == (contender, legs)])
+        for legs in settings.legs
+        for contender in CONTENDERS
+        if any((run.contender, run.legs) == (contender, legs) for run in counting)
+    ]
+    ratios = [ratio for legs in settings.legs for ratio in _ratios(counting, legs)]
+    return Results(environment, settings, rows, ratios, runs)
+
+
+def _row(runs: list[Run]) -> Row:
+    names = sorted({name for run in runs for name in run.threads_ns})
+    return Row(
+        contender=runs[0].contender,
+        legs=runs[0].legs,
+        runs=len(runs),
+        received_share=Spread.of(run.received / run.sent for run in runs),
+        received_per_s=Spread.of(run.received_per_s for run in runs),
+        cpu_ns=Spread.of(run.cpu_ns for run in runs),
+        between_ns=Spread.of(run.between_ns for run in runs),
+        whole_ns=Spread.of(run.whole_ns for run in runs),
+        threads_ns={name: median(run.threads_ns.get(name, 0.0) for run in runs) for name in names},
+        referee_ns=median(run.referee_ns for run in runs),
+    )
+
+
+def _ratios(runs: list[Run], legs: int) -> list[Ratio]:
+    """Ours over the floor, and everybody else over ours."""
+    others = [name for name in CONTENDERS if name not in (OURS, FLOOR, "prefilled")]
+    pairs = [(OURS, FLOOR), *((name, OURS) for name in others)]
+    found = []
+    for over, under in pairs:
+        by_repeat = {(run.contender, run.repeat): run.cpu_ns for run in runs if run.legs == legs}
+        repeats = [repeat for name, repeat in by_repeat if name == over and (under, repeat) in by_repeat]
+        if repeats:
+            spread = Spread.of(by_repeat[over, repeat] / by_repeat[under, repeat] for repeat in repeats)
+            found.append(Ratio(legs, over, under, spread))
+    return found

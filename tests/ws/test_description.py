@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from media.ws.description import MAX_DEPTH, announced_tracks, event, identity
+from media.ws.messages import Dtmf, DtmfBody, Error, ErrorBody, Mark, MarkBody, StartBody
+from strep.header import Direction
+
+
+class TestIdentity:
+    def test_everything_that_was_said(self) -> None:
+        body = StartBody(
+            user_id="u", call_control_id="v3:c", call_session_id="s", from_="+15550100", to="sip:x@y",
+            tags=["desk"], client_state="c3RhZ2U9MQ==", custom_parameters={"tenant": "t9"},
+        )  # fmt: skip
+        assert identity(body) == {
+            "user_id": "u", "call_control_id": "v3:c", "call_session_id": "s", "from": "+15550100", "to": "sip:x@y",
+            "tags": ["desk"], "client_state": "c3RhZ2U9MQ==", "custom_parameters": {"tenant": "t9"},
+        }  # fmt: skip
+
+    def test_nothing_that_was_not(self) -> None:
+        assert identity(StartBody()) == {}
+
+    def test_list_of_parameters(self) -> None:
+        parameters = [{"name": "tenant", "value": "t9"}]
+        assert identity(StartBody(custom_parameters=parameters)) == {"custom_parameters": parameters}
+
+    @pytest.mark.parametrize("wrap", [lambda value: [value], lambda value: {"k": value}])
+    def test_depth_is_bounded(self, wrap: Any) -> None:
+        nested: Any = "x"
+        for _ in range(500):
+            nested = wrap(nested)
+        shallow = identity(StartBody(tags=nested))["tags"]
+        for _ in range(MAX_DEPTH):
+            shallow = shallow[0] if isinstance(shallow, list) else shallow["k"]
+        assert isinstance(shallow, str)
+        assert json.loads(shallow)
+
+
+class TestEvents:
+    def test_dtmf(self) -> None:
+        frame = Dtmf(DtmfBody("5"), "2026-02-03T10:11:12.345678Z", "s", 90)
+        expected = {"digit": "5", "occurred_at": "2026-02-03T10:11:12.345678Z", "sequence_number": 90}
+        assert event(frame) == {"event": "dtmf", **expected}
+
+    def test_mark(self) -> None:
+        assert event(Mark(MarkBody("m"))) == {"event": "mark", "name": "m"}
+
+    @pytest.mark.parametrize(
+        "frame", [Error(error=ErrorBody("100005", "rate")), Error(payload=ErrorBody(100005, "rate"))]
+    )
+    def test_error_of_either_shape(self, frame: Error) -> None:
+        assert event(frame) == {"event": "error", "code": 100005, "title": "rate"}
+
+
+@pytest.mark.parametrize(
+    ("tracks", "expected"),
+    [
+        (None, ()),
+        ("inbound", ()),
+        (["outbound", "inbound", "inbound"], (Direction.INBOUND, Direction.OUTBOUND)),
+        (["outbound", "x", 5, None, [], {}], (Direction.OUTBOUND,)),
+    ],
+)
+def test_announced_tracks(tracks: Any, expected: tuple[Direction, ...]) -> None:
+    assert announced_tracks(tracks) == expected

@@ -1,0 +1,317 @@
+"""One socket's conversation: the table, every reject by name, what the host is told, how it closes."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from media.ws.host import Handshake, StreamRefused
+from media.ws.protocol import MISPLACED, TRANSITIONS, ConnectionOptions, MediaStreamConnection, State
+from media.ws.reject import WsReject
+from strep.clock import NEVER_NS, NS_PER_SECOND
+from strep.g711 import Codec
+from strep.header import Direction
+from tests.ws.fakes import STREAM_ID, FakeHost, connected, dtmf, mark, media, start, stop
+
+OTHER_ID = "5b0f3f0e-3c5d-4e0e-9c39-2f9a6b1d7c10"
+PCMU = {"encoding": "PCMU", "sample_rate": 8000, "channels": 1}
+
+
+class Conversation:
+    """A connection and its host; conservation is checked after every message."""
+
+    def __init__(self, host: FakeHost | None = None, **options: Any) -> None:
+        self.host = host or FakeHost()
+        handshake = Handshake("192.0.2.1 port 5", "/media?t=1", options.pop("auth_token", None))
+        self.connection = MediaStreamConnection(self.host, 0, handshake, ConnectionOptions(**options))
+        self.now_ns = 0
+        self.close: tuple[int, str] | None = None
+
+    def send(self, *messages: str | bytes) -> Conversation:
+        for message in messages:
+            before = self.connection.snapshot().received
+            self.close = self.connection.receive(message, self.now_ns)
+            after = self.connection.snapshot()
+            assert after.received == before + 1
+            assert after.received == after.accepted + sum(after.rejected.values())
+        return self
+
+    @property
+    def state(self) -> State:
+        return self.connection.snapshot().state
+
+    @property
+    def rejected(self) -> dict[WsReject, int]:
+        return self.connection.snapshot().rejected
+
+
+def streaming(**options: Any) -> Conversation:
+    return Conversation(**options).send(connected(), start())
+
+
+class TestOrder:
+    FRAMES = {
+        "Connected": connected(), "Start": start(), "Media": media(1, 2), "Dtmf": dtmf("5", 3), "Mark": mark("m", 4),
+        "Error": json.dumps({"event": "error", "payload": {"code": 100004}}), "Stop": stop(),
+    }  # fmt: skip
+    WAY_THERE = {
+        State.CONNECTING: [], State.CONNECTED: [connected()], State.STREAMING: [connected(), start()],
+        State.STOPPED: [connected(), start(), stop()],
+    }  # fmt: skip
+
+    @pytest.mark.parametrize("state", State)
+    @pytest.mark.parametrize("name", FRAMES)
+    def test_the_table_is_what_happens(self, state: State, name: str) -> None:
+        conversation = Conversation().send(*self.WAY_THERE[state])
+        assert conversation.state is state
+        conversation.send(self.FRAMES[name])
+        following = {frame.__name__: then for frame, then in TRANSITIONS[state].items()}.get(name)
+        if following is not None:
+            assert conversation.state is following
+            assert not conversation.rejected
+        else:
+            reject = WsReject.OUT_OF_ORDER if name == "Connected" else MISPLACED[state]
+            assert conversation.state is state
+            assert conversation.rejected == {reject: 1}
+        assert conversation.close is None, "frames may overtake one another"
+
+    def test_start_of_another_stream(self) -> None:
+        conversation = streaming().send(start(OTHER_ID))
+        assert conversation.close == (1002, "start of another stream on the same socket")
+
+    @pytest.mark.parametrize("stream_id", [None, "", "../../etc/passwd", "a\nb"])
+    def test_start_without_a_usable_stream_id(self, stream_id: str | None) -> None:
+        conversation = Conversation().send(start(stream_id))
+        assert conversation.close is not None
+        assert conversation.close[0] == 1002
+        assert conversation.host.calls == []
+
+    def test_after_this_side_closes_nothing_is_taken(self) -> None:
+        conversation = streaming().send(start(OTHER_ID), media(1), stop())
+        assert conversation.rejected == {WsReject.OUT_OF_ORDER: 1, WsReject.AFTER_CLOSE: 2}
+        assert conversation.host.calls == ["started"]
+
+
+class TestStart:
+    def test_what_the_host_is_told(self) -> None:
+        conversation = Conversation().send(
+            connected(connected={"x-telnyx-streaming-auth-token": "tok"}),
+            start(STREAM_ID.upper(), **{"from": "+15550100", "tracks": ["inbound"]}),
+        )
+        (told,) = conversation.host.starts
+        assert (told.stream_id, told.codec, told.sample_rate_hz) == (STREAM_ID, Codec.PCMU, 8000)
+        assert told.identity == {"stream_id": STREAM_ID, "call_control_id": "v3:q1Zk0aTx", "from": "+15550100"}
+        assert (told.auth_token, told.tracks) == ("tok", (Direction.INBOUND,))
+        assert told.handshake.path == "/media?t=1"
+        assert "tok" not in repr(told)
+
+    def test_the_header_is_the_reliable_token(self) -> None:
+        token = {"x-telnyx-streaming-auth-token": "frame"}
+        conversation = Conversation(auth_token="header").send(connected(connected=token), start())
+        assert conversation.host.starts[0].auth_token == "header"
+
+    @pytest.mark.parametrize(
+        ("media_format", "text"),
+        [
+            ({"encoding": "L16", "sample_rate": 16000, "channels": 1}, "encoding 'L16'"),
+            ({"encoding": "PCMU", "sample_rate": 16000, "channels": 1}, "sample_rate '16000'"),
+            ({"encoding": "PCMU", "sample_rate": 8000, "channels": 2}, "channels 2"),
+            ({}, "encoding ''"),
+        ],
+    )
+    def test_unsupported_format(self, media_format: dict[str, Any], text: str) -> None:
+        conversation = Conversation().send(start(media_format=media_format))
+        assert conversation.close is not None
+        code, reason = conversation.close
+        assert code == 1003
+        assert reason.startswith(f"{text} not served; use PCMU")
+        assert conversation.rejected == {WsReject.UNSUPPORTED_ENCODING: 1}
+        assert conversation.host.calls == []
+
+    def test_refusal(self) -> None:
+        host = FakeHost()
+        host.refusal = StreamRefused(1008, "token " * 40)
+        conversation = Conversation(host).send(start())
+        assert conversation.close is not None
+        assert conversation.close[0] == 1008
+        assert len(conversation.close[1].encode()) <= 123
+        assert conversation.rejected == {WsReject.REFUSED: 1}
+        conversation.connection.closed(1)
+        assert host.calls == ["started"]
+
+    def test_reconnect_goes_on_with_the_same_counting(self) -> None:
+        host = FakeHost()
+        first = Conversation(host).send(start(), media(1, 2), media(2, 3))
+        first.connection.closed(0)
+        Conversation(host).send(connected(), start(sequence_number=4), media(4, 6), media(3, 5))
+        placements = [placement for _, placement, _ in host.streams[STREAM_ID].media]
+        assert [p.sequence_number for p in placements] == [1, 2, 4, 3]
+        assert [p.timestamp for p in placements] == [0, 160, 480, 320]
+
+    def test_reconnect_with_counters_from_the_beginning(self) -> None:
+        host = FakeHost()
+        for _ in range(2):
+            Conversation(host).send(start(), media(1, 2), media(2, 3)).connection.closed(0)
+        placements = [placement for _, placement, _ in host.streams[STREAM_ID].media]
+        assert [p.timestamp for p in placements] == [0, 160, 320, 480]
+        assert placements[2].sequence_number - placements[1].sequence_number > 3000
+
+
+class TestMedia:
+    def test_is_placed_and_handed_on(self) -> None:
+        conversation = streaming().send(
+            media(1, 2, payload=b"\x01" * 160), media(1, 3, payload=b"\x02" * 80, track="outbound")
+        )
+        first, second = conversation.host.streams[STREAM_ID].media
+        assert (first[0], first[2]) == (Direction.INBOUND, b"\x01" * 160)
+        assert (second[0], second[2]) == (Direction.OUTBOUND, b"\x02" * 80)
+
+    @pytest.mark.parametrize("track", ["inbound/outbound", "Inbound", "both_tracks", "", None])
+    def test_unknown_tracks_are_not_guessed(self, track: str | None) -> None:
+        conversation = streaming().send(media(1, 2, track=track))
+        assert conversation.rejected == {WsReject.UNKNOWN_TRACK: 1}
+        assert conversation.host.streams[STREAM_ID].media == []
+
+    def test_of_another_stream(self) -> None:
+        conversation = streaming().send(media(1, 2, stream_id=OTHER_ID))
+        assert conversation.rejected == {WsReject.OTHER_STREAM: 1}
+
+    def test_stream_id_in_other_letters(self) -> None:
+        conversation = streaming().send(media(1, 2, stream_id=STREAM_ID.upper()))
+        assert not conversation.rejected
+
+    def test_without_stream_id_is_of_the_socket(self) -> None:
+        conversation = streaming().send('{"event":"media","media":{"track":"inbound","payload":"//8="}}')
+        assert not conversation.rejected
+
+    def test_empty(self) -> None:
+        conversation = streaming().send(media(1, 2, payload=b""))
+        assert conversation.rejected == {WsReject.EMPTY_PAYLOAD: 1}
+
+
+class TestEvents:
+    def test_go_to_the_host(self) -> None:
+        old = {"error": {"title": "rate_limit_reached", "code": "100005"}, "sequence_number": "9"}
+        conversation = streaming().send(
+            dtmf("5", 2), mark("greeting", 3), json.dumps({"event": "error", "stream_id": STREAM_ID} | old)
+        )
+        events = conversation.host.streams[STREAM_ID].events
+        assert [event["event"] for event in events] == ["dtmf", "mark", "error"]
+        assert events[2]["code"] == 100005
+        assert conversation.connection.snapshot().accepted == 5
+
+    def test_unknown_ones_are_counted(self) -> None:
+        conversation = Conversation().send('{"event":"weather"}')
+        conversation.send(connected(), start(), '{"event":"weather","sequence_number":"2"}')
+        assert conversation.rejected == {WsReject.UNKNOWN_EVENT: 2}
+        assert conversation.host.streams[STREAM_ID].events == []
+
+    def test_use_up_sequence_numbers(self) -> None:
+        conversation = streaming().send(media(None, 2), dtmf("5", 3), '{"event":"x","sequence_number":4}')
+        conversation.send(media(None, 5))
+        placements = [placement for _, placement, _ in conversation.host.streams[STREAM_ID].media]
+        assert placements[1].sequence_number - placements[0].sequence_number == 1
+
+
+class TestMalformed:
+    def test_does_not_end_the_stream(self) -> None:
+        conversation = streaming()
+        for _ in range(300):
+            conversation.send("{", '{"event":"media"}', b"\x00", media(1, 2))
+        assert conversation.rejected == {WsReject.NOT_JSON: 300, WsReject.BAD_FIELD: 300, WsReject.BINARY: 300}
+        assert conversation.close is None
+
+    @pytest.mark.parametrize(("message", "code"), [("{", 1007), ('{"event":"media"}', 1007), (b"\x00", 1003)])
+    def test_unless_there_is_nothing_else(self, message: str | bytes, code: int) -> None:
+        conversation = streaming().send(*[message] * 99)
+        assert conversation.close is None
+        conversation.send(message)
+        assert conversation.close is not None
+        assert conversation.close[0] == code
+        assert conversation.close[1].startswith("100 malformed messages in a row")
+
+    def test_is_logged_once(self, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.WARNING):
+            streaming().send(*["{"] * 50)
+        assert len(caplog.records) == 1
+
+
+class TestEnd:
+    def test_stop(self) -> None:
+        conversation = streaming().send(media(1, 2))
+        conversation.now_ns = 7
+        conversation.send(stop())
+        conversation.connection.closed(8)
+        conversation.connection.closed(9)
+        assert conversation.host.calls == ["started", "media", "stopped"]
+
+    def test_socket_gone(self) -> None:
+        conversation = streaming()
+        conversation.connection.closed(1)
+        conversation.connection.closed(2)
+        assert conversation.host.calls == ["started", "detached"]
+        conversation.send(media(1))
+        assert conversation.rejected == {WsReject.AFTER_CLOSE: 1}
+
+    def test_socket_gone_before_start(self) -> None:
+        conversation = Conversation().send(connected())
+        conversation.connection.closed(1)
+        assert conversation.host.calls == []
+
+
+class TestDeadlines:
+    def test_start_must_come(self) -> None:
+        conversation = Conversation().send(connected())
+        connection = conversation.connection
+        assert connection.deadline() == 10 * NS_PER_SECOND
+        assert connection.poll(connection.deadline() - 1) is None
+        assert connection.poll(connection.deadline()) == (1002, "no start frame within 10 s")
+
+    def test_none_while_streaming(self) -> None:
+        connection = streaming().connection
+        assert connection.deadline() == NEVER_NS
+        assert connection.poll(1 << 60) is None
+
+    def test_after_stop_the_carrier_closes_or_this_side(self) -> None:
+        conversation = streaming(linger_ns=5)
+        conversation.now_ns = 100
+        conversation.send(stop())
+        assert conversation.connection.deadline() == 105
+        assert conversation.connection.poll(104) is None
+        assert conversation.connection.poll(105) == (1000, "stream stopped")
+
+
+class TestFailingHost:
+    def test_start(self) -> None:
+        host = FakeHost()
+        host.failure = RuntimeError("broken")
+        conversation = Conversation(host).send(start())
+        assert conversation.close == (1011, "internal error")
+        assert conversation.rejected == {WsReject.HOST_FAILED: 1}
+
+    def test_media_and_events_cost_the_frame(self, caplog: pytest.LogCaptureFixture) -> None:
+        conversation = streaming()
+        conversation.host.failure = RuntimeError("broken")
+        with caplog.at_level(logging.ERROR):
+            conversation.send(media(1, 2), media(2, 3), dtmf("5", 4))
+        assert len(caplog.records) == 1
+        conversation.host.failure = None
+        conversation.send(media(3, 5))
+        assert conversation.rejected == {WsReject.HOST_FAILED: 3}
+        assert conversation.close is None
+
+    def test_stop_and_close_are_asked_once(self) -> None:
+        conversation = streaming()
+        conversation.host.failure = RuntimeError("broken")
+        conversation.send(stop())
+        conversation.connection.closed(1)
+        assert conversation.host.calls == ["started", "stopped"]
+
+    def test_detach(self) -> None:
+        conversation = streaming()
+        conversation.host.failure = RuntimeError("broken")
+        conversation.connection.closed(1)
+        assert conversation.host.calls == ["started", "detached"]
