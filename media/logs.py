@@ -62,9 +62,9 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, without its end."""
-        message = _CONTROL.sub(lambda match: repr(match[0])[1:-1], record.getMessage())
         pairs = "".join(f" {name}={_text(value)}" for name, value in extras_of(record).items())
-        line = f"{_time_of(record)} {record.levelname.lower():7} {record.name}: {message}{pairs}"
+        text = _CONTROL.sub(lambda match: repr(match[0])[1:-1], record.getMessage() + pairs)
+        line = f"{_time_of(record)} {record.levelname.lower():7} {record.name}: {text}"
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 

@@ -39,7 +39,8 @@ class TestText:
             ({"level_db": np.float64(1.5), "drops": np.int64(2)}, " level_db=1.5 drops=2"),
             ({"nothing": None, "yes": True}, " nothing=null yes=true"),
             ({"injected": "a\nb"}, r' injected="a\nb"'),
-            ({"odd": {(1, 2): "x"}}, " odd=\"{(1, 2): 'x'}\""),
+            ({"injected": "a\u2028\x85b"}, r' injected="a\u2028\x85b"'),
+            ({"odd": {(1, 2): "x"}}, ' odd={"(1, 2)":"x"}'),
         ],
     )
     def test_extras(self, extra: dict[str, Any], shown: str) -> None:
