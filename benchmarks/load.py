@@ -140,7 +140,9 @@ class Sender:
                 after_ns = time.monotonic_ns() - started_ns
                 lateness.record(after_ns - self._times_ns[sent:stop])
                 sent = stop
-                counts = [sent if after_ns <= end_ns else count for end_ns, count in zip(plateau_ns, counts, strict=True)]
+                counts = [
+                    sent if after_ns <= end_ns else count for end_ns, count in zip(plateau_ns, counts, strict=True)
+                ]
         rate = (counts[1] - counts[0]) * NS_PER_SECOND / (plateau_ns[1] - plateau_ns[0])
         return {"sent": sent, "plateau_per_s": rate, "lateness": lateness.summary()}
 
@@ -173,10 +175,10 @@ def _connected(port: int) -> socket.socket:
 
 def main() -> None:
     """Write the datagrams of the load in the argument, then send them as often as asked."""
-    is_pinned = pin(SENDER_CPU)
+    pin(SENDER_CPU)
     load = msgspec.json.decode(sys.argv[1], type=Load)
     sender = Sender(load.plan())
-    answer({"datagrams": len(sender), "pinned": is_pinned})
+    answer({"datagrams": len(sender)})
     for line in sys.stdin.buffer:
         request = msgspec.json.decode(line)
         if request["command"] == "send":

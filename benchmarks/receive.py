@@ -24,7 +24,7 @@ from benchmarks.load import Load
 from benchmarks.receiver import Mark
 from benchmarks.recordings import check_recordings, check_server
 from benchmarks.referee import Truth, check_decoded, check_floor, limited
-from benchmarks.results import Results, Run, Settings, summarize
+from benchmarks.results import Conditions, Results, Run, Settings, summarize
 from strep.clock import NS_PER_SECOND
 
 Say = Callable[[str], None]
@@ -76,14 +76,12 @@ class Course:
         receiver.tell("stop")
         finished = _mark(receiver.answer(_FINISH_TIMEOUT_S))
         evidence = receiver.answer(_FINISH_TIMEOUT_S)
-        run = _figures(contender, self.load.legs, repeat, Marks(begin, first, last, end, finished), sent)
+        conditions = msgspec.convert(ready, Conditions)
+        run = _figures(contender, self.load.legs, repeat, conditions, Marks(begin, first, last, end, finished), sent)
         complaints = limited(self._judge(contender, evidence, sent["sent"], kernel_drops, directory))
         run = msgspec.structs.replace(
             run,
             kernel_drops=kernel_drops,
-            buffer_bytes=ready["buffer_bytes"],
-            forced_buffer=ready["forced"],
-            pinned=ready["pinned"],
             referee_ns=evidence.get("referee_ns", 0.0),
             complaints=complaints,
         )
@@ -167,7 +165,9 @@ def _when_empty(receiver: Child, port: int) -> Mark:
         mark = again
 
 
-def _figures(contender: str, legs: int, repeat: int, marks: Marks, sent: dict[str, Any]) -> Run:
+def _figures(
+    contender: str, legs: int, repeat: int, conditions: Conditions, marks: Marks, sent: dict[str, Any]
+) -> Run:
     plateau = _Span(marks.first, marks.last)
     return Run(
         contender=contender,
@@ -184,9 +184,7 @@ def _figures(contender: str, legs: int, repeat: int, marks: Marks, sent: dict[st
         user_share=_ratio(plateau.last.user_ns - plateau.first.user_ns, plateau.cpu_ns),
         threads_ns={name: _ratio(ns, plateau.packets) for name, ns in plateau.threads_ns().items()},
         lateness_ms=sent["lateness"],
-        buffer_bytes=0,
-        forced_buffer=False,
-        pinned=False,
+        conditions=conditions,
     )
 
 

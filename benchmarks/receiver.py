@@ -71,12 +71,12 @@ def serve(contender: Contender) -> None:
 
 def main() -> None:
     """Run the contender of the arguments."""
-    is_pinned = pin(RECEIVER_CPU)
+    pinned = pin(RECEIVER_CPU)
     contender = create(sys.argv[1], Path(sys.argv[2]))
 
     def ready(port: int) -> None:
         buffer = own_buffer(port)
-        answer({"port": port, "pinned": is_pinned, "buffer_bytes": buffer.size_bytes, "forced": buffer.forced})
+        answer({"port": port, "pinned": pinned, "buffer_bytes": buffer.size_bytes, "forced": buffer.forced})
         threading.Thread(target=serve, args=(contender,), name="meter", daemon=True).start()
 
     contender.run(ready)

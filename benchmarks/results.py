@@ -12,6 +12,20 @@ from benchmarks.contenders import CONTENDERS, FLOOR, OURS
 from benchmarks.environment import Environment
 
 
+class Conditions(msgspec.Struct, frozen=True):
+    """What the system allowed.
+
+    Attributes:
+        pinned: sender and receiver have a core each.
+        buffer_bytes: of the receiver's socket, as SO_RCVBUF counts.
+        forced: with SO_RCVBUFFORCE.
+    """
+
+    pinned: bool
+    buffer_bytes: int
+    forced: bool
+
+
 class Run(msgspec.Struct, frozen=True):
     """One contender, once, under one load."""
 
@@ -37,9 +51,7 @@ class Run(msgspec.Struct, frozen=True):
     """`cpu_ns` by thread."""
     lateness_ms: dict[str, float]
     """Of the sender, against each packet's deadline: p50_ms, p99_ms, max_ms."""
-    buffer_bytes: int
-    forced_buffer: bool
-    pinned: bool
+    conditions: Conditions
     referee_ns: float = 0.0
     """Part of `cpu_ns` that pays for the referee's checksum."""
     complaints: list[str] = []  # noqa: RUF012 - msgspec copies it

@@ -58,9 +58,7 @@ def threads(results: Results, legs: int) -> Cells:
     for name in results.settings.contenders:
         row = results.row(name, legs)
         if row is not None and len(row.threads_ns) > 1:
-            cells += [
-                [CONTENDERS[name].label, thread, f"{ns:,.0f}"] for thread, ns in sorted(row.threads_ns.items())
-            ]
+            cells += [[CONTENDERS[name].label, thread, f"{ns:,.0f}"] for thread, ns in sorted(row.threads_ns.items())]
     return cells
 
 
@@ -69,14 +67,18 @@ def machine(results: Results) -> Cells:
     where, settings = results.environment, results.settings
     packages = ", ".join(f"{name} {version}" for name, version in where.packages.items())
     timed = [run for run in results.runs if run.lateness_ms]
-    buffers = {(run.buffer_bytes, run.forced_buffer) for run in results.runs}
+    conditions = [run.conditions for run in results.runs]
+    buffers = {(c.buffer_bytes, c.forced) for c in conditions}
     checks = [run.referee_ns for run in results.runs if run.referee_ns]
     lines = [
         ["when", f"{where.date}, commit {where.commit}"],
         ["machine", f"{where.cpu}, {where.cpus} cores, {where.memory_gib:g} GiB, {where.kernel}"],
         ["programs", f"{where.python}, {packages}"],
-        ["runs", f"{settings.repeats} per line, {settings.plateau_seconds:g} s behind a ramp of {settings.ramp_seconds:g} s"],
-        ["pinned", "yes" if all(run.pinned for run in results.runs) else "NO: this system does not allow it"],
+        [
+            "runs",
+            f"{settings.repeats} per line, {settings.plateau_seconds:g} s behind a ramp of {settings.ramp_seconds:g} s",
+        ],
+        ["a core each", "yes" if all(c.pinned for c in conditions) else "NO: this system does not allow it"],
         ["receive buffer", "; ".join(_buffer(*buffer) for buffer in sorted(buffers))],
         ["recordings on", where.scratch],
         ["load average before", f"{where.load_average_before:g}"],
@@ -88,7 +90,9 @@ def machine(results: Results) -> Cells:
             offered = Spread.of(run.offered_per_s for run in timed if run.legs == legs)
             lines.append([f"sender, {legs:,} legs", f"{whole(offered)} packets/s offered"])
     if checks:
-        lines.append(["referee's checksum", f"{Spread.of(checks).median:.0f} ns/packet, within the figures of decoders"])
+        lines.append(
+            ["referee's checksum", f"{Spread.of(checks).median:.0f} ns/packet, within the figures of decoders"]
+        )
     return lines
 
 

@@ -24,7 +24,7 @@ COLOURS = {
     "lost": "#d62f2f",
     "late-patched": "#f2a20c",
     "silence": "#9aa5b1",
-    "paused": "#c9ced6",
+    "paused": "#7db4e6",
     "restart": "#8a4fbf",
 }
 """Kinds of the ledger that are shown; everything else is plainly received."""
@@ -108,7 +108,11 @@ def figures_of(track: Track, sample_rate_hz: int) -> str:
     lost = track.totals.get("lost", 0)
     words = [f"{track.codec}, {track.length_samples / sample_rate_hz:.2f} s"]
     packets = track.statistics.get("never_arrived")
-    count = "" if packets is None else f" ({packets:,} packets, {1000 * lost / sample_rate_hz:,.0f} ms)"
+    count = (
+        ""
+        if packets is None
+        else f" ({packets:,} packet{'' if packets == 1 else 's'}, {1000 * lost / sample_rate_hz:,.0f} ms)"
+    )
     words.append(f"lost {100 * lost / length:.2f} %{count}" if lost else "nothing lost")
     for kind in COLOURS:
         samples = track.totals.get(kind, 0)

@@ -21,7 +21,8 @@ from media.receivers import Receiver, open_receiver
 from media.sinks.contract import Sink
 from media.sinks.recording import RecordingSink
 from media.sinks.runner import SinkRunner
-from media.ws.server import MediaWebSocketServer, WsServerOptions, WsServerSnapshot
+from media.ws.server import MediaWebSocketServer, WsServerOptions
+from media.ws.totals import WsServerSnapshot
 from strep.clock import NS_PER_SECOND, Clock, SystemClock
 from strep.datagrams import DatagramBatch
 from strep.errors import ConfigurationError

@@ -172,7 +172,6 @@ class Run:
             beyond = times_ns[start + 1 :] > limit_ns
             stop = start + 1 + (int(beyond.argmax()) if beyond.any() else len(beyond))
             self._give_to_doors(datagrams[start:stop])
-            self._wait_until(int(times_ns[stop - 1]))
             start = stop
 
     def _wait_until(self, now_ns: int) -> None:

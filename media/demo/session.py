@@ -31,7 +31,6 @@ NETWORK = NetworkModel(
 """A bad line. Some packets come later than the 60 ms that a hole is waited for, and are patched in."""
 DOORS = {Transport.STREP: "strep", Transport.WEBSOCKET: "ws"}
 _REFRESH_S = 0.125
-_RECEIVE_BUFFER_BYTES = 128 << 10  # granted by every kernel, and enough for a few calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +113,7 @@ class Session:
             OSError: the server cannot listen.
         """
         any_port = Endpoint("127.0.0.1", 0)
-        config = ServerConfig(
-            udp=any_port, ws=any_port, record=self.directory, receive_buffer_bytes=_RECEIVE_BUFFER_BYTES
-        )
+        config = ServerConfig(udp=any_port, ws=any_port, record=self.directory)
         async with Server(config, sinks=[self._meter]) as server:
             self.addresses = server.addresses
             on_start()

@@ -26,6 +26,7 @@ _COUNTERS = {
 """Counters of `strep.statistics` by the words that the tables use."""
 _WAVE_COLOURS = {"inbound": "blue", "outbound": "green"}
 _MOST_ROWS = 16
+_MOST_LINES = 10
 _ROOMY_WIDTH = 100
 _COUNTERS_WIDTH, _COUNTERS_ROOMY_WIDTH = 76, 86
 """What the live table takes without the loudness."""
@@ -135,6 +136,8 @@ def disagreements(verdicts: Iterable[Verdict], totals: dict[str, Any]) -> list[s
         for comparison in verdict.comparisons
         if not comparison.agrees
     ]
+    if len(lines) > _MOST_LINES:
+        lines[_MOST_LINES:] = [f"and {len(lines) - _MOST_LINES} more figures"]
     if lines and totals.get("kernel_drops"):
         lines.append(f"This machine was too busy: the kernel dropped {totals['kernel_drops']:,} datagrams.")
     return lines

@@ -10,7 +10,7 @@ from media.calls import Call, Track
 from media.doors.buffer import FrameBuffer
 from media.engine import Engine
 from media.ws.chunks import ChunkSequencer, Placement
-from media.ws.host import StreamRefused, StreamStart
+from media.ws.host import StreamHandle, StreamRefused, StreamStart
 from strep.header import Direction
 
 MAX_PAYLOAD_SAMPLES = 6400
@@ -77,9 +77,10 @@ class StreamDoor:
         return stream
 
     def stream_media(
-        self, handle: Stream, direction: Direction, placement: Placement, payload: bytes, now_ns: int
+        self, handle: StreamHandle, direction: Direction, placement: Placement, payload: bytes, now_ns: int
     ) -> None:
         """Take one media frame; it reaches the timeline with the next beat."""
+        assert isinstance(handle, Stream)
         if handle.call.has_ended:
             handle.call, handle.slots = self._open_call(handle.start, now_ns), {}
             self._streams[handle.start.stream_id] = handle
@@ -97,16 +98,19 @@ class StreamDoor:
         audio = payload if len(payload) <= MAX_PAYLOAD_SAMPLES else b""
         self._buffer.add(slot, placement.sequence_number, placement.timestamp, now_ns, audio)
 
-    def stream_event(self, handle: Stream, event: dict[str, Any]) -> None:
+    def stream_event(self, handle: StreamHandle, event: dict[str, Any]) -> None:
         """Keep a dtmf, mark or error frame for the sidecar."""
+        assert isinstance(handle, Stream)
         handle.call.add_event(event)
 
-    def stream_stopped(self, handle: Stream, now_ns: int) -> None:
+    def stream_stopped(self, handle: StreamHandle, now_ns: int) -> None:
         """End the call: the carrier said stop."""
+        assert isinstance(handle, Stream)
         self._end(handle, "stop", now_ns)
 
-    def stream_detached(self, handle: Stream, now_ns: int) -> None:
+    def stream_detached(self, handle: StreamHandle, now_ns: int) -> None:
         """A socket closed without a stop frame: wait for another one to continue the stream."""
+        assert isinstance(handle, Stream)
         handle.sockets -= 1
         if handle.sockets <= 0:
             handle.detached_ns = now_ns

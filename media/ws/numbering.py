@@ -31,6 +31,7 @@ STANDSTILL = 8
 _RESTART_JUMP = SEQUENCE_MODULUS // 2
 _SLOTS = 128
 _MASK = _SLOTS - 1
+_NO_VALUE = (1 << 64) - 1
 assert _SLOTS >= MAX_MISORDER
 
 
@@ -66,14 +67,14 @@ class _Track:
         self.value = self.number = self.first_value = self.first_number = 0
         self.sequence_number: int | None = None
         self.others = self.epoch = self.standing = 0
-        self.values = self.numbers = array("q")
+        self.values, self.numbers = array("Q"), array("q")
 
     def begin(self, value: int, number: int) -> None:
         """Start counting, for the first time or anew."""
         self.is_started, self.is_resumed = True, False
         self.value = self.first_value = value
         self.number = self.first_number = number
-        self.values = array("q", [-1] * _SLOTS)
+        self.values = array("Q", [_NO_VALUE] * _SLOTS)
         self.numbers = array("q", [0] * _SLOTS)
 
     def advance(self, value: int, number: int) -> None:
@@ -99,7 +100,8 @@ class _Track:
 class ChunkNumbering:
     """Gives every media frame of a stream the number it has on its track.
 
-    Numbers are unbounded integers; one more is the next chunk, a step of more than `MAX_DROPOUT` is a restart.
+    Numbers begin with the carrier's modulo 2**16 and do not wrap; one more is the next chunk, a step of more than
+    `MAX_DROPOUT` is a restart.
 
     Attributes:
         source: what puts the chunks in order.
@@ -234,7 +236,7 @@ class ChunkNumbering:
         step = value - track.value
         track.epoch = self._owners.epoch
         if not track.is_started:
-            track.begin(value, value)
+            track.begin(value, value % SEQUENCE_MODULUS)
         elif is_jump(step) or (track.is_resumed and step <= 0):
             track.begin(value, track.restarted_number(value))
             self.restarts += 1
@@ -249,7 +251,7 @@ class ChunkNumbering:
         """Return the dense number of `value` on its track of a shared counter."""
         track = self._tracks[direction]
         if not track.is_started:
-            track.begin(value, value)
+            track.begin(value, value % SEQUENCE_MODULUS)
         elif track.epoch != self._owners.epoch:
             track.begin(value, track.restarted_number(value))
             self.restarts += 1

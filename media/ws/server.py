@@ -166,13 +166,13 @@ class MediaWebSocketServer:
         """Add a finished connection to the totals, and log how it ended."""
         counters = connection.snapshot()
         self._open.discard(connection)
-        code = socket.close_code or 1006
+        code, reason = _first_close(socket)
         self._totals.settle(counters, code)
         logger.info(
             "connection from %s closed (%d %s): stream %s, %d messages, %d rejected",
             handshake.remote,
             code,
-            socket.close_reason or "",
+            reason,
             counters.stream_id or "none",
             counters.received,
             counters.received - counters.accepted,
@@ -185,3 +185,10 @@ def _handshake(socket: ServerConnection) -> Handshake:
     host, port = (socket.remote_address or ("unknown", 0))[:2]
     tokens = request.headers.get_all(AUTH_HEADER)
     return Handshake(f"{host} port {port}", request.path, tokens[0] if tokens else None)
+
+
+def _first_close(socket: ServerConnection) -> tuple[int, str]:
+    """Return code and reason of the close frame that came or went first; 1006 if there was none."""
+    received, sent = socket.protocol.close_rcvd, socket.protocol.close_sent
+    first = received if socket.protocol.close_rcvd_then_sent or sent is None else sent
+    return (int(first.code), first.reason) if first is not None else (1006, "")

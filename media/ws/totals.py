@@ -18,7 +18,8 @@ class WsServerSnapshot:
         connections: open now.
         opened: opening handshakes completed.
         turned_away: plain HTTP requests (426) and connections beyond the limit (503), by status.
-        closed: connections closed, by close code; 1006 is a socket that broke, 1009 a message too large.
+        closed: connections closed, by the code of the first close frame, whoever sent it: 1006 is a socket that
+            broke without one, 1009 a message too large, 1011 a peer that answered no ping.
         failed: handlers that ended by an exception of ours.
         received: messages; each is accepted or rejected.
     """

@@ -112,18 +112,18 @@ def ends_in_order(plan: Plan, datagrams: list[Datagram]) -> list[Datagram]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_plain_rtp(tmp_path: Path, name: str) -> None:
-    plan, datagrams = simulated(Transport.RTP, calls=3, seconds=30, seed=7, **CASES[name])
+    plan, datagrams = simulated(Transport.RTP, calls=2, seconds=20, seed=7, **CASES[name])
     path = write(tmp_path / "x.pcap", ends_in_order(plan, datagrams))
-    assert_agree(ours(path), tshark(path, {d.destination[1] for d in datagrams}), 6)
+    assert_agree(ours(path), tshark(path, {d.destination[1] for d in datagrams}), 4)
 
 
 @pytest.mark.parametrize("name", ["clean", "everything", "wrap", "dtx"])
 def test_strep_stripped_of_its_header(tmp_path: Path, name: str) -> None:
-    plan, datagrams = simulated(calls=3, seconds=30, seed=7, **CASES[name])
+    plan, datagrams = simulated(calls=2, seconds=20, seed=7, **CASES[name])
     path, stripped = write(tmp_path / "x.pcap", ends_in_order(plan, datagrams)), tmp_path / "stripped.pcap"
     chop = f"{HEADERS_BEFORE_STREP_BYTES}:24"
     subprocess.run(["editcap", "-L", "-C", chop, path, stripped], check=True, capture_output=True, timeout=60)
-    assert_agree(ours(path), tshark(stripped, {PORT}), 6)
+    assert_agree(ours(path), tshark(stripped, {PORT}), 4)
 
 
 def test_new_ssrc_is_a_new_stream_to_both(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_pcapng_and_microseconds_change_nothing(tmp_path: Path) -> None:
 
 def test_its_table_is_read_right() -> None:
     line = (
-        "     0.000000    59.982334        10.0.0.1 30002        10.0.0.2 40002 0x28BA3A55            g711U  3148  -148"
+        "0.000000    59.982334        10.0.0.1 30002        10.0.0.2 40002 0x28BA3A55            g711U  3148  -148"
         " (-4.9%)           0.008          19.060          27.851           0.084           4.901          17.279 X"
     )
     assert _LINE.findall(line) == [("28BA3A55", "3148", "-148", "4.901", "17.279")]

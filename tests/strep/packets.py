@@ -29,6 +29,11 @@ class Packet:
     ssrc: int = SSRC
     is_audio: bool = True
 
+    def __repr__(self) -> str:
+        kind = "" if self.is_audio else ", no audio"
+        at = f"{self.sequence} at {self.timestamp}, {len(self.payload)} samples"
+        return f"<{at}, {self.arrival_ns / NS_PER_MS} ms, slot {self.slot}, {self.ssrc:#x}{kind}>"
+
     @property
     def end(self) -> int:
         return self.timestamp + len(self.payload)

@@ -83,12 +83,12 @@ def connected(**fields: Any) -> str:
     return json.dumps({"event": "connected", "version": "1.0.0", **fields})
 
 
-def start(stream_id: str | None = STREAM_ID, sequence_number: int = 1, **body: Any) -> str:
+def start(stream_id: str | None = STREAM_ID, sequence_number: int = 1, body: dict[str, Any] | None = None) -> str:
     media_format = {"encoding": "audio/x-mulaw", "sample_rate": 8000, "channels": 1}
     frame: dict[str, Any] = {
         "event": "start",
         "sequence_number": str(sequence_number),
-        "start": {"call_control_id": "v3:q1Zk0aTx", "media_format": media_format} | body,
+        "start": {"call_control_id": "v3:q1Zk0aTx", "media_format": media_format} | (body or {}),
     }
     if stream_id is not None:
         frame["stream_id"] = stream_id

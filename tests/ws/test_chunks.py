@@ -229,6 +229,14 @@ class TestBounds:
             assert 0 <= placement.timestamp < 1 << 32
         sequencer.snapshot()
 
+    @pytest.mark.parametrize("direction", Direction)
+    def test_the_largest_counters(self, direction: Direction) -> None:
+        sequencer = ChunkSequencer()
+        largest = (1 << 63) - 1
+        for chunk, sequence_number in [(largest, largest), (None, None), (None, 0), (0, None), (largest, 1)]:
+            sequencer.place(IN, chunk, sequence_number, largest, 160)
+            sequencer.place(direction, chunk, sequence_number, 0, 160)
+
     def test_snapshot(self) -> None:
         sequencer = ChunkSequencer()
         play(two_tracks([IN, OUT, IN], is_shared=False), sequencer)

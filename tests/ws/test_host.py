@@ -1,15 +1,23 @@
 from __future__ import annotations
 
-from media.ws.host import StreamHandle, StreamHost, StreamRefused
+from media.ws.chunks import ChunkSequencer
+from media.ws.host import Handshake, StreamHandle, StreamHost, StreamRefused, StreamStart
 from strep.errors import StrepError
-from tests.ws.fakes import FakeHandle, FakeHost
+from strep.g711 import Codec
+from tests.ws.fakes import FakeHost
 
 
 def test_the_fake_is_a_host() -> None:
     host: StreamHost = FakeHost()
-    handle: StreamHandle = FakeHandle("x")
-    assert host
-    assert handle.sequencer
+    start = StreamStart("x", Codec.PCMU, 8000)
+    handle: StreamHandle = host.stream_started(start, 0)
+    assert isinstance(handle.sequencer, ChunkSequencer)
+    assert host.stream_started(start, 1) is handle, "the same stream again goes on"
+
+
+def test_secrets_are_not_shown() -> None:
+    start = StreamStart("x", Codec.PCMU, 8000, auth_token="tok", handshake=Handshake(auth_token="tok"))
+    assert "tok" not in repr(start).replace("auth_token", "")
 
 
 def test_refusal_carries_code_and_reason() -> None:

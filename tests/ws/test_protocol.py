@@ -17,7 +17,16 @@ from strep.header import Direction
 from tests.ws.fakes import STREAM_ID, FakeHost, connected, dtmf, mark, media, start, stop
 
 OTHER_ID = "5b0f3f0e-3c5d-4e0e-9c39-2f9a6b1d7c10"
-PCMU = {"encoding": "PCMU", "sample_rate": 8000, "channels": 1}
+
+
+FRAMES = {
+    "Connected": connected(), "Start": start(), "Media": media(1, 2), "Dtmf": dtmf("5", 3), "Mark": mark("m", 4),
+    "Error": json.dumps({"event": "error", "payload": {"code": 100004}}), "Stop": stop(),
+}  # fmt: skip
+WAY_THERE = {
+    State.CONNECTING: [], State.CONNECTED: [connected()], State.STREAMING: [connected(), start()],
+    State.STOPPED: [connected(), start(), stop()],
+}  # fmt: skip
 
 
 class Conversation:
@@ -53,21 +62,12 @@ def streaming(**options: Any) -> Conversation:
 
 
 class TestOrder:
-    FRAMES = {
-        "Connected": connected(), "Start": start(), "Media": media(1, 2), "Dtmf": dtmf("5", 3), "Mark": mark("m", 4),
-        "Error": json.dumps({"event": "error", "payload": {"code": 100004}}), "Stop": stop(),
-    }  # fmt: skip
-    WAY_THERE = {
-        State.CONNECTING: [], State.CONNECTED: [connected()], State.STREAMING: [connected(), start()],
-        State.STOPPED: [connected(), start(), stop()],
-    }  # fmt: skip
-
     @pytest.mark.parametrize("state", State)
     @pytest.mark.parametrize("name", FRAMES)
     def test_the_table_is_what_happens(self, state: State, name: str) -> None:
-        conversation = Conversation().send(*self.WAY_THERE[state])
+        conversation = Conversation().send(*WAY_THERE[state])
         assert conversation.state is state
-        conversation.send(self.FRAMES[name])
+        conversation.send(FRAMES[name])
         following = {frame.__name__: then for frame, then in TRANSITIONS[state].items()}.get(name)
         if following is not None:
             assert conversation.state is following
@@ -99,7 +99,7 @@ class TestStart:
     def test_what_the_host_is_told(self) -> None:
         conversation = Conversation().send(
             connected(connected={"x-telnyx-streaming-auth-token": "tok"}),
-            start(STREAM_ID.upper(), **{"from": "+15550100", "tracks": ["inbound"]}),
+            start(STREAM_ID.upper(), body={"from": "+15550100", "tracks": ["inbound"]}),
         )
         (told,) = conversation.host.starts
         assert (told.stream_id, told.codec, told.sample_rate_hz) == (STREAM_ID, Codec.PCMU, 8000)
@@ -123,7 +123,7 @@ class TestStart:
         ],
     )
     def test_unsupported_format(self, media_format: dict[str, Any], text: str) -> None:
-        conversation = Conversation().send(start(media_format=media_format))
+        conversation = Conversation().send(start(body={"media_format": media_format}))
         assert conversation.close is not None
         code, reason = conversation.close
         assert code == 1003
@@ -226,12 +226,11 @@ class TestMalformed:
 
     @pytest.mark.parametrize(("message", "code"), [("{", 1007), ('{"event":"media"}', 1007), (b"\x00", 1003)])
     def test_unless_there_is_nothing_else(self, message: str | bytes, code: int) -> None:
-        conversation = streaming().send(*[message] * 99)
-        assert conversation.close is None
-        conversation.send(message)
-        assert conversation.close is not None
-        assert conversation.close[0] == code
-        assert conversation.close[1].startswith("100 malformed messages in a row")
+        assert streaming().send(*[message] * 99).close is None
+        close = streaming().send(*[message] * 100).close
+        assert close is not None
+        assert close[0] == code
+        assert close[1].startswith("100 malformed messages in a row")
 
     def test_is_logged_once(self, caplog: pytest.LogCaptureFixture) -> None:
         with caplog.at_level(logging.WARNING):

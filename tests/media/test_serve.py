@@ -1,0 +1,210 @@
+"""`strep serve` as a process: ready, fed, asked to end, and everything that can be in its way."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from media import cli, serve
+from media.carrier.options import SimulationOptions, Transport
+from media.carrier.pacing import Instant
+from media.carrier.simulation import Simulation, Target
+from media.options import OPTIONS
+from tests.media.harness import sidecar
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("STREP_")}
+
+
+@contextmanager
+def serving(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """Run ``strep serve``; yield the process and the addresses it says."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "media.cli", "serve", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT | environment,
+    )
+    try:
+        assert process.stdout is not None
+        word, _, addresses = process.stdout.readline().partition(" ")
+        assert word == "ready", process.communicate()[1]
+        yield process, json.loads(addresses)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner(env=dict.fromkeys(os.environ.keys() - ENVIRONMENT.keys())).invoke(
+        cli.strep, ["serve", *arguments]
+    )
+
+
+def send(options: SimulationOptions, target: Target) -> Simulation:
+    simulation = Simulation(options)
+    asyncio.run(simulation.run(target, Instant()))
+    return simulation
+
+
+def address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host, int(port)
+
+
+class TestProcess:
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    def test_ready_then_ended_with_finished_files(self, number: signal.Signals, tmp_path: Path) -> None:
+        """A call is going on when the signal comes; what was received is in the file all the same."""
+        arguments = (
+            "--udp",
+            ":0",
+            "--ws",
+            ":0",
+            "--rtp",
+            "lab=0,0",
+            "--record",
+            str(tmp_path / "new" / "recordings"),
+        )
+        with serving(*arguments, "--log-format", "json") as (process, addresses):
+            assert set(addresses) == {"udp", "ws", "rtp"}
+            simulation = send(SimulationOptions(seconds=0.5), Target(udp=address(addresses["udp"])))
+            process.send_signal(number)
+            output, errors = process.communicate()
+        assert process.returncode == cli.OK
+        assert output == ""  # the one line was read
+        truth = simulation.plan().truth().tracks
+        document = sidecar(tmp_path / "new" / "recordings", truth[0].call_leg_id)
+        assert (document["state"], document["reason"]) == ("complete", "shutdown")
+        assert [track["length_samples"] for track in document["tracks"]] == [4000, 4000]
+        lines = [json.loads(line) for line in errors.splitlines()]
+        ended = lines[-1]
+        assert ended["message"] == "ended"
+        assert ended["calls"] == 1
+        assert ended["packets"] == {"udp": 50, "rtp lab": 0, "ws": 0}
+        assert (ended["kernel_drops"], ended["conservation_errors"], ended["rejected"]) == (0, 0, {})
+        assert {"signal": number.name}.items() <= next(line for line in lines if "signal" in line).items()
+
+    def test_media_stream_and_options_from_the_environment(self, tmp_path: Path) -> None:
+        with serving(STREP_WS=":0", STREP_RECORD=str(tmp_path)) as (process, addresses):
+            options = SimulationOptions(Transport.WEBSOCKET, seconds=0.5)
+            simulation = send(options, Target(stream_url=f"ws://{addresses['ws']}/"))
+            process.terminate()
+            process.communicate()
+        assert process.returncode == cli.OK
+        document = sidecar(tmp_path, simulation.plan().truth().tracks[0].stream_id)
+        assert (document["state"], document["reason"]) == ("complete", "stop")
+
+    def test_what_is_refused_is_in_the_last_line(self) -> None:
+        with serving("--udp", ":0") as (process, addresses):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                sender.sendto(b"OPTIONS sip:strep SIP/2.0\r\n\r\n", address(addresses["udp"]))
+            process.terminate()
+            _, errors = process.communicate()
+        assert process.returncode == cli.OK
+        assert "ended calls=0" in errors.splitlines()[-1]
+        assert 'rejected={"SIP":1}' in errors.splitlines()[-1]
+
+    def test_text_lines_on_standard_error(self) -> None:
+        with serving("--udp", ":0", STREP_HOUSE="x") as (process, _):
+            process.terminate()
+            _, errors = process.communicate()
+        assert "warning strep.serve: variable STREP_HOUSE is no option" in errors.splitlines()[0]
+        assert any("info    strep.server: receiving addresses=" in line for line in errors.splitlines())
+
+
+class TestFailure:
+    """One clear line, exit code 1, no traceback."""
+
+    def check(self, result: Result, says: str) -> None:
+        assert result.exit_code == cli.FAILED
+        (line,) = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
+        assert says in line
+        assert "Traceback" not in result.stderr
+        assert "Errno" not in line
+        assert result.stdout == ""
+
+    def test_udp_address_in_use(self) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(("127.0.0.1", 0))
+            where = f"127.0.0.1:{other.getsockname()[1]}"
+            self.check(run("--udp", where), f"cannot receive UDP on {where}: Address already in use")
+
+    def test_tcp_address_in_use(self) -> None:
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", 0))
+            other.listen()
+            self.check(run("--udp", ":0", "--ws", f":{other.getsockname()[1]}"), "address already in use")
+
+    def test_host_that_is_none(self) -> None:
+        self.check(run("--udp", "nothing.invalid:9000"), "cannot resolve the host of nothing.invalid:9000: ")
+
+    def test_directory_that_cannot_be(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        directory = tmp_path / "file" / "recordings"
+        self.check(run("--udp", ":0", "--record", str(directory)), f"cannot write recordings to {directory}: ")
+
+
+class TestHelp:
+    def test_every_option_with_its_default(self) -> None:
+        text = " ".join(run("--help").output.split())
+        for option in OPTIONS:
+            assert f"{option.flag} {option.format.metavar}" in text
+            if option.default_text:
+                assert f"[default: {option.default_text}]" in text
+
+    def test_sections_in_order(self) -> None:
+        lines = run("--help").output.splitlines()
+        headings = [line[:-1] for line in lines if line[:1].isalpha() and line.endswith(":")]
+        assert headings == ["Doors", "Recording", "Timing", "Limits", "Logging", "Other"]
+
+    def test_teaches(self) -> None:
+        text = run("--help").output
+        for word in ("Examples:", "STREP_RTP=", "--config strep.toml", "ready {", "Exit codes:", "SIGTERM"):
+            assert word in text
+
+
+class TestSignals:
+    async def test_the_second_one_ends_the_process_on_the_spot(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked, ended = asyncio.Event(), asyncio.Event()
+        codes: list[int] = []
+
+        def end(code: int) -> None:
+            codes.append(code)
+            ended.set()
+
+        monkeypatch.setattr(os, "_exit", end)
+        serve._end_on_signals(asked.set)
+        loop = asyncio.get_running_loop()
+        try:
+            signal.raise_signal(signal.SIGTERM)
+            await asked.wait()
+            assert not codes
+            signal.raise_signal(signal.SIGINT)
+            await ended.wait()
+        finally:
+            loop.remove_signal_handler(signal.SIGTERM)
+            loop.remove_signal_handler(signal.SIGINT)
+        assert codes == [cli.INTERRUPTED]
+
+
+class TestEventLoop:
+    def test_asyncio_where_there_is_no_uvloop(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "uvloop", None)
+        assert serve.loop_factory() is None
+
+    def test_uvloop_where_there_is(self) -> None:
+        uvloop = pytest.importorskip("uvloop")
+        assert serve.loop_factory() is uvloop.new_event_loop
