@@ -54,7 +54,7 @@ class Run(msgspec.Struct, frozen=True):
     conditions: Conditions
     referee_ns: float = 0.0
     """Part of `cpu_ns` that pays for the referee's checksum."""
-    complaints: list[str] = []  # noqa: RUF012 - msgspec copies it
+    complaints: list[str] = []
     """What the referee found; a run with complaints does not count."""
 
 

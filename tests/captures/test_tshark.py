@@ -70,7 +70,7 @@ class Stream(NamedTuple):
 
 
 #                       SSRC              payload packets lost    %          delta x 3 (min, mean, max), jitter x 3
-_LINE = re.compile(r" 0x([0-9A-F]{8}) +\S+ +(\d+) +(-?\d+) \(.*?%\)(?: +[\d.]+){4} +([\d.]+) +([\d.]+)")
+_LINE = re.compile(r" 0x([0-9A-F]{8}) +\S.*? +(\d+) +(-?\d+) \(.*?%\)(?: +[\d.]+){4} +([\d.]+) +([\d.]+)")
 
 
 def tshark(path: Path, ports: set[int]) -> dict[str, Stream]:

@@ -1,0 +1,116 @@
+"""The whole harness under a tiny load, and the command around it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from benchmarks import readme
+from benchmarks.__main__ import main
+from benchmarks.contenders import CONTENDERS, RECORDING
+from benchmarks.load import PTIME_MS, Load
+from benchmarks.receive import Course
+from benchmarks.results import Results, Spread
+from media.sinks.recording import RecordingSink
+
+pytestmark = [
+    pytest.mark.realtime,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="recvmmsg and /proc are Linux"),
+]
+
+ARGUMENTS = ["--seconds", "0.4", "--repeats", "1", "--legs", "5"]
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
+    return Course(Load(legs=5, ramp_seconds=0.1, plateau_seconds=0.4), tmp_path_factory.mktemp("course"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def close(course: Course) -> object:
+    yield
+    course.close()
+
+
+@pytest.mark.parametrize("contender", list(CONTENDERS))
+def test_every_contender_passes_the_referee(course: Course, contender: str) -> None:
+    if "uvloop" in contender:
+        pytest.importorskip("uvloop")
+    run = course.run(contender, 1)
+    assert run.complaints == []
+    assert run.sent == run.received == 5 * 2 * 25
+    assert run.cpu_ns > 0
+    assert run.received_per_s > 0
+    assert run.whole_ns >= run.between_ns > 0
+
+
+class TestLoad:
+    @pytest.mark.parametrize("legs", [1, 5, 100, 1000])
+    def test_packets_are_spread_evenly(self, legs: int) -> None:
+        load = Load(legs, ramp_seconds=0.2, plateau_seconds=0.2)
+        phases_ms = sorted(round(call * load._stagger_ms * 1000) % (PTIME_MS * 1000) for call in range(legs))
+        assert phases_ms == [round(call * PTIME_MS * 1000 / legs) for call in range(legs)]
+
+    def test_plateau_has_the_rate(self) -> None:
+        load = Load(20, ramp_seconds=0.2, plateau_seconds=1.0)
+        times_ns = load.plan().times_ns
+        first_ns, last_ns = load.plateau_ns
+        assert ((times_ns >= first_ns) & (times_ns < last_ns)).sum() == load.packets_per_second
+
+
+class TestCommand:
+    def test_tables_and_json(self, tmp_path: Path) -> None:
+        path = tmp_path / "figures.json"
+        only = ["--only", "floor", "--only", "recording", "--only", "asyncio"]
+        outcome = CliRunner().invoke(main, [*ARGUMENTS, *only, "--json", str(path), "--scratch", str(tmp_path)])
+        assert outcome.exit_code == 0, outcome.output
+        assert "3 runs checked, no complaint" in outcome.output
+        results = Results.from_json(path.read_bytes())
+        assert [row.contender for row in results.rows] == ["floor", "recording", "asyncio"]
+        assert [(ratio.over, ratio.under) for ratio in results.ratios] == [
+            ("recording", "floor"),
+            ("asyncio", "recording"),
+        ]
+        again = CliRunner().invoke(main, ["--from-json", str(path)])
+        assert "bare recvmmsg every 5 ms" in again.output
+
+    def test_complaint_ends_with_1(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def complain(*_: object) -> list[str]:
+            return ["a sample is altered"]
+
+        monkeypatch.setattr("benchmarks.receive.check_recordings", complain)
+        outcome = CliRunner().invoke(main, [*ARGUMENTS, "--only", "recording", "--scratch", str(tmp_path)])
+        assert outcome.exit_code == 1
+        assert "does not count" in outcome.output
+        assert "REFEREE: recording, 5 legs, repeat 1: a sample is altered" in outcome.output
+
+
+class TestReadme:
+    def results(self) -> Results:
+        kept = Path(readme.__file__).parent / "results" / "receive.json"
+        return Results.from_json(kept.read_bytes())
+
+    def test_figures_are_those_of_the_kept_results(self) -> None:
+        text = (Path(readme.__file__).parent / "README.md").read_text(encoding="utf-8")
+        assert readme.section(self.results()) in text
+
+    def test_without_markers(self, tmp_path: Path) -> None:
+        path = tmp_path / "README.md"
+        path.write_text("nothing")
+        with pytest.raises(ValueError, match="has no lines"):
+            readme.update(self.results(), path)
+
+
+def test_results_survive_json() -> None:
+    spread = Spread.of([3.0, 1.0, 2.0])
+    assert (spread.median, spread.low, spread.high) == (2.0, 1.0, 3.0)
+    assert msgspec.json.decode(msgspec.json.encode(spread), type=Spread) == spread
+
+
+def test_sinks_are_those_of_the_referee() -> None:
+    assert {CONTENDERS[name].argument for name in RECORDING} == {"pcm16", "passthrough"}
+    assert RecordingSink
