@@ -1,4 +1,5 @@
-# docker build -t strep . && docker run --rm -p 40000:40000/udp -p 8080:8080 -v "$PWD/recordings:/data" strep
+# docker build -t strep . && docker run --rm -p 9000:9000/udp -p 9001:9001 -v "$PWD/recordings:/data" strep
+# Any option of `strep serve` can be given behind that, or as a STREP_* variable.
 FROM python:3.12-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
@@ -17,5 +18,6 @@ ENV PATH=/opt/strep/bin:$PATH PYTHONUNBUFFERED=1
 USER strep
 WORKDIR /data
 VOLUME /data
-EXPOSE 40000/udp 8080/tcp
+ENV STREP_UDP=0.0.0.0:9000 STREP_WS=0.0.0.0:9001 STREP_RECORD=/data
+EXPOSE 9000/udp 9001/tcp
 ENTRYPOINT ["strep", "serve"]

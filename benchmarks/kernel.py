@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +25,18 @@ def pin(cpu: int) -> bool:
     except (AttributeError, OSError):  # not Linux; or a container that was given other cores
         return False
     return True
+
+
+@contextlib.contextmanager
+def pinned(cpu: int) -> Iterator[bool]:
+    """As `pin`, for a while."""
+    before = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+    is_pinned = pin(cpu)
+    try:
+        yield is_pinned
+    finally:
+        if is_pinned and before:
+            os.sched_setaffinity(0, before)
 
 
 class Buffer(NamedTuple):

@@ -125,11 +125,10 @@ class Sender:
         Returns:
             sent; plateau_per_s, the rate achieved there; lateness in ms.
         """
-        lateness, counts = Lateness(), [0, 0]
+        lateness, sent_by, sent = Lateness(), [0, 0], 0
         with _connected(port) as sock:
             started_ns = time.monotonic_ns() + _LEAD_NS
             started(started_ns)
-            sent = 0
             while sent < len(self):
                 now_ns = time.monotonic_ns() - started_ns
                 due = int(np.searchsorted(self._times_ns, now_ns, side="right"))
@@ -140,10 +139,10 @@ class Sender:
                 after_ns = time.monotonic_ns() - started_ns
                 lateness.record(after_ns - self._times_ns[sent:stop])
                 sent = stop
-                counts = [
-                    sent if after_ns <= end_ns else count for end_ns, count in zip(plateau_ns, counts, strict=True)
-                ]
-        rate = (counts[1] - counts[0]) * NS_PER_SECOND / (plateau_ns[1] - plateau_ns[0])
+                for edge, edge_ns in enumerate(plateau_ns):
+                    if after_ns <= edge_ns:
+                        sent_by[edge] = sent
+        rate = (sent_by[1] - sent_by[0]) * NS_PER_SECOND / (plateau_ns[1] - plateau_ns[0])
         return {"sent": sent, "plateau_per_s": rate, "lateness": lateness.summary()}
 
     def burst(self, port: int, start: int, count: int) -> int:

@@ -10,6 +10,7 @@ import itertools
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ import msgspec
 from benchmarks import environment
 from benchmarks.child import Child
 from benchmarks.contenders import CONTENDERS, RECORDING
-from benchmarks.kernel import SENDER_CPU, pin, queue
+from benchmarks.kernel import SENDER_CPU, pinned, queue
 from benchmarks.load import Load
 from benchmarks.receiver import Mark
 from benchmarks.recordings import check_recordings, check_server
@@ -210,18 +211,15 @@ def _ratio(amount: float, of: float) -> float:
 def measure(settings: Settings, say: Say, scratch: Path) -> Results:
     """Run everything, contenders taking turns, and return all figures."""
     where = environment.describe(scratch)
-    pin(SENDER_CPU)  # this process mostly waits; never on the receiver's core
-    courses = [Course(Load(legs, settings.ramp_seconds, settings.plateau_seconds), scratch) for legs in settings.legs]
     runs = []
-    try:
+    with pinned(SENDER_CPU), ExitStack() as stack:  # this process mostly waits; never on the receiver's core
+        loads = [Load(legs, settings.ramp_seconds, settings.plateau_seconds) for legs in settings.legs]
+        courses = [stack.enter_context(closing(Course(load, scratch))) for load in loads]
         for repeat, course in itertools.product(range(1, settings.repeats + 1), courses):
             for contender in settings.contenders:
                 run = course.run(contender, repeat)
                 say(_line(run))
                 runs.append(run)
-    finally:
-        for course in courses:
-            course.close()
     return summarize(where, settings, runs)
 
 

@@ -74,10 +74,8 @@ def machine(results: Results) -> Cells:
         ["when", f"{where.date}, commit {where.commit}"],
         ["machine", f"{where.cpu}, {where.cpus} cores, {where.memory_gib:g} GiB, {where.kernel}"],
         ["programs", f"{where.python}, {packages}"],
-        [
-            "runs",
-            f"{settings.repeats} per line, {settings.plateau_seconds:g} s behind a ramp of {settings.ramp_seconds:g} s",
-        ],
+        ["runs", f"{settings.repeats} per line, contenders taking turns"],
+        ["length", f"a plateau of {settings.plateau_seconds:g} s behind a ramp of {settings.ramp_seconds:g} s"],
         ["a core each", "yes" if all(c.pinned for c in conditions) else "NO: this system does not allow it"],
         ["receive buffer", "; ".join(_buffer(*buffer) for buffer in sorted(buffers))],
         ["recordings on", where.scratch],
@@ -90,9 +88,8 @@ def machine(results: Results) -> Cells:
             offered = Spread.of(run.offered_per_s for run in timed if run.legs == legs)
             lines.append([f"sender, {legs:,} legs", f"{whole(offered)} packets/s offered"])
     if checks:
-        lines.append(
-            ["referee's checksum", f"{Spread.of(checks).median:.0f} ns/packet, within the figures of decoders"]
-        )
+        cost = f"{Spread.of(checks).median:.0f} ns/packet, included in the figures of the protocols"
+        lines.append(["referee's checksum", cost])
     return lines
 
 

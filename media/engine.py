@@ -162,9 +162,12 @@ class Engine:
     def end_all(self, reason: str) -> None:
         """End every call, also those of tracks that have not joined one yet."""
         now_ns = self._clock.now_ns()
-        for track in list(self._tracks.values()):
-            if track.call is None:
-                self._join(track, now_ns)
+        homeless = [track for track in self._tracks.values() if track.call is None]
+        for track in homeless:
+            self.timeline.finish(track.slot)  # where it begins is known only then
+        self._hand_out(now_ns)
+        for track in homeless:
+            self._join(track, now_ns)
         for call in list(self.calls.values()):
             self.end_call(call, reason)
 

@@ -7,6 +7,8 @@ import logging
 _LOG = logging.getLogger("strep.limits")
 
 WANTED_DESCRIPTORS = 65_536
+FEW_DESCRIPTORS = 4096
+"""Below this a busy server runs out."""
 
 
 def raise_descriptor_limit() -> int:
@@ -29,6 +31,6 @@ def raise_descriptor_limit() -> int:
         except (OSError, ValueError) as error:
             _LOG.warning("cannot raise the limit of open files from %d to %d: %s", soft, wanted, error)
             return soft
-    if wanted < WANTED_DESCRIPTORS:
-        _LOG.warning("at most %d open files: each recorded call needs one. Raise it with: ulimit -Hn", wanted)
+    if wanted < FEW_DESCRIPTORS:
+        _LOG.warning("at most %d open files, and each recorded call needs one; see ulimit -Hn", wanted)
     return max(wanted, soft)

@@ -172,7 +172,7 @@ class Server:
         loop = asyncio.get_running_loop()
         stops = [loop.run_in_executor(None, runner.stop, SINK_STOP_TIMEOUT_S) for runner in self.runners]
         await asyncio.gather(*stops)
-        _LOG.info("closed", extra=self.snapshot())
+        _LOG.debug("closed", extra=self.snapshot())
 
     async def _close_doors(self) -> None:
         if self._ws is not None:

@@ -28,8 +28,9 @@ class TimelineSettings:
     sample_rate_hz: int = SAMPLE_RATE_HZ
     block_ms: int = 100
     """Length of the blocks handed to sinks."""
-    ring_blocks: int = 16
-    """Length of each track's ring of tape, in blocks."""
+    ring_ms: int = 1600
+    """Length of each track's ring of tape, at least; it is made of whole blocks, and is never shorter than
+    sixteen reorder waits or eight blocks."""
     reorder_wait_ms: int = 60
     """A hole is given up this long after the packet behind it arrived."""
     jump_tolerance_ms: int = 1000
@@ -43,6 +44,12 @@ class TimelineSettings:
     def block_samples(self) -> int:
         """Samples per block."""
         return self.sample_rate_hz * self.block_ms // 1000
+
+    @property
+    def ring_blocks(self) -> int:
+        """Blocks in each track's ring of tape."""
+        length_ms = max(self.ring_ms, 16 * self.reorder_wait_ms, 8 * self.block_ms)
+        return -(-length_ms // self.block_ms)
 
     @property
     def reorder_wait_ns(self) -> int:

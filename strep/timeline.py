@@ -200,12 +200,14 @@ class Timeline:
         index = np.flatnonzero(in_order)
         self._append(frames.take(index), sequence[index], timestamp[index], position[index])
         rest = ~in_order
-        other = rest & ~frames.is_audio  # these keep their place in the sequence, whatever their timestamps say
-        if other.any():
-            duration[other], timestamp[other] = 0, last_timestamp[other]
-            position = timestamp + tracks.offset[slot]
-        forward = known & (steps > 0) & (steps <= self.settings.max_dropout) & (duration >= 0)
+        follows = known & (steps > 0) & (steps <= self.settings.max_dropout)
+        forward = follows & (duration >= 0)
         forward[rest] &= self._table.believable(slot[rest], position[rest], frames.arrival_ns[rest])
+        other = rest & follows & ~forward & ~frames.is_audio
+        if other.any():  # what is no audio keeps its place in the sequence, whatever its timestamp says
+            forward |= other
+            timestamp[other] = last_timestamp[other]
+            position[other] = timestamp[other] + tracks.offset[slot[other]]
         ring, is_near = self._table.tape.ring_samples, steps > -MAX_MISORDER
         backward = (position >= tracks.epoch_start[slot]) & (is_near | (duration > -64 * ring))
         backward |= is_near & (duration > -ring)  # overtaken by the epoch's first packet
@@ -242,9 +244,13 @@ class Timeline:
             tracks.invalid[slot] += ~frames.is_audio
 
     def _update_jitter(self, frames: FrameBatch, timestamp: Int64, is_first: NDArray[np.bool_] | None) -> None:
-        per_ns = self.settings.sample_rate_hz / NS_PER_SECOND
-        arrival_samples = frames.arrival_ns.astype(np.float64) * per_ns
-        update_jitter(self._table.tracks, frames.slot, arrival_samples, timestamp, is_first)
+        slot, arrival_ns = frames.slot, frames.arrival_ns
+        if not frames.is_audio.all():  # the timestamps of events stand still (RFC 4733) and are no clock
+            audio = frames.is_audio
+            slot, arrival_ns, timestamp = slot[audio], arrival_ns[audio], timestamp[audio]
+            is_first = is_first[audio] if is_first is not None else None
+        arrival_samples = arrival_ns.astype(np.float64) * (self.settings.sample_rate_hz / NS_PER_SECOND)
+        update_jitter(self._table.tracks, slot, arrival_samples, timestamp, is_first)
 
     def _place(self, frames: FrameBatch, sequence: Int64, timestamp: Int64, position: Int64) -> None:
         """Frames that are known to be of their stream but out of order, or behind a gap."""

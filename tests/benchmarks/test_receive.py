@@ -11,11 +11,10 @@ from click.testing import CliRunner
 
 from benchmarks import readme
 from benchmarks.__main__ import main
-from benchmarks.contenders import CONTENDERS, RECORDING
+from benchmarks.contenders import CONTENDERS
 from benchmarks.load import PTIME_MS, Load
 from benchmarks.receive import Course
 from benchmarks.results import Results, Spread
-from media.sinks.recording import RecordingSink
 
 pytestmark = [
     pytest.mark.realtime,
@@ -109,8 +108,3 @@ def test_results_survive_json() -> None:
     spread = Spread.of([3.0, 1.0, 2.0])
     assert (spread.median, spread.low, spread.high) == (2.0, 1.0, 3.0)
     assert msgspec.json.decode(msgspec.json.encode(spread), type=Spread) == spread
-
-
-def test_sinks_are_those_of_the_referee() -> None:
-    assert {CONTENDERS[name].argument for name in RECORDING} == {"pcm16", "passthrough"}
-    assert RecordingSink

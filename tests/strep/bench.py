@@ -32,10 +32,11 @@ class Tape:
     def end(self) -> int:
         return self.pieces[-1][0] + len(self.pieces[-1][1])
 
-    def jumps(self) -> list[tuple[int, int]]:
-        """Return (from, to) wherever a piece does not follow its predecessor."""
-        ends = [start + len(data) for start, data in self.pieces[:-1]]
-        return [(a, b) for a, (b, _) in zip(ends, self.pieces[1:], strict=True) if a != b]
+    def jumps(self, origin: int, end: int) -> list[tuple[int, int]]:
+        """Return (from, to) wherever pieces between `origin` and `end` do not follow one another."""
+        ends = [origin, *(start + len(data) for start, data in self.pieces)]
+        starts = [*(start for start, _ in self.pieces), end]
+        return [(a, b) for a, b in zip(ends, starts, strict=True) if a != b]
 
     def heard(self, origin: int, length: int) -> bytes:
         """Return what a live sink got; silence where nothing was handed out."""
@@ -115,6 +116,7 @@ class Bench:
             self.check_end(slot)
 
     def collect(self) -> None:
+        tracks = self.timeline.table.tracks
         for blocks in self.timeline.take_blocks():
             for slot, start, data in _rows(blocks, self.timeline.settings.block_samples):
                 tape = self.tapes[slot]
@@ -123,7 +125,7 @@ class Bench:
                 tape.pieces.append((start, data))
         for blocks in self.timeline.take_patches():
             for slot, start, data in _rows(blocks, None):
-                assert start + len(data) <= self.tapes[slot].end, "a patch for what was not released"
+                assert self.origin(slot) <= start < start + len(data) <= tracks.released[slot], "not released yet"
                 self.tapes[slot].patches.append((start, data))
 
     # -- what must hold --------------------------------------------------------------------------------
@@ -143,14 +145,12 @@ class Bench:
         length = timeline.length(slot)
         totals = timeline.ledger_totals(slot)
         assert min(totals.values()) >= 0, totals
-        if not tape.pieces:
-            assert length == 0
-            return
-        assert tape.pieces[0][0] == self.origin(slot)
-        assert tape.end == self.origin(slot) + length
-        check_ledger(ledger, self.origin(slot), length)
+        origin = self.origin(slot)
+        assert not tape.pieces or tape.pieces[0][0] >= origin
+        assert not tape.pieces or tape.end <= origin + length
+        check_ledger(ledger, origin, length)
         if not ledger.truncated:
-            for start, end in tape.jumps():
+            for start, end in tape.jumps(origin, origin + length):
                 check_is_gap(ledger, start, end)
 
     # -- what came out ---------------------------------------------------------------------------------

@@ -7,61 +7,102 @@ import pytest
 from media.ws.timestamps import AGREEMENTS, MAX_SILENCE_SAMPLES, TimestampTrust
 
 
-def trusted(unit: int) -> TimestampTrust:
-    trust = TimestampTrust(8000)
+class Track:
+    """Neighbouring chunks, one after the other."""
+
+    def __init__(self, sample_rate_hz: int = 8000) -> None:
+        self.trust = TimestampTrust(sample_rate_hz)
+        self.start = self.timestamp = 0
+
+    def learn(self, elapsed: int, samples: int = 160, usual_samples: int = 160) -> int:
+        self.timestamp += elapsed
+        silence = self.trust.learn(elapsed, samples, usual_samples, self.start + samples, self.timestamp)
+        self.start += samples + silence
+        return silence
+
+
+def trusted(unit: int) -> Track:
+    track = Track()
     for _ in range(AGREEMENTS):
-        assert trust.learn(160 // unit, 160, 160) == 0
-    return trust
+        assert track.learn(160 // unit) == 0
+    return track
 
 
 class TestTrust:
     @pytest.mark.parametrize(("unit", "name"), [(8, "ms"), (1, "samples")])
     def test_is_earned_by_agreement_in_a_row(self, unit: int, name: str) -> None:
-        trust = TimestampTrust(8000)
+        track = Track()
         for i in range(AGREEMENTS):
-            assert trust.unit == "", i
-            trust.learn(160 // unit, 160, 160)
-        assert trust.unit == name
+            assert track.trust.unit == "", i
+            track.learn(160 // unit)
+        assert track.trust.unit == name
 
     def test_one_disagreement_starts_over(self) -> None:
-        trust = TimestampTrust(8000)
+        track = Track()
         for _ in range(AGREEMENTS - 1):
-            trust.learn(20, 160, 160)
-        trust.learn(21 + 2, 160, 160)
+            track.learn(20)
+        track.learn(21 + 2)
         for _ in range(AGREEMENTS - 1):
-            trust.learn(20, 160, 160)
-        assert trust.unit == ""
+            track.learn(20)
+        assert track.trust.unit == ""
 
     @pytest.mark.parametrize("elapsed", [0, -20, 100])
     def test_is_not_earned_by_nonsense(self, elapsed: int) -> None:
-        trust = TimestampTrust(8000)
+        track = Track()
         for _ in range(50):
-            trust.learn(elapsed, 4 if not elapsed else 160, 160)
-        assert trust.scale == 0
+            track.learn(elapsed, 4 if not elapsed else 160, 160)
+        assert track.trust.scale == 0
 
     def test_milliseconds_may_be_rounded(self) -> None:
-        trust = TimestampTrust(8000)
+        track = Track()
         starts_ms = [99 * i // 8 for i in range(60)]
-        assert {trust.learn(b - a, 99, 99) for a, b in pairwise(starts_ms)} == {0}
-        assert (trust.unit, trust.times_lost) == ("ms", 0)
+        assert {track.learn(b - a, 99, 99) for a, b in pairwise(starts_ms)} == {0}
+        assert (track.trust.unit, track.trust.times_lost) == ("ms", 0)
 
     def test_other_rates_have_other_scales(self) -> None:
-        trust = TimestampTrust(16_000)
+        track = Track(16_000)
         for _ in range(AGREEMENTS):
-            trust.learn(20, 320, 320)
-        assert (trust.scale, trust.unit) == (16, "ms")
+            track.learn(20, 320, 320)
+        assert (track.trust.scale, track.trust.unit) == (16, "ms")
 
     @pytest.mark.parametrize("elapsed", [0, -20, 10, 28, MAX_SILENCE_SAMPLES])
     def test_one_contradiction_loses_it(self, elapsed: int) -> None:
-        trust = trusted(8)
-        assert trust.learn(elapsed, 160, 160) == 0
-        assert (trust.unit, trust.times_lost) == ("", 1)
+        track = trusted(8)
+        assert track.learn(elapsed) == 0
+        assert (track.trust.unit, track.trust.times_lost) == ("", 1)
 
 
 class TestSilence:
     @pytest.mark.parametrize(("unit", "elapsed"), [(8, 30), (8, 1020), (1, 240), (1, 8160)])
     def test_is_what_a_timestamp_is_ahead(self, unit: int, elapsed: int) -> None:
-        trust = trusted(unit)
-        assert trust.learn(elapsed, 160, 160) == elapsed * unit - 160
-        assert trust.learn(160 // unit, 160, 160) == 0
-        assert trust.times_lost == 0
+        track = trusted(unit)
+        assert track.learn(elapsed) == elapsed * unit - 160
+        assert track.learn(160 // unit) == 0
+        assert track.trust.times_lost == 0
+
+    def test_before_the_trust_is_made_up_for_when_it_is_earned(self) -> None:
+        track = Track()
+        for elapsed in [20, 20, 1020, *[20] * (AGREEMENTS - 1)]:
+            assert track.learn(elapsed) == 0
+        assert track.learn(20) == 8000
+        assert track.learn(20) == 0
+
+    def test_before_a_contradiction_is_not(self) -> None:
+        track = Track()
+        for elapsed in [20, 1020, -500, *[20] * (AGREEMENTS + 5)]:
+            assert track.learn(elapsed) == 0
+        assert track.trust.unit == "ms"
+
+    def test_before_a_restart_is_not(self) -> None:
+        track = Track()
+        track.learn(1020)
+        track.trust.restart()
+        assert {track.learn(20) for _ in range(AGREEMENTS)} == {0}
+        assert track.trust.unit == "ms"
+
+    def test_what_moved_was_no_silence(self) -> None:
+        track = Track()
+        track.learn(20)
+        track.trust.shift(-1, 80)
+        track.start += 80
+        assert {track.learn(20) for _ in range(AGREEMENTS)} == {0}
