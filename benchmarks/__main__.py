@@ -7,23 +7,23 @@ import tempfile
 from pathlib import Path
 
 import click
+import msgspec
 from rich.console import Console
 
-from benchmarks import receive, table
+from benchmarks import plot, readme, receive, table
 from benchmarks.contenders import CONTENDERS
 from benchmarks.results import Results, Settings
 
 HERE = Path(__file__).resolve().parent
 KEPT = HERE / "results" / "receive.json"
 
-QUICK_SECONDS = 1.0
-RAMP_SHARE = 0.25
-"""Length of the ramp, of that of the plateau."""
+QUICK = Settings([300], calls_per_second=500, plateau_seconds=1.0, repeats=1, contenders=list(CONTENDERS))
 
 
 @click.command(context_settings={"max_content_width": 100})
-@click.option("--quick", is_flag=True, help="One short repeat: says whether it works, not how fast it is.")
-@click.option("--seconds", type=click.FloatRange(0.1), default=8.0, show_default=True, help="Length of each plateau.")
+@click.option("--quick", is_flag=True, help="300 calls, one short repeat: says whether it works, not how fast it is.")
+@click.option("--seconds", type=click.FloatRange(0.1), default=6.0, show_default=True, help="Length of each plateau.")
+@click.option("--ramp", type=click.FloatRange(1), default=250, show_default=True, help="Calls that begin per second.")
 @click.option("--repeats", type=click.IntRange(1), default=3, show_default=True, help="How often, taking turns.")
 @click.option(
     "--legs", type=click.IntRange(1), multiple=True, default=(1000, 100), show_default=True, help="Calls at once."
@@ -41,6 +41,7 @@ RAMP_SHARE = 0.25
 def main(
     quick: bool,
     seconds: float,
+    ramp: float,
     repeats: int,
     legs: tuple[int, ...],
     only: tuple[str, ...],
@@ -57,10 +58,10 @@ def main(
     if from_json is not None:
         results = Results.from_json(from_json.read_bytes())
     else:
-        if quick:
-            seconds, repeats = min(seconds, QUICK_SECONDS), 1
         chosen = [name for name in CONTENDERS if name in (only or CONTENDERS)]
-        settings = Settings(list(legs), seconds * RAMP_SHARE, seconds, repeats, chosen)
+        settings = Settings(list(legs), ramp, seconds, repeats, chosen)
+        if quick:
+            settings = msgspec.structs.replace(QUICK, contenders=chosen)
         with tempfile.TemporaryDirectory(prefix="strep-bench-", dir=scratch) as directory:
             results = receive.measure(settings, console.out, Path(directory))
     table.show(results, console)
@@ -68,8 +69,6 @@ def main(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(results.to_json())
     if write_readme:
-        from benchmarks import plot, readme
-
         plot.draw(results, HERE / "results" / "receive.png")
         readme.update(results, HERE / "README.md")
     if results.complaints:

@@ -213,7 +213,7 @@ def measure(settings: Settings, say: Say, scratch: Path) -> Results:
     where = environment.describe(scratch)
     runs = []
     with pinned(SENDER_CPU), ExitStack() as stack:  # this process mostly waits; never on the receiver's core
-        loads = [Load(legs, settings.ramp_seconds, settings.plateau_seconds) for legs in settings.legs]
+        loads = [Load(legs, legs / settings.calls_per_second, settings.plateau_seconds) for legs in settings.legs]
         courses = [stack.enter_context(closing(Course(load, scratch))) for load in loads]
         for repeat, course in itertools.product(range(1, settings.repeats + 1), courses):
             for contender in settings.contenders:

@@ -101,8 +101,10 @@ class Settings(msgspec.Struct, frozen=True):
     """What was asked for."""
 
     legs: list[int]
-    ramp_seconds: float
+    calls_per_second: float
+    """How many calls begin, and end, in a second."""
     plateau_seconds: float
+    """For how long all of them are there."""
     repeats: int
     contenders: list[str]
 

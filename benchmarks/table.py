@@ -75,7 +75,10 @@ def machine(results: Results) -> Cells:
         ["machine", f"{where.cpu}, {where.cpus} cores, {where.memory_gib:g} GiB, {where.kernel}"],
         ["programs", f"{where.python}, {packages}"],
         ["runs", f"{settings.repeats} per line, contenders taking turns"],
-        ["length", f"a plateau of {settings.plateau_seconds:g} s behind a ramp of {settings.ramp_seconds:g} s"],
+        [
+            "course",
+            f"{settings.calls_per_second:g} calls begin per second, then a plateau of {settings.plateau_seconds:g} s",
+        ],
         ["a core each", "yes" if all(c.pinned for c in conditions) else "NO: this system does not allow it"],
         ["receive buffer", "; ".join(_buffer(*buffer) for buffer in sorted(buffers))],
         ["recordings on", where.scratch],

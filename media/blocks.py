@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from strep.g711 import Codec, decode_table
+from strep.g711 import Codec, decode
 
 
 @dataclass(slots=True)
@@ -55,8 +55,8 @@ class PcmBatch:
 
     @property
     def size_bytes(self) -> int:
-        """Memory that the batch holds on to while it waits in a queue."""
-        return int(self.encoded.nbytes) + 32 * len(self.call)
+        """Memory that the batch holds on to while it waits in a queue, its decoded form included."""
+        return 3 * int(self.encoded.nbytes) + 32 * len(self.call)
 
     @property
     def pcm(self) -> NDArray[np.int16]:
@@ -77,8 +77,8 @@ class PcmBatch:
 def _decode(encoded: NDArray[np.uint8], codec: NDArray[np.uint8]) -> NDArray[np.int16]:
     is_alaw = codec == Codec.PCMA
     if not is_alaw.any():
-        return decode_table(Codec.PCMU).take(encoded)
-    pcm = decode_table(Codec.PCMA).take(encoded)
+        return decode(encoded, Codec.PCMU)
+    pcm = decode(encoded, Codec.PCMA)
     if not is_alaw.all():
-        pcm[~is_alaw] = decode_table(Codec.PCMU).take(encoded[~is_alaw])
+        pcm[~is_alaw] = decode(encoded[~is_alaw], Codec.PCMU)
     return pcm

@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="recvmmsg and /proc are Linux"),
 ]
 
-ARGUMENTS = ["--seconds", "0.4", "--repeats", "1", "--legs", "5"]
+ARGUMENTS = ["--seconds", "0.4", "--ramp", "50", "--repeats", "1", "--legs", "5"]
 
 
 @pytest.fixture(scope="module")
