@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Protocol
 
 from media.engine import Engine
 from media.receivers import Receiver
@@ -25,6 +26,20 @@ BATCHES_PER_BEAT = 16
 
 Take = Callable[[DatagramBatch, int], None]
 """What a door does with a batch: (batch, now_ns)."""
+
+
+class Timer(Protocol):
+    """What `Timers.call_later` returns."""
+
+    def cancel(self) -> None:
+        """Forget the call."""
+
+
+class Timers(Protocol):
+    """The part of an event loop that the pulse needs."""
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
+        """Call `callback` after `delay` seconds."""
 
 
 class Pulse:
@@ -43,7 +58,7 @@ class Pulse:
         self._interval_ns = round(interval_ms * NS_PER_MS)
         self._feeds: list[tuple[Receiver, Take]] = []
         self._before_poll: list[Callable[[int], int]] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._quiet_beats = 0
         self._is_asleep = False
         self._next_ns = 0
@@ -56,9 +71,9 @@ class Pulse:
         """Call `deliver(now_ns)` every beat: it hands frames to the engine and returns how many."""
         self._before_poll.append(deliver)
 
-    def start(self) -> None:
-        """Begin, on the running event loop."""
-        self._loop = asyncio.get_running_loop()
+    def start(self, loop: Timers | None = None) -> None:
+        """Begin, on the running event loop unless another one is given."""
+        self._loop = loop or asyncio.get_running_loop()
         self._next_ns = self._clock.now_ns()
         self._schedule(0)
 
@@ -83,15 +98,7 @@ class Pulse:
         self._timer = self._loop.call_later(delay_ns / NS_PER_SECOND, self._beat)
 
     def _beat(self) -> None:
-        now_ns = self._clock.now_ns()
-        self.beats += 1
-        try:
-            taken, has_backlog = self._drain_all(now_ns)
-        except Exception:
-            # Network input must not end reception, whatever a bug makes of it: say so and go on.
-            self.failures += 1
-            _LOG.exception("a beat of the receive path failed")
-            taken, has_backlog = 1, False
+        taken, has_backlog = self._drain_safely(self._clock.now_ns())
         self._quiet_beats = 0 if taken else self._quiet_beats + 1
         if self._quiet_beats > IDLE_BEATS and self._engine.timeline.deadline() == NEVER_NS:
             self._sleep()
@@ -101,6 +108,16 @@ class Pulse:
         if late_ns > 0:
             self._next_ns += late_ns
         self._schedule(0 if has_backlog else max(-late_ns, 0))
+
+    def _drain_safely(self, now_ns: int) -> tuple[int, bool]:
+        self.beats += 1
+        try:
+            return self._drain_all(now_ns)
+        except Exception:
+            # Network input must not end reception, whatever a bug makes of it: say so and go on.
+            self.failures += 1
+            _LOG.exception("a beat of the receive path failed")
+            return 1, False
 
     def _drain_all(self, now_ns: int) -> tuple[int, bool]:
         """Return how many datagrams and frames came, and whether more are waiting."""
@@ -129,5 +146,8 @@ class Pulse:
 
     def _beat_asleep(self) -> None:
         if self._is_asleep:
-            self._engine.poll(self._clock.now_ns())
-            self._timer = self._loop.call_later(1.0, self._beat_asleep)
+            taken, _ = self._drain_safely(self._clock.now_ns())
+            if taken:
+                self.wake()
+            else:
+                self._timer = self._loop.call_later(1.0, self._beat_asleep)

@@ -75,8 +75,12 @@ class Server:
         )
         self.strep = StrepDoor(self.engine)
         self.rtp = {ports.name: RtpDoor(ports.name, self.engine) for ports in config.rtp}
-        self.stream = StreamDoor(self.engine, reconnect_grace_ns=round(config.reconnect_grace_s * NS_PER_SECOND))
         self._pulse = Pulse(self.engine, self._clock, interval_ms=config.drain_interval_ms)
+        self.stream = StreamDoor(
+            self.engine,
+            reconnect_grace_ns=round(config.reconnect_grace_s * NS_PER_SECOND),
+            wake=self._pulse.wake,
+        )
         self._receivers: list[Receiver] = []
         self._ws: MediaWebSocketServer | None = None
         self._addresses: dict[str, Any] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -49,10 +50,11 @@ class StreamDoor:
         no_room: media frames of tracks that were refused because the server is at its limit.
     """
 
-    def __init__(self, engine: Engine, *, reconnect_grace_ns: int) -> None:
-        """Start without a stream."""
+    def __init__(self, engine: Engine, *, reconnect_grace_ns: int, wake: Callable[[], None]) -> None:
+        """Start without a stream; `wake` is called when frames wait for `deliver`."""
         self.frames = self.no_room = 0
         self._engine = engine
+        self._wake = wake
         self._reconnect_grace_ns = reconnect_grace_ns
         self._buffer = FrameBuffer()
         self._streams: dict[str, Stream] = {}
@@ -94,6 +96,8 @@ class StreamDoor:
             self.deliver(now_ns)
             following = (placement.sequence_number + 1) & 0xFFFF
             self._engine.timeline.shift_waiting(slot, following, placement.shift_samples)
+        if not len(self._buffer):
+            self._wake()
         self.frames += 1
         audio = payload if len(payload) <= MAX_PAYLOAD_SAMPLES else b""
         self._buffer.add(slot, placement.sequence_number, placement.timestamp, now_ns, audio)

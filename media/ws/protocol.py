@@ -107,7 +107,7 @@ class MediaStreamConnection:
         self._host = host
         self._handshake = handshake or Handshake()
         self._options = options or ConnectionOptions()
-        self._state = State.CONNECTING
+        self._enter(State.CONNECTING)
         self._deadline_ns = now_ns + self._options.start_timeout_ns
         self._auth_token = self._handshake.auth_token
         self._stream_id = ""
@@ -195,13 +195,12 @@ class MediaStreamConnection:
             where = self._stream_id or self._handshake.remote
             logger.warning("stream %s: %s%s", where, reject.text, f" ({detail:.200})" if detail else "")
 
+    def _enter(self, state: State) -> None:
+        self._state, self._expected = state, TRANSITIONS[state]
+
     def _take(self, frame: Frame, now_ns: int) -> WsReject | None:
         """Act on a frame; return why it was not taken, None if it was."""
-        if isinstance(frame, UnknownEvent):
-            if self._handle is not None:
-                self._handle.sequencer.skip(frame.sequence_number)
-            return WsReject.UNKNOWN_EVENT
-        next_state = TRANSITIONS[self._state].get(type(frame))
+        next_state = self._expected.get(type(frame))
         if next_state is None:
             return self._take_misplaced(frame)
         reject = None
@@ -209,27 +208,29 @@ class MediaStreamConnection:
             self._auth_token = self._auth_token or frame.auth_token
         elif isinstance(frame, Start):
             reject = self._take_start(frame, now_ns)
-        elif not self._is_own(frame.stream_id):
+        elif frame.stream_id != self._stream_id_as_sent and not self._is_own(frame.stream_id):
             reject = WsReject.OTHER_STREAM
         elif isinstance(frame, Media):
             reject = self._take_media(frame, now_ns)
         elif isinstance(frame, Stop):
             self._take_stop(now_ns)
-        else:
+        elif not isinstance(frame, UnknownEvent):
             self._take_event(frame)
-        if reject is None:
-            self._state = next_state
+        if reject is None and next_state is not self._state:
+            self._enter(next_state)
         return reject
 
     def _take_misplaced(self, frame: Frame) -> WsReject:
+        if isinstance(frame, UnknownEvent):
+            if self._handle is not None:
+                self._handle.sequencer.skip(frame.sequence_number)
+            return WsReject.UNKNOWN_EVENT
         if isinstance(frame, Start) and not self._is_own(frame.stream_id):
             self._close = close_with(1002, "start of another stream on the same socket")
         return WsReject.OUT_OF_ORDER if isinstance(frame, Connected) else MISPLACED[self._state]
 
     def _is_own(self, stream_id: str | None) -> bool:
-        if stream_id == self._stream_id_as_sent or stream_id is None:
-            return True
-        return normalise_stream_id(stream_id) == self._stream_id
+        return stream_id is None or normalise_stream_id(stream_id) == self._stream_id
 
     def _take_start(self, frame: Start, now_ns: int) -> WsReject | None:
         stream_id = frame.stream_id or ""
@@ -250,7 +251,7 @@ class MediaStreamConnection:
                 handshake=self._handshake,
             )
             self._handle = self._host.stream_started(start, now_ns)
-            self._state = State.STREAMING  # from here on the host is owed an end
+            self._enter(State.STREAMING)  # from here on the host is owed an end
         except WireError as error:
             self._close = close_with(1003, str(error).removeprefix(f"{error.reason}: "))
             return WsReject.UNSUPPORTED_ENCODING
@@ -283,6 +284,6 @@ class MediaStreamConnection:
     def _take_stop(self, now_ns: int) -> None:
         handle, self._handle = self._handle, None
         assert handle is not None
-        self._state = State.STOPPED  # whatever the host does now, it is not asked again
+        self._enter(State.STOPPED)  # whatever the host does now, it is not asked again
         self._deadline_ns = now_ns + self._options.linger_ns
         self._host.stream_stopped(handle, now_ns)

@@ -59,13 +59,17 @@ class World:
     """An engine with all doors and a clock."""
 
     def __init__(self, max_tracks: int = 100) -> None:
+        self.wakes = 0
         self.clock, self.ear = ManualClock(BEGINNING_NS), Ear()
         self.engine = Engine(
             Timeline(), self.clock, [self.ear], idle_timeout_ns=30 * NS_PER_SECOND, max_tracks=max_tracks
         )
         self.strep = StrepDoor(self.engine)
         self.rtp = RtpDoor("tap", self.engine)
-        self.stream = StreamDoor(self.engine, reconnect_grace_ns=5 * NS_PER_SECOND)
+        self.stream = StreamDoor(self.engine, reconnect_grace_ns=5 * NS_PER_SECOND, wake=self.count_wake)
+
+    def count_wake(self) -> None:
+        self.wakes += 1
 
     def send_rtp(self, packet: bytes, direction: Direction = Direction.INBOUND, source: bytes = HERE) -> None:
         self.rtp.receive(collect([(packet, self.clock.now_ns(), source)]), direction, self.clock.now_ns())

@@ -15,6 +15,7 @@ from media.carrier.plan import Plan, make_plan
 from media.carrier.truth import TrackTruth
 from strep.clock import NS_PER_MS, NS_PER_SECOND
 from strep.g711 import Codec, decode
+from strep.reject import Reject
 from tests.media.harness import Bench, encoded_channels, pcm_channels, sidecar
 
 CHANNEL = {"inbound": 0, "outbound": 1}
@@ -112,22 +113,23 @@ class TestBadNetwork:
             assert report["ledger"] == []
 
 
+BEGINNINGS = {
+    "wrap": Faults(near_wrap=True),
+    "ssrc": Faults(ssrc_change_at_ns=3 * NS_PER_SECOND),
+    "sequence": Faults(sequence_reset_at_ns=3 * NS_PER_SECOND),
+    "jump": Faults(timestamp_jump_at_ns=3 * NS_PER_SECOND),
+    "small jump back": Faults(timestamp_jump_at_ns=3 * NS_PER_SECOND, timestamp_jump_samples=2**32 - 80_000),
+}
+
+
 class TestSenderStartsAnew:
     """Wraps, restarts and jumps: no giant file, nothing behind them lost."""
 
-    CASES = {
-        "wrap": Faults(near_wrap=True),
-        "ssrc": Faults(ssrc_change_at_ns=3 * NS_PER_SECOND),
-        "sequence": Faults(sequence_reset_at_ns=3 * NS_PER_SECOND),
-        "jump": Faults(timestamp_jump_at_ns=3 * NS_PER_SECOND),
-        "small jump back": Faults(timestamp_jump_at_ns=3 * NS_PER_SECOND, timestamp_jump_samples=2**32 - 80_000),
-    }
-
-    @pytest.mark.parametrize("name", CASES)
+    @pytest.mark.parametrize("name", BEGINNINGS)
     @pytest.mark.parametrize("loss", [0.0, 0.02])
     def test_nothing_is_lost(self, tmp_path: Path, name: str, loss: float) -> None:
         network = NetworkModel(loss=loss, reorder=loss)
-        _, plan = record(tmp_path, SimulationOptions(calls=3, seconds=6, faults=self.CASES[name], network=network))
+        _, plan = record(tmp_path, SimulationOptions(calls=3, seconds=6, faults=BEGINNINGS[name], network=network))
         for number, track in enumerate(plan.truth().tracks):
             report = check_track(tmp_path, plan, number, track, Codec.PCMU)
             assert report["statistics"]["quarantined"] == 0
@@ -163,8 +165,6 @@ class TestRubbish:
         for number, track in enumerate(truth.tracks):
             check_track(tmp_path, plan, number, track, Codec.PCMU)
         reasons = bench.door.rejected
-        from strep.reject import Reject
-
         assert {Reject(i).name: int(n) for i, n in enumerate(reasons) if n} == truth.malformed
         assert bench.door.datagrams == truth.datagrams
 

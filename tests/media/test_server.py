@@ -64,6 +64,10 @@ def check(directory: Path, call_id: str, simulation: Simulation, number: int, tr
     assert np.array_equal(channel[start : start + len(expected)], expected)
 
 
+def call_ids(directory: Path) -> list[str]:
+    return sorted(path.stem for path in directory.glob("*.wav"))
+
+
 class TestStrep:
     @pytest.mark.parametrize("receiver", RECEIVERS)
     async def test_bad_network(self, tmp_path: Path, receiver: str) -> None:
@@ -116,10 +120,10 @@ class TestPlainRtp:
     async def test_one_call_on_its_pair_of_ports(self, tmp_path: Path, receiver: str) -> None:
         network = NetworkModel(loss=0.02, reorder=0.1, reorder_delay_ms=40, duplicate=0.02)
         options = SimulationOptions(transport=Transport.RTP, calls=1, seconds=4, network=network)
-        server, simulation, outcome = await record(
+        _, simulation, outcome = await record(
             tmp_path, options, receiver=receiver, record_format="passthrough", reorder_wait_ms=200
         )
-        recordings = sorted(path.stem for path in tmp_path.glob("*.wav"))
+        recordings = call_ids(tmp_path)
         assert len(recordings) == 1
         assert recordings[0].startswith("tap-")
         for number, truth in enumerate(outcome.truth.tracks):

@@ -1,0 +1,191 @@
+"""The pulse under a manual clock and a manual loop: when it beats, sleeps, wakes, and what it survives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from media.config import Endpoint
+from media.engine import Engine
+from media.pulse import BATCHES_PER_BEAT, IDLE_BEATS, Pulse
+from strep.clock import NS_PER_MS, NS_PER_SECOND, ManualClock
+from strep.datagrams import DatagramBatch, collect
+from strep.timeline import Timeline
+
+
+class ManualLoop:
+    """Timers that fire when the test says so; each firing moves the clock to its time."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.pending: list[tuple[int, ManualTimer]] = []
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> ManualTimer:
+        timer = ManualTimer(callback)
+        self.pending.append((self.clock.now_ns() + round(delay * NS_PER_SECOND), timer))
+        return timer
+
+    def fire(self) -> int:
+        """Run the next timer and return the delay until it in ns."""
+        self.pending = [(due, timer) for due, timer in self.pending if not timer.cancelled]
+        assert len(self.pending) == 1, "there is one timer for everything"
+        due, timer = self.pending.pop()
+        delay = max(due - self.clock.now_ns(), 0)
+        self.clock.advance(delay)
+        timer.callback()
+        return delay
+
+
+class ManualTimer:
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self.callback, self.cancelled = callback, False
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+
+class FakeReceiver:
+    """A socket whose batches the test puts there."""
+
+    name, errors, kernel_drops, address = "fake", 0, 0, Endpoint("127.0.0.1", 1)
+
+    def __init__(self) -> None:
+        self.batches: list[DatagramBatch] = []
+        self.when_readable: Callable[[], None] | None = None
+
+    def put(self, arrival_ns: int) -> None:
+        self.batches.append(collect([(b"x", arrival_ns, bytes(28))]))
+
+    def drain(self) -> DatagramBatch | None:
+        return self.batches.pop(0) if self.batches else None
+
+    def call_when_readable(self, callback: Callable[[], None]) -> None:
+        self.when_readable = callback
+
+    async def close(self) -> None:
+        pass
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.clock = ManualClock(1000 * NS_PER_SECOND)
+        self.loop, self.receiver = ManualLoop(self.clock), FakeReceiver()
+        self.engine = Engine(Timeline(), self.clock, [], idle_timeout_ns=NS_PER_SECOND, max_tracks=10)
+        self.pulse = Pulse(self.engine, self.clock, interval_ms=5)
+        self.taken: list[int] = []
+        self.frames = 0
+        self.pulse.add(self.receiver, self.take)
+        self.pulse.add_source(self.deliver)
+        self.pulse.start(self.loop)
+
+    def take(self, batch: DatagramBatch, now_ns: int) -> None:
+        self.taken.append(len(batch))
+
+    def deliver(self, now_ns: int) -> int:
+        waiting, self.frames = self.frames, 0
+        return waiting
+
+    def fall_asleep(self) -> None:
+        while self.receiver.when_readable is None:
+            self.loop.fire()
+
+
+def test_it_beats_every_five_milliseconds_while_there_is_traffic() -> None:
+    bench = Bench()
+    bench.loop.fire()
+    for _ in range(10):
+        bench.receiver.put(bench.clock.now_ns())
+        assert bench.loop.fire() == 5 * NS_PER_MS
+    assert len(bench.taken) == 10
+
+
+def test_a_beat_that_took_long_is_not_followed_by_a_volley() -> None:
+    bench = Bench()
+    bench.loop.fire()
+    bench.clock.advance(23 * NS_PER_MS)
+    assert [bench.loop.fire() for _ in range(3)] == [0, 0, 5 * NS_PER_MS]
+
+
+def test_it_sleeps_when_nothing_comes_and_still_keeps_house() -> None:
+    bench = Bench()
+    bench.fall_asleep()
+    assert bench.pulse.beats == IDLE_BEATS + 1
+    assert bench.loop.fire() == NS_PER_SECOND
+    assert bench.loop.fire() == NS_PER_SECOND
+
+
+def test_a_datagram_wakes_it() -> None:
+    bench = Bench()
+    bench.fall_asleep()
+    bench.receiver.put(bench.clock.now_ns())
+    assert bench.receiver.when_readable is not None
+    bench.receiver.when_readable()
+    assert bench.loop.fire() == 0
+    assert bench.taken == [1]
+    assert bench.loop.fire() == 5 * NS_PER_MS
+
+
+def test_media_frames_wake_it() -> None:
+    bench = Bench()
+    bench.fall_asleep()
+    bench.frames = 3
+    bench.pulse.wake()
+    assert bench.loop.fire() == 0
+    assert bench.frames == 0
+
+
+def test_what_nobody_announced_is_found_within_a_second() -> None:
+    bench = Bench()
+    bench.fall_asleep()
+    bench.frames = 3
+    bench.loop.fire()
+    assert bench.frames == 0
+    assert bench.loop.fire() == 0
+    assert bench.loop.fire() == 5 * NS_PER_MS
+
+
+def test_a_socket_with_a_backlog_gives_way_and_comes_again_at_once() -> None:
+    bench = Bench()
+    for _ in range(BATCHES_PER_BEAT + 3):
+        bench.receiver.put(bench.clock.now_ns())
+    bench.loop.fire()
+    assert len(bench.taken) == BATCHES_PER_BEAT
+    assert bench.loop.fire() == 0
+    assert len(bench.taken) == BATCHES_PER_BEAT + 3
+
+
+def test_deadlines_beyond_a_backlog_do_not_expire(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A packet that is still in the kernel may be the one that is waited for."""
+    bench = Bench()
+    horizons: list[int] = []
+    monkeypatch.setattr(bench.engine, "poll", horizons.append)
+    arrival_ns = bench.clock.now_ns() - 80 * NS_PER_MS
+    for _ in range(BATCHES_PER_BEAT):
+        bench.receiver.put(arrival_ns)
+    bench.loop.fire()
+    bench.loop.fire()
+    assert horizons[0] == arrival_ns
+    assert horizons[1] == bench.clock.now_ns()
+
+
+def test_a_failing_beat_is_counted_and_the_next_one_comes() -> None:
+    bench = Bench()
+
+    def fail(batch: DatagramBatch, now_ns: int) -> None:
+        raise RuntimeError("a bug")
+
+    bench.pulse.add(bench.receiver, fail)
+    bench.pulse._feeds.pop(0)
+    bench.receiver.put(bench.clock.now_ns())
+    bench.loop.fire()
+    assert bench.pulse.failures == 1
+    assert bench.loop.fire() == 5 * NS_PER_MS
+
+
+def test_stopping_drains_once_more() -> None:
+    bench = Bench()
+    bench.loop.fire()
+    bench.receiver.put(bench.clock.now_ns())
+    bench.pulse.stop()
+    assert bench.taken == [1]
