@@ -182,7 +182,6 @@ def _figures(
         cpu_ns=_ratio(plateau.cpu_ns, plateau.packets),
         between_ns=_ratio(_Span(marks.begin, marks.end).cpu_ns, marks.end.received),
         whole_ns=_ratio(_Span(marks.begin, marks.finished).cpu_ns, marks.end.received),
-        user_share=_ratio(plateau.last.user_ns - plateau.first.user_ns, plateau.cpu_ns),
         threads_ns={name: _ratio(ns, plateau.packets) for name, ns in plateau.threads_ns().items()},
         lateness_ms=sent["lateness"],
         conditions=conditions,

@@ -89,13 +89,19 @@ def _check_report(track: TrackTruth, report: dict[str, Any]) -> Iterator[str]:
     counted = report["statistics"]
     fates = ("delivered", "duplicate", "late", "invalid", "quarantined", "in_flight")
     if counted["received"] != sum(counted[fate] for fate in fates) or counted["in_flight"]:
-        yield f"{track.direction}: packets do not add up: {counted}"
+        yield f"{track.direction}: packets do not add up: {_named(counted, 'received', *fates)}"
     if counted["received"] != track.delivered or counted["delivered"] != track.delivered or counted["never_arrived"]:
-        yield f"{track.direction}: {track.delivered} packets were sent, the sidecar says {counted}"
+        named = _named(counted, "received", "delivered", "never_arrived")
+        yield f"{track.direction}: {track.delivered} packets were sent; {named}"
     if report["length_samples"] != track.total_samples or sum(report["totals"].values()) != track.total_samples:
-        yield f"{track.direction}: {track.total_samples} samples were sent, the sidecar says {report['totals']}"
+        named = _named(report["totals"], *report["totals"])
+        yield f"{track.direction}: {track.total_samples} samples were sent; {named}"
     if report["ledger"]:
         yield f"{track.direction}: the ledger has gaps"
+
+
+def _named(counters: dict[str, Any], *names: str) -> str:
+    return ", ".join(f"{name} {counters[name]}" for name in names)
 
 
 def _check_samples(truth: Truth, number: int, audio: wav.Audio, start: int) -> Iterator[str]:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from media.carrier.plan import Plan
 
-MOST_COMPLAINTS = 10
+MOST_COMPLAINTS = 5
+"""Named per run; of the rest, only the number."""
 
 
 def mu_law_table() -> NDArray[np.int16]:

@@ -45,8 +45,6 @@ class Run(msgspec.Struct, frozen=True):
     """The same from before the first packet until the last one was read."""
     whole_ns: float
     """The same from before the first packet until everything is finished: for recordings, all files closed."""
-    user_share: float
-    """Part of `cpu_ns` outside the kernel."""
     threads_ns: dict[str, float]
     """`cpu_ns` by thread."""
     lateness_ms: dict[str, float]

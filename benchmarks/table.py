@@ -75,10 +75,7 @@ def machine(results: Results) -> Cells:
         ["machine", f"{where.cpu}, {where.cpus} cores, {where.memory_gib:g} GiB, {where.kernel}"],
         ["programs", f"{where.python}, {packages}"],
         ["runs", f"{settings.repeats} per line, contenders taking turns"],
-        [
-            "course",
-            f"{settings.calls_per_second:g} calls begin per second, then a plateau of {settings.plateau_seconds:g} s",
-        ],
+        ["calls", f"{settings.calls_per_second:g} begin per second; {settings.plateau_seconds:g} s with all of them"],
         ["a core each", "yes" if all(c.pinned for c in conditions) else "NO: this system does not allow it"],
         ["receive buffer", "; ".join(_buffer(*buffer) for buffer in sorted(buffers))],
         ["recordings on", where.scratch],

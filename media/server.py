@@ -170,6 +170,8 @@ class Server:
         self._has_closed = True
         if self._ws is not None:
             await self._ws.close()
+        for receiver in self._receivers:
+            await receiver.settle()
         self._pulse.stop()
         self.engine.end_all("shutdown")
         await self._close_doors()

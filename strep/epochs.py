@@ -58,7 +58,7 @@ def begin_epoch(table: TrackTable, slot: int, frame: HeldFrame) -> None:
     """Close the epoch of `slot` and begin the next one with `frame`."""
     tracks = table.tracks
     resolve_all(table, slot)
-    release_blocks(table)
+    release_blocks(table, slot)
     table.previous[slot] = mapping = Mapping(
         ssrc=int(tracks.ssrc[slot]),
         highest_sequence=int(tracks.highest_sequence[slot]),

@@ -10,11 +10,12 @@ from strep.table import TrackBlocks, TrackTable
 Int64 = NDArray[np.int64]
 
 
-def release_blocks(table: TrackTable) -> None:
-    """Hand out every block that is resolved to its end, of all tracks."""
-    tracks, size, n = table.tracks, table.settings.block_samples, table.tracks.count
+def release_blocks(table: TrackTable, slot: int | None = None) -> None:
+    """Hand out every block that is resolved to its end, of all tracks or of one."""
+    tracks, size = table.tracks, table.settings.block_samples
+    start, end = (0, tracks.count) if slot is None else (slot, slot + 1)
     while True:
-        due = np.flatnonzero(tracks.resolved_end[:n] // size > tracks.released[:n] // size)
+        due = np.flatnonzero(tracks.resolved_end[start:end] // size > tracks.released[start:end] // size) + start
         due = due[~tracks.starting[due]]
         if not len(due):
             return

@@ -153,7 +153,16 @@ class TrackTable:
         since_last = settings.samples(np.maximum(arrival_ns - tracks.highest_arrival_ns[slot], 0))
         since_start = settings.samples(arrival_ns - tracks.anchor_ns[slot])
         clock = tracks.anchor_position[slot] + since_start
-        limit = np.maximum(tracks.highest_end[slot] + since_last, clock)
-        limit = np.minimum(limit, clock + tracks.audio_samples[slot]) + settings.jump_tolerance_samples
-        believed: NDArray[np.bool_] = position <= np.maximum(limit, tracks.highest_end[slot])
+        shift = self._expected_shift(slot)
+        end = tracks.highest_end[slot] + shift
+        limit = np.minimum(np.maximum(end + since_last, clock), clock + tracks.audio_samples[slot])
+        believed: NDArray[np.bool_] = position + shift <= np.maximum(limit + settings.jump_tolerance_samples, end)
         return believed
+
+    def _expected_shift(self, slot: Int64) -> Int64:
+        """Return how far an epoch whose position is provisional will move when its start is over; else 0."""
+        tracks = self.tracks
+        elapsed = self.settings.samples(tracks.epoch_anchor_ns[slot] - tracks.anchor_ns[slot])
+        place = np.maximum(tracks.resolved_end[slot], tracks.anchor_position[slot] + elapsed)
+        shift: Int64 = np.where(tracks.floating[slot], place - tracks.epoch_anchor_position[slot], 0)
+        return shift

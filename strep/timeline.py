@@ -79,7 +79,6 @@ class Timeline:
         table = self._table
         if table.tracks.started[slot]:
             resolve_all(table, slot)
-            release_blocks(table)
             flush(table, slot)
 
     def close(self, slot: int) -> None:
@@ -314,7 +313,7 @@ class Timeline:
         table, tracks = self._table, self._table.tracks
         missing = sequence - int(tracks.highest_sequence[slot]) - 1
         resolve_all(table, slot)
-        release_blocks(table)
+        release_blocks(table, slot)
         position = timestamp + int(tracks.offset[slot])
         if (
             sequence - tracks.next_sequence[slot] >= WINDOW_PACKETS

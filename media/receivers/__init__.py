@@ -46,6 +46,9 @@ class Receiver(Protocol):
     def call_when_readable(self, callback: Callable[[], None]) -> None:
         """Call `callback` once, when a datagram is there."""
 
+    async def settle(self) -> None:
+        """Let everything that has arrived come within reach of `drain`, at the end of the server."""
+
     async def close(self) -> None:
         """Close the socket."""
 

@@ -57,6 +57,9 @@ class BatchedReceiver:
 
         self._loop.add_reader(self._socket.fileno(), once)
 
+    async def settle(self) -> None:
+        """Do nothing: `drain` asks the kernel itself."""
+
     async def close(self) -> None:
         """Close the socket."""
         self._loop.remove_reader(self._socket.fileno())

@@ -23,6 +23,8 @@ from strep.datagrams import DatagramBatch, collect
 _LOG = logging.getLogger("strep.receivers")
 
 BATCH = 1024
+TURNS_TO_SETTLE = 5
+"""Turns of the event loop from a readable socket to our queue, and some more."""
 MAX_WAITING = 16 * BATCH
 """Datagrams that may wait between two drains; more are dropped and counted."""
 
@@ -35,7 +37,7 @@ class PortableReceiver:
     def __init__(self, stream: asyncio_dgram.aio.DatagramStream, clock: Clock) -> None:
         """Take over a bound stream; use `create`."""
         self.errors = 0
-        self._dropped = 0
+        self._dropped = self._arrived = 0
         self._stream = stream
         self._clock = clock
         self._waiting: deque[tuple[bytes, int, bytes]] = deque()
@@ -70,6 +72,7 @@ class PortableReceiver:
                 if self.errors.bit_count() == 1:
                     _LOG.error("receiving failed: %s", error, extra={"endpoint": str(self._address)})
                 continue
+            self._arrived += 1
             if len(self._waiting) >= MAX_WAITING:
                 self._dropped += 1
                 continue
@@ -91,6 +94,14 @@ class PortableReceiver:
             callback()
         else:
             self._when_readable = callback
+
+    async def settle(self) -> None:
+        """Wait until the event loop has nothing more for us: it reads one datagram per turn."""
+        arrived = -1
+        while arrived < self._arrived:
+            arrived = self._arrived
+            for _ in range(TURNS_TO_SETTLE):
+                await asyncio.sleep(0)
 
     async def close(self) -> None:
         """Stop reading and close the socket."""

@@ -145,7 +145,6 @@ class _Tape:
         step = number - self._newest
         if self._first is None or step > MAX_DROPOUT:
             self._first = number
-            self.trust.restart()
         elif step <= 0:
             return self._place_late(number, samples, timestamp)
         elif step > 1:
@@ -154,7 +153,7 @@ class _Tape:
             before = self._timestamps[self._newest & _MASK]
             if before != _NO_TIMESTAMP:
                 elapsed, length = timestamp - before, self._lengths[self._newest & _MASK]
-                self._end += self.trust.learn(elapsed, length, self._usual_samples, self._end, timestamp)
+                self._end += self.trust.learn(elapsed, length, self._usual_samples)
         start = self._end
         self._write(number, start, samples, timestamp)
         self._newest = number
@@ -195,7 +194,6 @@ class _Tape:
             for later in range(number + 1, self._newest + 1):
                 self._starts[later & _MASK] += shift
             self._end += shift
-            self.trust.shift(start, shift)
         return start, shift
 
     def _begin_earlier(self, number: int, first: int) -> None:

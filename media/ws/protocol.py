@@ -201,7 +201,7 @@ class MediaStreamConnection:
     def _take(self, frame: Frame, now_ns: int) -> WsReject | None:
         """Act on a frame; return why it was not taken, None if it was."""
         next_state = self._expected.get(type(frame))
-        if next_state is None:
+        if next_state is None or isinstance(frame, UnknownEvent):
             return self._take_misplaced(frame)
         reject = None
         if isinstance(frame, Connected):
@@ -214,7 +214,7 @@ class MediaStreamConnection:
             reject = self._take_media(frame, now_ns)
         elif isinstance(frame, Stop):
             self._take_stop(now_ns)
-        elif not isinstance(frame, UnknownEvent):
+        else:
             self._take_event(frame)
         if reject is None and next_state is not self._state:
             self._enter(next_state)

@@ -6,7 +6,7 @@ No document says what ``media.timestamp`` counts. So it counts nothing until it 
 * silence (DTX, hold): the next chunk, but a timestamp further ahead than the chunk before is long;
 * how much time the chunks that are missing took.
 
-Silence that came before the trust was earned is made up for at the moment it is: from there on positions are right.
+Silence between neighbouring chunks that came before the trust was earned is made up for at the moment it is.
 
 Hysteresis: ten agreements in a row earn the trust, one contradiction (a timestamp that stands still, goes back,
 or is ahead by less than half a chunk) loses it. A chunk that contradicts is placed as if it had no timestamp.
@@ -34,27 +34,24 @@ class TimestampTrust:
         self.scale = 0
         self.times_lost = 0
         self._samples_per_ms = sample_rate_hz // 1000
-        self._ms_agreements = 0
-        self._sample_agreements = 0
-        self._anchor: tuple[int, int] | None = None  # start and timestamp since when nothing contradicted
+        self._ms = _Evidence(self._samples_per_ms)
+        self._samples = _Evidence(SAMPLES)
 
     @property
     def unit(self) -> str:
         """``"samples"``, ``"ms"`` or ``""`` while not believed."""
         return "" if not self.scale else "samples" if self.scale == SAMPLES else "ms"
 
-    def learn(self, elapsed: int, samples: int, usual_samples: int, start: int, timestamp: int) -> int:
+    def learn(self, elapsed: int, samples: int, usual_samples: int) -> int:
         """Judge two neighbouring chunks that came in order, and return the silence between them in samples.
 
         Args:
             elapsed: the later timestamp minus the earlier one, in the carrier's unit.
             samples: how long the earlier chunk is.
             usual_samples: how long chunks of this track usually are.
-            start: where the later chunk would begin without silence, in samples.
-            timestamp: of the later chunk.
         """
         if not self.scale:
-            return self._gather(elapsed, samples, usual_samples, start, timestamp)
+            return self._gather(elapsed, samples, usual_samples)
         if elapsed * self.scale == samples:
             return 0
         silence = self.silence_between(elapsed, samples, usual_samples)
@@ -67,42 +64,35 @@ class TimestampTrust:
         """Return the silence between two neighbouring chunks in samples, None if they contradict each other."""
         return _silence(elapsed, samples, usual_samples, self.scale)
 
-    def shift(self, after: int, shift_samples: int) -> None:
-        """Take note that chunks which start later than `after` have moved."""
-        if self._anchor is not None and self._anchor[0] > after:
-            self._anchor = (self._anchor[0] + shift_samples, self._anchor[1])
-
-    def restart(self) -> None:
-        """Take note that the counting began anew: earlier timestamps say nothing about later ones."""
-        self._anchor = None
-
     def lose(self) -> None:
         """Stop believing."""
-        self.scale = self._ms_agreements = self._sample_agreements = 0
+        self.scale = 0
         self.times_lost += 1
-        self._anchor = None
 
-    def _gather(self, elapsed: int, samples: int, usual_samples: int, start: int, timestamp: int) -> int:
-        in_ms = _silence(elapsed, samples, usual_samples, self._samples_per_ms)
-        in_samples = _silence(elapsed, samples, usual_samples, SAMPLES)
-        self._ms_agreements = self._ms_agreements + 1 if in_ms == 0 < elapsed else 0
-        self._sample_agreements = self._sample_agreements + 1 if in_samples == 0 < elapsed else 0
-        if in_ms is None and in_samples is None:
-            self._anchor = None
-        elif self._anchor is None:
-            self._anchor = (start - samples, timestamp - elapsed)
-        if self._sample_agreements >= AGREEMENTS:
-            self.scale = SAMPLES
-        elif self._ms_agreements >= AGREEMENTS:
-            self.scale = self._samples_per_ms
-        return self._missed(usual_samples, start, timestamp) if self.scale else 0
+    def _gather(self, elapsed: int, samples: int, usual_samples: int) -> int:
+        missed_samples = 0
+        for evidence in (self._samples, self._ms):
+            evidence.add(elapsed, samples, usual_samples)
+            if evidence.agreements >= AGREEMENTS and not self.scale:
+                self.scale, missed_samples = evidence.scale, evidence.missed_samples
+        if self.scale:
+            self._ms, self._samples = _Evidence(self._samples_per_ms), _Evidence(SAMPLES)
+        return missed_samples
 
-    def _missed(self, usual_samples: int, start: int, timestamp: int) -> int:
-        """Return the silence that went unrecognised since the anchor."""
-        if self._anchor is None:
-            return 0
-        anchor_start, anchor_timestamp = self._anchor
-        return _silence(timestamp - anchor_timestamp, start - anchor_start, usual_samples, self.scale) or 0
+
+class _Evidence:
+    """What speaks for one unit: agreements in a row, and silence since the last contradiction."""
+
+    __slots__ = ("agreements", "missed_samples", "scale")
+
+    def __init__(self, scale: int) -> None:
+        self.scale = scale
+        self.agreements = self.missed_samples = 0
+
+    def add(self, elapsed: int, samples: int, usual_samples: int) -> None:
+        silence = _silence(elapsed, samples, usual_samples, self.scale)
+        self.agreements = self.agreements + 1 if silence == 0 < elapsed else 0
+        self.missed_samples = 0 if silence is None else self.missed_samples + silence
 
 
 def _silence(elapsed: int, samples: int, usual_samples: int, scale: int) -> int | None:

@@ -63,6 +63,9 @@ class FakeReceiver:
     def call_when_readable(self, callback: Callable[[], None]) -> None:
         self.when_readable = callback
 
+    async def settle(self) -> None:
+        pass
+
     async def close(self) -> None:
         pass
 

@@ -106,3 +106,15 @@ async def test_address_in_use_names_the_endpoint() -> None:
 async def test_recvmmsg_elsewhere_is_refused() -> None:
     with pytest.raises(ConfigurationError):
         await open_receiver(Endpoint("127.0.0.1", 0), SystemClock(), kind="recvmmsg", receive_buffer_bytes=1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_what_was_sent_before_the_end_is_within_reach_at_the_end(kind: str) -> None:
+    async with receiving(kind, "127.0.0.1") as (receiver, sender):
+        for i in range(200):
+            sender.send(bytes([i]))
+        await receiver.settle()
+        count = 0
+        while (batch := receiver.drain()) is not None:
+            count += len(batch)
+        assert count == 200

@@ -153,6 +153,14 @@ class TestSilence:
         sent = track([160] * PROVEN, silences=silences, unit_samples=8)
         assert list(play(sent)[IN].starts.values()) == [160 * i for i in range(PROVEN)]
 
+    @pytest.mark.parametrize("position", range(1, PROVEN))
+    def test_is_made_up_for_as_soon_as_they_are(self, position: int) -> None:
+        silences = [0] * 3 * PROVEN
+        silences[position] = 1600
+        sent = track([160] * 3 * PROVEN, silences=silences, unit_samples=8)
+        starts = list(play(sent)[IN].starts.values())
+        assert starts[2 * PROVEN :] == [frame.start_samples for frame in sent[2 * PROVEN :]]
+
     @given(st.lists(st.none() | st.integers(0, (1 << 63) - 1), min_size=1, max_size=60))
     def test_timestamps_without_sense_are_ignored(self, timestamps: list[int | None]) -> None:
         sequencer = ChunkSequencer()
