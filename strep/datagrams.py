@@ -24,6 +24,10 @@ MAX_DATAGRAM_BYTES = 2048
 """Larger datagrams are refused: 60 ms of 16 kHz linear PCM with all headers has 1,968."""
 
 
+SOURCE_BYTES = 28
+"""sizeof(struct sockaddr_in6), which has room for a sockaddr_in as well."""
+
+
 @dataclass(slots=True)
 class DatagramBatch:
     """Datagrams as the kernel gave them, in the order of their arrival.
@@ -246,6 +250,6 @@ def collect(datagrams: list[tuple[bytes, int, bytes]], width: int = MAX_DATAGRAM
     table = np.zeros((n, width), np.uint8)
     for i, (data, _, _) in enumerate(datagrams):
         table[i, : min(len(data), width)] = np.frombuffer(data[:width], np.uint8)
-    source = np.frombuffer(b"".join(address for _, _, address in datagrams), np.uint8).reshape(n, -1)
+    source = np.frombuffer(b"".join(address for _, _, address in datagrams), np.uint8).reshape(n, SOURCE_BYTES)
     length = np.array([len(data) for data, _, _ in datagrams], np.int64)
     return DatagramBatch(table, length, np.array([at for _, at, _ in datagrams], np.int64), source)

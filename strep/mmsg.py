@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strep.clock import NS_PER_SECOND, Clock
-from strep.datagrams import MAX_DATAGRAM_BYTES, DatagramBatch
+from strep.datagrams import MAX_DATAGRAM_BYTES, SOURCE_BYTES, DatagramBatch
 
 IS_SUPPORTED = sys.platform == "linux" and sys.maxsize > 2**32 and sys.byteorder == "little"
 
@@ -23,8 +23,6 @@ BATCH = 1024
 """Most messages that one recvmmsg takes (UIO_MAXIOV)."""
 ROW_BYTES = 384
 """Width of the table; longer datagrams overflow into a second, wide table and are joined."""
-NAME_BYTES = 28
-"""sizeof(struct sockaddr_in6)."""
 CONTROL_BYTES = 64
 
 # asm-generic/socket.h
@@ -87,7 +85,7 @@ class BatchSocket:
         sock.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
         self._table = np.zeros((BATCH, ROW_BYTES), np.uint8)
         self._overflow = np.zeros((BATCH, MAX_DATAGRAM_BYTES - ROW_BYTES), np.uint8)
-        self._names = np.zeros((BATCH, NAME_BYTES), np.uint8)
+        self._names = np.zeros((BATCH, SOURCE_BYTES), np.uint8)
         self._control = np.zeros(BATCH, _CONTROL)
         self._vectors = np.zeros((BATCH, 2), _IOVEC)
         self._headers = np.zeros(BATCH, _MMSGHDR)
@@ -108,9 +106,9 @@ class BatchSocket:
             self._vectors["length"][:, i] = buffer.shape[1]
         self._headers["iov"] = self._vectors.ctypes.data + row * np.uint64(2 * _IOVEC.itemsize)
         self._headers["iov_length"] = 2
-        self._headers["name"] = self._names.ctypes.data + row * np.uint64(NAME_BYTES)
+        self._headers["name"] = self._names.ctypes.data + row * np.uint64(SOURCE_BYTES)
         self._headers["control"] = self._control.ctypes.data + row * np.uint64(CONTROL_BYTES)
-        self._headers["name_length"] = NAME_BYTES
+        self._headers["name_length"] = SOURCE_BYTES
         self._headers["control_length"] = CONTROL_BYTES
         self._address = self._headers.ctypes.data
 
@@ -139,7 +137,7 @@ class BatchSocket:
         table = self._table
         if int(length.max()) > ROW_BYTES:
             table = np.concatenate((self._table[:count], self._overflow[:count]), axis=1)
-        self._headers["name_length"][:count] = NAME_BYTES
+        self._headers["name_length"][:count] = SOURCE_BYTES
         self._headers["control_length"][:count] = CONTROL_BYTES
         return DatagramBatch(table, length, arrival_ns, self._names[:count])
 

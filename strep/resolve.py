@@ -21,7 +21,7 @@ Int64 = NDArray[np.int64]
 def advance(table: TrackTable, slot: Int64) -> None:
     """Deliver every packet that follows without a hole, for distinct `slot`s, and set the next deadlines."""
     tracks, window = table.tracks, table.window
-    pending = slot
+    pending = slot[~tracks.starting[slot]]
     while len(pending):
         sequence = tracks.next_sequence[pending]
         here = window.holds(pending, sequence) & (sequence <= tracks.highest_sequence[pending])

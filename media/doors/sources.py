@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from strep.mmsg import NAME_BYTES
+from strep.datagrams import SOURCE_BYTES
 
 UInt64 = NDArray[np.uint64]
 
@@ -18,10 +18,12 @@ _FAMILY = np.dtype("<u2") if int.from_bytes(b"\x01\x00", "little") == 1 else np.
 
 
 def pack_source(host: str, port: int) -> bytes:
-    """Return `NAME_BYTES` of sockaddr as Linux lays it out, for receivers that get addresses as text."""
+    """Return `SOURCE_BYTES` of sockaddr as Linux lays it out, for receivers that get addresses as text."""
     address = ipaddress.ip_address(host.partition("%")[0])
     if address.version == 4:
-        return (struct.pack("<H", socket.AF_INET) + struct.pack("!H", port) + address.packed).ljust(NAME_BYTES, b"\0")
+        return (struct.pack("<H", socket.AF_INET) + struct.pack("!H", port) + address.packed).ljust(
+            SOURCE_BYTES, b"\0"
+        )
     return struct.pack("<H", _AF_INET6) + struct.pack("!HI", port, 0) + address.packed + bytes(4)
 
 

@@ -102,7 +102,7 @@ class OracleTrack:
 
     def release(self) -> None:
         end = self.resolved_end // BLOCK_SAMPLES * BLOCK_SAMPLES
-        if self.is_waiting_to_begin:
+        if self.is_waiting_to_begin or not self.is_started:
             return
         for position in range(self.released, end):
             self.heard[position] = self.tape.get(position, 0xFF)
@@ -218,4 +218,8 @@ class OracleTrack:
             "reordered": self.reordered,
             "epochs": 0,
             "never_arrived": len(self.lost),
-        } | ({} if self.is_waiting_to_begin or not self.is_started else {"expected": expected, "cumulative_lost": expected - self.received})
+        } | (
+            {}
+            if self.is_waiting_to_begin or not self.is_started
+            else {"expected": expected, "cumulative_lost": expected - self.received}
+        )

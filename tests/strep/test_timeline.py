@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
-
-from tests.strep.bench import Bench
-
-from tests.strep.oracle import OracleTrack
 from strep.ledger import Kind
-from strep.clock import NS_PER_MS
+from tests.strep.bench import Bench
 
 
 def kinds_of(bench: Bench, slot: int) -> list[Kind]:
@@ -16,5 +11,3 @@ def kinds_of(bench: Bench, slot: int) -> list[Kind]:
     for start, length, kind in bench.spans(slot):
         kinds[start : start + length] = [kind] * length
     return kinds
-
-

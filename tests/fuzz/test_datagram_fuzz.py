@@ -1,0 +1,67 @@
+"""Arbitrary bytes on the UDP doors.
+
+Invariant: nothing raises, and every datagram is either a packet of a track or counted under one reason.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from media.blocks import PcmBatch
+from media.doors.rtp import RtpDoor
+from media.doors.sources import pack_source
+from media.doors.strep import StrepDoor
+from media.engine import Engine
+from media.sinks.queue import Item
+from strep.clock import NS_PER_MS, NS_PER_SECOND, ManualClock
+from strep.datagrams import collect
+from strep.header import Direction
+from strep.timeline import Timeline
+from tests.strep.test_datagrams import rtp_datagrams, rubbish, strep_datagrams
+
+SOURCES = [pack_source("192.0.2.1", 4000), pack_source("2001:db8::1", 4001)]
+datagrams = st.lists(
+    st.tuples(strep_datagrams | rtp_datagrams | rubbish, st.sampled_from(SOURCES)), min_size=1, max_size=20
+)
+batches = st.lists(st.tuples(datagrams, st.integers(0, 3000)), max_size=6)
+
+
+class Nowhere:
+    def put(self, item: Item) -> None:
+        if isinstance(item, PcmBatch):
+            assert item.pcm.shape == item.encoded.shape
+
+
+@given(batches, st.sampled_from(["strep", "rtp"]))
+def test_nothing_raises_and_everything_is_counted(
+    history: list[tuple[list[tuple[bytes, bytes]], int]], kind: str
+) -> None:
+    clock = ManualClock(100 * NS_PER_SECOND)
+    engine = Engine(Timeline(), clock, [Nowhere()], idle_timeout_ns=2 * NS_PER_SECOND, max_tracks=8)
+    strep_door, rtp_door = StrepDoor(engine), RtpDoor("tap", engine)
+    door = strep_door if kind == "strep" else rtp_door
+    received = 0
+    for group, pause_ms in history:
+        batch = collect([(data, clock.now_ns(), source) for data, source in group])
+        before = sum_received(engine)
+        accepted = len(batch) - int(door.rejected.sum())
+        if kind == "strep":
+            strep_door.receive(batch, clock.now_ns())
+        else:
+            rtp_door.receive(batch, Direction(len(group) % 2), clock.now_ns())
+        accepted = len(batch) - (int(door.rejected.sum()) - (len(batch) - accepted))
+        assert sum_received(engine) - before == accepted
+        received += len(batch)
+        assert door.datagrams == received
+        engine.poll(clock.advance(pause_ms * NS_PER_MS))
+    engine.end_all("shutdown")
+    assert engine.calls_started == engine.calls_ended
+    assert engine.conservation_errors == 0
+    assert not np.any(engine.timeline.table.tracks.in_use)
+
+
+def sum_received(engine: Engine) -> int:
+    tracks = engine.timeline.table.tracks
+    return int(tracks.received[: tracks.count][tracks.in_use[: tracks.count]].sum())

@@ -1,0 +1,100 @@
+"""recvmmsg against a plain socket: the same datagrams, with the kernel's stamps and drop counts."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from strep.clock import SystemClock
+from strep.mmsg import BATCH, IS_SUPPORTED, ROW_BYTES, BatchSocket
+
+pytestmark = pytest.mark.skipif(not IS_SUPPORTED, reason="recvmmsg needs 64-bit Linux")
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[BatchSocket, socket.socket]]:
+    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receiver.bind(("127.0.0.1", 0))
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sender.connect(receiver.getsockname())
+    batches = BatchSocket(receiver, SystemClock())
+    yield batches, sender
+    batches.close()
+    sender.close()
+
+
+def drain_all(batches: BatchSocket) -> list[bytes]:
+    got: list[bytes] = []
+    while (batch := batches.drain()) is not None:
+        assert len(batch) <= BATCH
+        got += [batch.table[i, : batch.length[i]].tobytes() for i in range(len(batch))]
+    return got
+
+
+def test_nothing_waits(pair: tuple[BatchSocket, socket.socket]) -> None:
+    assert pair[0].drain() is None
+
+
+def test_short_and_long_datagrams_in_one_batch(pair: tuple[BatchSocket, socket.socket]) -> None:
+    batches, sender = pair
+    sent = [bytes([i]) * size for i, size in enumerate([1, ROW_BYTES, ROW_BYTES + 1, 2048, 0, 160, 2000, 7])]
+    for data in sent:
+        sender.send(data)
+    assert drain_all(batches) == sent
+    for data in sent[:2]:  # and a batch of short ones after one with long ones
+        sender.send(data)
+    assert drain_all(batches) == sent[:2]
+
+
+def test_a_datagram_longer_than_any_row_keeps_its_length(pair: tuple[BatchSocket, socket.socket]) -> None:
+    batches, sender = pair
+    sender.send(bytes(5000))
+    batch = batches.drain()
+    assert batch is not None
+    assert batch.length.tolist() == [5000]
+
+
+def test_more_than_a_batch(pair: tuple[BatchSocket, socket.socket]) -> None:
+    batches, sender = pair
+    got: list[bytes] = []
+    sent = [i.to_bytes(4, "big") for i in range(3 * BATCH)]
+    for first in range(0, len(sent), 100):  # never more than the smallest receive buffer holds
+        for data in sent[first : first + 100]:
+            sender.send(data)
+        got += drain_all(batches)
+    assert got == sent
+
+
+def test_stamps_are_the_kernels_and_monotone(pair: tuple[BatchSocket, socket.socket]) -> None:
+    batches, sender = pair
+    clock = SystemClock()
+    before_ns = clock.now_ns()
+    for _ in range(50):
+        sender.send(b"x")
+    sent_ns = clock.now_ns()
+    batch = batches.drain()
+    assert batch is not None
+    arrivals = batch.arrival_ns.tolist()
+    assert arrivals == sorted(arrivals)
+    # The two clocks are read one after the other: allow for what lies between.
+    assert before_ns - 1_000_000 <= arrivals[0]
+    assert arrivals[-1] <= sent_ns + 1_000_000
+
+
+def test_kernel_drops_are_counted() -> None:
+    receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    receiver.bind(("127.0.0.1", 0))
+    batches = BatchSocket(receiver, SystemClock())
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.connect(receiver.getsockname())
+        for _ in range(200):
+            sender.send(bytes(200))
+        first = len(drain_all(batches))
+        sender.send(b"the count comes with the next datagram that finds room")
+        drain_all(batches)
+    batches.close()
+    assert first < 200
+    assert batches.kernel_drops == 200 - first
