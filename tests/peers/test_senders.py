@@ -51,9 +51,7 @@ def speech(tmp_path: Path) -> Path:
 async def recorded(tmp_path: Path, *command_for: Any) -> tuple[NDArray[np.uint8], dict[str, Any]]:
     """Record what `command_for(port)` sends to the rx port; return the left channel and the track's report."""
     directory = tmp_path / "recordings"
-    config = ServerConfig(
-        rtp=(RtpPorts("peer", LOOPBACK, LOOPBACK),), record=directory, record_format="passthrough"
-    )
+    config = ServerConfig(rtp=(RtpPorts("peer", LOOPBACK, LOOPBACK),), record=directory, record_format="passthrough")
     async with Server(config) as server:
         port = server.addresses["rtp"]["peer"]["rx"].rpartition(":")[2]
         for make in command_for:
@@ -120,9 +118,8 @@ class TestGStreamer:
             "netsim drop-probability=0.05 duplicate-probability=0.03 "
             "delay-probability=0.2 max-delay=40 allow-reordering=true"
         )
-        channel, report = await recorded(
-            tmp_path, lambda port: self.pipeline(speech, self.PAY, faults, f"udpsink sync=true host=127.0.0.1 port={port}")
-        )
+        sink = "udpsink sync=true host=127.0.0.1 port="
+        channel, report = await recorded(tmp_path, lambda port: self.pipeline(speech, self.PAY, faults, sink + port))
         statistics, totals = report["statistics"], report["totals"]
         expected = await self.encoded(speech)
         lost = np.zeros(len(channel), bool)

@@ -1,7 +1,7 @@
 """Packet histories for property tests: what a sane sender and a harsh network do, and what madmen do.
 
-Made from a seed rather than drawn value by value: Hypothesis then finds the smallest size at which something fails, and
-a failing history is two or three integers long.
+Made from a seed rather than drawn value by value: Hypothesis then finds the smallest size at which something
+fails, and a failing history is two or three integers long.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Event:
 def harsh_stream(random: Random, slot: int, packets: int) -> list[Packet]:
     """Return one track of a sane sender through a harsh network, in the order of arrival.
 
-    Frames of 80 to 480 samples, the last of them shorter; pauses with advancing timestamps; packets that are no audio;
-    packets lost, doubled, and late by up to 250 ms.
+    Frames of 80 to 480 samples, the last of them shorter; pauses with advancing timestamps; packets that are
+    no audio; packets lost, doubled, and late by up to 250 ms.
     """
     size, is_varied = random.choice((80, 160, 240, 480)), random.random() < 0.3
     lateness_ms, loss = random.choice((0, 0, 3, 30, 100, 250)), random.choice((0, 0, 0.05, 0.3))
@@ -87,7 +87,8 @@ WAITS_MS = (0, 1, 5, 20, 20, 20, 61, 200, 1000, 20_000)
 def madness(seed: int, tracks: int, steps: int) -> list[Event]:
     """Return what nobody in his right mind sends, amid runs that are quite in order."""
     random = Random(seed)
-    now_ns, events = START_NS, []
+    now_ns = START_NS
+    events: list[Event] = []
     senders = [Sender(slot=slot, sequence=random.randrange(2**16)) for slot in range(tracks)]
     wildness = random.choice((0.02, 0.1, 0.3))
 
