@@ -23,7 +23,7 @@ QUICK = Settings([300], calls_per_second=500, plateau_seconds=1.0, repeats=1, co
 @click.command(context_settings={"max_content_width": 100})
 @click.option("--quick", is_flag=True, help="300 calls, one short repeat: says whether it works, not how fast it is.")
 @click.option("--seconds", type=click.FloatRange(0.1), default=6.0, show_default=True, help="Length of each plateau.")
-@click.option("--ramp", type=click.FloatRange(1), default=250, show_default=True, help="Calls that begin per second.")
+@click.option("--ramp", type=click.FloatRange(1), default=125, show_default=True, help="Calls that begin per second.")
 @click.option("--repeats", type=click.IntRange(1), default=3, show_default=True, help="How often, taking turns.")
 @click.option(
     "--legs", type=click.IntRange(1), multiple=True, default=(1000, 100), show_default=True, help="Calls at once."

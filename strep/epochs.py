@@ -52,6 +52,7 @@ def _map(table: TrackTable, slot: int, frame: HeldFrame, sequence: int, position
     tracks.offset[slot] = position - timestamp
     tracks.highest_arrival_ns[slot] = frame.arrival_ns
     tracks.starting[slot] = True
+    tracks.has_transit[slot] = False
 
 
 def begin_epoch(table: TrackTable, slot: int, frame: HeldFrame) -> None:

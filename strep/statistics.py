@@ -1,7 +1,7 @@
 """Reception statistics per track, as RFC 3550 defines them (section 6.4.1, appendices A.1, A.3, A.8).
 
 Reading never changes anything: `TrackStatistics` is a frozen copy, and figures over an interval are the
-difference of two of them, taken by the reader.
+difference of two of them, see `fraction_lost`.
 """
 
 from __future__ import annotations
@@ -21,23 +21,21 @@ def update_jitter(
     slot: Int64,
     arrival_samples: NDArray[np.float64],
     timestamp: Int64,
-    is_first: NDArray[np.bool_] | None,
 ) -> None:
     """Take one arrival of each of the distinct `slot` into the interarrival jitter (A.8), in floating point.
 
     Every packet counts in the order of arrival, duplicates and late ones too, like tshark's. `timestamp`
-    is extended, so a wrap at 2**32 is no jump; `is_first` marks the first packet of an epoch, which has no
-    predecessor (None: there is none among them).
+    is extended, so a wrap at 2**32 is no jump. The first packet of an epoch has no predecessor to differ from.
     """
     transit = arrival_samples - timestamp
     distance = np.abs(transit - tracks.transit[slot])
     jitter = tracks.jitter[slot]
     jitter += (distance - jitter) / 16
-    if is_first is not None and is_first.any():
-        jitter[is_first] = 0.0
-        tracks.jitter_count[slot] += ~is_first
-    else:
-        tracks.jitter_count[slot] += 1
+    has_predecessor = tracks.has_transit[slot]
+    if not has_predecessor.all():
+        jitter[~has_predecessor] = 0.0
+        tracks.has_transit[slot] = True
+    tracks.jitter_count[slot] += has_predecessor
     tracks.transit[slot] = transit
     tracks.jitter[slot] = jitter
     tracks.jitter_sum[slot] += jitter
@@ -80,6 +78,16 @@ class TrackStatistics:
         """Return the fields by name, milliseconds rounded to the microsecond."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: round(value, 3) if isinstance(value, float) else value for name, value in values.items()}
+
+
+def fraction_lost(earlier: TrackStatistics, later: TrackStatistics) -> float:
+    """Return the share of packets expected between two snapshots that did not come (RFC 3550 A.3), 0 to 1.
+
+    Duplicates may hide losses, as the RFC says; an interval in which nothing was expected has lost nothing.
+    """
+    expected = later.expected - earlier.expected
+    lost = expected - (later.received - earlier.received)
+    return lost / expected if expected > 0 and lost > 0 else 0.0
 
 
 def snapshot(tracks: Tracks, slot: int, sample_rate_hz: int) -> TrackStatistics:

@@ -223,7 +223,7 @@ class Timeline:
             return
         tracks, slot = self._table.tracks, frames.slot
         length = frames.length
-        self._update_jitter(frames, timestamp, None)
+        self._update_jitter(frames, timestamp)
         self._table.tape.write(slot, position, frames.table, frames.row, frames.offset, length)
         self._table.window.mark(slot, sequence)
         end = position + length
@@ -233,29 +233,29 @@ class Timeline:
         tracks.resolved_end[slot] = end
         tracks.highest_end[slot] = end
         tracks.highest_arrival_ns[slot] = frames.arrival_ns
-        tracks.last_delivery_ns[slot] = frames.arrival_ns
         tracks.longest[slot] = np.maximum(tracks.longest[slot], length)
         tracks.audio_samples[slot] += length
         if frames.is_audio.all():
             tracks.delivered[slot] += 1
+            tracks.last_delivery_ns[slot] = frames.arrival_ns
         else:
-            tracks.delivered[slot] += frames.is_audio
-            tracks.invalid[slot] += ~frames.is_audio
+            audio = frames.is_audio
+            tracks.delivered[slot] += audio
+            tracks.invalid[slot] += ~audio
+            tracks.last_delivery_ns[slot[audio]] = frames.arrival_ns[audio]
 
-    def _update_jitter(self, frames: FrameBatch, timestamp: Int64, is_first: NDArray[np.bool_] | None) -> None:
+    def _update_jitter(self, frames: FrameBatch, timestamp: Int64) -> None:
         slot, arrival_ns = frames.slot, frames.arrival_ns
         if not frames.is_audio.all():  # the timestamps of events stand still (RFC 4733) and are no clock
             audio = frames.is_audio
             slot, arrival_ns, timestamp = slot[audio], arrival_ns[audio], timestamp[audio]
-            is_first = is_first[audio] if is_first is not None else None
         arrival_samples = arrival_ns.astype(np.float64) * (self.settings.sample_rate_hz / NS_PER_SECOND)
-        update_jitter(self._table.tracks, slot, arrival_samples, timestamp, is_first)
+        update_jitter(self._table.tracks, slot, arrival_samples, timestamp)
 
     def _place(self, frames: FrameBatch, sequence: Int64, timestamp: Int64, position: Int64) -> None:
         """Frames that are known to be of their stream but out of order, or behind a gap."""
         tracks, slot = self._table.tracks, frames.slot
-        is_first = tracks.highest_sequence[slot] < tracks.base_sequence[slot]
-        self._update_jitter(frames, timestamp, is_first)
+        self._update_jitter(frames, timestamp)
         duplicate = self._table.window.holds(slot, sequence)
         tracks.duplicate[slot] += duplicate
         overtaken = ~duplicate & (sequence < tracks.highest_sequence[slot])
@@ -271,7 +271,8 @@ class Timeline:
     def _place_late(self, frames: FrameBatch, index: int, sequence: int, position: int) -> None:
         tracks, slot = self._table.tracks, int(frames.slot[index])
         tracks.late[slot] += 1
-        tracks.last_delivery_ns[slot] = frames.arrival_ns[index]
+        if frames.is_audio[index]:
+            tracks.last_delivery_ns[slot] = frames.arrival_ns[index]
         if sequence >= tracks.next_sequence[slot]:
             return
         self._table.window.remember(slot, sequence)
@@ -300,7 +301,7 @@ class Timeline:
         tracks.longest[slot] = np.maximum(tracks.longest[slot], length)
         tracks.audio_samples[slot] += length
         tracks.highest_end[slot] = np.maximum(tracks.highest_end[slot], position + length)
-        tracks.last_delivery_ns[slot] = frames.arrival_ns
+        tracks.last_delivery_ns[slot[frames.is_audio]] = frames.arrival_ns[frames.is_audio]
         tracks.base_sequence[slot] = np.minimum(tracks.base_sequence[slot], sequence)
         leaders = slot[ahead]
         tracks.highest_sequence[leaders] = sequence[ahead]

@@ -56,6 +56,7 @@ COLUMNS: dict[str, tuple[str, int | float, str]] = {
     "epochs": ("i8", 0, "times that SSRC, sequence number or timestamp started anew"),
     "base_sequence": ("i8", 0, "first extended sequence number of the epoch"),
     "expected_before": ("i8", 0, "packets expected in earlier epochs (RFC 3550 A.3)"),
+    "has_transit": ("?", 0, "transit is that of a packet of this epoch"),
     "transit": ("f8", 0.0, "samples: relative transit time of the last packet (RFC 3550 A.8)"),
     "jitter": ("f8", 0.0, "samples: interarrival jitter estimate (RFC 3550 6.4.1)"),
     "jitter_sum": ("f8", 0.0, "samples: sum of the estimate over all packets but each epoch's first"),
@@ -106,6 +107,7 @@ class Tracks:
     epochs: Int64
     base_sequence: Int64
     expected_before: Int64
+    has_transit: Bool
     transit: Float64
     jitter: Float64
     jitter_sum: Float64
