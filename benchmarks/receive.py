@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from benchmarks import environment
-from benchmarks.child import Child
+from benchmarks.child import Child, ChildError
 from benchmarks.contenders import CONTENDERS, RECORDING
 from benchmarks.kernel import SENDER_CPU, pinned, queue
 from benchmarks.load import Load
@@ -60,6 +60,8 @@ class Course:
         )
         try:
             return self._run(receiver, directory, contender, repeat)
+        except ChildError as error:
+            return Run(contender, self.load.legs, repeat, complaints=[str(error)])
         finally:
             receiver.close()
             shutil.rmtree(directory, ignore_errors=True)

@@ -27,29 +27,29 @@ class Conditions(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One contender, once, under one load."""
+    """One contender, once, under one load; of one that died there is nothing but the complaint."""
 
     contender: str
     legs: int
     repeat: int
-    sent: int
-    received: int
-    kernel_drops: int
-    offered_per_s: float
+    sent: int = 0
+    received: int = 0
+    kernel_drops: int = 0
+    offered_per_s: float = 0.0
     """On the plateau."""
-    received_per_s: float
+    received_per_s: float = 0.0
     """On the plateau."""
-    cpu_ns: float
+    cpu_ns: float = 0.0
     """Processor time per received packet, on the plateau: every call is open, none begins or ends."""
-    between_ns: float
+    between_ns: float = 0.0
     """The same from before the first packet until the last one was read."""
-    whole_ns: float
+    whole_ns: float = 0.0
     """The same from before the first packet until everything is finished: for recordings, all files closed."""
-    threads_ns: dict[str, float]
+    threads_ns: dict[str, float] = {}
     """`cpu_ns` by thread."""
-    lateness_ms: dict[str, float]
+    lateness_ms: dict[str, float] = {}
     """Of the sender, against each packet's deadline: p50_ms, p99_ms, max_ms."""
-    conditions: Conditions
+    conditions: Conditions | None = None
     referee_ns: float = 0.0
     """Part of `cpu_ns` that pays for the referee's checksum."""
     complaints: list[str] = []

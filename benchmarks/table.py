@@ -67,7 +67,7 @@ def machine(results: Results) -> Cells:
     where, settings = results.environment, results.settings
     packages = ", ".join(f"{name} {version}" for name, version in where.packages.items())
     timed = [run for run in results.runs if run.lateness_ms]
-    conditions = [run.conditions for run in results.runs]
+    conditions = [run.conditions for run in results.runs if run.conditions is not None]
     buffers = {(c.buffer_bytes, c.forced) for c in conditions}
     checks = [run.referee_ns for run in results.runs if run.referee_ns]
     lines = [

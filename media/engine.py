@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from media.blocks import PcmBatch
 from media.calls import Call, CallIndexes, Track
@@ -24,6 +25,7 @@ from strep.timeline import Timeline
 
 HOUSEKEEPING_NS = NS_PER_SECOND
 UNJOINED = -1
+PAYLOAD_TYPES = 128
 
 
 class Outlet(Protocol):
@@ -82,12 +84,17 @@ class Engine:
         self._index_of_slot = np.full(64, UNJOINED, np.int32)
         self._channel_of_slot = np.zeros(64, np.uint8)
         self._offset_of_slot = np.zeros(64, np.int64)
+        self._payload_types = np.zeros((64, PAYLOAD_TYPES), np.uint32)
 
     def wall_ns(self, now_ns: int) -> int:
         """Return the wall time, in ns since the epoch, of a monotonic moment of this process."""
         return self._clock.wall_ns() - (self._clock.now_ns() - now_ns)
 
     # -- calls and tracks ------------------------------------------------------------------------------
+
+    def touch(self, call: Call) -> None:
+        """Take note that the carrier spoke up on `call` otherwise than by audio."""
+        call.last_activity_ns = self._clock.now_ns()
 
     def has_room(self) -> bool:
         """Whether one more track may be opened."""
@@ -119,6 +126,7 @@ class Engine:
         self._grow()
         self._index_of_slot[slot] = UNJOINED
         self._channel_of_slot[slot] = track.direction
+        self._payload_types[slot] = 0
         if track.call is not None:
             track.call.tracks.append(track)
         return track
@@ -130,6 +138,8 @@ class Engine:
             self._index_of_slot = np.append(self._index_of_slot, np.full(missing, UNJOINED, np.int32))
             self._channel_of_slot = np.append(self._channel_of_slot, np.zeros(missing, np.uint8))
             self._offset_of_slot = np.append(self._offset_of_slot, np.zeros(missing, np.int64))
+            more = np.zeros((missing, PAYLOAD_TYPES), np.uint32)
+            self._payload_types = np.concatenate([self._payload_types, more])
 
     def end_call(self, call: Call, reason: str) -> None:
         """Finish all tracks of `call`, hand out the rest of their audio and report; a second end does nothing."""
@@ -141,7 +151,10 @@ class Engine:
         self._hand_out(self._clock.now_ns())
         statistics = [self.timeline.statistics(track.slot) for track in call.tracks]
         self.conservation_errors += sum(not s.conserved or s.in_flight != 0 for s in statistics)
-        report = call_report(call, reason, self.timeline, self._clock.wall_ns())
+        started_wall_ns = call.info.started_wall_ns if call.origin_ns is None else self.wall_ns(call.origin_ns)
+        payload_types = {track.slot: self.payload_types(track) for track in call.tracks}
+        report = call_report(call, reason, self.timeline, payload_types)
+        report.started_wall_ns, report.ended_wall_ns = started_wall_ns, self._clock.wall_ns()
         for track in call.tracks:
             self._close_track(track)
         del self.calls[call.info.call_id]
@@ -176,6 +189,15 @@ class Engine:
     def receive(self, frames: FrameBatch) -> None:
         """Take frames of known tracks, in the order of their arrival."""
         self.timeline.receive(frames)
+
+    def count_payload_types(self, slot: NDArray[np.int64], payload_type: NDArray[np.uint8]) -> None:
+        """Count packets that are no audio we can decode, for the report of their tracks."""
+        np.add.at(self._payload_types, (slot, payload_type), 1)
+
+    def payload_types(self, track: Track) -> dict[str, int]:
+        """Return the packets of `track` that are no audio we can decode, by RTP payload type."""
+        counts = self._payload_types[track.slot]
+        return {str(payload_type): int(counts[payload_type]) for payload_type in np.flatnonzero(counts).tolist()}
 
     def poll(self, now_ns: int) -> None:
         """Give up what is overdue, hand out what is ready, and once a second look after idle calls."""
@@ -245,7 +267,7 @@ class Engine:
         oldest = now_ns - self._idle_timeout_ns
         for call in list(self.calls.values()):
             heard = [self.last_delivery_ns(track) for track in call.tracks]
-            if max(heard, default=call.last_activity_ns) < oldest:
+            if max(heard, default=0) < oldest and call.last_activity_ns < oldest:
                 self.end_call(call, "idle")
 
     def snapshot(self) -> dict[str, Any]:

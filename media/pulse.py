@@ -81,7 +81,7 @@ class Pulse:
         """Beat once more, so that what has arrived is not left behind, and stop."""
         if self._timer is not None:
             self._timer.cancel()
-        self._drain_all(self._clock.now_ns())
+        self._drain_safely(self._clock.now_ns())
         self._is_asleep, self._timer = False, None
 
     def wake(self) -> None:
@@ -116,7 +116,8 @@ class Pulse:
         except Exception:
             # Network input must not end reception, whatever a bug makes of it: say so and go on.
             self.failures += 1
-            _LOG.exception("a beat of the receive path failed")
+            if self.failures.bit_count() == 1:  # the 1st, 2nd, 4th, 8th ...: not 200 tracebacks a second
+                _LOG.exception("a beat of the receive path failed", extra={"failures": self.failures})
             return 1, False
 
     def _drain_all(self, now_ns: int) -> tuple[int, bool]:

@@ -10,25 +10,29 @@ from strep.g711 import Codec
 from strep.timeline import Timeline
 
 
-def call_report(call: Call, reason: str, timeline: Timeline, ended_wall_ns: int) -> CallReport:
-    """Return the report of `call`, whose tracks are finished but not closed yet."""
+def call_report(call: Call, reason: str, timeline: Timeline, payload_types: dict[int, dict[str, int]]) -> CallReport:
+    """Return the report of `call`, whose tracks are finished but not closed yet; times are the caller's to add."""
     ordered = sorted(call.tracks, key=lambda track: (track.direction, track.first_arrival_ns))
-    tracks = [track_report(track, timeline) for track in ordered]
+    tracks = [track_report(track, timeline, payload_types[track.slot]) for track in ordered]
     length = max((track.start_samples + track.length_samples for track in tracks), default=0)
     events: list[dict[str, Any]] = list(call.events)
     if call.events_dropped:
         events.append({"event": "events_dropped", "count": call.events_dropped})
-    return CallReport(reason, ended_wall_ns, length, tracks, events, "" if length else "no_media")
+    has_audio = any(track.codec is not None for track in tracks)
+    unsupported = any(track.payload_types for track in tracks)
+    note = "" if has_audio else "unsupported_payload" if unsupported else "no_media"
+    return CallReport(reason, 0, length, tracks, events, note)
 
 
-def track_report(track: Track, timeline: Timeline) -> TrackReport:
+def track_report(track: Track, timeline: Timeline, payload_types: dict[str, int]) -> TrackReport:
     """Return the report of one track, positions on the call's timeline."""
     columns, ledger = timeline.table.tracks, timeline.table.ledgers[track.slot]
     offset = track.offset_samples or 0
     start = int(columns.origin[track.slot]) + offset if track.offset_samples is not None else 0
+    has_audio = columns.audio_samples[track.slot] > 0
     return TrackReport(
         direction=track.direction,
-        codec=Codec(int(columns.codec[track.slot])).name,
+        codec=Codec(int(columns.codec[track.slot])).name if has_audio else None,
         start_samples=start,
         length_samples=timeline.length(track.slot),
         statistics=dict(timeline.statistics(track.slot).as_dict()),
@@ -36,4 +40,5 @@ def track_report(track: Track, timeline: Timeline) -> TrackReport:
         totals={kind.value: n for kind, n in timeline.ledger_totals(track.slot).items()},
         sources=[track.source],
         ledger_truncated=ledger.truncated,
+        payload_types=payload_types,
     )

@@ -21,6 +21,7 @@ from media.receivers import Receiver, open_receiver
 from media.sinks.contract import Sink
 from media.sinks.recording import RecordingSink
 from media.sinks.runner import SinkRunner
+from media.watch import CounterWatch
 from media.ws.server import MediaWebSocketServer, WsServerOptions
 from media.ws.totals import WsServerSnapshot
 from strep.clock import NS_PER_SECOND, Clock, SystemClock
@@ -48,6 +49,7 @@ class Server:
     Attributes:
         config: as given.
         engine: the live calls.
+        unfinished_sinks: names of sinks that did not finish in time when the server closed.
     """
 
     def __init__(self, config: ServerConfig, sinks: Iterable[Sink] = (), *, clock: Clock | None = None) -> None:
@@ -63,6 +65,7 @@ class Server:
         all_sinks = list(sinks)
         if config.record is not None:
             all_sinks.append(RecordingSink(config.record, config.record_format, self._clock))
+        self.unfinished_sinks: list[str] = []
         self.runners = [SinkRunner(sink, self._clock) for sink in all_sinks]
         block_ms = min((sink.options.block_ms for sink in all_sinks), default=config.block_ms)
         settings = TimelineSettings(block_ms=min(block_ms, config.block_ms), reorder_wait_ms=config.reorder_wait_ms)
@@ -86,6 +89,7 @@ class Server:
         self._addresses: dict[str, Any] = {}
         self._stopping = asyncio.Event()
         self._has_closed = False
+        self._watch = CounterWatch(self.snapshot)
 
     # -- life ------------------------------------------------------------------------------------------
 
@@ -105,6 +109,7 @@ class Server:
             runner.start()
         self._pulse.add_source(self._deliver_streams)
         self._pulse.start()
+        self._watch.start()
         _LOG.info("receiving", extra={"addresses": self._addresses})
 
     async def _open_doors(self) -> None:
@@ -170,14 +175,21 @@ class Server:
         self._has_closed = True
         if self._ws is not None:
             await self._ws.close()
-        for receiver in self._receivers:
-            await receiver.settle()
-        self._pulse.stop()
-        self.engine.end_all("shutdown")
-        await self._close_doors()
-        loop = asyncio.get_running_loop()
-        stops = [loop.run_in_executor(None, runner.stop, SINK_STOP_TIMEOUT_S) for runner in self.runners]
-        await asyncio.gather(*stops)
+        try:
+            for receiver in self._receivers:
+                await receiver.settle()
+            self._pulse.stop()
+            self.stream.deliver(self._clock.now_ns())
+            self.engine.end_all("shutdown")
+        finally:  # whatever happened: the sinks finish what they have
+            self._watch.stop()
+            await self._close_doors()
+            loop = asyncio.get_running_loop()
+            stops = [loop.run_in_executor(None, runner.stop, SINK_STOP_TIMEOUT_S) for runner in self.runners]
+            finished = await asyncio.gather(*stops)
+            self.unfinished_sinks = [
+                runner.sink.options.name for runner, ok in zip(self.runners, finished, strict=True) if not ok
+            ]
         _LOG.debug("closed", extra=self.snapshot())
 
     async def _close_doors(self) -> None:
@@ -211,7 +223,7 @@ class Server:
         for name, door in self.rtp.items():
             doors[f"rtp {name}"] = _door_totals(door.datagrams, door.rejected)
         if self._ws is not None:
-            doors["ws"] = _ws_totals(self._ws.snapshot())
+            doors["ws"] = {**_ws_totals(self._ws.snapshot()), "no_room": self.stream.no_room}
         return {
             **self.engine.snapshot(),
             "doors": doors,
@@ -251,6 +263,8 @@ def _ws_totals(snapshot: WsServerSnapshot) -> dict[str, Any]:
         "connections": snapshot.connections,
         "messages": snapshot.received,
         "rejected": rejected,
+        "turned_away": {str(status): count for status, count in snapshot.turned_away.items()},
+        "failed": snapshot.failed,
         "closed": {str(code): count for code, count in snapshot.closed.items()},
     }
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from strep.clock import NEVER_NS
 from strep.ledger import Kind
-from strep.release import flush
+from strep.release import flush, skip_to
 from strep.table import TrackTable
 
 Int64 = NDArray[np.int64]
@@ -82,6 +82,17 @@ def resolve_all(table: TrackTable, slot: int) -> None:
     which = np.array([slot])
     while table.tracks.next_sequence[slot] <= table.tracks.highest_sequence[slot]:
         give_up(table, which)
+
+
+def skip_gap(table: TrackTable, slot: int, position: int, missing: int) -> None:
+    """Continue the tape at `position`, behind a gap in which `missing` packets are lost; nothing may wait."""
+    tracks, ledger = table.tracks, table.ledgers[slot]
+    end = int(tracks.resolved_end[slot])
+    lost = max(min(position - end, missing * int(tracks.longest[slot])), 0)
+    ledger.add(end, lost, Kind.LOST)
+    ledger.add(end + lost, position - end - lost, Kind.SILENCE)
+    if position > end:
+        skip_to(table, slot, position)
 
 
 def _end_start(table: TrackTable, slot: int) -> None:

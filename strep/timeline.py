@@ -28,8 +28,8 @@ from strep.frames import FrameBatch
 from strep.g711 import Codec
 from strep.ledger import Kind, Ledger
 from strep.realign import realign
-from strep.release import flush, release_blocks, skip_to
-from strep.resolve import advance, give_up, relocate, resolve_all
+from strep.release import flush, release_blocks
+from strep.resolve import advance, give_up, relocate, resolve_all, skip_gap
 from strep.serial import signed_difference_16, signed_differences_16, signed_differences_32
 from strep.statistics import TrackStatistics, snapshot, update_jitter
 from strep.table import HeldFrame, TimelineSettings, TrackBlocks, TrackTable
@@ -148,11 +148,13 @@ class Timeline:
         Later frames are expected to come with timestamps that are shifted already (media frames over
         WebSocket, see `media.ws.chunks`). What does not fit on the tape any more stays where it is.
         """
-        tracks = self._table.tracks
+        tracks, window = self._table.tracks, self._table.window
         highest = int(tracks.highest_sequence[slot])
         sequence = highest + signed_difference_16(sequence_number, highest & 0xFFFF)
         room = tracks.released[slot] + self._table.tape.ring_samples - tracks.highest_end[slot]
-        if sequence > highest or shift_samples > room:
+        moving = window.waiting(slot, max(sequence, int(tracks.next_sequence[slot])))
+        first = window.position[slot, moving & (WINDOW_PACKETS - 1)].min(initial=NEVER_NS)
+        if sequence > highest or shift_samples > room or first + shift_samples < tracks.resolved_end[slot]:
             return
         relocate(self._table, slot, sequence, shift_samples)
         tracks.highest_timestamp[slot] += shift_samples
@@ -321,17 +323,8 @@ class Timeline:
             or position + length - tracks.released[slot] > table.tape.ring_samples
         ):
             tracks.lost[slot] += missing
-            self._skip(slot, position, missing)
+            skip_gap(table, slot, position, missing)
             tracks.next_sequence[slot] = sequence
-
-    def _skip(self, slot: int, position: int, missing: int) -> None:
-        tracks, ledger = self._table.tracks, self._table.ledgers[slot]
-        end = int(tracks.resolved_end[slot])
-        lost = max(min(position - end, missing * int(tracks.longest[slot])), 0)
-        ledger.add(end, lost, Kind.LOST)
-        ledger.add(end + lost, position - end - lost, Kind.SILENCE)
-        if position > end:
-            skip_to(self._table, slot, position)
 
     def _receive_odd(self, frames: FrameBatch, index: int) -> None:
         """A first packet, or one that contradicts its stream: see `strep.epochs`."""

@@ -57,7 +57,7 @@ class FlowDoor:
         if len(kept) < len(slot):
             self.rejected[Reject.NO_ROOM] += len(slot) - len(kept)
             packets, slot = packets.take(kept), slot[kept]
-        self._engine.receive(frames_of(batch, packets, slot, self._engine.timeline))
+        self._engine.receive(frames_of(batch, packets, slot, self._engine))
 
     def _open(self, flow: int, packets: PacketColumns, i: int, batch: DatagramBatch) -> int:
         key = self._flows[flow]

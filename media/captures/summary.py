@@ -169,7 +169,7 @@ class _TrackSummaries:
             source=_endpoint(source),
             destination=_destination(info, report),
             ssrc=f"{source['ssrc']:08x}",
-            codec=report.codec if statistics["invalid"] < statistics["received"] else "",
+            codec=report.codec or "",
             payload_types={str(payload_type): n for payload_type, n in types.most_common()},
             packets=statistics["received"],
             lost=statistics["cumulative_lost"],

@@ -12,25 +12,28 @@ class FrameBuffer:
 
     def __init__(self) -> None:
         """Start empty."""
-        self._columns: list[tuple[int, int, int, int, int]] = []
+        self._columns: list[tuple[int, int, int, int, int, int]] = []
         self._payloads: list[bytes] = []
 
     def __len__(self) -> int:
         """Return the number of frames that wait."""
         return len(self._columns)
 
-    def add(self, slot: int, sequence_number: int, timestamp: int, arrival_ns: int, payload: bytes) -> None:
+    def add(
+        self, slot: int, sequence_number: int, timestamp: int, generation: int, arrival_ns: int, payload: bytes
+    ) -> None:
         """Append a frame; `sequence_number` modulo 2**16, `timestamp` modulo 2**32 in samples.
 
+        `generation` counts how often the sender began to count anew; it is to the timeline what an SSRC is.
         An empty payload keeps its place in the sequence and counts as invalid.
         """
-        self._columns.append((slot, sequence_number, timestamp, arrival_ns, len(payload)))
+        self._columns.append((slot, sequence_number, timestamp, generation, arrival_ns, len(payload)))
         self._payloads.append(payload)
 
     def take(self) -> FrameBatch:
         """Return all frames in the order of their arrival, and start empty again."""
-        columns = np.array(self._columns, np.int64).reshape(-1, 5)
-        slot, sequence_number, timestamp, arrival_ns, length = columns.T
+        columns = np.array(self._columns, np.int64).reshape(-1, 6)
+        slot, sequence_number, timestamp, generation, arrival_ns, length = columns.T
         n, width = len(columns), int(length.max(initial=0))
         if not (length == width).all():
             self._payloads = [payload.ljust(width, b"\0") for payload in self._payloads]
@@ -40,7 +43,7 @@ class FrameBuffer:
             slot=slot,
             sequence_number=sequence_number,
             timestamp=timestamp,
-            ssrc=np.zeros(n, np.int64),
+            ssrc=generation,
             arrival_ns=arrival_ns,
             is_audio=length > 0,
             table=table,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from media.engine import Engine
 from strep.datagrams import DatagramBatch, PacketColumns
 from strep.frames import FrameBatch
 from strep.g711 import Codec, transcode_table
@@ -19,20 +20,22 @@ def codec_of(payload_type: int) -> Codec:
     return Codec.PCMA if payload_type == Codec.PCMA else Codec.PCMU
 
 
-def frames_of(batch: DatagramBatch, packets: PacketColumns, slot: Int64, timeline: Timeline) -> FrameBatch:
+def frames_of(batch: DatagramBatch, packets: PacketColumns, slot: Int64, engine: Engine) -> FrameBatch:
     """Return the packets as frames of their tracks' laws.
 
     Comfort noise (RFC 3389) keeps its place as audio of no samples: the gap behind it is silence. Other
-    payload types than G.711 keep theirs as "no audio". A packet in the other law than its track's is
-    transcoded in place, by table.
+    payload types than G.711 keep theirs as "no audio", and are counted by type. A packet in the other law than
+    its track's is transcoded in place, by table.
     """
-    payload_type = packets.payload_type
+    payload_type, codec = packets.payload_type, engine.timeline.table.tracks.codec
     length, is_audio = packets.payload_length, np.ones(len(packets), np.bool_)
-    if not (payload_type == timeline.table.tracks.codec[slot]).all():
+    if not (payload_type == codec[slot]).all():
         is_g711 = (payload_type == Codec.PCMU) | (payload_type == Codec.PCMA)
         is_audio = is_g711 | (payload_type == COMFORT_NOISE)
         length = np.where(is_g711, length, 0)
-        _align_laws(batch.table, packets, slot, timeline, is_g711)
+        engine.count_payload_types(slot[~is_audio], payload_type[~is_audio])
+        _choose_laws(packets, slot, engine.timeline, is_g711)
+        _transcode(batch.table, packets, codec[slot], is_g711 & (payload_type != codec[slot]))
     return FrameBatch(
         slot=slot,
         sequence_number=packets.sequence_number,
@@ -47,18 +50,24 @@ def frames_of(batch: DatagramBatch, packets: PacketColumns, slot: Int64, timelin
     )
 
 
-def _align_laws(
-    table: NDArray[np.uint8],
-    packets: PacketColumns,
-    slot: Int64,
-    timeline: Timeline,
-    is_g711: NDArray[np.bool_],
+def _choose_laws(packets: PacketColumns, slot: Int64, timeline: Timeline, is_g711: NDArray[np.bool_]) -> None:
+    """Let tracks without audio so far, which began with other payload types, be of the law that comes now."""
+    columns = timeline.table.tracks
+    undecided = is_g711 & (packets.payload_type != columns.codec[slot]) & (columns.longest[slot] == 0)
+    for i in np.flatnonzero(undecided).tolist():
+        timeline.set_codec(int(slot[i]), Codec(int(packets.payload_type[i])))
+
+
+def _transcode(
+    table: NDArray[np.uint8], packets: PacketColumns, codec: NDArray[np.uint8], other: NDArray[np.bool_]
 ) -> None:
-    codec = timeline.table.tracks.codec
-    for i in np.flatnonzero(is_g711 & (packets.payload_type != codec[slot])).tolist():
-        law = Codec(int(packets.payload_type[i]))
-        if timeline.set_codec(int(slot[i]), law):
-            continue
-        start = int(packets.payload_offset[i])
-        payload = table[packets.row[i], start : start + int(packets.payload_length[i])]
-        payload[:] = transcode_table(law, Codec(int(codec[slot[i]]))).take(payload)
+    """Rewrite the payloads of the `other` packets in their track's law, by groups of equal shape."""
+    waiting = np.flatnonzero(other)
+    while len(waiting):
+        shape = packets.payload_type, packets.payload_offset, packets.payload_length
+        same = np.logical_and.reduce([column[waiting] == column[waiting[0]] for column in shape])
+        law, start, length = (int(column[waiting[0]]) for column in shape)
+        rows = packets.row[waiting[same]]
+        to_law = transcode_table(Codec(law), Codec(int(codec[waiting[0]])))
+        table[rows, start : start + length] = to_law.take(table[rows, start : start + length])
+        waiting = waiting[~same]

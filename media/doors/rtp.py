@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from media.calls import Call, Track
+from media.doors.joining import Joining
 from media.doors.packets import codec_of, frames_of
 from media.doors.sources import describe_source, source_words
 from media.engine import Engine
@@ -25,8 +26,6 @@ from strep.demux import UNKNOWN, Demux, Key
 from strep.header import Direction
 from strep.reject import Reject
 
-PARTNER_WINDOW_NS = 10 * NS_PER_SECOND
-"""The other direction of a call is expected to begin within this time; later it is a call of its own."""
 OVERLAP_NS = 60 * NS_PER_MS
 """A predecessor that is heard of so long after its successor began is no predecessor."""
 
@@ -48,7 +47,7 @@ class RtpDoor:
         self._engine = engine
         self._demux = Demux()
         self._keys: dict[int, Key] = {}
-        self._calls: list[Call] = []
+        self._joining = Joining()
 
     def receive(self, batch: DatagramBatch, direction: Direction, now_ns: int) -> None:
         """Take the datagrams of one drain of the port for `direction`."""
@@ -68,7 +67,7 @@ class RtpDoor:
         if len(kept) < len(slot):
             self.rejected[Reject.NO_ROOM] += len(slot) - len(kept)
             packets, slot = packets.take(kept), slot[kept]
-        self._engine.receive(frames_of(batch, packets, slot, self._engine.timeline))
+        self._engine.receive(frames_of(batch, packets, slot, self._engine))
 
     def _slot_of_newcomer(
         self, key: Key, packets: PacketColumns, i: int, batch: DatagramBatch, direction: Direction
@@ -89,42 +88,23 @@ class RtpDoor:
         return track.slot
 
     def _join(self, track: Track, now_ns: int) -> Call:
-        call = self._continued_by(track) or self._partner_of(track)
+        call = self._continued_by(track) or self._joining.partner(track)
         if call is None:
             started = datetime.fromtimestamp(self._engine.wall_ns(track.first_arrival_ns) / NS_PER_SECOND, UTC)
             name = f"{self.name}-{started:%Y%m%dT%H%M%S}-{track.source['ssrc']:08x}"
             identity = {"name": self.name, "source": track.source}
             call = self._engine.open_call(name, "rtp", identity, track.first_arrival_ns, self._forget)
-            self._calls.append(call)
+        self._joining.add(track, call)
         return call
 
     def _continued_by(self, track: Track) -> Call | None:
-        for call in reversed(self._calls):
-            for other in call.tracks:
-                is_same_source = other.direction == track.direction and _address(other) == _address(track)
-                heard_ns = self._engine.last_delivery_ns(other)
-                if is_same_source and heard_ns <= track.first_arrival_ns + OVERLAP_NS:
-                    return call
+        for other in self._joining.predecessors(track):
+            is_over = self._engine.last_delivery_ns(other) <= track.first_arrival_ns + OVERLAP_NS
+            if is_over and other.call is not None and not other.call.has_ended:
+                return other.call
         return None
 
-    def _partner_of(self, track: Track) -> Call | None:
-        def distance_ns(call: Call) -> int:
-            return abs(call.started_ns - track.first_arrival_ns)
-
-        free = [
-            call
-            for call in self._calls
-            if all(other.direction != track.direction for other in call.tracks)
-            and any(other.source["address"] == track.source["address"] for other in call.tracks)
-            and distance_ns(call) <= PARTNER_WINDOW_NS
-        ]
-        return min(free, key=distance_ns, default=None)
-
     def _forget(self, call: Call) -> None:
-        self._calls.remove(call)
+        self._joining.remove(call)
         for track in call.tracks:
             self._demux.discard(self._keys.pop(track.slot))
-
-
-def _address(track: Track) -> tuple[str, int]:
-    return track.source["address"], track.source["port"]

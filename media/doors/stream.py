@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,8 +15,12 @@ from media.ws.chunks import ChunkSequencer, Placement
 from media.ws.host import StreamHandle, StreamRefused, StreamStart
 from strep.header import Direction
 
-MAX_PAYLOAD_SAMPLES = 6400
-"""A frame of more than 800 ms is no live audio and does not fit on the tape; it is counted as invalid."""
+_LOG = logging.getLogger("strep.streams")
+
+MAX_PAYLOAD_SAMPLES = 8000
+"""A frame of more than a second does not fit on the tape; it is counted as invalid, logged, and in the report."""
+
+CLOSE_POLICY_VIOLATION = 1008
 
 CLOSE_TRY_AGAIN_LATER = 1013
 """WebSocket close code (IANA registry) for a server at its limit."""
@@ -31,6 +36,7 @@ class Stream:
         call: its call; a new one if audio comes after the first has ended.
         slots: the timeline's slot per direction.
         sockets: connections that carry it now.
+        oversized: frames that were too long.
         detached_ns: when the last of them closed without a stop frame; None while one is there.
     """
 
@@ -39,6 +45,7 @@ class Stream:
     call: Call
     slots: dict[Direction, int] = field(default_factory=dict)
     sockets: int = 1
+    oversized: int = 0
     detached_ns: int | None = None
 
 
@@ -65,6 +72,9 @@ class StreamDoor:
         """Begin a call for a new stream_id, or continue the one that has it."""
         stream = self._streams.get(start.stream_id)
         if stream is not None and stream.start.codec != start.codec:
+            if stream.sockets > 0:
+                reason = f"the stream is live in {stream.start.codec.name}, not {start.codec.name}"
+                raise StreamRefused(CLOSE_POLICY_VIOLATION, reason)
             self._end(stream, "closed", now_ns)  # one tape holds one law: what follows is another recording
             stream = None
         if stream is not None and not stream.call.has_ended:
@@ -85,7 +95,7 @@ class StreamDoor:
         assert isinstance(handle, Stream)
         if handle.call.has_ended:
             handle.call, handle.slots = self._open_call(handle.start, now_ns), {}
-            self._streams[handle.start.stream_id] = handle
+            self._streams.setdefault(handle.start.stream_id, handle)
         slot = handle.slots.get(direction)
         if slot is None:
             if not self._engine.has_room():
@@ -99,13 +109,17 @@ class StreamDoor:
         if not len(self._buffer):
             self._wake()
         self.frames += 1
-        audio = payload if len(payload) <= MAX_PAYLOAD_SAMPLES else b""
-        self._buffer.add(slot, placement.sequence_number, placement.timestamp, now_ns, audio)
+        if len(payload) > MAX_PAYLOAD_SAMPLES:
+            self._say_oversized(handle, len(payload))
+            payload = b""
+        place = placement.sequence_number, placement.timestamp, placement.generation
+        self._buffer.add(slot, *place, now_ns, payload)
 
     def stream_event(self, handle: StreamHandle, event: dict[str, Any]) -> None:
         """Keep a dtmf, mark or error frame for the sidecar."""
         assert isinstance(handle, Stream)
         handle.call.add_event(event)
+        self._engine.touch(handle.call)
 
     def stream_stopped(self, handle: StreamHandle, now_ns: int) -> None:
         """End the call: the carrier said stop."""
@@ -118,6 +132,13 @@ class StreamDoor:
         handle.sockets -= 1
         if handle.sockets <= 0:
             handle.detached_ns = now_ns
+
+    def _say_oversized(self, stream: Stream, samples: int) -> None:
+        if not stream.oversized:
+            stream.call.add_event({"event": "frame_too_long", "samples": samples, "limit": MAX_PAYLOAD_SAMPLES})
+            limits = {"samples": samples, "limit": MAX_PAYLOAD_SAMPLES}
+            _LOG.warning("stream %s sends frames longer than a second", stream.start.stream_id, extra=limits)
+        stream.oversized += 1
 
     # -- the pulse's side ------------------------------------------------------------------------------
 

@@ -52,7 +52,7 @@ class StrepDoor:
             if len(kept) < len(slot):
                 self.rejected[Reject.NO_ROOM] += len(slot) - len(kept)
                 packets, slot = packets.take(kept), slot[kept]
-        self._engine.receive(frames_of(batch, packets, slot, self._engine.timeline))
+        self._engine.receive(frames_of(batch, packets, slot, self._engine))
 
     def _slot_of_newcomer(self, packets: PacketColumns, i: int, batch: DatagramBatch) -> int:
         key = (int(packets.call_leg_high[i]), int(packets.call_leg_low[i]), int(packets.leg_direction[i]))

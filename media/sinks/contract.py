@@ -6,7 +6,11 @@ it cannot hold up reception or another sink. What happens when it falls behind i
 or block.
 
 Order of calls, per call index: ``call_started``, any number of ``receive``, ``call_ended``. An index is used
-again for a new call after ``call_ended``.
+again for a new call after ``call_ended``. A sink that hangs while thousands of calls come and go does not get
+to see those that had ended before it could (`media.sinks.queue`).
+
+A sink of your own reaches ``strep serve --sink NAME`` when your package declares what makes it, as
+``[project.entry-points."strep.sinks"]`` with ``NAME = "package.module:SinkClass"``; see `media.sinks.plugins`.
 """
 
 from __future__ import annotations
@@ -76,18 +80,19 @@ class TrackReport:
 
     Attributes:
         direction: inbound or outbound.
-        codec: "PCMU" or "PCMA", as first received.
+        codec: "PCMU" or "PCMA", as first received; None if no audio that we can decode ever came.
         start_samples: where the track begins on the call's timeline.
         length_samples: its length; the ledger's spans add up to it.
         statistics: counters and RFC 3550 figures, JSON values, names with units.
         ledger: spans (start_samples, length_samples, kind) of everything that is not plainly "received", in
             order.
         totals: samples per kind, "received" included; they add up to `length_samples`.
+        payload_types: packets that are no audio we can decode, by RTP payload type.
         sources: each synchronization source or socket seen, JSON values.
     """
 
     direction: Direction
-    codec: str
+    codec: str | None
     start_samples: int
     length_samples: int
     statistics: dict[str, Any]
@@ -95,6 +100,7 @@ class TrackReport:
     totals: dict[str, int]
     sources: list[dict[str, Any]] = field(default_factory=list)
     ledger_truncated: bool = False
+    payload_types: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -102,12 +108,14 @@ class CallReport:
     """How a call ended.
 
     Attributes:
-        reason: "stop", "closed", "idle", "shutdown" or "refused".
+        reason: "stop", "closed", "idle" or "shutdown".
         ended_wall_ns: wall time of the end.
         length_samples: length of the longest track on the call's timeline.
         tracks: one report per direction that was ever seen, inbound first.
         events: dtmf, mark, error and other events of the carrier, in order, JSON values.
-        note: "no_media" when not one sample arrived, else empty.
+        started_wall_ns: wall time of position 0, which is known only after the first audio; 0 if it is not.
+        note: "no_media" when not one sample arrived, "unsupported_payload" when packets came but no audio that
+            we can decode, else empty.
     """
 
     reason: str
@@ -116,10 +124,15 @@ class CallReport:
     tracks: list[TrackReport]
     events: list[dict[str, Any]] = field(default_factory=list)
     note: str = ""
+    started_wall_ns: int = 0
 
 
 class Sink(Protocol):
-    """A consumer of call audio."""
+    """A consumer of call audio.
+
+    It may also have a method ``snapshot()`` that returns counters of its own, a dict of JSON values or a dataclass
+    of them; `SinkSnapshot.details` shows them. It is called from other threads and must return at once.
+    """
 
     options: SinkOptions
 

@@ -1,18 +1,34 @@
-"""`SinkQueue`: what waits for one sink, bounded in bytes and in seconds; time is given, nothing blocks.
+"""`SinkQueue`: what waits for one sink, bounded in bytes, seconds and calls; time is given, nothing blocks.
 
-Items leave in the order in which they came. Only blocks are ever dropped; the start and the end of a call
-always get through, and the end says how much of that call's audio was dropped in front of this sink
-(`SinkDropped` in the report's events), so that a recording with a hole cannot claim to be whole.
+Items leave in the order in which they came. What is over the bounds is dropped in one of two ways:
+
+* Blocks. The end of the call says how much of its audio was dropped in front of this sink (the event
+  ``sink_dropped`` of its report), so that a recording with a hole cannot claim to be whole.
+* Whole calls: start, blocks and end, so that the sink never hears of them. That happens to calls that start
+  after the sink was detached, and, while more than `MAX_WAITING_CALLS` starts and ends wait, to calls of which
+  both wait, the earliest end first.
+
+A start that the sink gets is always followed by its end. What waits beyond the bound are starts of live calls and
+ends of calls that the sink knows, and of those there are no more than live calls at one time.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter, OrderedDict, deque
+from collections.abc import Set
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
+from operator import attrgetter
+
+import numpy as np
 
 from media.blocks import PcmBatch
 from media.sinks.contract import CallInfo, CallReport, SinkOptions, WhenBehind
 from strep.clock import NS_PER_SECOND
+
+MAX_WAITING_CALLS = 20_000
+"""Starts and ends of calls that may wait before whole calls are dropped; about 100 MB with their reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +53,17 @@ Item = CallStarted | PcmBatch | CallEnded
 class _Entry:
     item: Item
     put_ns: int
+    gone: set[int] = field(default_factory=set)
+    """Of a batch: indices of calls that were dropped whole; their rows are counted already."""
 
 
 @dataclass(slots=True)
-class _LiveCall:
+class _KnownCall:
     """A call between `put` of its start and `get` of its end."""
 
+    index: int
     first_key: int
+    end_key: int | None = None
     dropped: Counter[str] = field(default_factory=Counter)
 
 
@@ -55,14 +75,18 @@ class SinkQueue:
 
     Attributes:
         options: bounds and policy.
+        max_waiting_calls: see `MAX_WAITING_CALLS`.
         queued_bytes: memory that waiting batches hold on to.
+        dropped_calls: calls that the sink never heard of.
         dropped_batches, dropped_blocks, dropped_samples: what the sink never saw; a block is a row.
         dropped_seconds: the same in seconds of audio, summed over tracks.
-        detached: the policy was `DETACH` and the bound was reached: no block gets through any more.
+        detached: the policy was `DETACH` and the bound was reached: no block and no new call gets through any more.
     """
 
     options: SinkOptions
+    max_waiting_calls: int = MAX_WAITING_CALLS
     queued_bytes: int = 0
+    dropped_calls: int = 0
     dropped_batches: int = 0
     dropped_blocks: int = 0
     dropped_samples: int = 0
@@ -71,7 +95,8 @@ class SinkQueue:
     _entries: OrderedDict[int, _Entry] = field(default_factory=OrderedDict)
     _batches: deque[int] = field(default_factory=deque)
     _next_key: int = 0
-    _calls: dict[int, list[_LiveCall]] = field(default_factory=dict)
+    _calls: dict[int, list[_KnownCall]] = field(default_factory=dict)
+    _whole: OrderedDict[int, _KnownCall] = field(default_factory=OrderedDict)  # by first_key: both ends wait
 
     def __len__(self) -> int:
         """Return the number of waiting items."""
@@ -80,14 +105,14 @@ class SinkQueue:
     def put(self, item: Item, now_ns: int) -> None:
         """Append an item, then drop what is over the bounds; a lone batch is never dropped for its size."""
         key, self._next_key = self._next_key, self._next_key + 1
-        if isinstance(item, CallStarted):
-            self._calls.setdefault(item.call.index, []).append(_LiveCall(key))
-        elif isinstance(item, PcmBatch):
+        if isinstance(item, PcmBatch):
             if self.detached:
-                self._count(key, item)
+                self._drop_batch(key, item)
                 return
             self._batches.append(key)
             self.queued_bytes += item.size_bytes
+        elif not self._admit(key, item):
+            return
         self._entries[key] = _Entry(item, now_ns)
         while self._is_over(now_ns):
             self._drop_oldest()
@@ -95,23 +120,45 @@ class SinkQueue:
                 self.detached = True
                 while self._batches:
                     self._drop_oldest()
+        while self._whole and len(self._entries) - len(self._batches) > self.max_waiting_calls:
+            self._drop_call()
 
     def get(self) -> tuple[Item, int] | None:
         """Return the oldest item and when it was put, or None when nothing waits."""
         if not self._entries:
             return None
-        _, entry = self._entries.popitem(last=False)
+        key, entry = self._entries.popitem(last=False)
         item = entry.item
         if isinstance(item, PcmBatch):
             self._batches.popleft()
             self.queued_bytes -= item.size_bytes
-        elif isinstance(item, CallEnded):
-            item = self._marked(item)
+            item = _without(item, entry.gone)
+        elif isinstance(item, CallStarted):
+            self._whole.pop(key, None)
+        else:
+            item = self._marked(key, item)
         return item, entry.put_ns
 
     def oldest_ns(self) -> int | None:
         """Return when the oldest waiting item was put."""
         return next(iter(self._entries.values())).put_ns if self._entries else None
+
+    def _admit(self, key: int, item: CallStarted | CallEnded) -> bool:
+        """Note a start or an end, and return whether the sink is to get it."""
+        index = item.call.index
+        if isinstance(item, CallStarted):
+            if self.detached:
+                self.dropped_calls += 1
+                return False
+            self._calls.setdefault(index, []).append(_KnownCall(index, key))
+            return True
+        known = self._calls.get(index)
+        if not known or known[-1].end_key is not None:
+            return not self.detached  # its start was dropped, or nobody ever said that it started
+        known[-1].end_key = key
+        if known[-1].first_key in self._entries:
+            self._whole[known[-1].first_key] = known[-1]
+        return True
 
     def _is_over(self, now_ns: int) -> bool:
         if len(self._batches) < 2:
@@ -124,41 +171,75 @@ class SinkQueue:
 
     def _drop_oldest(self) -> None:
         key = self._batches.popleft()
-        item = self._entries.pop(key).item
-        assert isinstance(item, PcmBatch)
-        self.queued_bytes -= item.size_bytes
-        self._count(key, item)
+        entry = self._entries.pop(key)
+        assert isinstance(entry.item, PcmBatch)
+        self.queued_bytes -= entry.item.size_bytes
+        self._drop_batch(key, entry.item, entry.gone)
 
-    def _count(self, key: int, batch: PcmBatch) -> None:
+    def _drop_batch(self, key: int, batch: PcmBatch, gone: Set[int] = frozenset()) -> None:
         """Count a dropped batch, for the sink and for each call that has a block in it."""
         if not len(batch):
             return
-        samples = batch.last - batch.first
-        total = int(samples.sum())
         self.dropped_batches += 1
-        self.dropped_blocks += len(batch)
-        self.dropped_samples += total
-        self.dropped_seconds += total / batch.sample_rate_hz
-        for index, count in zip(batch.call.tolist(), samples.tolist(), strict=True):
-            # An index is used again: the batch belongs to the last call that started before it.
-            owners = [live for live in self._calls.get(index, ()) if live.first_key < key]
-            if owners:
-                owners[-1].dropped.update(blocks=1, samples=count)
+        rows = [row for row, index in enumerate(batch.call.tolist()) if index not in gone]
+        samples = self._count(batch, rows)
+        for index, count in zip(batch.call[rows].tolist(), samples, strict=True):
+            # An index is used again: the batch belongs to the last call that started before it, if that was live.
+            known = self._calls.get(index, [])
+            place = bisect_left(known, key, key=attrgetter("first_key")) - 1
+            if place >= 0 and (known[place].end_key or key) >= key:
+                known[place].dropped.update(blocks=1, samples=count)
 
-    def _marked(self, ended: CallEnded) -> CallEnded:
+    def _drop_call(self) -> None:
+        """Drop start, blocks and end of the call that ended first among those whose start waits."""
+        first_key, known = self._whole.popitem(last=False)
+        end_key = known.end_key or first_key
+        del self._entries[first_key], self._entries[end_key]
+        self._forget(known)
+        self.dropped_calls += 1
+        for key in takewhile(end_key.__gt__, self._batches):
+            entry = self._entries[key]
+            if key > first_key and isinstance(entry.item, PcmBatch):
+                rows = np.flatnonzero(entry.item.call == known.index).tolist()
+                if rows:
+                    entry.gone.add(known.index)
+                    self._count(entry.item, rows)
+
+    def _count(self, batch: PcmBatch, rows: list[int]) -> list[int]:
+        """Count dropped rows of a batch; return the samples of each."""
+        samples: list[int] = (batch.last - batch.first)[rows].tolist()
+        self.dropped_blocks += len(rows)
+        self.dropped_samples += sum(samples)
+        self.dropped_seconds += sum(samples) / batch.sample_rate_hz
+        return samples
+
+    def _forget(self, known: _KnownCall) -> None:
+        of_index = self._calls[known.index]
+        of_index.remove(known)
+        if not of_index:
+            del self._calls[known.index]
+
+    def _marked(self, key: int, ended: CallEnded) -> CallEnded:
         """Return the end of a call, with an event that says what the sink has missed of it, if anything."""
-        lives = self._calls.get(ended.call.index)
-        if not lives:
+        known = next(iter(self._calls.get(ended.call.index, ())), None)
+        if known is None or known.end_key != key:
             return ended
-        dropped = lives.pop(0).dropped
-        if not lives:
-            del self._calls[ended.call.index]
-        if not dropped:
+        self._forget(known)
+        if not known.dropped:
             return ended
         event = {
             "type": "sink_dropped",
             "sink": self.options.name,
-            "blocks": dropped["blocks"],
-            "samples": dropped["samples"],
+            "blocks": known.dropped["blocks"],
+            "samples": known.dropped["samples"],
         }
         return CallEnded(ended.call, replace(ended.report, events=[*ended.report.events, event]))
+
+
+def _without(batch: PcmBatch, gone: Set[int]) -> PcmBatch:
+    """Return the batch without the rows of the calls `gone`; without any row it is a tick."""
+    if not gone:
+        return batch
+    kept = ~np.isin(batch.call, list(gone))
+    columns = ("call", "channel", "positions", "first", "last", "codec", "encoded")
+    return replace(batch, _pcm=None, **{name: getattr(batch, name)[kept] for name in columns})

@@ -1,11 +1,13 @@
 """`RecordedCall`: the file and the sidecar of one call, and what becomes of them when the disk refuses.
 
 A disk that refuses ends this recording and no other: what was written stays, under a header that fits it, and
-the sidecar says why. Nothing here raises `OSError`; `error` and the counters of `Trouble` tell.
+the sidecar says why. Nothing here raises `OSError`; `error`, the counters of `Trouble` and the log tell. The log
+names every call with trouble, however many they are: each is somebody's lost recording.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +16,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from media.sinks.contract import CallInfo, CallReport
-from media.sinks.sidecar import UNSERIALIZABLE, State, describe, replace
-from media.sinks.throttle import ThrottledLog
+from media.sinks.sidecar import UNSERIALIZABLE, Sidecar, State, describe, overwrite, replace
 from media.sinks.wav import Encoding, WavFile, make_directory
 from strep.clock import NS_PER_MS
 
+_LOG = logging.getLogger(__name__)
 NO_MEDIA = "no_media"
 _HEADER_EVERY_NS = 500 * NS_PER_MS
 """Writes come a second apart; this bounds the header's share when a broken call makes many small ones."""
@@ -30,11 +32,9 @@ class Trouble:
 
     Attributes:
         recordings: recordings that ended early.
-        sidecars: sidecars that could not be written.
-        log: where it is said.
+        sidecars: calls with a sidecar that could not be written, or not all of it.
     """
 
-    log: ThrottledLog
     recordings: int = 0
     sidecars: int = 0
 
@@ -59,6 +59,7 @@ class RecordedCall:
         self.header_due = False
         self._header_ns: int | None = None
         self._trouble = trouble
+        self._sidecar_failed = False
         self._file: str | None = None
         self._length_samples = 0
         self._encoding = encoding
@@ -133,7 +134,7 @@ class RecordedCall:
             return
         self.error = f"{type(error).__name__}: {error}"
         self._trouble.recordings += 1
-        self._trouble.log.warning(f"recording {self.call.call_id} failed: {self.error}")
+        _LOG.warning("recording %s failed: %s", self.call.call_id, self.error)
         self._close()
 
     def _close(self) -> None:
@@ -163,11 +164,31 @@ class RecordedCall:
             error=self.error,
         )
         try:
+            self._put_sidecar(document)
+        except (OSError, *UNSERIALIZABLE) as error:  # no value in it is worth the recording
+            self._fail_sidecar(f"not written: {error}")
+
+    def _put_sidecar(self, document: Sidecar) -> None:
+        """Replace the sidecar, or, on a disk without room for another file, write over the one that is there."""
+        try:
             make_directory(self._sidecar.parent)
             replace(self._sidecar, document)
-        except (OSError, *UNSERIALIZABLE) as error:  # no value in it is worth the recording
+        except OSError as error:
+            reason = f"{type(error).__name__}: {error}"
+            try:
+                is_whole = overwrite(self._sidecar, document, f"the audio is whole, its description is not: {reason}")
+            except FileNotFoundError:  # it is the first one: what kept us from making it is what counts
+                raise error from None
+            if not is_whole:
+                self._fail_sidecar(f"not written in full: {error}")
+
+    def _fail_sidecar(self, text: str) -> None:
+        """Count it once; a call of which there is neither file nor sidecar has its line in the log already."""
+        if not self._sidecar_failed:
+            self._sidecar_failed = True
             self._trouble.sidecars += 1
-            self._trouble.log.warning(f"sidecar of {self.call.call_id} not written: {error}")
+            if self.error is None or self._file is not None:
+                _LOG.warning("sidecar of %s %s", self.call.call_id, text)
 
 
 def _unused(directory: Path, name: str) -> Path:

@@ -11,7 +11,6 @@ one; what a lagging channel or a late packet brings for a part that is in the fi
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +22,6 @@ from media.blocks import PcmBatch
 from media.sinks.contract import CallInfo, CallReport, SinkOptions
 from media.sinks.recorded_call import RecordedCall, Trouble
 from media.sinks.stage import Stage
-from media.sinks.throttle import ThrottledLog
 from media.sinks.wav import Encoding
 from strep.clock import NS_PER_MS, NS_PER_SECOND, Clock, SystemClock
 from strep.g711 import Codec, decode, transcode_table
@@ -46,7 +44,7 @@ class RecordingSnapshot:
         live: calls being recorded, failed ones not included.
         started, ended: calls; the difference is what is going on.
         failed: recordings that ended early.
-        sidecar_errors: sidecars that could not be written.
+        sidecar_errors: calls with a sidecar that could not be written, or not all of it.
         blocks: rows taken.
         single_rows: rows among them that took the slow path.
         patched_samples: samples put into a part of a file that had been written.
@@ -90,7 +88,7 @@ class RecordingSink:
         self._passthrough = format == "passthrough"
         self._encoding = Encoding.PCMU if self._passthrough else Encoding.PCM16
         self._clock = clock or SystemClock()
-        self._trouble = Trouble(ThrottledLog(logging.getLogger(__name__), self._clock))
+        self._trouble = Trouble()
         self._stage = Stage(_STAGE_SAMPLES, decode=not self._passthrough)
         self._live: dict[int, RecordedCall] = {}
         self._by_slot: dict[int, RecordedCall] = {}

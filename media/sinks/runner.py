@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass
+from typing import Any
 
 from media.blocks import PcmBatch
 from media.sinks.contract import Sink
@@ -16,6 +17,7 @@ from media.sinks.queue import CallEnded, CallStarted, Item, SinkQueue
 from media.sinks.throttle import ThrottledLog
 from strep.clock import NS_PER_SECOND, Clock, SystemClock
 
+_LOG = logging.getLogger(__name__)
 TICK_NS = NS_PER_SECOND
 """A sink that gets no batch for so long gets an empty one."""
 
@@ -30,9 +32,11 @@ class SinkSnapshot:
         lag_ns: age of the oldest item that the sink has not finished with, the one in its hands included.
         delivered_blocks: rows that the sink was given.
         dropped_blocks, dropped_seconds: rows, and seconds of audio, that it was not given.
+        dropped_calls: calls that it was never told of.
         errors: exceptions that left the sink.
         detached: it fell behind and is fed no more.
         closed: `Sink.close` has returned or raised.
+        details: what the sink says of itself, see `Sink`; JSON values, empty if it says nothing.
     """
 
     name: str
@@ -42,9 +46,11 @@ class SinkSnapshot:
     delivered_blocks: int
     dropped_blocks: int
     dropped_seconds: float
+    dropped_calls: int
     errors: int
     detached: bool
     closed: bool
+    details: dict[str, Any] = field(default_factory=dict)
 
 
 class SinkRunner:
@@ -58,11 +64,12 @@ class SinkRunner:
         self.sink = sink
         self._clock = clock or SystemClock()
         self._queue = SinkQueue(sink.options)
-        self._log = ThrottledLog(logging.getLogger(__name__), self._clock)
+        self._log = ThrottledLog(_LOG, self._clock)
         self._changed = threading.Condition()
         self._stopping = False
         self._closed = False
         self._detached_said = False
+        self._dropped_said = 0
         self._busy_since_ns: int | None = None
         self._next_tick_ns = self._clock.now_ns() + TICK_NS
         self._delivered_blocks = 0
@@ -79,9 +86,13 @@ class SinkRunner:
             self._queue.put(item, self._clock.now_ns())
             say_detached = self._queue.detached and not self._detached_said
             self._detached_said = self._queue.detached
+            say_dropped = not self._queue.detached and self._queue.dropped_calls > self._dropped_said
+            dropped = self._dropped_said = self._queue.dropped_calls
             self._changed.notify()
         if say_detached:
             self._log.warning(f"sink {self.sink.options.name} fell behind and is detached")
+        if say_dropped:
+            self._log.warning(f"sink {self.sink.options.name} fell behind: {dropped} calls dropped so far")
 
     def request_stop(self) -> None:
         """Let the thread finish what is queued, close the sink and end; does not wait."""
@@ -90,10 +101,12 @@ class SinkRunner:
             self._changed.notify()
 
     def stop(self, timeout_s: float) -> bool:
-        """Request the stop and wait for it.
+        """Request the stop and wait for it, at most `timeout_s` seconds.
 
         Returns:
-            True when the sink is closed; False when it still has not finished and is left behind.
+            True: the sink was given all that was queued, and `Sink.close` has returned or raised. False: time
+            ran out; the sink is left behind, and what is queued is lost when the process ends. That is logged,
+            and `SinkSnapshot.closed` stays false until the sink finishes after all.
         """
         self.request_stop()
         if self._thread.ident is not None:
@@ -101,11 +114,18 @@ class SinkRunner:
         elif not self._closed:  # never started: nobody else will drain the queue
             self._run()
         if not self._closed:
-            self._log.warning(f"sink {self.sink.options.name} did not finish within {timeout_s} s")
+            # Not throttled: nothing may hide that files are unfinished.
+            _LOG.error(
+                "sink %s did not finish within %g s, %d items wait",
+                self.sink.options.name,
+                timeout_s,
+                len(self._queue),
+            )
         return self._closed
 
     def snapshot(self) -> SinkSnapshot:
-        """Return the counters of one moment."""
+        """Return the counters of one moment; those of the sink itself may be of a slightly different one."""
+        details = _details(self.sink)
         with self._changed:
             queue = self._queue
             waiting = [ns for ns in (self._busy_since_ns, queue.oldest_ns()) if ns is not None]
@@ -117,9 +137,11 @@ class SinkRunner:
                 delivered_blocks=self._delivered_blocks,
                 dropped_blocks=queue.dropped_blocks,
                 dropped_seconds=queue.dropped_seconds,
+                dropped_calls=queue.dropped_calls,
                 errors=self._errors,
                 detached=queue.detached,
                 closed=self._closed,
+                details=details,
             )
 
     def step(self) -> int:
@@ -177,3 +199,15 @@ class SinkRunner:
         except Exception as error:
             self._failed("close", error)
         self._closed = True
+
+
+def _details(sink: Sink) -> dict[str, Any]:
+    """Return what the sink's ``snapshot()`` says, if it has one; an error in it is its own trouble."""
+    snapshot = getattr(sink, "snapshot", None)
+    if not callable(snapshot):
+        return {}
+    try:
+        said = snapshot()
+        return asdict(said) if is_dataclass(said) and not isinstance(said, type) else dict(said)
+    except Exception as error:
+        return {"snapshot_error": repr(error)}

@@ -1,13 +1,16 @@
 """The sidecar: ``<call_id>.json`` beside a recording says what the audio is and where every sample came from.
 
 It appears with the call, in state "recording", and is replaced in one step when the call ends, so that a
-reader sees the one or the other and never half of either. `sidecar.schema.json` is its published
-description; a test keeps the two together.
+reader sees the one or the other and never half of either. Only on a disk that has no room for a second file
+it is written over in place (`overwrite`), within the room it has, so that it does not say "recording" for ever.
+`sidecar.schema.json` is its published description; a test keeps the two together.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +25,11 @@ SCHEMA_PATH = Path(__file__).with_name("sidecar.schema.json")
 
 UNSERIALIZABLE = (ValueError, TypeError, OverflowError, RecursionError, msgspec.MsgspecError)
 """What `serialize` raises for a value that has no place in JSON."""
+
+_RESERVE_BYTES = 768
+"""Blanks behind the first sidecar: with them, `overwrite` has room for the end, and for why, on any file system."""
+_ERROR_CHARACTERS = 200
+"""Length to which an error is cut where room is short."""
 
 State = Literal["recording", "complete", "failed"]
 
@@ -39,12 +47,13 @@ class Track(msgspec.Struct, frozen=True):
 
     direction: Literal["inbound", "outbound"]
     channel: int
-    codec: str
+    codec: str | None
     start_samples: int
     length_samples: int
     totals: dict[str, int]
     ledger: list[Span]
     ledger_truncated: bool
+    payload_types: dict[str, int]
     statistics: dict[str, Any]
     sources: list[dict[str, Any]]
 
@@ -60,6 +69,7 @@ class Track(msgspec.Struct, frozen=True):
             totals=report.totals,
             ledger=[Span(*span) for span in report.ledger],
             ledger_truncated=report.ledger_truncated,
+            payload_types=report.payload_types,
             statistics=report.statistics,
             sources=report.sources,
         )
@@ -108,17 +118,18 @@ def describe(
         file: name of the audio file beside the sidecar, or None when none could be made.
         encoding: the file's encoding, by label, or None with `file`.
         length_samples: what the file holds, per channel.
-        note: "no_media" or empty.
+        note: "no_media", "unsupported_payload" or empty.
         error: what ended a failed recording.
     """
+    started_wall_ns = (report.started_wall_ns if report else 0) or call.started_wall_ns
     return Sidecar(
         schema_version=SCHEMA_VERSION,
         state=state,
         call_id=call.call_id,
         door=call.door,
         identity=call.identity,
-        started_at=iso8601(call.started_wall_ns),
-        started_wall_ns=call.started_wall_ns,
+        started_at=iso8601(started_wall_ns),
+        started_wall_ns=started_wall_ns,
         ended_at=iso8601(report.ended_wall_ns) if report else None,
         ended_wall_ns=report.ended_wall_ns if report else None,
         reason=report.reason if report else None,
@@ -152,6 +163,8 @@ def replace(path: Path, document: Sidecar) -> None:
         UNSERIALIZABLE: the document cannot be JSON.
     """
     content = serialize(document)
+    if document.state == "recording":
+        content = content[:-1].ljust(len(content) + _RESERVE_BYTES) + b"\n"
     temporary = path.with_name(f".{path.name}.tmp")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
@@ -161,6 +174,58 @@ def replace(path: Path, document: Sidecar) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def overwrite(path: Path, document: Sidecar, reason: str) -> bool:
+    """Write the document over the one at `path`, in the space that it takes on the disk: nothing else is left.
+
+    As much of the document as there is room for: all of it, else without ledgers and events, without tracks,
+    without identity. A document from which something had to be left out does not claim to be complete.
+
+    Args:
+        path: where a document is.
+        document: what to write.
+        reason: the error of a document that would be complete if all of it had room.
+
+    Returns:
+        True when the whole document is there.
+
+    Raises:
+        OSError: there is none at `path`, or not even that can be written.
+        UNSERIALIZABLE: the document cannot be JSON.
+    """
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        size = os.fstat(fd).st_size
+        room = max(size, os.fstat(fd).st_blocks * 512)
+        for number, candidate in enumerate(_shorter(document, reason)):
+            content = msgspec.json.encode(candidate, enc_hook=_plain)
+            content = content.ljust(size - 1) + b"\n"
+            if len(content) <= room and _covers(fd, content):
+                return number == 0
+    finally:
+        os.close(fd)
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+def _shorter(document: Sidecar, reason: str) -> Iterator[Sidecar]:
+    """Yield the document, and what is left of it when there is less and less room."""
+    yield document
+    error = (document.error or reason)[:_ERROR_CHARACTERS]
+    document = msgspec.structs.replace(document, state="failed", error=error, events=[])
+    bare = [msgspec.structs.replace(track, ledger=[], ledger_truncated=True) for track in document.tracks]
+    yield msgspec.structs.replace(document, tracks=bare)
+    document = msgspec.structs.replace(document, tracks=[])
+    yield document
+    yield msgspec.structs.replace(document, identity={})
+
+
+def _covers(fd: int, content: bytes) -> bool:
+    """Write at the beginning of the file, and return whether all of it could be written."""
+    try:
+        return os.pwrite(fd, content, 0) == len(content)
+    except OSError:
+        return False
 
 
 def _plain(value: Any) -> Any:

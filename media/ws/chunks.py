@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import msgspec
 
 from media.ws.numbering import ChunkNumbering, CounterMode, NumberSource
-from media.ws.owners import MAX_DROPOUT, MAX_MISORDER
+from media.ws.owners import MAX_MISORDER
 from media.ws.timestamps import MAX_SILENCE_SAMPLES, TimestampTrust
 from strep.header import Direction
 from strep.serial import SEQUENCE_MODULUS, TIMESTAMP_MODULUS
@@ -40,11 +40,14 @@ class Placement(msgspec.Struct, frozen=True, gc=False):
         timestamp: modulo 2**32, in samples.
         shift_samples: by how much every chunk of this track with a later sequence number that has been
             placed before has to move now (negative: earlier); 0 nearly always.
+        generation: to which counting of its track the chunk belongs: 0 is the first, one more with every restart.
+            The other three compare within one generation only; a late chunk may be of an earlier one.
     """
 
     sequence_number: int
     timestamp: int
     shift_samples: int = 0
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class ChunkSequencer:
 
     def __init__(self, sample_rate_hz: int = 8000) -> None:
         self._numbering = ChunkNumbering()
-        self._tapes = tuple(_Tape(sample_rate_hz) for _ in Direction)
+        self._tapes = [_Tape(TimestampTrust(sample_rate_hz)) for _ in Direction]
 
     def place(
         self,
@@ -84,19 +87,34 @@ class ChunkSequencer:
         sequence_number: int | None,
         timestamp: int | None,
         payload_samples: int,
+        session: int | None = None,
     ) -> Placement:
-        """Return where a chunk of `payload_samples` (at least 1) belongs; a duplicate gets its first place again."""
-        number = self._numbering.number(direction, chunk, sequence_number)
-        start, shift = self._tapes[direction].place(number, payload_samples, timestamp)
-        return Placement(number % SEQUENCE_MODULUS, start % TIMESTAMP_MODULUS, shift)
+        """Return where a chunk of `payload_samples` (at least 1) belongs; a duplicate gets its first place again.
+
+        `session` is what `resume` returned for the chunk's socket; None is the newest.
+        """
+        numbering, tape = self._numbering, self._tapes[direction]
+        number = numbering.number(direction, chunk, sequence_number, session)
+        generation = numbering.generation
+        if generation > tape.generation:
+            tape = self._tapes[direction] = tape.successor(generation)
+        elif generation < tape.generation and tape.earlier is not None:
+            start, _ = tape.earlier.place(number, payload_samples, timestamp)  # nothing behind it waits any more
+            return Placement(number % SEQUENCE_MODULUS, start % TIMESTAMP_MODULUS, 0, generation)
+        start, shift = tape.place(number, payload_samples, timestamp)
+        return Placement(number % SEQUENCE_MODULUS, start % TIMESTAMP_MODULUS, shift, generation)
 
     def skip(self, sequence_number: int | None) -> None:
         """Take note of a frame of the stream that is no media; it has used up a sequence number."""
         self._numbering.skip(sequence_number)
 
-    def resume(self, sequence_number: int | None) -> None:
-        """Take note of a start frame: of the first one, or of one after a reconnect, when counters may restart."""
-        self._numbering.resume(sequence_number)
+    def resume(self, sequence_number: int | None) -> int:
+        """Take note of a start frame: of the first one, or of one after a reconnect, when counters may restart.
+
+        Returns:
+            The socket's session, for `place`: a socket that came before may go on with the earlier counting.
+        """
+        return self._numbering.resume(sequence_number)
 
     def snapshot(self) -> SequencerSnapshot:
         """Return a frozen copy of what is known."""
@@ -112,18 +130,21 @@ class ChunkSequencer:
 
 
 class _Tape:
-    """Where the last chunks of one track begin, in samples since its first chunk.
+    """Where the last chunks of one counting of a track begin, in samples since the track's first chunk.
 
     Three rings, indexed by number modulo `_WINDOW`, hold the numbers from ``newest - _WINDOW + 1`` on; a
     length of 0 marks a chunk that is missing, whose start is then an estimate.
     """
 
     __slots__ = (
-        "_end", "_first", "_last_samples", "_lengths", "_newest", "_starts", "_timestamps", "_usual_samples", "trust",
+        "_end", "_first", "_last_samples", "_lengths", "_newest", "_starts", "_timestamps", "_usual_samples",
+        "earlier", "generation", "trust",
     )  # fmt: skip
 
-    def __init__(self, sample_rate_hz: int) -> None:
-        self.trust = TimestampTrust(sample_rate_hz)
+    def __init__(self, trust: TimestampTrust) -> None:
+        self.trust = trust
+        self.generation = 0
+        self.earlier: _Tape | None = None
         self._starts = array("q", bytes(8 * _WINDOW))
         self._lengths = array("q", bytes(8 * _WINDOW))
         self._timestamps = array("q", bytes(8 * _WINDOW))
@@ -132,6 +153,14 @@ class _Tape:
         self._end = 0
         self._last_samples = 0
         self._usual_samples = 0
+
+    def successor(self, generation: int) -> _Tape:
+        """Return the tape of the counting that follows; it begins where this one ends, with the same habits."""
+        tape = _Tape(self.trust)
+        tape.generation, tape.earlier = generation, self
+        tape._end, tape._usual_samples, tape._last_samples = self._end, self._usual_samples, self._last_samples
+        self.earlier = None  # one is enough to remember
+        return tape
 
     def place(self, number: int, samples: int, timestamp: int | None) -> tuple[int, int]:
         """Return where chunk `number` starts and by how much the chunks behind it must move, in samples.
@@ -143,7 +172,7 @@ class _Tape:
             self._usual_samples = samples
         self._last_samples = samples
         step = number - self._newest
-        if self._first is None or step > MAX_DROPOUT:
+        if self._first is None:
             self._first = number
         elif step <= 0:
             return self._place_late(number, samples, timestamp)

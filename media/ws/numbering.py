@@ -14,25 +14,22 @@ arrives, so that mere reordering between the tracks loses nothing.
 
 A jump is a restart of the counting, by RFC 3550 A.1: ahead by more than `MAX_DROPOUT`, or behind by
 `MAX_MISORDER` or more; after a reconnect any step back is. Restarted numbers jump in the same way modulo 2**16,
-so that the timeline begins a new epoch, and stay equal to the carrier's where they can.
+so that the timeline begins a new epoch, and stay equal to the carrier's where they can. Each track's restarts are
+counted as its `generation`. The socket before a reconnect may still bring frames of the counting before: they are
+known by their socket's `session`, those that were merely overtaken by where their numbers fit.
 """
 
 from __future__ import annotations
 
-from array import array
 from enum import Enum
 
+from media.ws.counter import TrackCounter
 from media.ws.owners import MAX_DROPOUT, MAX_MISORDER, OTHER, NumberOwners, is_jump
 from strep.header import Direction
 from strep.serial import SEQUENCE_MODULUS
 
 STANDSTILL = 8
 """So many more frames of a track with the same chunk but other sequence numbers, and it is no counter."""
-_RESTART_JUMP = SEQUENCE_MODULUS // 2
-_SLOTS = 128
-_MASK = _SLOTS - 1
-_NO_VALUE = (1 << 64) - 1
-assert _SLOTS >= MAX_MISORDER
 
 
 class NumberSource(Enum):
@@ -58,45 +55,6 @@ class CounterMode(Enum):
 _UNDECIDED, _PER_TRACK, _SHARED = CounterMode.UNDECIDED, CounterMode.PER_TRACK, CounterMode.SHARED
 
 
-class _Track:
-    """Where one track's counting stands: the newest value as received, and the number that it became."""
-
-    def __init__(self) -> None:
-        self.is_started = False
-        self.is_resumed = False
-        self.value = self.number = self.first_value = self.first_number = 0
-        self.sequence_number: int | None = None
-        self.others = self.epoch = self.standing = 0
-        self.values, self.numbers = array("Q"), array("q")
-
-    def begin(self, value: int, number: int) -> None:
-        """Start counting, for the first time or anew."""
-        self.is_started, self.is_resumed = True, False
-        self.value = self.first_value = value
-        self.number = self.first_number = number
-        self.values = array("Q", [_NO_VALUE] * _SLOTS)
-        self.numbers = array("q", [0] * _SLOTS)
-
-    def advance(self, value: int, number: int) -> None:
-        """Go on to a newer chunk."""
-        self.value, self.number, self.is_resumed = value, number, False
-
-    def remember(self, value: int, number: int) -> None:
-        """Keep the number of `value`, for when it comes late or again."""
-        self.values[value & _MASK] = value
-        self.numbers[value & _MASK] = number
-
-    def remembered(self, value: int) -> int | None:
-        """Return the number of `value` if it has one."""
-        return self.numbers[value & _MASK] if self.values[value & _MASK] == value else None
-
-    def restarted_number(self, value: int) -> int:
-        """Return a number that is a visible jump and, if it can be, equal to `value` modulo 2**16."""
-        jump = (value - self.number) % SEQUENCE_MODULUS
-        is_visible = MAX_DROPOUT < jump < SEQUENCE_MODULUS - MAX_MISORDER
-        return self.number + (jump if is_visible else _RESTART_JUMP)
-
-
 class ChunkNumbering:
     """Gives every media frame of a stream the number it has on its track.
 
@@ -107,6 +65,7 @@ class ChunkNumbering:
         source: what puts the chunks in order.
         mode: whether the tracks share a counter, as far as is known.
         restarts: how often a track's counting began anew.
+        generation: to which counting of its track the number belongs that was returned last, 0 is the first.
         misattributed: late chunks without a place, because the other track's was expected there.
     """
 
@@ -114,25 +73,44 @@ class ChunkNumbering:
         self.source = NumberSource.UNKNOWN
         self.mode = CounterMode.UNDECIDED
         self.restarts = 0
+        self.generation = 0
         self.misattributed = 0
-        self._tracks = tuple(_Track() for _ in Direction)
+        self._tracks = tuple(TrackCounter() for _ in Direction)
         self._owners = NumberOwners()  # of use while the tracks may share a counter
-        self._is_resumed = False
+        self._session = 0  # start frames so far
+        self._restart_session = 0  # the latest one in which anything restarted
+        self._resume_session = 0  # the latest one whose counters may have restarted
+        self._owners_session = 0
         self._counts_apart = False  # by chunk, and the other track cannot matter now
         self._others = 0
         self._newest_sequence = -1
 
-    def number(self, direction: Direction, chunk: int | None, sequence_number: int | None) -> int:
-        """Return the number of a media frame on its track; the same frame again gets the same number."""
+    def number(
+        self, direction: Direction, chunk: int | None, sequence_number: int | None, session: int | None = None
+    ) -> int:
+        """Return the number of a media frame on its track; the same frame again gets the same number.
+
+        Args:
+            direction: the frame's track.
+            chunk: its chunk number.
+            sequence_number: its sequence number.
+            session: what `resume` returned for the frame's socket; None is the newest.
+        """
         track = self._tracks[direction]
-        if self._counts_apart and chunk == track.value + 1 and track.is_started:
+        if session is None:
+            session = self._session
+        if self._counts_apart and chunk == track.value + 1 and track.is_started and session == self._session:
             number = track.number + 1
-            track.advance(chunk, number)
+            track.advance(chunk, number, session)
             track.standing = 0
             if self.mode is _UNDECIDED:
                 track.remember(chunk, number)
         else:
-            number = self._number(direction, track, chunk, sequence_number)
+            old_number = self._old_number(track, chunk, sequence_number, session)
+            if old_number is not None:
+                return old_number
+            number = self._number(direction, track, chunk, sequence_number, session)
+        self.generation = track.generation
         if number >= track.number:
             track.sequence_number = sequence_number
             track.others = self._others
@@ -148,29 +126,69 @@ class ChunkNumbering:
             if self.source is NumberSource.SEQUENCE_NUMBER:
                 self._owners.claim_other(sequence_number)
 
-    def resume(self, sequence_number: int | None) -> None:
-        """Take note of a start frame; counters restart with it unless its sequence number goes on."""
+    def resume(self, sequence_number: int | None) -> int:
+        """Take note of a start frame, and return its socket's session.
+
+        Counters restart with it unless its sequence number goes on.
+        """
+        self._session += 1
         if sequence_number is None or sequence_number <= self._newest_sequence:
-            self._is_resumed = True
+            self._resume_session = self._session
             self._counts_apart = False
-            for track in self._tracks:
-                track.is_resumed = True
             self._newest_sequence = -1
         if sequence_number is not None:
             self._newest_sequence = sequence_number
+        return self._session
 
-    def _number(self, direction: Direction, track: _Track, chunk: int | None, sequence_number: int | None) -> int:
+    def _old_number(
+        self, track: TrackCounter, chunk: int | None, sequence_number: int | None, session: int
+    ) -> int | None:
+        """Return the number of a frame that is of the counting before the last restart; None if it is not."""
+        value = chunk if self.source is NumberSource.CHUNK else sequence_number
+        if value is None:
+            return None
+        earlier = track.earlier
+        if earlier is not None and (session < track.session or track.is_straggler(value)):
+            counter = earlier
+        elif session < self._restart_session and track.is_started:
+            counter = track
+        else:
+            return None
+        self.generation = counter.generation
+        step = value - counter.value
+        if is_jump(step):
+            self.misattributed += 1
+            return counter.number
+        if self.mode is _SHARED and step <= 0:
+            return self._late_number(counter, value)
+        number = counter.number + (1 if self.mode is _SHARED else step)
+        if step > 0:
+            counter.advance(value, number, session)
+        counter.remember(value, number)
+        return number
+
+    def _number(
+        self,
+        direction: Direction,
+        track: TrackCounter,
+        chunk: int | None,
+        sequence_number: int | None,
+        session: int,
+    ) -> int:
         value = self._value(track, chunk, sequence_number)
         if self.mode is not _PER_TRACK:
-            self._observe(direction, value, sequence_number)
+            self._observe(direction, value, sequence_number, session)
         is_shared = self.mode is _SHARED
-        number = self._shared_number(direction, value) if is_shared else self._own_number(track, value)
+        if is_shared:
+            number = self._shared_number(direction, value, session)
+        else:
+            number = self._own_number(track, value, session)
         is_alone = not all(track.is_started for track in self._tracks)
         self._counts_apart = self.source is NumberSource.CHUNK and not is_shared
         self._counts_apart &= is_alone or self.mode is _PER_TRACK
         return number
 
-    def _value(self, track: _Track, chunk: int | None, sequence_number: int | None) -> int:
+    def _value(self, track: TrackCounter, chunk: int | None, sequence_number: int | None) -> int:
         """Return what orders the frame; one that lacks it follows what arrived before."""
         if self.source is NumberSource.UNKNOWN:
             self._use_source(chunk, sequence_number)
@@ -196,18 +214,19 @@ class ChunkNumbering:
         else:
             self.source, self.mode = NumberSource.ARRIVAL, CounterMode.PER_TRACK
 
-    def _observe(self, direction: Direction, value: int, sequence_number: int | None) -> None:
+    def _observe(self, direction: Direction, value: int, sequence_number: int | None, session: int) -> None:
         """Learn who used `value`, and from that who counts."""
         owners, other = self._owners, OTHER[direction]
+        is_resumed = session >= self._resume_session > self._owners_session
         if owners.newest is None and self.mode is _UNDECIDED:
             companion = self._tracks[other]
             if not companion.is_started:
-                self._is_resumed = False
+                self._owners_session = max(session, self._owners_session)
                 return  # alone; what it has used is in its own memory
             owners.recall(companion.values, companion.value, other)
         if owners.newest is not None:
             step = value - owners.newest
-            if is_jump(step) or (self._is_resumed and step <= 0):
+            if is_jump(step) or (is_resumed and step <= 0):
                 if self.mode is _UNDECIDED and owners.is_newest_used_by(other):
                     self.mode = CounterMode.PER_TRACK
                     return
@@ -217,7 +236,7 @@ class ChunkNumbering:
                 return
             elif self.mode is _UNDECIDED and self._shows_sharing(direction, value, sequence_number):
                 self.mode = CounterMode.SHARED
-        self._is_resumed = False
+        self._owners_session = max(session, self._owners_session)
         owners.claim(value, direction)
 
     def _shows_sharing(self, direction: Direction, value: int, sequence_number: int | None) -> bool:
@@ -231,47 +250,50 @@ class ChunkNumbering:
         frames = sequence_number - track.sequence_number - (self._others - track.others)
         return frames == step and any(used)
 
-    def _own_number(self, track: _Track, value: int) -> int:
+    def _own_number(self, track: TrackCounter, value: int, session: int) -> int:
         """Return the number of `value` on a track that counts for itself."""
         step = value - track.value
         track.epoch = self._owners.epoch
         if not track.is_started:
-            track.begin(value, value % SEQUENCE_MODULUS)
-        elif is_jump(step) or (track.is_resumed and step <= 0):
-            track.begin(value, track.restarted_number(value))
-            self.restarts += 1
+            track.begin(value, value % SEQUENCE_MODULUS, session)
+        elif is_jump(step) or (step <= 0 and session >= self._resume_session > track.newest_session):
+            self._restart(track, value, session)
         elif step > 0:
-            track.advance(value, track.number + step)
+            track.advance(value, track.number + step, session)
         number = track.number + value - track.value
         if self.mode is _UNDECIDED:
             track.remember(value, number)
         return number
 
-    def _shared_number(self, direction: Direction, value: int) -> int:
+    def _shared_number(self, direction: Direction, value: int, session: int) -> int:
         """Return the dense number of `value` on its track of a shared counter."""
         track = self._tracks[direction]
         if not track.is_started:
-            track.begin(value, value % SEQUENCE_MODULUS)
+            track.begin(value, value % SEQUENCE_MODULUS, session)
         elif track.epoch != self._owners.epoch:
-            track.begin(value, track.restarted_number(value))
-            self.restarts += 1
+            self._restart(track, value, session)
         elif value <= track.value:
             return self._late_number(track, value)
         else:
             self._pass_over_missing(direction, track, value)
-            track.advance(value, track.number + 1)
+            track.advance(value, track.number + 1, session)
         track.epoch = self._owners.epoch
         track.remember(value, track.number)
         return track.number
 
-    def _pass_over_missing(self, direction: Direction, track: _Track, value: int) -> None:
+    def _restart(self, track: TrackCounter, value: int, session: int) -> None:
+        track.restart(value, session)
+        self.restarts += 1
+        self._restart_session = max(session, self._restart_session)
+
+    def _pass_over_missing(self, direction: Direction, track: TrackCounter, value: int) -> None:
         """Give numbers to the chunks that the track has lost in front of `value`."""
         is_alone = not self._tracks[OTHER[direction]].is_started
         for missing in self._owners.missing_of(direction, track.value, value, is_alone=is_alone):
             track.number += 1
             track.remember(missing, track.number)
 
-    def _late_number(self, track: _Track, value: int) -> int:
+    def _late_number(self, track: TrackCounter, value: int) -> int:
         number = track.remembered(value)
         if number is not None:
             return number
@@ -281,5 +303,4 @@ class ChunkNumbering:
             return track.first_number
         # No number is free for it: it shares the one before, and the timeline takes it for a duplicate.
         self.misattributed += 1
-        before = (track.remembered(earlier) for earlier in range(value - 1, value - _SLOTS, -1))
-        return next((number for number in before if number is not None), track.number)
+        return track.remembered_before(value)

@@ -47,6 +47,12 @@ def test_every_contender_passes_the_referee(course: Course, contender: str) -> N
     assert run.whole_ns >= run.between_ns > 0
 
 
+def test_contender_that_dies_does_not_count(course: Course) -> None:
+    run = course.run("no-such-contender", 1)
+    assert run.received == 0
+    assert "KeyError: 'no-such-contender'" in run.complaints[0]
+
+
 class TestLoad:
     @pytest.mark.parametrize("legs", [1, 5, 100, 1000])
     def test_packets_are_spread_evenly(self, legs: int) -> None:

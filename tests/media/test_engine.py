@@ -292,10 +292,11 @@ class TestStreams:
         assert [report.reason for _, report in world.ear.ended] == ["idle", "stop"]
         assert [report.length_samples for _, report in world.ear.ended] == [10 * FRAME] * 2
 
-    def test_another_encoding_is_another_recording(self) -> None:
+    def test_another_encoding_after_the_socket_is_gone_is_another_recording(self) -> None:
         world = World()
         first = world.stream.stream_started(start(), world.clock.now_ns())
         self.feed(world, first, range(10))
+        world.stream.stream_detached(first, world.clock.now_ns())
         second = world.stream.stream_started(start(codec=Codec.PCMA), world.clock.now_ns())
         assert second is not first
         assert len(world.ear.ended) == 1
@@ -310,6 +311,7 @@ class TestStreams:
         statistics = world.ear.ended[0][1].tracks[0].statistics
         assert statistics["invalid"] == 1
         assert statistics["delivered"] == 9
+        assert [event["event"] for event in world.ear.ended[0][1].events] == ["frame_too_long"]
 
     def test_frames_that_waited_with_a_wrong_estimate_are_moved(self) -> None:
         """Chunk 1 comes last and is 80 samples long where 160 were assumed: what lies behind it moves up."""
@@ -334,3 +336,100 @@ class TestSources:
         high, low, port = source_words(packed[None, :])
         assert (bool(high[0]), int(port[0])) == (host.startswith("2001"), 4711)
         assert low[0]
+
+
+class TestUnsupportedAudio:
+    """A call whose audio we cannot decode is not reported as a quiet recording."""
+
+    def test_it_is_said_which_payload_types_came(self) -> None:
+        world = World()
+        for i in range(20):
+            world.send_strep(audio(i, payload_type=18), 1)
+            world.send_strep(audio(i, payload_type=9 if i % 2 else 96), 1, Direction.OUTBOUND)
+            world.tick()
+        world.engine.end_all("shutdown")
+        report = world.ear.ended[0][1]
+        assert report.note == "unsupported_payload"
+        assert [track.codec for track in report.tracks] == [None, None]
+        assert [track.payload_types for track in report.tracks] == [{"18": 20}, {"9": 10, "96": 10}]
+
+    def test_jitter_begins_with_the_audio(self) -> None:
+        world = World()
+        for i in range(30):
+            world.send_strep(audio(i, payload_type=101 if i < 3 else 0), 1)
+            world.tick()
+        world.engine.end_all("shutdown")
+        assert world.ear.ended[0][1].tracks[0].statistics["jitter_max_ms"] < 1
+
+    def test_events_do_not_keep_a_call(self) -> None:
+        world = World()
+        for i in range(100):
+            world.send_strep(audio(i, payload_type=0 if i < 10 else 101), 1)
+            world.tick(1000)
+        assert [report.reason for _, report in world.ear.ended][:1] == ["idle"]
+
+
+class TestStreamsMeetingOneAnother:
+    def test_another_encoding_on_a_live_stream_is_refused(self) -> None:
+        world = World()
+        world.stream.stream_started(start(), world.clock.now_ns())
+        with pytest.raises(StreamRefused, match="live in PCMU"):
+            world.stream.stream_started(start(codec=Codec.PCMA), world.clock.now_ns())
+        assert world.ear.ended == []
+
+    def test_digits_keep_a_call_that_is_silent(self) -> None:
+        world = World()
+        handle = world.stream.stream_started(start(), world.clock.now_ns())
+        for _ in range(40):
+            world.tick(1000)
+            world.stream.stream_event(handle, {"event": "dtmf", "digit": "1"})
+        assert world.ear.ended == []
+
+    def test_position_0_is_when_the_audio_began(self) -> None:
+        world = World()
+        handle = world.stream.stream_started(start(), world.clock.now_ns())
+        world.tick(3000)
+        began_ns = world.clock.wall_ns()
+        TestStreams().feed(world, handle, range(10))
+        world.stream.stream_stopped(handle, world.clock.now_ns())
+        assert world.ear.ended[0][1].started_wall_ns == began_ns
+
+    def test_counters_that_begin_anew_are_placed_by_arrival(self) -> None:
+        world = World()
+        handle = world.stream.stream_started(start(), world.clock.now_ns())
+        now = world.clock.now_ns
+        for i in range(100):
+            world.stream.stream_media(handle, Direction.INBOUND, Placement(i, i * FRAME), b"a" * FRAME, now())
+            world.stream.deliver(now())
+            world.tick()
+        world.tick(3000)
+        for i in range(50):
+            place = Placement(i, i * FRAME, generation=1)
+            world.stream.stream_media(handle, Direction.INBOUND, place, b"b" * FRAME, now())
+            world.stream.deliver(now())
+            world.tick()
+        world.stream.stream_stopped(handle, now())
+        track = world.ear.ended[0][1].tracks[0]
+        assert track.totals["restart"] == 3 * 8000
+        assert track.length_samples == 150 * FRAME + 3 * 8000
+        assert track.ledger == [(100 * FRAME, 3 * 8000, "restart")]
+
+
+def test_a_flood_of_rtp_sources_is_joined_without_looking_through_all_calls() -> None:
+    """Counts steps, not seconds: each newcomer may look at a handful of others, however many there are."""
+    world = World(max_tracks=3000)
+    looked = 0
+    last_delivery_ns = world.engine.last_delivery_ns
+
+    def counting(track: Any) -> int:
+        nonlocal looked
+        looked += 1
+        return last_delivery_ns(track)
+
+    world.engine.last_delivery_ns = counting  # type: ignore[method-assign]
+    packets = [(audio(0, ssrc=i), world.clock.now_ns(), pack_source("192.0.2.1", 1024 + i)) for i in range(2000)]
+    for first in range(0, len(packets), 500):
+        world.rtp.receive(collect(packets[first : first + 500]), Direction.INBOUND, world.clock.now_ns())
+    world.tick(1500)
+    assert len(world.engine.calls) == 2000
+    assert looked <= 3 * 2000

@@ -1,13 +1,394 @@
-"""The timeline against its oracle, against invariants, and case by case."""
+"""The timeline against its oracle, and what must hold whatever arrives.
+
+Named cases are where the rule is that they test: `test_epochs`, `test_resolve`, `test_release`, `test_table`.
+"""
 
 from __future__ import annotations
 
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strep.clock import NEVER_NS, NS_PER_MS
+from strep.g711 import Codec
 from strep.ledger import Kind
-from tests.strep.bench import Bench
+from strep.table import TimelineSettings
+from strep.timeline import Timeline
+from tests.strep.bench import Bench, expected_tape
+from tests.strep.histories import Event, harsh_call, madness
+from tests.strep.oracle import OracleTrack
+from tests.strep.packets import FRAME_NS, Packet, Sender, batch_of, burst
+
+SAMPLES_PER_MS = 8
+seeds = st.integers(0, 2**32 - 1)
 
 
-def kinds_of(bench: Bench, slot: int) -> list[Kind]:
+def kinds_of(bench: Bench, slot: int = 0) -> list[Kind]:
+    """Return the ledger's kind of every sample."""
     kinds = [Kind.RECEIVED] * bench.length(slot)
     for start, length, kind in bench.spans(slot):
         kinds[start : start + length] = [kind] * length
     return kinds
+
+
+class TestOracle:
+    """The columns do what the scalar model does, for any batches, polls, losses, delays and wraps."""
+
+    @given(seeds, st.integers(1, 3), st.integers(1, 80))
+    def test_counters_audio_and_ledger(self, seed: int, tracks: int, packets: int) -> None:
+        bench, oracles = Bench(tracks), [OracleTrack() for _ in range(tracks)]
+        for event in harsh_call(seed, tracks, packets):
+            self.step(bench, oracles, event)
+            assert bench.timeline.deadline() == min(oracle.deadline() for oracle in oracles)
+            self.compare(bench, oracles)
+        bench.finish()
+        for slot, oracle in enumerate(oracles):
+            oracle.finish()
+            assert bench.heard(slot) == oracle.tape_heard()
+            assert bench.recorded(slot) == oracle.tape_recorded()
+            assert kinds_of(bench, slot) == oracle.ledger()
+        self.compare(bench, oracles)
+
+    def step(self, bench: Bench, oracles: list[OracleTrack], event: Event) -> None:
+        if event.batch:
+            bench.receive(*event.batch)
+            for packet in event.batch:
+                oracles[packet.slot].receive(packet)
+        else:
+            bench.poll(event.now_ns)
+            for oracle in oracles:
+                oracle.poll(event.now_ns)
+
+    def compare(self, bench: Bench, oracles: list[OracleTrack]) -> None:
+        for slot, oracle in enumerate(oracles):
+            counters, statistics = oracle.counters(), bench.statistics(slot).as_dict()
+            assert {name: statistics[name] for name in counters} == counters
+            assert bench.length(slot) == oracle.length
+
+    def test_exactly_as_many_overtaken_as_may_be(self) -> None:
+        """The 32nd packet before the first to arrive used to be delivered before the start was over."""
+        packets = Sender(samples=80).packets(40)
+        at = packets[-1].arrival_ns
+        bench, oracles = Bench(), [OracleTrack()]
+        order = [packets[36], *packets[3:36], *packets[37:]]
+        for event in (*(Event(at, (packet.at(at),)) for packet in order), Event(at + FRAME_NS * 4, ())):
+            self.step(bench, oracles, event)
+            self.compare(bench, oracles)
+        assert bench.statistics().late == 1
+        assert bench.length() == 36 * 80
+
+
+class TestAnyHistory:
+    """Senders gone mad; `Bench` checks conservation, the ledger and the order of the blocks at every step."""
+
+    @given(seeds, st.integers(1, 3), st.integers(1, 40))
+    def test_invariants(self, seed: int, tracks: int, steps: int) -> None:
+        bench, history = Bench(tracks), madness(seed, tracks, steps)
+        for step, event in enumerate(history):
+            if event.batch:
+                bench.receive(*event.batch)
+            else:
+                bench.poll(event.now_ns)
+                if seed % 2 and step % 3 == 0:
+                    bench.timeline.realign()
+        bench.finish()
+        for slot in range(tracks):
+            check_is_no_giant(bench, slot, history)
+
+    @given(seeds, st.integers(1, 20))
+    def test_tracks_do_not_touch_one_another(self, seed: int, steps: int) -> None:
+        """What becomes of a track is the same with and without a mad neighbour."""
+        history = madness(seed, 2, steps)
+        together, alone = Bench(2), Bench(1)
+        for event in history:
+            own = [packet for packet in event.batch if packet.slot == 0]
+            if event.batch:
+                together.receive(*event.batch)
+                alone.receive(*own)
+            else:
+                together.poll(event.now_ns)
+                alone.poll(event.now_ns)
+        together.finish()
+        alone.finish()
+        assert together.statistics(0) == alone.statistics(0)
+        assert together.spans(0) == alone.spans(0)
+        assert together.tapes[0].patches == alone.tapes[0].patches
+        assert b"".join(data for _, data in together.tapes[0].pieces) == b"".join(
+            data for _, data in alone.tapes[0].pieces
+        )
+
+
+def check_is_no_giant(bench: Bench, slot: int, history: list[Event]) -> None:
+    """A tape is no longer than the time its packets took to arrive, their audio, and the tolerance.
+
+    Every new epoch may add as much as its first packet may have overtaken. And nothing is handed out twice.
+    """
+    packets = [packet for event in history for packet in event.batch if packet.slot == slot]
+    if not packets:
+        return
+    audio = sum(len(packet.payload) for packet in packets)
+    arrivals = [packet.arrival_ns for packet in packets]
+    span = (max(arrivals) - min(arrivals)) * SAMPLES_PER_MS // NS_PER_MS
+    table = bench.timeline.table
+    restarts = bench.statistics(slot).epochs * table.lookback_samples
+    assert bench.length(slot) <= span + table.settings.jump_tolerance_samples + audio + restarts
+    silence = bytes([bench.tapes[slot].silence])
+    assert sum(len(data) - data.count(silence) for _, data in bench.tapes[slot].pieces) <= audio
+
+
+class TestArrivalOrder:
+    """Within the deadline, order is nothing: the same tape, and nobody late."""
+
+    @given(seeds, st.integers(1, 60))
+    def test_any_order_inside_the_deadline(self, seed: int, count: int) -> None:
+        random = Random(seed)
+        packets = Sender(sequence=random.randrange(2**16), timestamp=random.randrange(2**32)).packets(count)
+        shaken = [packet.at(packet.arrival_ns + random.randint(0, 55) * NS_PER_MS) for packet in packets]
+        bench = Bench()
+        bench.play(sorted(shaken, key=lambda packet: packet.arrival_ns))
+        bench.finish()
+        assert bench.heard() == bench.recorded() == expected_tape(packets)
+        assert bench.statistics().delivered == count
+        assert bench.spans() == []
+
+    @given(seeds, st.integers(1, 60))
+    def test_any_permutation_of_a_batch(self, seed: int, count: int) -> None:
+        packets = Sender(samples=80).packets(count)
+        shuffled = Random(seed).sample(packets, len(packets))
+        shuffled.sort(key=lambda packet: packet.sequence // 16)  # overtaken by fewer than 32
+        bench = Bench()
+        bench.receive(*burst(shuffled, packets[-1].arrival_ns))
+        bench.finish()
+        assert bench.heard() == expected_tape(packets)
+
+    @pytest.mark.parametrize("size", [1, 2, 7, 100, 500])
+    def test_batch_boundaries_are_nothing(self, size: int) -> None:
+        packets = [packet for slot in range(3) for packet in Sender(slot=slot).packets(150)]
+        packets.sort(key=lambda packet: packet.arrival_ns)
+        bench = Bench(3)
+        for start in range(0, len(packets), size):
+            bench.receive(*packets[start : start + size])
+            bench.poll_until(packets[start].arrival_ns)
+        bench.finish()
+        for slot in range(3):
+            assert bench.heard(slot) == expected_tape([packet for packet in packets if packet.slot == slot])
+
+
+class TestWraps:
+    @pytest.mark.parametrize("sequence", [65_530, 65_535, 2 * 65_536 - 1])
+    @pytest.mark.parametrize("timestamp", [2**31 - 800, 2**32 - 800, 2**32 - 1, 2**33 - 80])
+    def test_numbers_wrap_around(self, sequence: int, timestamp: int) -> None:
+        bench, sender = Bench(), Sender(sequence=sequence, timestamp=timestamp)
+        packets = sender.packets(20)
+        bench.play([packets[1], packets[0], *packets[3:6], packets[2], *packets[6:]])
+        bench.finish()
+        assert bench.recorded() == expected_tape(packets)
+        assert bench.statistics().epochs == 0
+        assert bench.statistics().jitter_max_ms < 30
+
+    def test_sequence_numbers_wrap_many_times(self) -> None:
+        bench, sender = Bench(), Sender(samples=1)
+        for _ in range(300):
+            packets = sender.packets(500)
+            bench.receive(*burst(packets, packets[0].arrival_ns))
+            bench.poll(packets[0].arrival_ns)
+        bench.finish()
+        assert bench.length() == bench.statistics().delivered == bench.statistics().expected == 150_000
+
+
+class TestSlots:
+    def test_tracks_open_and_close_without_residue(self) -> None:
+        """More tracks than the tables first hold; every slot is used again, and hears nothing of its past."""
+        bench, random = Bench(0), Random(7)
+        for generation in range(4):
+            slots = [bench.open(random.choice(list(Codec))) for _ in range(150)]
+            assert max(slots) < 150
+            senders = [Sender(sequence=random.randrange(2**16), slot=slot) for slot in slots]
+            sent: dict[int, list[Packet]] = {slot: [] for slot in slots}
+            for _ in range(12):
+                batch = [sender.packet() for sender in senders if random.random() < 0.9]
+                bench.receive(*batch)
+                bench.poll(batch[0].arrival_ns)
+                for packet in batch:
+                    sent[packet.slot].append(packet)
+            random.shuffle(slots)
+            for slot in slots:
+                bench.timeline.finish(slot)
+                bench.collect()
+                assert bench.heard(slot) == expected_tape(sent[slot], bench.tapes[slot].silence), generation
+                assert bench.statistics(slot).received == len(sent[slot])
+                bench.close(slot)
+            assert bench.timeline.deadline() == NEVER_NS
+            assert bench.timeline.table.ledgers == bench.timeline.table.held == bench.timeline.table.previous == {}
+
+    def test_closing_in_the_middle_of_everything(self) -> None:
+        """A track that waits, holds and has an earlier epoch; its slot's next tenant knows nothing of it."""
+        bench, sender = Bench(), Sender()
+        bench.play(sender.packets(10))
+        sender.restart(ssrc=9, timestamp=7, sequence=5)
+        bench.play(sender.packets(2))
+        sender.lose(1)
+        bench.receive(*sender.packets(3))
+        bench.receive(Packet(9, 9, sender.now_ns, b"stray", ssrc=1))
+        bench.timeline.close(0)
+        assert bench.timeline.deadline() == NEVER_NS
+        bench.timeline.poll(sender.now_ns + 1_000_000_000)
+        bench.timeline.take_blocks()
+        bench.tapes.clear()
+        assert bench.open() == 0
+        packets = sender.packets(10)
+        bench.play(packets)
+        bench.finish()
+        assert bench.heard() == expected_tape(packets)
+        assert bench.statistics().received == bench.statistics().delivered == 10
+
+    def test_growing_in_the_middle_keeps_what_waits(self) -> None:
+        bench, sender = Bench(), Sender()
+        packets = sender.packets(20)
+        bench.play(packets[:5])
+        bench.receive(*packets[6:9])
+        for _ in range(200):
+            bench.open()
+        bench.receive(packets[5])
+        bench.play(packets[9:])
+        bench.finish()
+        assert bench.heard() == expected_tape(packets)
+
+    def test_an_empty_batch(self) -> None:
+        bench = Bench()
+        bench.timeline.receive(batch_of([]))
+        assert bench.timeline.deadline() == NEVER_NS
+        bench.finish()
+        assert bench.length() == 0
+
+    def test_a_track_that_never_got_a_packet(self) -> None:
+        bench = Bench()
+        bench.finish()
+        assert bench.statistics().as_dict() == dict.fromkeys(bench.statistics().as_dict(), 0)
+        assert bench.timeline.ledger_totals(0)[Kind.RECEIVED] == 0
+        assert bench.tapes[0].pieces == []
+
+
+class TestCodec:
+    def test_it_may_change_until_there_is_audio(self) -> None:
+        timeline = Timeline()
+        slot = timeline.open(Codec.PCMU)
+        assert timeline.set_codec(slot, Codec.PCMA)
+        packets = Sender().packets(10)
+        timeline.receive(batch_of([*packets[:2], *packets[5:]]))
+        assert timeline.set_codec(slot, Codec.PCMA)
+        assert not timeline.set_codec(slot, Codec.PCMU)
+        timeline.finish(slot)
+        (blocks,) = [block.encoded.tobytes()[:800] for block in timeline.take_blocks()[:1]]
+        assert blocks[320:800] == bytes([Codec.PCMA.silence]) * 480
+
+
+class TestShiftWaiting:
+    """Places that were estimates; see `media.ws.chunks`."""
+
+    def test_the_hole_becomes_longer(self) -> None:
+        bench, sender = Bench(), Sender()
+        bench.play(sender.packets(10))
+        lost = sender.lose(1)
+        waiting = sender.packets(2)
+        bench.receive(*burst(waiting, sender.now_ns))
+        bench.timeline.shift_waiting(0, waiting[0].sequence & 0xFFFF, 80)
+        sender.timestamp += 80
+        after = sender.packets(5)
+        bench.play(after)
+        bench.finish()
+        shifted = [Packet(p.sequence, p.timestamp + 80, p.arrival_ns, p.payload) for p in waiting]
+        assert bench.spans() == [(1600, 160, Kind.LOST), (1760, 80, Kind.SILENCE)]
+        assert bench.length() == 1600 + 240 + 7 * 160
+        assert bench.heard()[1840:] == expected_tape([*shifted, *after])
+        assert bench.statistics().never_arrived == len(lost)
+
+    def test_the_hole_becomes_shorter(self) -> None:
+        bench, sender = Bench(), Sender()
+        bench.play(sender.packets(10))
+        sender.lose(1)
+        waiting = sender.packets(2)
+        bench.receive(*burst(waiting, sender.now_ns))
+        bench.timeline.shift_waiting(0, waiting[0].sequence & 0xFFFF, -80)
+        sender.timestamp -= 80
+        after = sender.packets(5)
+        bench.play(after)
+        bench.finish()
+        assert bench.spans() == [(1600, 80, Kind.LOST)]
+        assert bench.heard()[1680:] == b"".join(packet.payload for packet in waiting + after)
+
+    def test_only_what_comes_behind_moves(self) -> None:
+        bench, sender = Bench(), Sender()
+        bench.play(sender.packets(10))
+        sender.lose(1)
+        first = sender.packets(2)
+        sender.lose(1)
+        second = sender.packets(2)
+        bench.receive(*burst(first + second, sender.now_ns))
+        bench.timeline.shift_waiting(0, second[0].sequence & 0xFFFF, 240)
+        bench.finish()
+        assert bench.heard()[1760:2080] == b"".join(packet.payload for packet in first)
+        assert bench.heard()[2080 + 400 :] == b"".join(packet.payload for packet in second)
+        assert bench.totals()[Kind.LOST] == 320
+        assert bench.totals()[Kind.SILENCE] == 240
+
+    def test_nothing_waits(self) -> None:
+        bench, sender = Bench(), Sender()
+        before = sender.packets(10)
+        bench.play(before)
+        bench.timeline.shift_waiting(0, sender.sequence & 0xFFFF, 800)
+        sender.timestamp += 800
+        after = sender.packets(10)
+        bench.play(after)
+        bench.finish()
+        assert bench.spans() == [(1600, 800, Kind.SILENCE)]
+        assert bench.heard() == expected_tape(before + after)
+
+    @pytest.mark.parametrize("shift", [100_000, -100_000])
+    def test_a_shift_that_does_not_fit(self, shift: int) -> None:
+        """It is left undone; nothing that was received is lost, and the books are in order."""
+        bench, sender = Bench(), Sender()
+        bench.play(sender.packets(10))
+        sender.lose(1)
+        waiting = sender.packets(2)
+        bench.receive(*burst(waiting, sender.now_ns))
+        bench.timeline.shift_waiting(0, waiting[0].sequence & 0xFFFF, shift)
+        bench.finish()
+        assert bench.heard()[-320:] == b"".join(packet.payload for packet in waiting)
+        assert bench.length() == 13 * 160
+
+    def test_across_the_wrap_of_sequence_numbers(self) -> None:
+        bench, sender = Bench(), Sender(sequence=65_533)
+        bench.play(sender.packets(2))
+        sender.lose(1)
+        waiting = sender.packets(2)
+        bench.receive(*burst(waiting, sender.now_ns))
+        bench.timeline.shift_waiting(0, 0, 40)
+        bench.finish()
+        assert bench.length() == 5 * 160 + 40
+
+
+class TestSettings:
+    @pytest.mark.parametrize("block_ms", [20, 60, 100, 500])
+    @pytest.mark.parametrize("wait_ms", [0, 20, 60, 400])
+    def test_other_blocks_and_waits(self, block_ms: int, wait_ms: int) -> None:
+        bench = Bench(settings=TimelineSettings(block_ms=block_ms, reorder_wait_ms=wait_ms))
+        sender = Sender()
+        packets = sender.packets(100)
+        bench.play([*packets[:50], *packets[53:]])
+        bench.finish()
+        assert bench.heard() == expected_tape([*packets[:50], *packets[53:]])
+        assert bench.spans() == [(8000, 480, Kind.LOST)]
+
+    @pytest.mark.parametrize("rate_hz", [16_000, 48_000])
+    def test_other_rates(self, rate_hz: int) -> None:
+        bench = Bench(settings=TimelineSettings(sample_rate_hz=rate_hz))
+        sender = Sender(samples=rate_hz // 50)
+        packets = sender.packets(100)
+        for i, packet in enumerate(packets):
+            bench.receive(packet.at(packets[0].arrival_ns + i * FRAME_NS))
+            bench.poll(packets[0].arrival_ns + i * FRAME_NS)
+        bench.finish()
+        assert bench.heard() == expected_tape(packets)
