@@ -48,6 +48,8 @@ class ServerConfig:
     """Directory of the recordings; None records nothing."""
     record_format: Literal["pcm16", "passthrough"] = "pcm16"
     """16-bit linear PCM, or the carrier's own code bytes at half the size."""
+    sinks: tuple[str, ...] = ()
+    """Sinks of other packages, by name; see `media.sinks.plugins`."""
     idle_timeout_s: float = 30.0
     """A call ends when no track of it got audio for so long."""
     reconnect_grace_s: float = 5.0

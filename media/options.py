@@ -66,6 +66,12 @@ class Option:
         return self.format.show(self.default) if self.default not in (None, ()) else ""
 
 
+def _parse_name(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is empty")
+    return text.strip()
+
+
 DOORS, RECORDING, TIMING, LIMITS, LOGGING = "Doors", "Recording", "Timing", "Limits", "Logging"
 _PORT_NOTE = "[::1]:9000 for IPv6, 0.0.0.0:9000 for all addresses, :9000 for 127.0.0.1, port 0 for any."
 
@@ -87,6 +93,15 @@ OPTIONS = (
         formats.choice("pcm16", "passthrough"),
         "passthrough",
         "16-bit linear PCM, or the carrier's own bytes at half the size.",
+    ),
+    Option(
+        "sink",
+        RECORDING,
+        Format("NAME", _parse_name),
+        "transcriber",
+        "Hand the audio to an installed sink (entry point of group strep.sinks) as well. Repeatable.",
+        field="sinks",
+        repeatable=True,
     ),
     Option(
         "idle_timeout",

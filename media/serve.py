@@ -87,6 +87,8 @@ def serve(config: Path | None, **flags: Any) -> None:
 
     Give at least one door: --udp, --rtp or --ws.
     """
+    if sys.stdout is None:  # its number goes to the next socket, and what is printed into that
+        raise click.ClickException("standard output is closed, and `ready` is to be said there; try >/dev/null")
     settings = load(flags, os.environ, config)
     with logging_to(sys.stderr, settings.log):
         for warning in settings.warnings:
@@ -110,15 +112,19 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _serve(config: ServerConfig) -> None:
-    from media.server import Server
+    from media.server import SINK_STOP_TIMEOUT_S, Server
+    from media.sinks.plugins import load_sink
 
-    server = Server(config)
+    server = Server(config, [load_sink(name) for name in config.sinks])
     _end_on_signals(server.stop)
     async with server:
         click.echo(f"ready {json.dumps(server.addresses)}")
         sys.stdout.flush()
         await server.wait_closed()
     _LOG.info("ended", extra=_summary(server.snapshot()))
+    if server.unfinished_sinks:
+        names = ", ".join(server.unfinished_sinks)
+        raise click.ClickException(f"not finished within {SINK_STOP_TIMEOUT_S:g} s, files may be incomplete: {names}")
 
 
 def _end_on_signals(stop: Callable[[], None]) -> None:
@@ -167,16 +173,19 @@ def _reason(error: OSError, config: ServerConfig) -> str:
 
 
 def _summary(totals: dict[str, Any]) -> dict[str, Any]:
-    """Return the line of the end: calls, packets by door, what was refused and why, what the kernel dropped."""
+    """Return the line of the end: calls, packets by door, what was refused and why, what was lost where."""
     doors: dict[str, dict[str, Any]] = totals["doors"]
     rejected: dict[str, int] = {}
     for door in doors.values():
         for reason, count in door.get("rejected", {}).items():
             rejected[reason] = rejected.get(reason, 0) + count
+    recordings = [sink["details"] for sink in totals["sinks"] if sink["name"] == "recording"]
     return {
         "calls": totals["calls_started"],
         "packets": {name: door.get("datagrams", door.get("messages", 0)) for name, door in doors.items()},
         "rejected": rejected,
         "kernel_drops": totals["kernel_drops"],
         "conservation_errors": totals["conservation_errors"],
+        "recordings_failed": sum(details.get("failed", 0) for details in recordings),
+        "sidecars_failed": sum(details.get("sidecar_errors", 0) for details in recordings),
     }

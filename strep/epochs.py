@@ -58,8 +58,9 @@ def _map(table: TrackTable, slot: int, frame: HeldFrame, sequence: int, position
 def begin_epoch(table: TrackTable, slot: int, frame: HeldFrame) -> None:
     """Close the epoch of `slot` and begin the next one with `frame`."""
     tracks = table.tracks
-    resolve_all(table, slot)
-    release_blocks(table, slot)
+    which = np.array([slot])
+    resolve_all(table, which)
+    release_blocks(table, which)
     table.previous[slot] = mapping = Mapping(
         ssrc=int(tracks.ssrc[slot]),
         highest_sequence=int(tracks.highest_sequence[slot]),
@@ -77,7 +78,7 @@ def begin_epoch(table: TrackTable, slot: int, frame: HeldFrame) -> None:
     if position - table.lookback_samples > end:
         table.ledgers[slot].add(end, position - table.lookback_samples - end, Kind.RESTART)
         end = position - table.lookback_samples
-        skip_to(table, slot, end)
+        skip_to(table, which, np.array([end]))
     tracks.floating[slot] = continued is None
     tracks.epoch_anchor_position[slot] = position
     tracks.epoch_anchor_ns[slot] = frame.arrival_ns

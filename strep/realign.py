@@ -54,10 +54,11 @@ def realign(table: TrackTable) -> list[int]:
 
 def _insert_pause(table: TrackTable, slot: int, pause_samples: int) -> None:
     tracks = table.tracks
-    resolve_all(table, slot)
-    release_blocks(table)
+    which = np.array([slot])
+    resolve_all(table, which)
+    release_blocks(table, which)
     end = int(tracks.resolved_end[slot])
     table.ledgers[slot].add(end, pause_samples, Kind.SILENCE)
-    skip_to(table, slot, end + pause_samples)
+    skip_to(table, which, np.array([end + pause_samples]))
     tracks.offset[slot] += pause_samples
     tracks.highest_end[slot] += pause_samples

@@ -10,25 +10,28 @@ from strep.table import TrackBlocks, TrackTable
 Int64 = NDArray[np.int64]
 
 
-def release_blocks(table: TrackTable, slot: int | None = None) -> None:
-    """Hand out every block that is resolved to its end, of all tracks or of one."""
+def release_blocks(table: TrackTable, slot: Int64 | None = None) -> None:
+    """Hand out every block that is resolved to its end, of all tracks or of the distinct `slot`s."""
     tracks, size = table.tracks, table.settings.block_samples
-    start, end = (0, tracks.count) if slot is None else (slot, slot + 1)
+    chosen: Int64 | slice = slice(tracks.count) if slot is None else slot
     while True:
-        due = np.flatnonzero(tracks.resolved_end[start:end] // size > tracks.released[start:end] // size) + start
+        due = np.flatnonzero(tracks.resolved_end[chosen] // size > tracks.released[chosen] // size)
+        due = due if slot is None else slot[due]
         due = due[~tracks.starting[due]]
         if not len(due):
             return
         _take(table, due, np.full(len(due), size))
 
 
-def flush(table: TrackTable, slot: int) -> None:
-    """Hand out all that is resolved of one track, its last block in part."""
+def flush(table: TrackTable, slot: Int64) -> None:
+    """Hand out all that is resolved of the distinct `slot`s, their last blocks in part."""
     tracks, size = table.tracks, table.settings.block_samples
-    which = np.array([slot])
-    while tracks.released[slot] < tracks.resolved_end[slot]:
-        block_start = int(tracks.released[slot]) // size * size
-        _take(table, which, np.array([min(int(tracks.resolved_end[slot]) - block_start, size)]))
+    while True:
+        due = slot[tracks.released[slot] < tracks.resolved_end[slot]]
+        if not len(due):
+            return
+        block_start = tracks.released[due] // size * size
+        _take(table, due, np.minimum(tracks.resolved_end[due] - block_start, size))
 
 
 def _take(table: TrackTable, slot: Int64, last: Int64) -> None:
@@ -41,8 +44,8 @@ def _take(table: TrackTable, slot: Int64, last: Int64) -> None:
     tracks.released[slot] = position + last
 
 
-def skip_to(table: TrackTable, slot: int, position: int) -> None:
-    """Continue the tape of `slot` at `position`, without writing what lies between.
+def skip_to(table: TrackTable, slot: Int64, position: Int64) -> None:
+    """Continue the tapes of the distinct `slot`s at `position`, without writing what lies between.
 
     All that was received must be resolved. The gap is the ledger's business; a sink sees it as a jump in
     positions, so that hours of silence cost nothing.

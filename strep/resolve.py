@@ -77,22 +77,25 @@ def give_up(table: TrackTable, slot: Int64) -> None:
     advance(table, slot)
 
 
-def resolve_all(table: TrackTable, slot: int) -> None:
-    """Give up every hole of one track, so that nothing of it waits any longer."""
-    which = np.array([slot])
-    while table.tracks.next_sequence[slot] <= table.tracks.highest_sequence[slot]:
-        give_up(table, which)
+def resolve_all(table: TrackTable, slot: Int64) -> None:
+    """Give up every hole of the distinct `slot`s, so that nothing of them waits any longer."""
+    tracks = table.tracks
+    while len(slot):
+        slot = slot[tracks.next_sequence[slot] <= tracks.highest_sequence[slot]]
+        give_up(table, slot)
 
 
-def skip_gap(table: TrackTable, slot: int, position: int, missing: int) -> None:
-    """Continue the tape at `position`, behind a gap in which `missing` packets are lost; nothing may wait."""
-    tracks, ledger = table.tracks, table.ledgers[slot]
-    end = int(tracks.resolved_end[slot])
-    lost = max(min(position - end, missing * int(tracks.longest[slot])), 0)
-    ledger.add(end, lost, Kind.LOST)
-    ledger.add(end + lost, position - end - lost, Kind.SILENCE)
-    if position > end:
-        skip_to(table, slot, position)
+def skip_gap(table: TrackTable, slot: Int64, position: Int64, missing: Int64) -> None:
+    """Continue tapes at `position`, behind gaps in which `missing` packets are lost; nothing may wait."""
+    tracks = table.tracks
+    end = tracks.resolved_end[slot]
+    gap = np.maximum(position - end, 0)
+    lost = np.minimum(gap, missing * tracks.longest[slot])
+    for s, a, n, lost_samples in zip(slot.tolist(), end.tolist(), gap.tolist(), lost.tolist(), strict=True):
+        table.ledgers[s].add(a, lost_samples, Kind.LOST)
+        table.ledgers[s].add(a + lost_samples, n - lost_samples, Kind.SILENCE)
+    ahead = gap > 0
+    skip_to(table, slot[ahead], position[ahead])
 
 
 def _end_start(table: TrackTable, slot: int) -> None:
@@ -150,7 +153,7 @@ def relocate(table: TrackTable, slot: int, sequence: int, shift_samples: int) ->
     window.move(slot, moving, shift_samples)
     tracks.highest_end[slot] += shift_samples
     if int((position + length).max()) + shift_samples > tracks.released[slot] + tape.ring_samples:
-        flush(table, slot)
+        flush(table, np.array([slot]))
         tracks.released[slot] = int(position.min()) + shift_samples
     for (p, _), payload in zip(frames, payloads, strict=True):
         tape.write_one(slot, p + shift_samples, payload)

@@ -78,8 +78,9 @@ class Timeline:
         """Resolve and release all that a track still holds; its report is due then, and `close`."""
         table = self._table
         if table.tracks.started[slot]:
-            resolve_all(table, slot)
-            flush(table, slot)
+            which = np.array([slot])
+            resolve_all(table, which)
+            flush(table, which)
 
     def close(self, slot: int) -> None:
         """Give the slot back."""
@@ -153,7 +154,7 @@ class Timeline:
         sequence = highest + signed_difference_16(sequence_number, highest & 0xFFFF)
         room = tracks.released[slot] + self._table.tape.ring_samples - tracks.highest_end[slot]
         moving = window.waiting(slot, max(sequence, int(tracks.next_sequence[slot])))
-        first = window.position[slot, moving & (WINDOW_PACKETS - 1)].min(initial=NEVER_NS)
+        first = int(window.entry(np.full(len(moving), slot), moving)[0].min(initial=NEVER_NS))
         if sequence > highest or shift_samples > room or first + shift_samples < tracks.resolved_end[slot]:
             return
         relocate(self._table, slot, sequence, shift_samples)
@@ -292,8 +293,7 @@ class Timeline:
         tight |= sequence - tracks.next_sequence[slot] >= WINDOW_PACKETS
         tight &= ahead
         if tight.any():
-            for i in np.flatnonzero(tight).tolist():
-                self._make_room(int(slot[i]), int(sequence[i]), int(timestamp[i]), int(frames.length[i]))
+            self._make_room(slot[tight], sequence[tight], timestamp[tight], frames.length[tight])
             position = timestamp + tracks.offset[slot]  # an epoch whose start ended by that has moved
         room = tracks.released[slot] + ring - position
         length = np.where(room <= ring, np.clip(room, 0, frames.length), 0)
@@ -311,20 +311,19 @@ class Timeline:
         tracks.highest_arrival_ns[leaders] = frames.arrival_ns[ahead]
         advance(table, slot)
 
-    def _make_room(self, slot: int, sequence: int, timestamp: int, length: int) -> None:
+    def _make_room(self, slot: Int64, sequence: Int64, timestamp: Int64, length: Int64) -> None:
         """The ring of tape or window is full: what waits is given up now, and a long gap is skipped."""
         table, tracks = self._table, self._table.tracks
-        missing = sequence - int(tracks.highest_sequence[slot]) - 1
+        missing = sequence - tracks.highest_sequence[slot] - 1
         resolve_all(table, slot)
         release_blocks(table, slot)
-        position = timestamp + int(tracks.offset[slot])
-        if (
-            sequence - tracks.next_sequence[slot] >= WINDOW_PACKETS
-            or position + length - tracks.released[slot] > table.tape.ring_samples
-        ):
-            tracks.lost[slot] += missing
-            skip_gap(table, slot, position, missing)
-            tracks.next_sequence[slot] = sequence
+        position = timestamp + tracks.offset[slot]
+        full = sequence - tracks.next_sequence[slot] >= WINDOW_PACKETS
+        full |= position + length - tracks.released[slot] > table.tape.ring_samples
+        slot, sequence, position, missing = slot[full], sequence[full], position[full], missing[full]
+        tracks.lost[slot] += missing
+        skip_gap(table, slot, position, missing)
+        tracks.next_sequence[slot] = sequence
 
     def _receive_odd(self, frames: FrameBatch, index: int) -> None:
         """A first packet, or one that contradicts its stream: see `strep.epochs`."""

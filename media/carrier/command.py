@@ -49,8 +49,8 @@ Shares are written 2% or 0.02, times in seconds, spans as START+LENGTH in second
 @click.option("--rtp", type=parameters.RTP_ADDRESS, help="Send bare RTP, inbound to HOST:PORT, outbound to TXPORT.")
 @click.option("--ws", metavar="URL", help="Dial a media stream to this URL for each call.")
 @click.option("--calls", type=click.IntRange(1), default=1, show_default=True, help="How many calls.")
-@click.option("--seconds", type=float, default=20.0, show_default=True, help="How long each call lasts.")
-@click.option("--stagger", type=float, default=7.0, show_default=True, help="Milliseconds between calls.")
+@click.option("--seconds", type=parameters.NUMBER, default=20.0, show_default=True, help="How long each call lasts.")
+@click.option("--stagger", type=parameters.NUMBER, default=7.0, show_default=True, help="Milliseconds between calls.")
 @click.option(
     "--audio",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
@@ -86,10 +86,10 @@ Shares are written 2% or 0.02, times in seconds, spans as START+LENGTH in second
     help="Ports of the next call are this much higher (--rtp).",
 )
 @click.option("--loss", type=parameters.SHARE, default=0.0, help="Share of the packets lost.")
-@click.option("--burst-loss", type=float, default=0.0, metavar="PACKETS", help="Mean length of a loss burst.")
+@click.option("--burst-loss", type=parameters.NUMBER, default=0.0, metavar="PACKETS", help="Mean length of a loss burst.")
 @click.option("--reorder", type=parameters.SHARE, default=0.0, help="Share of the packets held back up to 60 ms.")
 @click.option("--duplicate", type=parameters.SHARE, default=0.0, help="Share of the packets sent twice.")
-@click.option("--jitter", type=float, default=0.0, metavar="MS", help="Random delay from 0 to this.")
+@click.option("--jitter", type=parameters.NUMBER, default=0.0, metavar="MS", help="Random delay from 0 to this.")
 @click.option("--stall", type=parameters.SPAN, help="Nothing arrives, then everything at once.")
 @click.option("--dtx", type=parameters.SHARE, default=0.0, help="Share of the time with silence suppressed.")
 @click.option("--hold", type=parameters.SPAN, help="No packets for this span; timestamps go on.")

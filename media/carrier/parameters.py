@@ -68,6 +68,22 @@ class ShareParameter(_ParamType):
         return share
 
 
+class NumberParameter(_ParamType):
+    """``2.5``; not negative, and within reason."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: Parameter, ctx: Context) -> float:
+        """Return the number."""
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1.0
+        if not 0 <= number < 1e6:
+            self.fail(f"{value!r} is not a number from 0 to a million", param, ctx)
+        return number
+
+
 class SecondsParameter(_ParamType):
     """``2.5``, a time of the call."""
 
@@ -100,5 +116,6 @@ class SpanParameter(SecondsParameter):
 ADDRESS = AddressParameter()
 RTP_ADDRESS = RtpAddressParameter()
 SHARE = ShareParameter()
+NUMBER = NumberParameter()
 SECONDS = SecondsParameter()
 SPAN = SpanParameter()

@@ -177,7 +177,7 @@ class RecordedCall:
             reason = f"{type(error).__name__}: {error}"
             try:
                 is_whole = overwrite(self._sidecar, document, f"the audio is whole, its description is not: {reason}")
-            except FileNotFoundError:  # it is the first one: what kept us from making it is what counts
+            except OSError:  # there is none yet, or worse: what happened first is what counts
                 raise error from None
             if not is_whole:
                 self._fail_sidecar(f"not written in full: {error}")

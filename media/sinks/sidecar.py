@@ -201,8 +201,10 @@ def overwrite(path: Path, document: Sidecar, reason: str) -> bool:
         for number, candidate in enumerate(_shorter(document, reason)):
             content = msgspec.json.encode(candidate, enc_hook=_plain)
             content = content.ljust(size - 1) + b"\n"
-            if len(content) <= room and _covers(fd, content):
-                return number == 0
+            if len(content) <= room:
+                if _covers(fd, content):
+                    return number == 0
+                os.ftruncate(fd, size)  # what was written behind the old end
     finally:
         os.close(fd)
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))

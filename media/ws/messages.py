@@ -219,6 +219,13 @@ def _quote(text: str) -> str:
     return shown.encode("ascii", "backslashreplace").decode().replace("\r", "\\r").replace("\n", "\\n")
 
 
+def ascii_excerpt(value: str | None) -> str:
+    """Return a peer's value quoted for a log line: one line, ASCII, bounded."""
+    if value is None or len(value) <= MAX_QUOTED_CHARACTERS:
+        return ascii(value)
+    return ascii(value[:MAX_QUOTED_CHARACTERS]) + "..."
+
+
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.:-]{0,127}")
 

@@ -24,7 +24,7 @@ from __future__ import annotations
 from enum import Enum
 
 from media.ws.counter import TrackCounter
-from media.ws.owners import MAX_DROPOUT, MAX_MISORDER, OTHER, NumberOwners, is_jump
+from media.ws.owners import MAX_MISORDER, OTHER, NumberOwners, is_jump
 from strep.header import Direction
 from strep.serial import SEQUENCE_MODULUS
 
@@ -90,11 +90,7 @@ class ChunkNumbering:
     ) -> int:
         """Return the number of a media frame on its track; the same frame again gets the same number.
 
-        Args:
-            direction: the frame's track.
-            chunk: its chunk number.
-            sequence_number: its sequence number.
-            session: what `resume` returned for the frame's socket; None is the newest.
+        `session` is what `resume` returned for the frame's socket; None is the newest.
         """
         track = self._tracks[direction]
         if session is None:
@@ -179,10 +175,7 @@ class ChunkNumbering:
         if self.mode is not _PER_TRACK:
             self._observe(direction, value, sequence_number, session)
         is_shared = self.mode is _SHARED
-        if is_shared:
-            number = self._shared_number(direction, value, session)
-        else:
-            number = self._own_number(track, value, session)
+        number = (self._shared_number if is_shared else self._own_number)(track, direction, value, session)
         is_alone = not all(track.is_started for track in self._tracks)
         self._counts_apart = self.source is NumberSource.CHUNK and not is_shared
         self._counts_apart &= is_alone or self.mode is _PER_TRACK
@@ -250,7 +243,7 @@ class ChunkNumbering:
         frames = sequence_number - track.sequence_number - (self._others - track.others)
         return frames == step and any(used)
 
-    def _own_number(self, track: TrackCounter, value: int, session: int) -> int:
+    def _own_number(self, track: TrackCounter, direction: Direction, value: int, session: int) -> int:
         """Return the number of `value` on a track that counts for itself."""
         step = value - track.value
         track.epoch = self._owners.epoch
@@ -265,9 +258,8 @@ class ChunkNumbering:
             track.remember(value, number)
         return number
 
-    def _shared_number(self, direction: Direction, value: int, session: int) -> int:
+    def _shared_number(self, track: TrackCounter, direction: Direction, value: int, session: int) -> int:
         """Return the dense number of `value` on its track of a shared counter."""
-        track = self._tracks[direction]
         if not track.is_started:
             track.begin(value, value % SEQUENCE_MODULUS, session)
         elif track.epoch != self._owners.epoch:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from dataclasses import dataclass
-from enum import Enum
 
 from media.ws.closing import Close, close_with
 from media.ws.description import DIRECTIONS, announced_tracks, event, identity
@@ -27,16 +26,21 @@ from media.ws.messages import (
     Start,
     Stop,
     UnknownEvent,
+    ascii_excerpt,
     is_usable_stream_id,
     normalise_stream_id,
     parse,
 )
 from media.ws.reject import WsReject
+from media.ws.states import MISPLACED, TRANSITIONS, State
 from strep.clock import NEVER_NS, NS_PER_SECOND
 from strep.errors import WireError
 from strep.g711 import SAMPLE_RATE_HZ
 
 logger = logging.getLogger(__name__)
+
+MAX_DETAIL_CHARACTERS = 200
+"""How much a log line tells of what was wrong."""
 
 
 @dataclass(frozen=True)
@@ -49,38 +53,6 @@ class ConnectionOptions:
     """Time from the stop frame until this side closes, if the carrier does not."""
     max_malformed: int = 100
     """So many malformed messages in a row end the connection."""
-
-
-class State(Enum):
-    """Where the conversation stands."""
-
-    CONNECTING = "expecting connected or start"
-    CONNECTED = "expecting start"
-    STREAMING = "streaming"
-    STOPPED = "stopped"
-
-
-# Frames that may come, and the state after them. The connected frame may be missing.
-TRANSITIONS: dict[State, dict[type[Frame], State]] = {
-    State.CONNECTING: {Connected: State.CONNECTED, Start: State.STREAMING},
-    State.CONNECTED: {Start: State.STREAMING},
-    State.STREAMING: {
-        Media: State.STREAMING,
-        Dtmf: State.STREAMING,
-        Mark: State.STREAMING,
-        Error: State.STREAMING,
-        Stop: State.STOPPED,
-    },
-    State.STOPPED: {},
-}
-
-# What any other frame is counted as. Frames may overtake one another, so none of these ends the stream.
-MISPLACED: dict[State, WsReject] = {
-    State.CONNECTING: WsReject.BEFORE_START,
-    State.CONNECTED: WsReject.BEFORE_START,
-    State.STREAMING: WsReject.OUT_OF_ORDER,
-    State.STOPPED: WsReject.AFTER_STOP,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +85,9 @@ class MediaStreamConnection:
         self._stream_id = ""
         self._stream_id_as_sent: str | None = None
         self._handle: StreamHandle | None = None
+        self._session = 0
         self._close: Close | None = None
+        self._refusal = ""  # of the start frame at hand; it closes the socket, so it is one line a connection
         self._malformed_in_a_row = 0
         self._received = 0
         self._accepted = 0
@@ -179,7 +153,8 @@ class MediaStreamConnection:
         if reject is None:
             self._accepted += 1
         else:
-            self._reject(reject, ascii(frame.event) if isinstance(frame, UnknownEvent) else "")
+            self._reject(reject, self._refusal or _detail(frame, reject))
+            self._refusal = ""
 
     def _receive_malformed(self, reject: WsReject, detail: str) -> None:
         self._reject(reject, detail)
@@ -191,9 +166,10 @@ class MediaStreamConnection:
     def _reject(self, reject: WsReject, detail: str = "") -> None:
         """Count, and log the first of its kind: a peer that is always wrong must not fill the disk."""
         self._rejected[reject] += 1
-        if self._rejected[reject] == 1:
-            where = self._stream_id or self._handshake.remote
-            logger.warning("stream %s: %s%s", where, reject.text, f" ({detail:.200})" if detail else "")
+        if self._rejected[reject] == 1 or self._refusal:
+            where = f"{self._stream_id or 'none'} from {self._handshake.remote}"
+            shown = f" ({detail:.{MAX_DETAIL_CHARACTERS}})" if detail else ""
+            logger.warning("stream %s: %s%s", where, reject.text, shown)
 
     def _enter(self, state: State) -> None:
         self._state, self._expected = state, TRANSITIONS[state]
@@ -226,7 +202,7 @@ class MediaStreamConnection:
                 self._handle.sequencer.skip(frame.sequence_number)
             return WsReject.UNKNOWN_EVENT
         if isinstance(frame, Start) and not self._is_own(frame.stream_id):
-            self._close = close_with(1002, "start of another stream on the same socket")
+            return WsReject.OTHER_STREAM  # whoever sends it, it must not end the stream that runs
         return WsReject.OUT_OF_ORDER if isinstance(frame, Connected) else MISPLACED[self._state]
 
     def _is_own(self, stream_id: str | None) -> bool:
@@ -235,8 +211,8 @@ class MediaStreamConnection:
     def _take_start(self, frame: Start, now_ns: int) -> WsReject | None:
         stream_id = frame.stream_id or ""
         if not is_usable_stream_id(stream_id):
-            self._close = close_with(1002, "start frame without a usable stream_id (A-Z a-z 0-9 _ . : -)")
-            return WsReject.BAD_FIELD
+            close = close_with(1002, "start frame without a usable stream_id (A-Z a-z 0-9 _ . : -)")
+            return self._refuse(WsReject.BAD_FIELD, close, f"stream_id {ascii_excerpt(frame.stream_id)} not usable")
         self._stream_id_as_sent, self._stream_id = stream_id, normalise_stream_id(stream_id)
         media_format = frame.start.media_format
         try:
@@ -253,14 +229,19 @@ class MediaStreamConnection:
             self._handle = self._host.stream_started(start, now_ns)
             self._enter(State.STREAMING)  # from here on the host is owed an end
         except WireError as error:
-            self._close = close_with(1003, str(error).removeprefix(f"{error.reason}: "))
-            return WsReject.UNSUPPORTED_ENCODING
+            close = close_with(1003, str(error).removeprefix(f"{error.reason}: "))
+            asked = f"encoding {ascii_excerpt(media_format.encoding)}, sample_rate {media_format.sample_rate}"
+            detail = f"{asked}, channels {media_format.channels} not served"
+            return self._refuse(WsReject.UNSUPPORTED_ENCODING, close, detail)
         except StreamRefused as refusal:
-            self._close = close_with(refusal.close_code, refusal.reason)
-            return WsReject.REFUSED
-        self._handle.sequencer.resume(frame.sequence_number)
+            return self._refuse(WsReject.REFUSED, close_with(refusal.close_code, refusal.reason), refusal.reason)
+        self._session = self._handle.sequencer.resume(frame.sequence_number)
         self._deadline_ns = NEVER_NS
         return None
+
+    def _refuse(self, reject: WsReject, close: Close, detail: str) -> WsReject:
+        self._close, self._refusal = close, f"{detail}; closing with {close.code}"
+        return reject
 
     def _take_media(self, frame: Media, now_ns: int) -> WsReject | None:
         body, handle = frame.media, self._handle
@@ -271,7 +252,7 @@ class MediaStreamConnection:
             return WsReject.EMPTY_PAYLOAD
         assert handle is not None
         placement = handle.sequencer.place(
-            direction, body.chunk, frame.sequence_number, body.timestamp, len(body.payload)
+            direction, body.chunk, frame.sequence_number, body.timestamp, len(body.payload), self._session
         )
         self._host.stream_media(handle, direction, placement, body.payload, now_ns)
         return None
@@ -287,3 +268,12 @@ class MediaStreamConnection:
         self._enter(State.STOPPED)  # whatever the host does now, it is not asked again
         self._deadline_ns = now_ns + self._options.linger_ns
         self._host.stream_stopped(handle, now_ns)
+
+
+def _detail(frame: Frame, reject: WsReject) -> str:
+    """Return what is worth telling of a frame that was not taken."""
+    if isinstance(frame, UnknownEvent):
+        return ascii_excerpt(frame.event)
+    if reject is WsReject.OTHER_STREAM and not isinstance(frame, Connected):
+        return f"{type(frame).__name__.lower()} of {ascii_excerpt(frame.stream_id)}"
+    return ""

@@ -16,6 +16,7 @@ from websockets.http11 import Request, Response
 
 from media.ws.closing import Close
 from media.ws.host import Handshake, StreamHost
+from media.ws.opening import BadHandshakes, account, connection_class
 from media.ws.protocol import ConnectionOptions, MediaStreamConnection
 from media.ws.totals import WsServerSnapshot, WsTotals
 from strep.clock import NEVER_NS, NS_PER_SECOND, Clock, SystemClock
@@ -69,6 +70,7 @@ class MediaWebSocketServer:
         self._server: Server | None = None
         self._open: set[MediaStreamConnection] = set()
         self._totals = WsTotals()
+        self._bad_handshakes = BadHandshakes(logger, self._clock)
 
     async def start(self) -> tuple[str, int]:
         """Listen, and return the address and port that it is on.
@@ -90,6 +92,7 @@ class MediaWebSocketServer:
             max_size=options.max_message_bytes,
             max_queue=options.max_queue,
             logger=library_logger,
+            create_connection=connection_class(self._bad_handshakes.add),
         )
         address, port = next(iter(self._server.sockets)).getsockname()[:2]
         logger.info("media WebSocket on %s port %d", address, port)
@@ -106,7 +109,8 @@ class MediaWebSocketServer:
 
     def snapshot(self) -> WsServerSnapshot:
         """Return a frozen copy of the counters, those of open connections included."""
-        return self._totals.snapshot([connection.snapshot() for connection in self._open])
+        open_connections = [connection.snapshot() for connection in self._open]
+        return self._totals.snapshot(open_connections, bad_handshakes=self._bad_handshakes.count)
 
     def _process_request(self, socket: ServerConnection, request: Request) -> Response | None:
         if "websocket" not in ",".join(request.headers.get_all("Upgrade")).lower():
@@ -116,10 +120,12 @@ class MediaWebSocketServer:
             response = socket.respond(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections.\n")
         else:
             return None
+        account(socket)
         self._totals.turned_away[int(response.status_code)] += 1
         return response
 
     async def _handle(self, socket: ServerConnection) -> None:
+        account(socket)
         handshake = _handshake(socket)
         connection = MediaStreamConnection(self._host, self._clock.now_ns(), handshake, self._options.connection)
         self._open.add(connection)

@@ -18,6 +18,8 @@ class WsServerSnapshot:
         connections: open now.
         opened: opening handshakes completed.
         turned_away: plain HTTP requests (426) and connections beyond the limit (503), by status.
+        bad_handshakes: sockets that were neither opened nor turned away: TLS on this plain port, bytes that are no
+            HTTP, a request that is no proper handshake (400, 426), a probe that sent nothing, one that took too long.
         closed: connections closed, by the code of the first close frame, whoever sent it: 1006 is a socket that
             broke without one, 1009 a message too large, 1011 a peer that answered no ping.
         failed: handlers that ended by an exception of ours.
@@ -27,6 +29,7 @@ class WsServerSnapshot:
     connections: int
     opened: int
     turned_away: dict[int, int]
+    bad_handshakes: int
     closed: dict[int, int]
     failed: int
     received: int
@@ -51,7 +54,9 @@ class WsTotals:
         self.rejected.update(counters.rejected)
         self.closed[close_code] += 1
 
-    def snapshot(self, open_connections: Iterable[ConnectionSnapshot]) -> WsServerSnapshot:
+    def snapshot(
+        self, open_connections: Iterable[ConnectionSnapshot], *, bad_handshakes: int = 0
+    ) -> WsServerSnapshot:
         """Return a frozen copy that includes the connections still open."""
         connections, accepted, rejected = 0, self.accepted, self.rejected.copy()
         for counters in open_connections:
@@ -62,6 +67,7 @@ class WsTotals:
             connections=connections,
             opened=self.opened,
             turned_away=dict(self.turned_away),
+            bad_handshakes=bad_handshakes,
             closed=dict(self.closed),
             failed=self.failed,
             received=accepted + rejected.total(),

@@ -126,6 +126,28 @@ def test_rtp_batches_equal_the_scalar_parser(datagrams: list[bytes], stale: int)
     assert i == len(columns)
 
 
+@given(
+    st.lists(st.lists(strep_datagrams | rtp_datagrams | st.binary(max_size=500), max_size=8), min_size=2, max_size=4),
+    st.sampled_from([384, 2048]),
+)
+def test_a_table_that_is_used_again_and_again(history: list[list[bytes]], width: int) -> None:
+    """As `strep.mmsg` does it: rows keep the bytes of earlier batches, and there are more rows than datagrams."""
+    table = np.full((16, width), 0xC4, np.uint8)
+    for datagrams in history:
+        for row, data in enumerate(datagrams):
+            table[row, : min(len(data), width)] = np.frombuffer(data[:width], np.uint8)
+        fresh = collect([(data, 0, ADDRESS) for data in datagrams], width)
+        reused = DatagramBatch(table, fresh.length, fresh.arrival_ns, fresh.source)
+        for parse in (parse_strep, parse_rtp):
+            expected, columns = parse(fresh), parse(reused)
+            for name in PacketColumns.__slots__:
+                assert np.array_equal(getattr(columns, name), getattr(expected, name)), name
+            too_long = [len(data) > width for data in datagrams]
+            assert (columns.reject[too_long] == Reject.OVERSIZED).all()
+            assert (columns.payload_offset + columns.payload_length <= width).all()
+            assert len(columns) + int((columns.reject != Reject.NONE).sum()) == len(datagrams)
+
+
 @given(st.lists(st.tuples(headers, packets), min_size=1, max_size=10))
 def test_uniform_and_mixed_batches_agree(pairs: list[tuple[StrepHeader, RtpPacket]]) -> None:
     """The short way for batches of plain 24 + 12 byte headers gives what the long way gives."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Iterator
+from random import Random
 
 import pytest
 
-from strep.clock import SystemClock
+from strep.clock import NS_PER_SECOND, ManualClock, SystemClock
+from strep.datagrams import MAX_DATAGRAM_BYTES
 from strep.mmsg import BATCH, IS_SUPPORTED, ROW_BYTES, BatchSocket
 
 pytestmark = pytest.mark.skipif(not IS_SUPPORTED, reason="recvmmsg needs 64-bit Linux")
@@ -46,6 +49,65 @@ def test_short_and_long_datagrams_in_one_batch(pair: tuple[BatchSocket, socket.s
     for data in sent[:2]:  # and a batch of short ones after one with long ones
         sender.send(data)
     assert drain_all(batches) == sent[:2]
+
+
+def test_every_length_in_shuffled_order(pair: tuple[BatchSocket, socket.socket]) -> None:
+    batches, sender = pair
+    lengths = [*range(0, 3000, 61), ROW_BYTES - 1, ROW_BYTES, ROW_BYTES + 1, 2047, 2048, 2049]
+    Random(3).shuffle(lengths)
+    for start in range(0, len(lengths), 7):
+        sent = [bytes([size % 251]) * size for size in lengths[start : start + 7]]
+        for data in sent:
+            sender.send(data)
+        batch = batches.drain()
+        assert batch is not None
+        assert batch.length.tolist() == [len(data) for data in sent]
+        held = [batch.table[i, : batch.length[i]].tobytes() for i in range(len(batch))]
+        assert held == [data[: batch.table.shape[1]] for data in sent]
+        assert max(map(len, sent)) <= ROW_BYTES or batch.table.shape[1] == MAX_DATAGRAM_BYTES
+
+
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_sources(family: socket.AddressFamily, host: str) -> None:
+    """The kernel's sockaddr: family in the machine's byte order, port in the network's, then the address."""
+    receiver, *senders = [socket.socket(family, socket.SOCK_DGRAM) for _ in range(4)]
+    try:
+        receiver.bind((host, 0))
+    except OSError:
+        pytest.skip(f"{host} is not there")
+    batches = BatchSocket(receiver, SystemClock())
+    for number, sender in enumerate(senders):
+        sender.connect(receiver.getsockname())
+        sender.send(bytes([number]))
+    batch = batches.drain()
+    assert batch is not None
+    start = 4 if family == socket.AF_INET else 8
+    for number, sender in enumerate(senders):
+        source = batch.source[batch.table[: len(batch), 0].tolist().index(number)].tobytes()
+        assert int.from_bytes(source[:2], sys.byteorder) == family
+        assert int.from_bytes(source[2:4], "big") == sender.getsockname()[1]
+        packed = socket.inet_pton(family, host)
+        assert source[start : start + len(packed)] == packed
+        sender.close()
+    batches.close()
+
+
+def test_no_stamp_lies_in_the_future(pair: tuple[BatchSocket, socket.socket]) -> None:
+    """A wall clock that was set between stamp and now must not move packets into the future, or by hours."""
+    for step_ns in (-3600 * NS_PER_SECOND, 3600 * NS_PER_SECOND):
+        clock = ManualClock(100 * NS_PER_SECOND, SystemClock().wall_ns() - 100 * NS_PER_SECOND + step_ns)
+        batches = BatchSocket(pair[0]._socket.dup(), clock)
+        pair[1].send(b"x")
+        batch = batches.drain()
+        assert batch is not None
+        assert 90 * NS_PER_SECOND <= batch.arrival_ns[0] <= 100 * NS_PER_SECOND
+        batches.close()
+
+
+def test_a_closed_socket_is_an_error_and_not_silence(pair: tuple[BatchSocket, socket.socket]) -> None:
+    pair[0].close()
+    with pytest.raises(OSError, match="descriptor"):
+        pair[0].drain()
 
 
 def test_a_datagram_longer_than_any_row_keeps_its_length(pair: tuple[BatchSocket, socket.socket]) -> None:

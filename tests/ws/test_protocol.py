@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from media.ws.host import Handshake, StreamRefused
-from media.ws.protocol import MISPLACED, TRANSITIONS, ConnectionOptions, MediaStreamConnection, State
+from media.ws.protocol import ConnectionOptions, MediaStreamConnection
 from media.ws.reject import WsReject
+from media.ws.states import MISPLACED, TRANSITIONS, State
 from strep.clock import NEVER_NS, NS_PER_SECOND
 from strep.g711 import Codec
 from strep.header import Direction
@@ -79,8 +80,13 @@ class TestOrder:
         assert conversation.close is None, "frames may overtake one another"
 
     def test_start_of_another_stream(self) -> None:
-        conversation = streaming().send(start(OTHER_ID))
-        assert conversation.close == (1002, "start of another stream on the same socket")
+        conversation = streaming().send(start(OTHER_ID), media(1, 2))
+        assert conversation.close is None, "no frame may stop another call"
+        assert conversation.rejected == {WsReject.OTHER_STREAM: 1}
+        assert conversation.host.calls == ["started", "media"]
+        conversation.send(stop(), start(OTHER_ID))
+        assert conversation.close is None
+        assert conversation.rejected == {WsReject.OTHER_STREAM: 2}
 
     @pytest.mark.parametrize("stream_id", [None, "", "../../etc/passwd", "a\nb"])
     def test_start_without_a_usable_stream_id(self, stream_id: str | None) -> None:
@@ -90,9 +96,9 @@ class TestOrder:
         assert conversation.host.calls == []
 
     def test_after_this_side_closes_nothing_is_taken(self) -> None:
-        conversation = streaming().send(start(OTHER_ID), media(1), stop())
-        assert conversation.rejected == {WsReject.OUT_OF_ORDER: 1, WsReject.AFTER_CLOSE: 2}
-        assert conversation.host.calls == ["started"]
+        conversation = Conversation().send(start("a/b"), start(), media(1), stop())
+        assert conversation.rejected == {WsReject.BAD_FIELD: 1, WsReject.AFTER_CLOSE: 3}
+        assert conversation.host.calls == []
 
 
 class TestStart:
@@ -142,6 +148,35 @@ class TestStart:
         conversation.connection.closed(1)
         assert host.calls == ["started"]
 
+    @pytest.mark.parametrize(
+        ("frame", "detail"),
+        [
+            (
+                start(body={"media_format": {"encoding": "a-codec-of-a-long-name", "sample_rate": 8000}}),
+                "encoding 'a-codec-of-a-long-name', sample_rate 8000, channels None not served; closing with 1003",
+            ),
+            (start("../etc\n"), "stream_id '../etc\\n' not usable; closing with 1002"),
+            (start(None), "stream_id None not usable; closing with 1002"),
+            (start("x" * 5000), f"stream_id '{'x' * 80}'... not usable; closing with 1002"),
+            (start(), "wrong token; closing with 1008"),
+        ],
+    )
+    def test_refusals_are_logged_in_detail_and_once(
+        self, frame: str, detail: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        host = FakeHost()
+        host.refusal = StreamRefused(1008, "wrong token")
+        conversation = Conversation(host).send('{"event":"media"}')  # a BAD_FIELD before must not hide another
+        with caplog.at_level(logging.WARNING):
+            caplog.clear()
+            conversation.send(frame, *[frame] * 20)
+        texts = [record.getMessage() for record in caplog.records]
+        assert len([text for text in texts if detail in text]) == 1
+        assert len(texts) == 2, "and one of AFTER_CLOSE"
+        assert "from 192.0.2.1 port 5" in texts[0]
+        assert texts[0].isascii()
+        assert "\n" not in texts[0]
+
     def test_reconnect_goes_on_with_the_same_counting(self) -> None:
         host = FakeHost()
         first = Conversation(host).send(start(), media(1, 2), media(2, 3))
@@ -158,6 +193,23 @@ class TestStart:
         placements = [placement for _, placement, _ in host.streams[STREAM_ID].media]
         assert [p.timestamp for p in placements] == [0, 160, 320, 480]
         assert placements[2].sequence_number - placements[1].sequence_number > 3000
+        assert [p.generation for p in placements] == [0, 0, 1, 1]
+
+    def test_what_the_first_socket_still_brings_is_of_the_first_counting(self) -> None:
+        host = FakeHost()
+        first = Conversation(host).send(start(), *(media(n, n + 1) for n in range(1, 10)))
+        second = Conversation(host).send(start())
+        first.send(media(10, 11))
+        second.send(media(1, 2), media(2, 3))
+        first.send(media(12, 13), media(11, 12))
+        second.send(media(3, 4))
+        placements = [placement for _, placement, _ in host.streams[STREAM_ID].media][9:]
+        assert [p.generation for p in placements] == [0, 1, 1, 0, 0, 1]
+        assert [p.sequence_number for p in placements if not p.generation] == [10, 12, 11]
+        timestamps = [p.timestamp for p in placements]
+        assert timestamps[0] == 1440
+        assert (timestamps[3], timestamps[4]) == (1760, 1600)
+        assert timestamps[2] - timestamps[1] == timestamps[5] - timestamps[2] == 160
 
 
 class TestMedia:

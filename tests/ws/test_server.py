@@ -21,22 +21,21 @@ from media.ws.host import StreamRefused
 from media.ws.protocol import ConnectionOptions
 from media.ws.reject import WsReject
 from media.ws.server import AUTH_HEADER, MediaWebSocketServer, WsServerOptions
-from strep.clock import NS_PER_MS
+from strep.clock import NS_PER_MS, Clock, ManualClock
 from tests.ws.fakes import STREAM_ID, FakeHost, connected, dtmf, media, start, stop
 
 pytestmark = pytest.mark.realtime
 
 PATIENT = WsServerOptions(ping_interval_s=3600, ping_timeout_s=3600)
 SOON = ConnectionOptions(start_timeout_ns=50 * NS_PER_MS, linger_ns=50 * NS_PER_MS)
-OTHER_ID = "5b0f3f0e-3c5d-4e0e-9c39-2f9a6b1d7c10"
 
 
 class Door:
     """A running server and its host."""
 
-    def __init__(self, options: WsServerOptions) -> None:
+    def __init__(self, options: WsServerOptions, clock: Clock | None = None) -> None:
         self.host = FakeHost()
-        self.server = MediaWebSocketServer(self.host, options)
+        self.server = MediaWebSocketServer(self.host, options, clock)
         self.address, self.port = "", 0
 
     @property
@@ -51,8 +50,8 @@ class Door:
 
 
 @asynccontextmanager
-async def open_door(options: WsServerOptions = PATIENT) -> AsyncIterator[Door]:
-    door = Door(options)
+async def open_door(options: WsServerOptions = PATIENT, clock: Clock | None = None) -> AsyncIterator[Door]:
+    door = Door(options, clock)
     door.address, door.port = await door.server.start()
     try:
         yield door
@@ -159,6 +158,13 @@ class TestHostileClients:
             assert (await closing(client))[0] == 1007
             await door.host.until("detached")
 
+    async def test_a_start_of_another_stream_ends_nothing(self) -> None:
+        async with open_door() as door, connect(door.url) as client:
+            for frame in (start(), start("another"), media(1, 2)):
+                await client.send(frame)
+            await door.host.until("media")
+            assert door.server.snapshot().rejected == {WsReject.OTHER_STREAM: 1}
+
     async def test_too_large(self) -> None:
         async with open_door(replace(PATIENT, max_message_bytes=4096)) as door, connect(door.url) as client:
             await client.send(start())
@@ -178,7 +184,6 @@ class TestHostileClients:
         ("frames", "code"),
         [
             ([start(body={"media_format": {"encoding": "OPUS", "sample_rate": 8000}})], 1003),
-            ([start(), start(OTHER_ID)], 1002),
             ([start(None)], 1002),
         ],
     )
@@ -236,7 +241,7 @@ class TestTime:
             reader, writer = await asyncio.open_connection(door.address, door.port)
             assert await reader.read() == b""
             writer.close()
-            assert door.server.snapshot().opened == 0
+            assert (door.server.snapshot().opened, door.server.snapshot().bad_handshakes) == (0, 1)
 
     async def test_peer_that_answers_no_ping(self) -> None:
         options = replace(PATIENT, ping_interval_s=0.05, ping_timeout_s=0.05, close_timeout_s=0.05)
@@ -284,18 +289,62 @@ class TestDoor:
             assert "Upgrade: websocket" in answer
             assert "stream_url" in answer
             assert door.server.snapshot().turned_away == {426: 1}
+            assert door.server.snapshot().bad_handshakes == 0
 
     @pytest.mark.parametrize(
-        "request_line", [b"\x16\x03\x01\x02\x00\x01\n\n", b"SSH-2.0-x\r\n\r\n", b"GET /\r\n\r\n"]
+        ("request_line", "told"),
+        [
+            (b"\x16\x03\x01\x02\x00\x01\n\n", "it speaks TLS"),
+            (b"SSH-2.0-x\r\n\r\n", "it began with b'SSH-2.0-x"),
+            (b"GET /\r\n\r\n", "it began with b'GET /"),
+            (b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n", "answered with 4"),
+            (b"GET / HTTP/1.1\r\n" + b"x: y\r\n" * 500 + b"\r\n", "no WebSocket handshake"),
+        ],
     )
-    async def test_what_is_not_http_is_dropped(self, request_line: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async def test_what_is_no_handshake_is_dropped_and_counted(
+        self, request_line: bytes, told: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
         async with open_door() as door:
             reader, writer = await asyncio.open_connection(door.address, door.port)
             writer.write(request_line)
             await reader.read()
             writer.close()
-            assert door.server.snapshot().opened == 0
+            while not door.server.snapshot().bad_handshakes:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            snapshot = door.server.snapshot()
+            assert (snapshot.opened, snapshot.bad_handshakes, snapshot.turned_away) == (0, 1, {})
         assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+        (text,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+        assert text.startswith("connection from 127.0.0.1 port ")
+        assert told in text
+
+    async def test_many_of_them_are_one_line(self, caplog: pytest.LogCaptureFixture) -> None:
+        async with open_door(clock=ManualClock()) as door:
+            for _ in range(20):
+                reader, writer = await asyncio.open_connection(door.address, door.port)
+                writer.write(os.urandom(2000) + b"\n")
+                writer.write_eof()
+                await reader.read()
+                writer.close()
+            while door.server.snapshot().bad_handshakes < 20:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
+
+    async def test_a_probe_without_a_byte_is_counted_and_not_logged(self, caplog: pytest.LogCaptureFixture) -> None:
+        async with open_door() as door:
+            _, writer = await asyncio.open_connection(door.address, door.port)
+            writer.close()
+            while not door.server.snapshot().bad_handshakes:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+    async def test_good_handshakes_and_refusals_are_none_of_these(self) -> None:
+        async with open_door() as door:
+            async with connect(door.url) as client:
+                await client.send(start())
+                await door.host.until("started")
+            await door.settled(1)
+            assert door.server.snapshot().bad_handshakes == 0
 
     async def test_limit_on_connections(self) -> None:
         async with open_door(replace(PATIENT, max_connections=1)) as door:

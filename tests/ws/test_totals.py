@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from media.ws.protocol import ConnectionSnapshot, State
+from media.ws.protocol import ConnectionSnapshot
 from media.ws.reject import WsReject
+from media.ws.states import State
 from media.ws.totals import WsTotals
 
 

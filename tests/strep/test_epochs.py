@@ -1,0 +1,421 @@
+"""Senders that start anew, strays, and two senders on one track: the cases of the field, by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from strep.clock import NS_PER_MS, NS_PER_SECOND
+from strep.ledger import Kind
+from tests.strep.bench import Bench, expected_tape
+from tests.strep.packets import FRAME_NS, OTHER_SSRC, SSRC, Packet, Sender, burst
+
+
+def payloads(packets: list[Packet]) -> bytes:
+    return b"".join(packet.payload for packet in packets)
+
+
+def change(sender: Sender) -> None:
+    """The sender goes on as another one, with numbers of its own."""
+    sender.restart(ssrc=OTHER_SSRC, sequence=40_000, timestamp=3_000_000_000)
+
+
+class TestSsrcChange:
+    """livekit/sip PR 828, janus 2025, asterisk 1324: audio behind a new SSRC must not be thrown away."""
+
+    def test_clean_it_joins_seamlessly(self) -> None:
+        bench, sender = Bench(), Sender()
+        first = sender.packets(50)
+        change(sender)
+        second = sender.packets(50)
+        bench.play(first + second)
+        bench.finish()
+        assert bench.heard() == payloads(first + second)
+        assert bench.spans() == []
+        assert (bench.statistics().epochs, bench.statistics().delivered) == (1, 100)
+
+    def test_again_and_again(self) -> None:
+        bench, sender, sent = Bench(), Sender(), list[Packet]()
+        for ssrc in range(20):
+            sender.restart(ssrc=ssrc, sequence=977 * ssrc, timestamp=2**30 * ssrc)
+            sent += sender.packets(15)
+        bench.play(sent)
+        bench.finish()
+        assert bench.heard() == payloads(sent)
+        assert bench.statistics().epochs == 19
+        assert bench.statistics().expected == 300
+
+    @pytest.mark.parametrize("pause_ms", [100, 2_000, 60_000])
+    def test_after_a_pause_it_joins_where_the_clock_says(self, pause_ms: int) -> None:
+        bench, sender = Bench(), Sender()
+        first = sender.packets(50)
+        sender.pause(8 * pause_ms)
+        change(sender)
+        second = sender.packets(50)
+        bench.play(first + second)
+        bench.finish()
+        assert bench.spans() == [(8000, 8 * pause_ms, Kind.RESTART)]
+        assert bench.heard()[-8000:] == payloads(second)
+
+    def test_reordered_across_the_change(self) -> None:
+        """The last packets of the old sender arrive between the first of the new one."""
+        bench, sender = Bench(), Sender()
+        old = sender.packets(10)
+        change(sender)
+        new = sender.packets(10)
+        bench.play(old[:7])
+        bench.receive(*burst([new[0], old[7], old[9], new[2], old[8], new[1]], old[9].arrival_ns))
+        bench.play(new[3:])
+        bench.finish()
+        # Two packets of the new SSRC agreed before the last of the old one came: it is late, not lost.
+        assert bench.recorded() == payloads(old + new)
+        statistics = bench.statistics()
+        assert (statistics.delivered, statistics.late, statistics.quarantined) == (19, 1, 0)
+        assert statistics.never_arrived == 0
+
+    @pytest.mark.parametrize("collision", [0, 1, 2, 3])
+    def test_a_straggler_does_not_disturb_what_waits(self, collision: int) -> None:
+        """Low bytes of sequence numbers meet: the straggler's mark used to wipe out a waiting packet."""
+        bench, sender = Bench(), Sender()
+        old = sender.packets(50)
+        bench.play(old[:47] + old[48:])
+        straggler = old[47]
+        sender.restart(ssrc=OTHER_SSRC, sequence=(straggler.sequence & 0xFF) + 10 * 256 - collision, timestamp=7)
+        new = sender.packets(20)
+        bench.receive(*burst(new[:2], sender.now_ns))
+        bench.receive(straggler.at(sender.now_ns))
+        bench.play(burst(new[2:], sender.now_ns))
+        bench.finish()
+        assert bench.statistics().delivered == 69
+        assert bench.statistics().late == 1
+        assert bench.recorded()[:8000] == payloads(old)
+        assert bench.recorded()[-20 * 160 :] == payloads(new)
+
+    def test_a_straggler_that_came_before_is_a_duplicate(self) -> None:
+        bench, sender = Bench(), Sender()
+        old = sender.packets(20)
+        change(sender)
+        bench.play(old)
+        bench.play(sender.packets(5))
+        bench.receive(old[18].at(sender.now_ns))
+        assert bench.statistics().duplicate == 1
+
+    def test_packets_that_the_first_of_the_new_one_overtook(self) -> None:
+        bench, sender = Bench(), Sender()
+        old = sender.packets(50)
+        change(sender)
+        new = sender.packets(20)
+        bench.play([*old, *burst([new[4], new[3], new[0], new[2], new[1]], new[4].arrival_ns), *new[5:]])
+        bench.finish()
+        assert bench.recorded()[-20 * 160 :] == payloads(new)
+        assert bench.statistics().delivered == 70
+
+    def test_a_backlog_of_both_senders_at_once(self) -> None:
+        """A burst longer than the ring ends the start of an epoch early; places must not go wrong by that."""
+        bench, sender = Bench(), Sender()
+        first = sender.packets(75)
+        change(sender)
+        second = sender.packets(75)
+        bench.receive(*burst(first + second, sender.now_ns))
+        bench.finish()
+        assert bench.heard() == payloads(first + second)
+        assert bench.spans() == []
+
+    def test_a_preroll_of_five_seconds_behind_a_change(self) -> None:
+        bench, sender = Bench(), Sender()
+        first = sender.packets(50)
+        bench.play(first)
+        change(sender)
+        now_ns = sender.now_ns
+        second = sender.packets(250)
+        bench.receive(*burst(second, now_ns))
+        sender.now_ns = now_ns + FRAME_NS
+        third = sender.packets(10)
+        bench.play(third)
+        bench.finish()
+        assert bench.heard() == payloads(first + second + third)
+
+
+class TestStrays:
+    def test_one_packet_of_another_ssrc(self) -> None:
+        bench, sender = Bench(), Sender()
+        packets = sender.packets(20)
+        stray = Packet(7, 7, packets[9].arrival_ns, b"stray" * 32, ssrc=OTHER_SSRC)
+        bench.play([*packets[:10], stray, *packets[10:]])
+        bench.finish()
+        assert bench.heard() == payloads(packets)
+        assert (bench.statistics().quarantined, bench.statistics().epochs) == (1, 0)
+
+    def test_strays_of_many_ssrcs_never_agree(self) -> None:
+        bench, sender, sent = Bench(), Sender(), list[Packet]()
+        for i in range(60):
+            packet = sender.packet()
+            sent.append(packet)
+            bench.play([packet, Packet(i, i, packet.arrival_ns, b"x" * 160, ssrc=i)])
+        bench.finish()
+        assert bench.heard() == payloads(sent)
+        assert bench.statistics().quarantined == 60
+
+    def test_the_same_stray_twice_does_not_agree_with_itself(self) -> None:
+        bench, sender = Bench(), Sender()
+        packets = sender.packets(20)
+        stray = Packet(7, 7, packets[9].arrival_ns, b"stray" * 32, ssrc=OTHER_SSRC)
+        bench.play([*packets[:10], stray, stray, stray, *packets[10:]])
+        bench.finish()
+        assert bench.heard() == payloads(packets)
+        assert bench.statistics().quarantined == 3
+
+    def test_one_packet_with_timestamp_zero(self) -> None:
+        """janus 2328: one marker packet with ts=0 made files of 20 GB."""
+        bench, sender = Bench(), Sender(timestamp=4_000_000_000)
+        packets = sender.packets(20)
+        zero = Packet(packets[10].sequence, 0, packets[10].arrival_ns, packets[10].payload)
+        bench.play([*packets[:10], zero, *packets[11:]])
+        bench.finish()
+        assert bench.length() == 20 * 160
+        assert bench.totals() == {Kind.RECEIVED: 19 * 160, Kind.LOST: 160}
+        assert bench.statistics().quarantined == 1
+
+    def test_a_timestamp_that_jumps_by_half_its_range_and_back(self) -> None:
+        bench, sender = Bench(), Sender()
+        packets = sender.packets(20)
+        away = [Packet(p.sequence, p.timestamp + 2**31, p.arrival_ns, p.payload) for p in packets]
+        bench.play([*packets[:8], *away[8:12], *packets[12:]])
+        bench.finish()
+        assert bench.heard() == payloads(packets)
+        assert bench.statistics().epochs == 2
+
+    def test_one_packet_away_by_half_the_range(self) -> None:
+        bench, sender = Bench(), Sender()
+        packets = sender.packets(20)
+        away = Packet(packets[8].sequence, packets[8].timestamp + 2**31, packets[8].arrival_ns, packets[8].payload)
+        bench.play([*packets[:8], away, *packets[9:]])
+        bench.finish()
+        assert bench.length() == 20 * 160
+        assert bench.statistics().quarantined == 1
+
+
+class TestTwoSenders:
+    def test_interleaved_the_newer_one_has_the_track(self) -> None:
+        bench, one = Bench(), Sender()
+        other = Sender(sequence=9, timestamp=9, ssrc=OTHER_SSRC)
+        bench.play(one.packets(20))
+        other.now_ns = one.now_ns
+        for _ in range(100):
+            bench.play([one.packet(), other.packet()])
+        bench.finish()
+        statistics = bench.statistics()
+        assert statistics.epochs == 1
+        assert statistics.delivered + statistics.quarantined == 220
+        assert statistics.quarantined == pytest.approx(100, abs=2)
+        assert bench.length() <= 122 * 160
+
+    def test_the_older_one_comes_back_when_the_newer_one_is_silent(self) -> None:
+        bench, sender = Bench(), Sender()
+        bench.play(sender.packets(20))
+        change(sender)
+        bench.play(sender.packets(20))
+        sender.pause(8 * 300)
+        sender.restart(ssrc=SSRC, sequence=5000, timestamp=600_000)
+        back = sender.packets(20)
+        bench.play(back)
+        bench.finish()
+        assert bench.statistics().epochs == 2
+        assert bench.statistics().delivered == 60
+        assert bench.heard()[-20 * 160 :] == payloads(back)
+
+
+class TestSequenceRestart:
+    @pytest.mark.parametrize("sequence", [5, 20_000, 40_000, 65_535])
+    def test_with_continuous_timestamps_the_tape_goes_on(self, sequence: int) -> None:
+        bench, sender = Bench(), Sender(sequence=1000)
+        first = sender.packets(50)
+        sender.sequence = sequence
+        second = sender.packets(50)
+        bench.play(first + second)
+        bench.finish()
+        assert bench.heard() == payloads(first + second)
+        assert bench.spans() == []
+        assert bench.statistics().epochs == 1
+
+    @pytest.mark.parametrize("pause_ms", [400, 1500, 20_000, 3_600_000])
+    def test_after_a_hold_whose_time_the_timestamps_count(self, pause_ms: int) -> None:
+        """The first packet of such an epoch may lie beyond the ring of tape; that used to raise IndexError."""
+        bench, sender = Bench(), Sender(sequence=1000)
+        first = sender.packets(50)
+        sender.pause(8 * pause_ms)
+        sender.sequence = 40_000
+        second = sender.packets(50)
+        bench.play(first + second)
+        bench.finish()
+        assert bench.spans() == [(8000, 8 * pause_ms, Kind.RESTART)]
+        assert bench.tapes[0].pieces[0][1] + bench.tapes[0].pieces[-1][1]  # nothing between is handed out
+        assert sum(len(data) for _, data in bench.tapes[0].pieces) < 16_000 + 12_800
+
+    def test_in_a_backlog_without_a_poll(self) -> None:
+        bench, sender = Bench(), Sender(sequence=1000)
+        first = sender.packets(79)
+        sender.sequence = 40_000
+        second = sender.packets(79)
+        bench.receive(*burst(first + second, sender.now_ns))
+        bench.finish()
+        assert bench.heard() == payloads(first + second)
+
+
+class TestTimestampRestart:
+    @pytest.mark.parametrize("timestamp", [0, 2**31, 2**32 - 1])
+    def test_with_continuous_sequence_numbers(self, timestamp: int) -> None:
+        bench, sender = Bench(), Sender(timestamp=1_000_000)
+        first = sender.packets(50)
+        sender.timestamp = timestamp
+        second = sender.packets(50)
+        bench.play(first + second)
+        bench.finish()
+        assert bench.heard() == payloads(first + second)
+        assert bench.statistics().epochs == 1
+
+    def test_backward_by_a_little(self) -> None:
+        bench, sender = Bench(), Sender(timestamp=1_000_000)
+        first = sender.packets(50)
+        sender.timestamp -= 800
+        second = sender.packets(50)
+        bench.play(first + second)
+        bench.finish()
+        assert bench.heard() == payloads(first + second)
+
+
+class TestHold:
+    def test_twenty_seconds_with_timestamps_advancing(self) -> None:
+        bench, sender = Bench(), Sender()
+        first = sender.packets(50)
+        sender.pause(160_000)
+        second = sender.packets(50)
+        bench.play(first + second)
+        bench.finish()
+        assert bench.spans() == [(8000, 160_000, Kind.SILENCE)]
+        assert bench.heard() == expected_tape(first + second)
+        assert bench.statistics().epochs == 0
+
+    def test_then_one_packet_with_the_old_timestamp(self) -> None:
+        """sippy/rtpproxy PR 61: two triggers each added the hold's silence, doubling it."""
+        bench, sender = Bench(), Sender()
+        first = sender.packets(50)
+        old = sender.packet()
+        sender.pause(160_000)
+        second = sender.packets(50)
+        bench.play([*first, old.at(second[0].arrival_ns - FRAME_NS), *second])
+        bench.finish()
+        assert bench.spans() == [(8160, 160_000, Kind.SILENCE)]
+        assert bench.heard() == expected_tape([*first, old, *second])
+
+    def test_five_seconds_of_stall_then_a_burst(self) -> None:
+        """pipecat: an 863 s call became a 950 s file, because a stall was filled and then delivered as well."""
+        bench, sender = Bench(), Sender()
+        before, backlog = sender.packets(50), sender.packets(250)
+        after = sender.packets(50)
+        bench.play([*before, *burst(backlog, sender.now_ns - 50 * FRAME_NS), *after])
+        bench.finish()
+        assert bench.heard() == payloads(before + backlog + after)
+        assert bench.spans() == []
+
+    def test_five_seconds_at_once_at_the_beginning(self) -> None:
+        """mediamtx 5550: a pre-roll burst trips a naive reset for drift."""
+        bench, sender = Bench(), Sender()
+        start_ns = sender.now_ns
+        preroll = sender.packets(250)
+        sender.now_ns = start_ns + FRAME_NS
+        after = sender.packets(100)
+        bench.play([*burst(preroll, start_ns), *after])
+        bench.finish()
+        assert bench.heard() == payloads(preroll + after)
+        assert (bench.spans(), bench.statistics().epochs) == ([], 0)
+
+
+class TestBeginning:
+    def test_the_first_packet_was_overtaken(self) -> None:
+        bench, sender = Bench(), Sender()
+        packets = sender.packets(20)
+        bench.play([*burst([packets[3], packets[1], packets[0], packets[2]], packets[3].arrival_ns), *packets[4:]])
+        bench.finish()
+        assert bench.heard() == payloads(packets)
+
+    @pytest.mark.parametrize("count", [1, 2, 5])
+    def test_what_comes_too_late_for_the_beginning_begins_nothing(self, count: int) -> None:
+        """Two such packets in a row used to pass for a new epoch, which put them behind what came after them."""
+        bench, sender = Bench(), Sender()
+        packets = sender.packets(30)
+        bench.play(packets[count:15])
+        late = burst(packets[:count], packets[15].arrival_ns)
+        bench.play([*late[::-1], *packets[15:]])
+        bench.finish()
+        assert bench.heard() == payloads(packets[count:])
+        statistics = bench.statistics()
+        assert (statistics.epochs, statistics.late, statistics.quarantined) == (0, count, 0)
+        assert statistics.never_arrived == 0
+
+    def test_one_packet_only(self) -> None:
+        bench, sender = Bench(), Sender()
+        packet = sender.packet()
+        bench.receive(packet)
+        assert bench.length() == 0
+        bench.finish()
+        assert bench.heard() == packet.payload
+
+
+class TestNoAudio:
+    """Payload types that are no audio keep their place in the sequence, and that is all."""
+
+    def event(self, sender: Sender, timestamp: int) -> Packet:
+        packet = sender.packet(0, is_audio=False)
+        return Packet(packet.sequence, timestamp, packet.arrival_ns, b"", is_audio=False)
+
+    @pytest.mark.parametrize("behind", [-100_000, -640, -160, 0, 160, 100_000, 2**31])
+    def test_an_event_whose_timestamp_is_not_in_line(self, behind: int) -> None:
+        """A gateway that hears a digit dates its events back to the beginning of the tone (RFC 4733 2.5.1.1)."""
+        bench, sender = Bench(), Sender()
+        first = sender.packets(20)
+        bench.play(first)
+        start = sender.timestamp + behind
+        for _ in range(5):
+            bench.play([self.event(sender, start)])
+            sender.pause(160)
+        second = sender.packets(20)
+        bench.play(second)
+        bench.finish()
+        statistics = bench.statistics()
+        assert (statistics.invalid, statistics.epochs, statistics.quarantined) == (5, 0, 0)
+        assert statistics.never_arrived == 0
+        assert bench.spans() == [(3200, 800, Kind.SILENCE)]
+        assert bench.heard() == expected_tape(first + second)
+
+    def test_a_track_of_events_only(self) -> None:
+        bench, sender = Bench(), Sender()
+        bench.play([self.event(sender, 5) for _ in range(10)])
+        bench.finish()
+        assert bench.length() == 0
+        assert bench.statistics().invalid == 10
+
+    def test_comfort_noise_is_silence(self) -> None:
+        """Audio of no samples; the pause behind it is silence and no loss (RFC 3389)."""
+        bench, sender = Bench(), Sender()
+        first = [*sender.packets(10), sender.packet(0)]
+        sender.pause(4000)
+        second = sender.packets(10)
+        bench.play(first + second)
+        bench.finish()
+        assert bench.spans() == [(1600, 4000, Kind.SILENCE)]
+        assert bench.statistics().delivered == 21
+
+
+def test_an_epoch_is_believed_although_the_tape_is_ahead() -> None:
+    """After a pre-roll the tape is ahead of the clock; new epochs then go on at its end, one after the other."""
+    bench, sender = Bench(), Sender()
+    start_ns = sender.now_ns
+    sent = burst(sender.packets(250), start_ns)
+    for ssrc in range(4):
+        sender.restart(ssrc=ssrc, timestamp=2**31 * ssrc)
+        sent += burst(sender.packets(10), start_ns + (ssrc + 1) * 100 * NS_PER_MS)
+    bench.play(sent)
+    bench.finish()
+    assert bench.heard() == payloads(sent)
+    assert bench.statistics().epochs == 4
+    assert sent[-1].arrival_ns < start_ns + NS_PER_SECOND
