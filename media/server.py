@@ -264,6 +264,7 @@ def _ws_totals(snapshot: WsServerSnapshot) -> dict[str, Any]:
         "messages": snapshot.received,
         "rejected": rejected,
         "turned_away": {str(status): count for status, count in snapshot.turned_away.items()},
+        "bad_handshakes": snapshot.bad_handshakes,
         "failed": snapshot.failed,
         "closed": {str(code): count for code, count in snapshot.closed.items()},
     }

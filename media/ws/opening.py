@@ -2,7 +2,8 @@
 
 The library says nothing of a TLS hello on this plain port, of random bytes or of a request that is no proper
 handshake: such a socket never reaches `process_request`, or is answered with an error there. So the bookkeeping
-is by socket: what has neither been opened nor turned away when it is lost, had no good handshake. What is cut short because this side stops is not counted.
+is by socket: what has neither been opened nor turned away when it is lost, had no good handshake. What is cut
+short because this side stops is not counted.
 """
 
 from __future__ import annotations

@@ -289,12 +289,15 @@ class TestBounds:
     def test_anything_gets_a_placement(
         self, frames: list[tuple[Direction, int | None, int | None, int | None, int]], resumes: list[int]
     ) -> None:
-        sequencer = ChunkSequencer()
+        sequencer, sessions, newest = ChunkSequencer(), [0], dict.fromkeys(Direction, 0)
         for i, frame in enumerate(frames):
             if i in resumes:
-                sequencer.resume(frame[2])
+                sessions.append(sequencer.resume(frame[2]))
                 sequencer.skip(frame[3])
-            placement = sequencer.place(*frame)
+            placement = sequencer.place(*frame, session=sessions[i % len(sessions)])
+            generation = newest[frame[0]]
+            assert generation - 1 <= placement.generation <= generation + 1
+            newest[frame[0]] = max(generation, placement.generation)
             assert 0 <= placement.sequence_number < 1 << 16
             assert 0 <= placement.timestamp < 1 << 32
         sequencer.snapshot()
