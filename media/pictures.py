@@ -106,7 +106,7 @@ def figures_of(track: Track, sample_rate_hz: int) -> str:
     """Return a track's loss in words, shortest where there was none."""
     length = max(track.length_samples, 1)
     lost = track.totals.get("lost", 0)
-    words = [f"{track.codec}, {track.length_samples / sample_rate_hz:.2f} s"]
+    words = [f"{track.codec or 'no audio'}, {track.length_samples / sample_rate_hz:.2f} s"]
     packets = track.statistics.get("never_arrived")
     count = (
         ""

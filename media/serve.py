@@ -87,8 +87,11 @@ def serve(config: Path | None, **flags: Any) -> None:
 
     Give at least one door: --udp, --rtp or --ws.
     """
-    if sys.stdout is None:  # its number goes to the next socket, and what is printed into that
-        raise click.ClickException("standard output is closed, and `ready` is to be said there; try >/dev/null")
+    if sys.stdout is None or sys.stderr is None:  # a socket would get its number, and what is printed
+        closed = "output" if sys.stdout is None else "error"
+        raise click.ClickException(f"standard {closed} is closed; to get rid of what is said there, use /dev/null")
+    if sys.stdin is None:
+        os.open(os.devnull, os.O_RDONLY)  # takes number 0, which uvloop would not close if a socket had it
     settings = load(flags, os.environ, config)
     with logging_to(sys.stderr, settings.log):
         for warning in settings.warnings:

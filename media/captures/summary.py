@@ -76,8 +76,8 @@ class TrackSummary:
     """Came when their place had been given up: in a recording, but not in what live sinks heard."""
     jitter_mean_ms: float
     jitter_max_ms: float
-    epochs: int
-    """1, and one more for every new SSRC, sequence reset or timestamp jump."""
+    restarts: int
+    """New SSRCs, sequence resets and timestamp jumps; `statistics` calls them epochs."""
     gaps: dict[str, GapFigures]
     """By kind: "lost", "late-patched", "silence", "restart"."""
     start: str
@@ -89,6 +89,11 @@ class TrackSummary:
     statistics: dict[str, Any]
     """Everything that was counted; see `strep.statistics.TrackStatistics`."""
     ledger: list[Gap]
+
+    @property
+    def epochs(self) -> int:
+        """Runs of the stream: 1, and one more for every restart."""
+        return self.restarts + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +184,7 @@ class _TrackSummaries:
             late=statistics["late"],
             jitter_mean_ms=statistics["jitter_mean_ms"],
             jitter_max_ms=statistics["jitter_max_ms"],
-            epochs=statistics["epochs"] + 1,
+            restarts=statistics["epochs"],
             gaps=_figures(ledger, report.totals, info.sample_rate_hz),
             start=iso(start_ns),
             start_ms=_ms(start_ns - self._start_ns),

@@ -86,7 +86,9 @@ Shares are written 2% or 0.02, times in seconds, spans as START+LENGTH in second
     help="Ports of the next call are this much higher (--rtp).",
 )
 @click.option("--loss", type=parameters.SHARE, default=0.0, help="Share of the packets lost.")
-@click.option("--burst-loss", type=parameters.NUMBER, default=0.0, metavar="PACKETS", help="Mean length of a loss burst.")
+@click.option(
+    "--burst-loss", type=parameters.NUMBER, default=0.0, metavar="PACKETS", help="Mean length of a loss burst."
+)
 @click.option("--reorder", type=parameters.SHARE, default=0.0, help="Share of the packets held back up to 60 ms.")
 @click.option("--duplicate", type=parameters.SHARE, default=0.0, help="Share of the packets sent twice.")
 @click.option("--jitter", type=parameters.NUMBER, default=0.0, metavar="MS", help="Random delay from 0 to this.")

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from media.carrier.network import Span
-from media.carrier.parameters import ADDRESS, RTP_ADDRESS, SECONDS, SHARE, SPAN
+from media.carrier.parameters import ADDRESS, NUMBER, RTP_ADDRESS, SECONDS, SHARE, SPAN
 from strep.clock import NS_PER_SECOND
 
 GOOD = [
@@ -33,6 +33,8 @@ BAD = [
     (SHARE, "2", "fraction"),
     (SHARE, "-1%", "share"),
     (SHARE, "nan", "share"),
+    (NUMBER, "nan", "number"),
+    (NUMBER, "inf", "number"),
     (SECONDS, "soon", "seconds"),
     (SECONDS, "-1", "seconds"),
     (SECONDS, "nan", "seconds"),

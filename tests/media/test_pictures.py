@@ -25,7 +25,19 @@ def track(direction: Any, length: int, spans: list[tuple[int, int, str]], **stat
         totals[kind] = totals.get(kind, 0) + count
     channel = int(direction == "outbound")
     ledger = [Span(*span) for span in spans]
-    return Track(direction, channel, "PCMU", 0, length, totals, ledger, False, statistics, [])
+    return Track(
+        direction=direction,
+        channel=channel,
+        codec="PCMU",
+        start_samples=0,
+        length_samples=length,
+        totals=totals,
+        ledger=ledger,
+        ledger_truncated=False,
+        payload_types={},
+        statistics=dict(statistics),
+        sources=[],
+    )
 
 
 def sidecar(length: int, tracks: list[Track], **other: Any) -> Sidecar:

@@ -95,6 +95,7 @@ class TestProcess:
         assert ended["calls"] == 1
         assert ended["packets"] == {"udp": 50, "rtp lab": 0, "ws": 0}
         assert (ended["kernel_drops"], ended["conservation_errors"], ended["rejected"]) == (0, 0, {})
+        assert (ended["recordings_failed"], ended["sidecars_failed"]) == (0, 0)
         assert {"signal": number.name}.items() <= next(line for line in lines if "signal" in line).items()
 
     def test_media_stream_and_options_from_the_environment(self, tmp_path: Path) -> None:
@@ -147,6 +148,28 @@ class TestFailure:
             other.bind(("127.0.0.1", 0))
             other.listen()
             self.check(run("--udp", ":0", "--ws", f":{other.getsockname()[1]}"), "address already in use")
+
+    @pytest.mark.parametrize(("stream", "name"), [(1, "output"), (2, "error")])
+    def test_closed_stream(self, stream: int, name: str, tmp_path: Path) -> None:
+        other = tmp_path / "other"
+        command = f'exec "{sys.executable}" -m media.cli serve --udp :0 {3 - stream}>"{other}" {stream}>&-'
+        assert subprocess.run(["sh", "-c", command], env=ENVIRONMENT, check=False).returncode == cli.FAILED
+        assert stream == 2 or f"Error: standard {name} is closed" in other.read_text()
+
+    def test_sink_that_is_not_installed(self) -> None:
+        result = run("--udp", ":0", "--sink", "nobody")
+        assert result.exit_code == cli.MISUSED
+        assert "sink: there is no 'nobody'" in result.stderr
+
+    def test_sink_that_does_not_finish(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def closed(server: Any) -> None:
+            await server.close()
+            server.unfinished_sinks = ["recording"]
+
+        monkeypatch.setattr("media.server.Server.wait_closed", closed)
+        result = run("--udp", ":0")
+        assert result.exit_code == cli.FAILED
+        assert "not finished within 30 s, files may be incomplete: recording" in result.stderr
 
     def test_host_that_is_none(self) -> None:
         self.check(run("--udp", "nothing.invalid:9000"), "cannot resolve the host of nothing.invalid:9000: ")

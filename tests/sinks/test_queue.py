@@ -169,8 +169,90 @@ class TestTheEndSaysWhatWasDropped:
         assert delivered + queue.dropped_blocks == put["blocks"]
         assert queue.dropped_samples == 10 * queue.dropped_blocks
         starts = sum(isinstance(item, CallStarted) for item in got)
-        assert starts == put["start"]
-        assert sum(isinstance(item, CallEnded) for item in got) == starts - live
+        assert starts + queue.dropped_calls == put["start"]
+        assert starts == put["start"] or policy is WhenBehind.DETACH
+        assert starts - live <= sum(isinstance(item, CallEnded) for item in got) <= starts
+
+
+class TestCalls:
+    """Starts and ends are bounded as well: calls that came and went before the sink could look are dropped whole."""
+
+    def test_short_calls_against_a_hung_sink(self) -> None:
+        queue = queue_of(batches=50)
+        queue.max_waiting_calls = 10
+        queue.put(CallStarted(call_info(0, "live")), 0)
+        for number in range(1000):
+            call = call_info(1, str(number))
+            queue.put(CallStarted(call), 0)
+            queue.put(batch_of(Row(0, 0, number, width=10), Row(1, 0, number, width=10)), 0)
+            queue.put(CallEnded(call, call_report(0)), 0)
+            assert len(queue) - len(queue._batches) <= 11
+        assert queue.dropped_calls == 996
+        rows: Counter[int] = Counter()
+        items = drain(queue)
+        for item in items:
+            if isinstance(item, PcmBatch):
+                rows.update(item.call.tolist())
+        assert [name for name in names(items) if "Started" in name][1:] == [
+            f"CallStarted {n}" for n in range(996, 1000)
+        ]
+        assert rows[1] == 4, "no block of a call that the sink does not know"
+
+    def test_detached(self) -> None:
+        queue = queue_of(batches=1, policy=WhenBehind.DETACH)
+        queue.put(CallStarted(call_info(0)), 0)
+        for _ in range(2):
+            queue.put(batch_of(Row(0, 0, 0)), 0)
+        for number in range(100):
+            queue.put(CallStarted(call_info(1, str(number))), 0)
+            queue.put(CallEnded(call_info(1, str(number)), call_report(0)), 0)
+        queue.put(CallEnded(call_info(0), call_report(0)), 0)
+        assert names(drain(queue)) == ["CallStarted call-0", "CallEnded call-0"]
+        assert queue.dropped_calls == 100
+
+    @given(
+        st.lists(st.tuples(st.sampled_from(["call", "call", "batch", "get"]), st.integers(0, 3)), max_size=120),
+        st.integers(0, 6),
+        st.sampled_from(list(WhenBehind)),
+    )
+    def test_whole_or_not_at_all(self, verbs: list[tuple[str, int]], bound: int, policy: WhenBehind) -> None:
+        """A sink hears of a call from start to end or never, gets its blocks in between only, and all is counted."""
+        queue = queue_of(batches=3, policy=policy)
+        queue.max_waiting_calls = bound
+        live: dict[int, str] = {}
+        known: dict[int, str] = {}
+        got: list[Item] = []
+        started, blocks = 0, 0
+        for verb, index in [*verbs, *[("end", index) for index in range(4)]]:
+            if verb not in {"get", "batch"} and index in live:
+                queue.put(CallEnded(call_info(index, live.pop(index)), call_report(0)), 0)
+            elif verb == "call":
+                live[index] = str(started)
+                queue.put(CallStarted(call_info(index, live[index])), 0)
+                started += 1
+            elif verb == "batch" and live:
+                queue.put(batch_of(*[Row(call, 0, 0, width=10) for call in live]), 0)
+                blocks += len(live)
+            elif verb == "get" and (taken := queue.get()):
+                got.append(taken[0])
+            assert len(queue) - len(queue._batches) <= bound + 2 * 4
+        got += drain(queue)
+        starts = delivered = 0
+        for item in got:
+            if isinstance(item, CallStarted):
+                assert item.call.index not in known
+                known[item.call.index] = item.call.call_id
+                starts += 1
+            elif isinstance(item, CallEnded):
+                assert known.pop(item.call.index) == item.call.call_id
+            else:
+                assert set(item.call.tolist()) <= set(known)
+                delivered += len(item)
+        assert not known
+        assert not queue._calls
+        assert starts + queue.dropped_calls == started
+        assert delivered + queue.dropped_blocks == blocks
+        assert queue.dropped_samples == 10 * queue.dropped_blocks
 
 
 def test_nothing_is_kept_of_calls_that_ended() -> None:

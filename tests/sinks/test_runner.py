@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from media.blocks import PcmBatch
 from media.sinks.contract import CallInfo, CallReport, Sink, SinkOptions, WhenBehind
-from media.sinks.queue import CallEnded, CallStarted, Item
+from media.sinks.queue import MAX_WAITING_CALLS, CallEnded, CallStarted, Item
 from media.sinks.recording import RecordingSink
 from media.sinks.runner import TICK_NS, SinkRunner
 from strep.clock import NS_PER_SECOND, ManualClock
@@ -136,6 +137,27 @@ class TestSnapshot:
         assert [(s.lag_ns, s.queued_items) for s in seen] == [(15, 1), (10, 0)]
         assert runner.snapshot().lag_ns == 0
 
+    def test_what_the_sink_says_of_itself(self, tmp_path: Path) -> None:
+        recording, talkative, broken = RecordingSink(tmp_path), Diary(), Diary()
+        talkative.snapshot = lambda: {"words": 3}  # type: ignore[attr-defined]
+        broken.snapshot = lambda: 1 / 0  # type: ignore[attr-defined]
+        runners = [SinkRunner(sink, ManualClock()) for sink in (recording, talkative, broken, Diary())]
+        said = [runner.snapshot().details for runner in runners]
+        assert json.loads(json.dumps(said)) == said
+        assert (said[0]["failed"], said[0]["sidecar_errors"]) == (0, 0)
+        assert said[1] == {"words": 3}
+        assert "division" in said[2]["snapshot_error"]
+        assert said[3] == {}
+
+    def test_calls_that_a_hung_sink_never_hears_of(self, caplog: Any) -> None:
+        runner = SinkRunner(Diary(), ManualClock())
+        for _ in range(MAX_WAITING_CALLS):
+            runner.put(CALL[0])
+            runner.put(CALL[-1])
+        snapshot = runner.snapshot()
+        assert (snapshot.queued_items, snapshot.dropped_calls) == (MAX_WAITING_CALLS, MAX_WAITING_CALLS // 2)
+        assert len(caplog.records) == 1
+
     def test_dropped(self) -> None:
         runner = SinkRunner(Diary(max_queue_bytes=0), ManualClock())
         for position in range(11):
@@ -178,7 +200,7 @@ class TestThread:
         assert sink.entries == ["start 0", "close"]
         assert runner.snapshot().errors == 1
 
-    def test_a_sink_that_never_returns_is_left_behind(self, tmp_path: Path) -> None:
+    def test_a_sink_that_never_returns_is_left_behind(self, tmp_path: Path, caplog: Any) -> None:
         """A dead transcriber costs the recording nothing: design.md, "Sinks"."""
         dead: Any = Diary(max_queue_bytes=10_000)
         released, reached = threading.Event(), threading.Event()
@@ -203,6 +225,7 @@ class TestThread:
                 runner.put(CallEnded(call_info(), call_report(80_000)))
             assert runners[1].stop(PATIENCE_S)
             assert not runners[0].stop(0.0)
+            assert "sink diary did not finish within 0 s" in caplog.text
             assert runners[0].snapshot().dropped_blocks > 0
             assert runners[1].snapshot().dropped_blocks == 0
             expected = decode(np.concatenate([block.encoded for block in blocks]), Codec.PCMU)

@@ -18,11 +18,12 @@ from hypothesis import strategies as st
 
 from media.sinks.contract import CallReport, TrackReport
 from media.sinks.recording import RecordingSink
-from media.sinks.sidecar import SCHEMA_PATH, Sidecar, Span, Track, describe, iso8601, replace
+from media.sinks.sidecar import SCHEMA_PATH, Sidecar, Span, Track, describe, iso8601, overwrite, replace
 from strep.clock import ManualClock
 from strep.header import Direction
 from strep.ledger import Kind, Ledger
 from tests.sinks.rows import Row, batch_of, call_info, call_report
+from tests.sinks.test_wav import DiskOf
 
 SCHEMA = json.loads(SCHEMA_PATH.read_bytes())
 
@@ -123,6 +124,19 @@ class TestRealSidecars:
         document = record(tmp_path, call_report(0))
         assert (document["note"], document["length_samples"], document["tracks"]) == ("no_media", 0, [])
 
+    def test_the_start_that_is_known_at_the_end(self, tmp_path: Path) -> None:
+        report = call_report(800)
+        report.started_wall_ns = ManualClock().epoch_ns + 2_000
+        document = record(tmp_path, report, Row(0, 0, 0))
+        assert document["started_wall_ns"] == report.started_wall_ns
+        assert document["started_at"] == "2023-11-14T22:13:20.000002Z"
+
+    def test_unsupported_payload(self, tmp_path: Path) -> None:
+        track = TrackReport(Direction.INBOUND, None, 0, 0, {}, [], {}, payload_types={"18": 100})
+        document = record(tmp_path, CallReport("idle", 1, 0, [track], note="unsupported_payload"))
+        assert document["note"] == "unsupported_payload"
+        assert (document["tracks"][0]["codec"], document["tracks"][0]["payload_types"]) == (None, {"18": 100})
+
     def test_failed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def full(*_: object) -> int:
             raise OSError(28, "No space left on device")
@@ -164,6 +178,33 @@ class TestReplace:
             replace(path, msgspec.structs.replace(self.DOCUMENT, state="complete"))
         assert path.read_bytes() == before
         assert list(tmp_path.iterdir()) == [path]
+
+    @given(st.integers(0, 300), st.integers(0, 300), st.booleans())
+    def test_overwrite_fits_and_obeys_the_schema(
+        self, tmp_path_factory: Any, spans: int, events: int, has_block: bool
+    ) -> None:
+        """Whatever the size of the report, and on a file system that lends nothing beyond the end of the file."""
+        path = tmp_path_factory.mktemp("full") / "x.json"
+        replace(path, self.DOCUMENT)
+        before = path.stat()
+        report = call_report(800)
+        report.tracks[0].ledger = [(position, 1, "lost") for position in range(spans)]
+        report.events = [{"type": "mark"}] * events
+        document = describe(
+            call_info(), report, state="complete", file="x.wav", encoding="pcm16", length_samples=800, note="",
+            error=None,
+        )  # fmt: skip
+        with pytest.MonkeyPatch.context() as patch:
+            if not has_block:
+                patch.setattr("media.sinks.sidecar.os.pwrite", DiskOf(before.st_size))
+            is_whole = overwrite(path, document, "OSError: " + "x" * 5000)
+        room = before.st_blocks * 512 if has_block else before.st_size
+        assert path.stat().st_size <= max(room, before.st_size)
+        found = json.loads(path.read_bytes())
+        jsonschema.Draft202012Validator(SCHEMA).validate(found)
+        assert (found["state"] == "complete") == is_whole
+        assert len(found["events"]) in (0, events)
+        assert is_whole or found["error"].startswith("OSError")
 
     def test_values_that_json_does_not_know(self, tmp_path: Path) -> None:
         identity = {"a": np.float32(0.5), "b": np.arange(2), "c": {1}, "d": float("nan")}

@@ -44,6 +44,17 @@ class TestSsrcChange:
         assert bench.statistics().epochs == 19
         assert bench.statistics().expected == 300
 
+    @pytest.mark.parametrize("late_ms", [-15, 5, 19])
+    def test_by_a_packet_that_is_not_quite_on_time(self, late_ms: int) -> None:
+        """Jitter is no gap: less than a frame between the end of the tape and the clock is nothing."""
+        bench, sender = Bench(), Sender()
+        first = sender.packets(50)
+        change(sender)
+        second = sender.packets(50)
+        bench.play([*first, *(packet.at(packet.arrival_ns + late_ms * NS_PER_MS) for packet in second)])
+        bench.finish()
+        assert bench.heard() == payloads(first + second)
+
     @pytest.mark.parametrize("pause_ms", [100, 2_000, 60_000])
     def test_after_a_pause_it_joins_where_the_clock_says(self, pause_ms: int) -> None:
         bench, sender = Bench(), Sender()
@@ -155,6 +166,15 @@ class TestStrays:
         assert bench.heard() == payloads(sent)
         assert bench.statistics().quarantined == 60
 
+    def test_two_whose_numbers_contradict_each_other_do_not_agree(self) -> None:
+        bench, sender = Bench(), Sender()
+        packets = sender.packets(20)
+        strays = [Packet(7, 7000, 0, b"x" * 160, ssrc=9), Packet(8, 6000, 0, b"x" * 160, ssrc=9)]
+        bench.play([*packets[:10], *burst(strays, packets[9].arrival_ns), *packets[10:]])
+        bench.finish()
+        assert bench.heard() == payloads(packets)
+        assert (bench.statistics().epochs, bench.statistics().quarantined) == (0, 2)
+
     def test_the_same_stray_twice_does_not_agree_with_itself(self) -> None:
         bench, sender = Bench(), Sender()
         packets = sender.packets(20)
@@ -236,6 +256,17 @@ class TestSequenceRestart:
         assert bench.heard() == payloads(first + second)
         assert bench.spans() == []
         assert bench.statistics().epochs == 1
+
+    def test_behind_a_stall_the_timestamps_know_better_than_the_clock(self) -> None:
+        bench, sender = Bench(), Sender(sequence=1000)
+        first = sender.packets(50)
+        sender.sequence = 40_000
+        second = sender.packets(50)
+        stalled = second[15].arrival_ns
+        bench.play([*first, *burst(second[:16], stalled), *second[16:]])
+        bench.finish()
+        assert bench.heard() == payloads(first + second)
+        assert bench.spans() == []
 
     @pytest.mark.parametrize("pause_ms", [400, 1500, 20_000, 3_600_000])
     def test_after_a_hold_whose_time_the_timestamps_count(self, pause_ms: int) -> None:
@@ -351,6 +382,16 @@ class TestBeginning:
         statistics = bench.statistics()
         assert (statistics.epochs, statistics.late, statistics.quarantined) == (0, count, 0)
         assert statistics.never_arrived == 0
+
+    def test_overtaken_by_few_packets_but_much_time(self) -> None:
+        """There is tape for 0.4 s before the first arrival; what lies further back is late."""
+        bench, sender = Bench(), Sender(samples=480)
+        packets = sender.packets(20)
+        bench.receive(*burst([packets[10], *packets[:10], *packets[11:]], packets[10].arrival_ns))
+        bench.finish()
+        assert bench.statistics().late == 4
+        assert bench.heard() == payloads(packets[4:])
+        assert bench.spans() == []
 
     def test_one_packet_only(self) -> None:
         bench, sender = Bench(), Sender()

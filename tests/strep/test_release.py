@@ -93,6 +93,22 @@ class TestGaps:
         assert bench.tapes[0].jumps(bench.origin(), bench.origin() + bench.length())
         assert bench.spans() == [(1920, 8000 * seconds, Kind.SILENCE)]
 
+    def test_on_many_tracks_at_once_each_its_own(self) -> None:
+        bench = Bench(20)
+        senders = [Sender(slot=slot) for slot in range(20)]
+        bench.play([sender.packet() for _ in range(10) for sender in senders])
+        for slot, sender in enumerate(senders):
+            if slot % 3 == 1:
+                sender.lose(100 + slot)
+            if slot % 3 == 2:
+                sender.timestamp += 8000 * slot
+        now_ns = senders[0].now_ns + 400_000_000_000
+        bench.receive(*[sender.packet().at(now_ns) for sender in senders])
+        bench.finish()
+        for slot in range(20):
+            lost = [(1600, 160 * (100 + slot), Kind.LOST)]
+            assert bench.spans(slot) == [[], lost, [(1600, 8000 * slot, Kind.SILENCE)]][slot % 3]
+
     def test_nothing_old_is_heard_again_when_the_ring_comes_round(self) -> None:
         """Silence where audio was written a ring ago, at every place within the ring."""
         bench, sender, sent = Bench(), Sender(samples=240), []

@@ -197,10 +197,27 @@ class TestLate:
     def test_a_hole_filler_too_long_for_the_tape_is_cut(self) -> None:
         """It used to be put into the window behind everything that was resolved, and to stay there for good."""
         bench, sender = Bench(), Sender()
-        bench.play(sender.packets(10))
+        first = sender.packets(12)
+        bench.play(first)
         packets = sender.packets(78)
-        filler = Sender(sequence=packets[76].sequence, timestamp=packets[76].timestamp).packet(1400)
+        filler = Sender(sequence=packets[76].sequence, timestamp=packets[76].timestamp).packet(2036)
         bench.receive(packets[77].at(sender.now_ns), filler.at(sender.now_ns))
         bench.finish()
         assert bench.statistics().in_flight == 0
-        assert bench.statistics().delivered == 12
+        assert bench.statistics().delivered == 14
+        assert bench.heard()[:1920] == b"".join(packet.payload for packet in first)
+        assert bench.length() == 1600 + 12_800
+
+    def test_one_longer_than_what_is_resolved_is_cut(self) -> None:
+        bench, sender = Bench(), Sender()
+        packets = sender.packets(10)
+        bench.play([*packets[:8], packets[9]])
+        bench.settle()
+        late = Sender(sequence=packets[8].sequence, timestamp=packets[8].timestamp).packet(2000)
+        bench.receive(late.at(sender.now_ns))
+        sender.pause(4000)
+        last = sender.packet()
+        bench.play([last])
+        bench.finish()
+        assert bench.recorded()[1600:5600] == b"\xff" * 4000
+        assert bench.length() == 5760
