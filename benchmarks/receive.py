@@ -226,6 +226,6 @@ def measure(settings: Settings, say: Say, scratch: Path) -> Results:
 
 def _line(run: Run) -> str:
     label = CONTENDERS[run.contender].label
-    share = f"{run.received / run.sent:6.1%} of {run.sent:,}" if run.sent else "nothing sent"
+    share = f"{run.received_share:6.1%} of {run.sent:,}" if run.sent else "nothing sent"
     verdict = "" if not run.complaints else f"  DOES NOT COUNT: {run.complaints[0]}"
     return f"{run.repeat}. {run.legs:5,} legs  {label:30} {share:>20}  {run.cpu_ns:8,.0f} ns/packet{verdict}"

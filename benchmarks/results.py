@@ -10,6 +10,7 @@ import msgspec
 
 from benchmarks.contenders import CONTENDERS, FLOOR, OURS
 from benchmarks.environment import Environment
+from benchmarks.load import PACKETS_PER_SECOND_PER_LEG
 
 
 class Conditions(msgspec.Struct, frozen=True):
@@ -54,6 +55,14 @@ class Run(msgspec.Struct, frozen=True):
     """Part of `cpu_ns` that pays for the referee's checksum."""
     complaints: list[str] = []
     """What the referee found; a run with complaints does not count."""
+
+    @property
+    def received_share(self) -> float:
+        """On the plateau; 1 only if nothing was lost at any time."""
+        if self.received == self.sent:
+            return 1.0
+        offered_per_s = self.legs * PACKETS_PER_SECOND_PER_LEG
+        return min(self.received_per_s / offered_per_s, self.received / self.sent, 0.9999)
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -166,7 +175,7 @@ def _row(runs: list[Run]) -> Row:
         contender=runs[0].contender,
         legs=runs[0].legs,
         runs=len(runs),
-        received_share=Spread.of(run.received / run.sent for run in runs),
+        received_share=Spread.of(run.received_share for run in runs),
         received_per_s=Spread.of(run.received_per_s for run in runs),
         cpu_ns=Spread.of(run.cpu_ns for run in runs),
         between_ns=Spread.of(run.between_ns for run in runs),

@@ -18,6 +18,14 @@ def whole(spread: Spread) -> str:
     return text if spread.low == spread.high else f"{text} ({spread.low:,.0f}-{spread.high:,.0f})"
 
 
+def share(spread: Spread) -> str:
+    """Return median and range of a part, as percents, "all" if it was all in every run."""
+    if spread.low == 1:
+        return "all"
+    low, high = f"{spread.low:.0%}", f"{spread.high:.0%}"
+    return f"{spread.median:.0%}" if low == high else f"{spread.median:.0%} ({low}-{high})"
+
+
 def times(spread: Spread) -> str:
     """Return the same of a ratio."""
     text = f"{spread.median:.2f}"
@@ -35,11 +43,10 @@ def figures(results: Results, legs: int) -> Cells:
         if row is None:
             cells.append([kind.label, "does not count", "", "", "", ""])
             continue
-        share = f"{row.received_share.median:.0%}" if row.received_share.low < 1 else "all"
         cpu = [whole(spread) for spread in (row.cpu_ns, row.between_ns, row.whole_ns)]
         if name == "prefilled":
             cpu[1:] = ["", ""]
-        cells.append([kind.label, share, f"{row.received_per_s.median:,.0f}", *cpu])
+        cells.append([kind.label, share(row.received_share), f"{row.received_per_s.median:,.0f}", *cpu])
     return cells
 
 

@@ -131,6 +131,18 @@ class TestSsrcChange:
         assert bench.heard() == payloads(first + second)
         assert bench.spans() == []
 
+    def test_a_tape_nearly_full_when_it_happens(self) -> None:
+        """Without room for the first packet of the new one, that used to be an IndexError."""
+        bench, sender = Bench(), Sender()
+        first = sender.packets(90)
+        change(sender)
+        second = sender.packets(20)
+        bench.play(first[:20])
+        bench.receive(*burst(first[20:] + second, first[-1].arrival_ns))
+        bench.finish()
+        assert bench.heard() == payloads(first + second)
+        assert bench.spans() == []
+
     def test_a_preroll_of_five_seconds_behind_a_change(self) -> None:
         bench, sender = Bench(), Sender()
         first = sender.packets(50)
@@ -284,10 +296,11 @@ class TestSequenceRestart:
 
     def test_in_a_backlog_without_a_poll(self) -> None:
         bench, sender = Bench(), Sender(sequence=1000)
-        first = sender.packets(79)
+        first = sender.packets(90)
         sender.sequence = 40_000
         second = sender.packets(79)
-        bench.receive(*burst(first + second, sender.now_ns))
+        bench.play(first[:20])
+        bench.receive(*burst(first[20:] + second, sender.now_ns))
         bench.finish()
         assert bench.heard() == payloads(first + second)
 

@@ -233,7 +233,10 @@ class TestSlots:
         sender.lose(1)
         bench.receive(*sender.packets(3))
         bench.receive(Packet(9, 9, sender.now_ns, b"stray", ssrc=1))
+        table = bench.timeline.table
+        assert (len(table.held), len(table.previous)) == (1, 1)
         bench.timeline.close(0)
+        assert len(table.ledgers) + len(table.held) + len(table.previous) == 0
         assert bench.timeline.deadline() == NEVER_NS
         bench.timeline.poll(sender.now_ns + 1_000_000_000)
         bench.timeline.take_blocks()
