@@ -17,7 +17,7 @@ from media.calls import Call, CallIndexes, Track
 from media.reports import call_report
 from media.sinks.contract import CallInfo
 from media.sinks.queue import CallEnded, CallStarted, Item
-from strep.clock import NS_PER_SECOND, Clock
+from strep.clock import NS_PER_MS, NS_PER_SECOND, Clock
 from strep.frames import FrameBatch
 from strep.g711 import Codec
 from strep.table import TrackBlocks
@@ -25,6 +25,8 @@ from strep.timeline import Timeline
 
 HOUSEKEEPING_NS = NS_PER_SECOND
 UNJOINED = -1
+RELEASES_PER_BLOCK = 5
+"""Blocks are handed out that often per block length: seldom enough that many tracks share a batch."""
 PAYLOAD_TYPES = 128
 
 
@@ -80,7 +82,9 @@ class Engine:
         self._tracks: dict[int, Track] = {}
         self._joiners: dict[int, JoinTrack] = {}
         self._forgetters: dict[str, Forget] = {}
-        self._next_housekeeping_ns = 0
+        self._next_housekeeping_ns = self._next_release_ns = 0
+        block_ns = timeline.settings.block_ms * NS_PER_MS
+        self._release_interval_ns = block_ns // RELEASES_PER_BLOCK
         self._index_of_slot = np.full(64, UNJOINED, np.int32)
         self._channel_of_slot = np.zeros(64, np.uint8)
         self._offset_of_slot = np.zeros(64, np.int64)
@@ -201,8 +205,11 @@ class Engine:
 
     def poll(self, now_ns: int) -> None:
         """Give up what is overdue, hand out what is ready, and once a second look after idle calls."""
-        self.timeline.poll(now_ns)
-        self._hand_out(now_ns)
+        is_due = now_ns >= self._next_release_ns
+        self.timeline.poll(now_ns, release=is_due)
+        if is_due:
+            self._next_release_ns = now_ns + self._release_interval_ns
+            self._hand_out(now_ns)
         if now_ns >= self._next_housekeeping_ns:
             self._next_housekeeping_ns = now_ns + HOUSEKEEPING_NS
             self.timeline.realign()

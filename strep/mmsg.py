@@ -145,16 +145,19 @@ class BatchSocket:
         """Return the kernel's stamps, moved from the wall clock to the monotonic one."""
         now_ns, wall_ns = self._clock.now_ns(), self._clock.wall_ns()
         control, size = self._control[:count], self._headers["control_length"][:count]
-        arrival_ns = control["seconds"] * NS_PER_SECOND
+        arrival_ns: NDArray[np.int64] = control["seconds"] * NS_PER_SECOND
         arrival_ns += control["nanoseconds"]
         arrival_ns -= wall_ns - now_ns
-        if (control["stamp_type"] != SO_TIMESTAMPNS).any() or (size < _STAMP_END).any():
-            arrival_ns[(control["stamp_type"] != SO_TIMESTAMPNS) | (size < _STAMP_END)] = now_ns
+        shortest, longest = int(size.min()), int(size.max())
+        if shortest < _STAMP_END:
+            arrival_ns[size < _STAMP_END] = now_ns
+        if longest > _STAMP_END:
+            dropped = (size > _STAMP_END) & (control["drops_type"] == SO_RXQ_OVFL)
+            if dropped.any():
+                self.kernel_drops = int(control["drops"][np.flatnonzero(dropped)[-1]])
         # A wall clock that was stepped between stamp and now must not move packets by hours.
-        np.clip(arrival_ns, now_ns - 10 * NS_PER_SECOND, now_ns, out=arrival_ns)
-        dropped = (size > _STAMP_END) & (control["drops_type"] == SO_RXQ_OVFL)
-        if dropped.any():
-            self.kernel_drops = int(control["drops"][np.flatnonzero(dropped)[-1]])
+        np.minimum(arrival_ns, now_ns, out=arrival_ns)
+        np.maximum(arrival_ns, now_ns - 10 * NS_PER_SECOND, out=arrival_ns)
         return arrival_ns
 
 

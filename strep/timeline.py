@@ -124,15 +124,16 @@ class Timeline:
         tracks = self._table.tracks
         return int(tracks.deadline_ns[: tracks.count].min(initial=NEVER_NS))
 
-    def poll(self, now_ns: int) -> None:
-        """Give up every hole whose deadline has come, and release what is complete."""
+    def poll(self, now_ns: int, *, release: bool = True) -> None:
+        """Give up every hole whose deadline has come, and release what is complete unless told to keep it yet."""
         tracks = self._table.tracks
         while True:
             expired = np.flatnonzero(tracks.deadline_ns[: tracks.count] <= now_ns)
             if not len(expired):
                 break
             give_up(self._table, expired)
-        release_blocks(self._table)
+        if release:
+            release_blocks(self._table)
 
     def realign(self) -> list[int]:
         """Mend the tapes of senders whose timestamps stood still in a pause; see `strep.realign`. Once a second."""
