@@ -55,7 +55,7 @@ class ServerConfig:
     reconnect_grace_s: float = 5.0
     """A media stream whose socket closed without `stop` may come back within this time."""
     reorder_wait_ms: int = 60
-    """A hole in a track is given up this long after the packet behind it arrived."""
+    """A hole in a track is given up this long after the first packet behind it arrived."""
     block_ms: int = 100
     """Length of the blocks handed to sinks."""
     receiver: Literal["auto", "recvmmsg", "asyncio-dgram"] = "auto"

@@ -46,8 +46,7 @@ def _set_deadlines(table: TrackTable, slot: Int64) -> None:
     tracks.deadline_ns[slot] = NEVER_NS
     waiting = slot[tracks.next_sequence[slot] <= tracks.highest_sequence[slot]]
     if len(waiting):
-        behind = table.window.first_waiting(waiting, tracks.next_sequence[waiting])
-        arrival_ns = table.window.entry(waiting, behind)[2]
+        arrival_ns = table.window.first_arrival_ns(waiting, tracks.next_sequence[waiting])
         tracks.deadline_ns[waiting] = arrival_ns + table.settings.reorder_wait_ns
 
 

@@ -32,7 +32,7 @@ class TimelineSettings:
     """Length of each track's ring of tape, at least; it is made of whole blocks, and is never shorter than
     sixteen reorder waits or eight blocks."""
     reorder_wait_ms: int = 60
-    """A hole is given up this long after the packet behind it arrived."""
+    """A hole is given up this long after the first packet behind it arrived."""
     jump_tolerance_ms: int = 1000
     """How far media time may run ahead of arrival time before a timestamp is not believed."""
     max_dropout: int = 3000

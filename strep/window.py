@@ -95,6 +95,12 @@ class Window:
         waiting: Int64 = np.where(rows >= sequence[:, None], rows, _FAR).min(axis=1)
         return waiting
 
+    def first_arrival_ns(self, slot: Int64, sequence: Int64) -> Int64:
+        """Return when the first of the packets >= `sequence` arrived, per slot; one must be there."""
+        is_waiting = self.sequence[slot] >= sequence[:, None]
+        arrival_ns: Int64 = np.where(is_waiting, self.arrival_ns[slot], _FAR).min(axis=1)
+        return arrival_ns
+
     def waiting(self, slot: int, sequence: int) -> Int64:
         """Return all sequence numbers >= `sequence` in the ring of `slot`, ascending."""
         row = self.sequence[slot]
