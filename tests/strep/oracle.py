@@ -6,7 +6,7 @@ packet it ever saw and every sample in a dictionary. Positions count from the ti
 The rules, as the timeline documents them:
 
 * a packet lies where its timestamp says; the first of its sequence number counts, the others are duplicates;
-* packets are delivered in sequence; a hole is given up `WAIT_NS` after the first packet behind it arrived, when polled;
+* packets are delivered in sequence; a hole is given up `WAIT_NS` after the first packet behind it came, when polled;
 * at the beginning, the track waits as long for packets that the first one overtook; up to 32 of them count;
 * what comes after its place was given up is late, and patched in if its place is known;
 * missing sequence numbers make a gap loss, at most the longest frame heard each; the rest of a gap is silence;
