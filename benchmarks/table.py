@@ -46,7 +46,10 @@ def figures(results: Results, legs: int) -> Cells:
         cpu = [whole(spread) for spread in (row.cpu_ns, row.between_ns, row.whole_ns)]
         if name == "prefilled":
             cpu[1:] = ["", ""]
-        cells.append([kind.label, share(row.received_share), f"{row.received_per_s.median:,.0f}", *cpu])
+        label = kind.label
+        if row.runs < results.settings.repeats:  # the others failed, which the median does not tell
+            label += f" ({row.runs} of {results.settings.repeats} runs count)"
+        cells.append([label, share(row.received_share), f"{row.received_per_s.median:,.0f}", *cpu])
     return cells
 
 

@@ -6,12 +6,19 @@ from collections.abc import Callable
 
 import pytest
 
+import media.pulse
 from media.config import Endpoint
 from media.engine import Engine
 from media.pulse import BATCHES_PER_BEAT, IDLE_BEATS, Pulse
 from strep.clock import NS_PER_MS, NS_PER_SECOND, ManualClock
 from strep.datagrams import DatagramBatch, collect
 from strep.timeline import Timeline
+
+
+@pytest.fixture(autouse=True)
+def full_batches_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch of a fake socket is full with one datagram: more may be waiting behind it."""
+    monkeypatch.setattr(media.pulse, "FULL_BATCH", 1)
 
 
 class ManualLoop:
@@ -192,3 +199,14 @@ def test_stopping_drains_once_more() -> None:
     bench.receiver.put(bench.clock.now_ns())
     bench.pulse.stop()
     assert bench.taken == [1]
+
+
+def test_a_batch_that_is_not_full_is_the_last_of_its_beat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(media.pulse, "FULL_BATCH", 2)
+    bench = Bench()
+    for _ in range(2):
+        bench.receiver.put(bench.clock.now_ns())
+    bench.loop.fire()
+    assert bench.taken == [1]
+    bench.loop.fire()
+    assert bench.taken == [1, 1]
