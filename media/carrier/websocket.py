@@ -19,7 +19,7 @@ from media.carrier.stream import MediaStream
 from strep.clock import NEVER_NS, NS_PER_SECOND
 from strep.errors import ConfigurationError
 
-_OPEN_TIMEOUT_SECONDS = 10
+_OPEN_TIMEOUT_SECONDS = 30
 
 
 async def send_plan(plan: Plan, stream_url: str, pacer: Pacer, on_progress: Progress | None = None) -> SendReport:

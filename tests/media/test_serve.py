@@ -22,7 +22,9 @@ from media.carrier.options import SimulationOptions, Transport
 from media.carrier.pacing import Instant
 from media.carrier.simulation import Simulation, Target
 from media.options import OPTIONS
+from strep.g711 import Codec
 from tests.media.harness import sidecar
+from tests.media.test_server import check
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("STREP_")}
 
@@ -62,6 +64,24 @@ def send(options: SimulationOptions, target: Target) -> Simulation:
 def address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     return host, int(port)
+
+
+class TestManyStreams:
+    @pytest.mark.parametrize("codec", list(Codec))
+    def test_500_at_once_bit_identical(self, tmp_path: Path, codec: Codec) -> None:
+        """The simulator has a process of its own: one event loop cannot be both ends of 50,000 frames a second."""
+        options = SimulationOptions(
+            transport=Transport.WEBSOCKET, calls=500, seconds=6, codec=codec, stagger_ms=8, audio=None
+        )
+        simulation = Simulation(options)
+        simulation.plan()
+        arguments = ("--ws", "127.0.0.1:0", "--record", str(tmp_path), "--record-format", "passthrough")
+        with serving(*arguments, "--log-level", "warning") as (process, addresses):
+            outcome = asyncio.run(simulation.run(Target(stream_url=f"ws://{addresses['ws']}/")))
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+        for number, truth in enumerate(outcome.truth.tracks):
+            check(tmp_path, truth.stream_id, simulation, number, truth)
 
 
 class TestProcess:
