@@ -58,8 +58,8 @@ format: setup  ## reformat, and repair what the linter can repair
 fuzz: setup  ## search for inputs that break an invariant, for longer than the test suite does
 	@STREP_FUZZ=long $(BIN)/pytest --timeout 0 -n $(JOBS) tests/fuzz
 
-bench: setup  ## measure this machine and print the tables (ARGS=--quick: half a minute)
-	@$(BIN)/python -m benchmarks $(ARGS)
+bench: setup  ## measure this machine (ARGS="capacity", "receive --quick"; everything by default)
+	@$(BIN)/strep bench $(or $(ARGS),all)
 
 peers:  ## install the real programs that `peer` tests talk to (Debian, Ubuntu; root or sudo)
 	@missing=; \

@@ -7,6 +7,7 @@ import platform
 import resource
 import subprocess
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -35,9 +36,20 @@ class Environment(msgspec.Struct, frozen=True):
     load_average_before: float
     """Of the last minute, when the run began: processes that wanted a core."""
 
+    def rows(self) -> list[list[str]]:
+        """Return name and value, for tables."""
+        packages = ", ".join(f"{name} {version}" for name, version in self.packages.items())
+        return [
+            ["when", f"{self.date}, commit {self.commit}"],
+            ["machine", f"{self.cpu}, {self.cpus} cores, {self.memory_gib:g} GiB, {self.kernel}"],
+            ["programs", f"{self.python}, {packages}"],
+            ["recordings on", self.scratch],
+            ["load average before", f"{self.load_average_before:g}"],
+        ]
 
-def describe(scratch: Path) -> Environment:
-    """Look at this machine; recordings go to `scratch`."""
+
+def describe(scratch: Path, packages: Iterable[str] = ()) -> Environment:
+    """Look at this machine; recordings go to `scratch`, `packages` matter besides numpy and uvloop."""
     return Environment(
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         cpu=_cpu(),
@@ -45,7 +57,7 @@ def describe(scratch: Path) -> Environment:
         memory_gib=round(os.sysconf("SC_PHYS_PAGES") * resource.getpagesize() / 2**30, 1),
         kernel=f"{platform.system()} {platform.release()}",
         python=f"{platform.python_implementation()} {platform.python_version()}",
-        packages={name: _version(name) for name in ("numpy", "uvloop", "asyncio-dgram")},
+        packages={name: _version(name) for name in ("numpy", "uvloop", *packages)},
         commit=_commit(),
         rmem_max_bytes=_rmem_max(),
         scratch=_file_system(scratch),
@@ -74,6 +86,8 @@ def _git(*arguments: str) -> str:
 
 
 def _commit() -> str:
+    if not (_REPOSITORY / "pyproject.toml").exists():
+        return f"of strep {_version('strep')}"
     try:
         return _git("rev-parse", "--short", "HEAD") + ("+" if _git("status", "--porcelain", "strep", "media") else "")
     except (OSError, subprocess.CalledProcessError):

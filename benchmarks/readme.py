@@ -1,54 +1,64 @@
-"""Puts figures into `README.md`: everything between two marker lines is written by this file and by nobody else."""
+"""Puts figures into `README.md`: what is between a question's marker lines is written by this file alone."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks import table
-from benchmarks.results import Results
-from benchmarks.table import Cells
-
-BEGIN = "<!-- begin: written by `python -m benchmarks --write-readme` -->"
-END = "<!-- end -->"
+from benchmarks.report import Report, Table
 
 
-def update(results: Results, path: Path) -> None:
-    """Replace what is between the markers of the file.
+def markers(question: str) -> tuple[str, str]:
+    """Return the lines before and after the figures of a question."""
+    return (
+        f"<!-- begin {question}: written by `strep bench {question} --write-readme` -->",
+        f"<!-- end {question} -->",
+    )
+
+
+def update(report: Report, path: Path) -> None:
+    """Replace what is between the markers of the report's question.
 
     Raises:
-        ValueError: it has no markers.
+        ValueError: the file has none.
     """
     text = path.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    first, last = markers(report.question)
+    before, begin, rest = text.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"{path} has no lines {BEGIN} and {END}")
-    path.write_text(f"{before}{BEGIN}\n\n{section(results)}\n{END}{after}", encoding="utf-8")
+        raise ValueError(f"{path} has no lines {first} and {last}")
+    path.write_text(f"{before}{begin}\n\n{section(report)}\n{end}{after}", encoding="utf-8")
 
 
-def section(results: Results) -> str:
-    """Return tables in Markdown, and the picture."""
-    parts = ["![CPU time per packet of each receiver](results/receive.png)\n"]
-    for legs in results.settings.legs:
-        parts.append(f"### {table.heading(legs)}\n")
-        parts.append(_table(table.COLUMNS, table.figures(results, legs), text_columns=1))
-        parts.append(_table(("CPU per packet of / over", "times"), table.ratios(results, legs), text_columns=1))
-        parts.append(_table(("of which", "thread", "CPU ns/packet"), table.threads(results, legs), text_columns=2))
-    parts.append("### Conditions\n")
-    parts.append(_table(("", ""), table.machine(results), text_columns=2))
-    parts.append(_verdict(results))
+def section(report: Report) -> str:
+    """Return answers, picture and tables in Markdown."""
+    parts = [_bullets(report.answers)]
+    if report.charts:
+        parts.append(f"![{report.charts[0].title}](results/{report.question}.png)\n")
+    for table in [*report.tables, Table("Conditions", [], report.all_conditions(), text_columns=2)]:
+        if table.title:
+            parts.append(f"### {table.title}\n")
+        parts.append(_table(table))
+        if table.note:
+            parts.append(f"{table.note}\n")
+    parts.append(_verdict(report))
     return "\n".join(part for part in parts if part)
 
 
-def _verdict(results: Results) -> str:
-    if not results.complaints:
-        return f"The referee checked all {len(results.runs)} runs and had no complaint.\n"
-    return "The referee complained; these runs do not count:\n\n" + "".join(f"* {c}\n" for c in results.complaints)
+def _verdict(report: Report) -> str:
+    if not report.complaints:
+        return f"The referee checked all {report.runs} runs and had no complaint.\n"
+    return "The referee complained; these runs do not count:\n\n" + _bullets(report.complaints)
 
 
-def _table(columns: tuple[str, ...], cells: Cells, text_columns: int) -> str:
-    if not cells:
+def _bullets(lines: list[str]) -> str:
+    return "".join(f"* {line}\n" for line in lines)
+
+
+def _table(table: Table) -> str:
+    if not table.cells:
         return ""
-    rule = ["---" if number < text_columns else "---:" for number in range(len(columns))]
-    lines = [list(columns), rule, *cells]
+    width = len(table.cells[0])
+    rule = ["---" if number < table.text_columns else "---:" for number in range(width)]
+    lines = [table.columns or [""] * width, rule, *table.cells]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -7,221 +7,54 @@ sender has the other. `benchmarks.contenders` lists them, `README.md` says how a
 from __future__ import annotations
 
 import itertools
-import shutil
-import time
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
-from tempfile import mkdtemp
-from typing import Any, NamedTuple
 
 import msgspec
 
-from benchmarks import environment
-from benchmarks.child import Child, ChildError
-from benchmarks.contenders import CONTENDERS, RECORDING
-from benchmarks.kernel import SENDER_CPU, pinned, queue
+from benchmarks import environment, table
+from benchmarks.contenders import CONTENDERS, FLOOR, OURS
+from benchmarks.course import Course
+from benchmarks.kernel import SENDER_CPU, pinned
 from benchmarks.load import Load
-from benchmarks.receiver import Mark
-from benchmarks.recordings import check_recordings, check_server
-from benchmarks.referee import Truth, check_decoded, check_floor, limited
-from benchmarks.results import Conditions, Results, Run, Settings, summarize
-from strep.clock import NS_PER_SECOND
-
-Say = Callable[[str], None]
-"""Told what is going on, a line at a time."""
-
-_POLL_S = 0.02
-_FINISH_TIMEOUT_S = 120.0
+from benchmarks.progress import Say
+from benchmarks.question import Question
+from benchmarks.report import Report
+from benchmarks.results import Results, Run, Settings, summarize
 
 
-class Course:
-    """A load, its sender, and the truth about it."""
-
-    def __init__(self, load: Load, scratch: Path) -> None:
-        """Start the sender, which takes a few seconds to write all datagrams."""
-        self.load = load
-        self._scratch = scratch
-        self._sender = Child(
-            "benchmarks.load", msgspec.json.encode(load).decode(), log=scratch / f"sender-{load.legs}.log"
-        )
-        self.truth = Truth(load.plan())
-        self.datagrams = int(self._sender.answer(300)["datagrams"])
-
-    def close(self) -> None:
-        """End the sender."""
-        self._sender.close()
-
-    def run(self, contender: str, repeat: int) -> Run:
-        """Measure one contender once, and let the referee look at what it left."""
-        directory = Path(mkdtemp(prefix=f"{contender}-", dir=self._scratch))
-        receiver = Child(
-            "benchmarks.receiver", contender, str(directory), log=self._scratch / f"{directory.name}.log"
-        )
-        try:
-            return self._run(receiver, directory, contender, repeat)
-        except ChildError as error:
-            return Run(contender, self.load.legs, repeat, complaints=[str(error)])
-        finally:
-            receiver.close()
-            shutil.rmtree(directory, ignore_errors=True)
-
-    def _run(self, receiver: Child, directory: Path, contender: str, repeat: int) -> Run:
-        ready = receiver.answer()
-        port = int(ready["port"])
-        begin = _mark(receiver.ask("mark"))
-        if contender == "prefilled":
-            sent, first, last = self._fill_repeatedly(receiver, port, ready["buffer_bytes"]), begin, begin
-        else:
-            sent, first, last = self._send(receiver, port)
-        end = _when_empty(receiver, port)
-        kernel_drops = queue(port).drops
-        receiver.tell("stop")
-        finished = _mark(receiver.answer(_FINISH_TIMEOUT_S))
-        evidence = receiver.answer(_FINISH_TIMEOUT_S)
-        conditions = msgspec.convert(ready, Conditions)
-        run = _figures(contender, self.load.legs, repeat, conditions, Marks(begin, first, last, end, finished), sent)
-        complaints = limited(self._judge(contender, evidence, sent["sent"], kernel_drops, directory))
-        run = msgspec.structs.replace(
-            run,
-            kernel_drops=kernel_drops,
-            referee_ns=evidence.get("referee_ns", 0.0),
-            complaints=complaints,
-        )
-        return _prefilled_figures(run, evidence) if contender == "prefilled" else run
-
-    def _send(self, receiver: Child, port: int) -> tuple[dict[str, Any], Mark, Mark]:
-        """Send everything in real time; read the meter at both ends of the plateau as well."""
-        load = self.load
-        started_ns = int(self._sender.ask("send", port=port)["started_ns"])
-        first, last = (_mark_at(receiver, started_ns + offset_ns) for offset_ns in load.plateau_ns)
-        return self._sender.answer(load.ramp_seconds + 60), first, last
-
-    def _fill_repeatedly(self, receiver: Child, port: int, buffer_bytes: int) -> dict[str, Any]:
-        """Send bursts that fit the queue, each after the one before was read."""
-        # A datagram of 196 bytes takes 768 of the kernel's memory, of which it gives twice what was asked for.
-        burst = min(max(2 * buffer_bytes // 1024, 1), 32_768)
-        sent = 0
-        while sent < self.datagrams:
-            sent = self._sender.ask("burst", port=port, start=sent, count=burst)["next"]
-            _when_empty(receiver, port)
-        return {"sent": sent, "plateau_per_s": 0.0, "lateness": {}}
-
-    def _judge(
-        self, contender: str, evidence: dict[str, Any], sent: int, kernel_drops: int, directory: Path
-    ) -> Iterator[str]:
-        if contender in RECORDING:
-            yield from check_server(self.truth, evidence, kernel_drops)
-            yield from check_recordings(self.truth, directory, contender)
-        elif contender in ("floor", "prefilled"):
-            yield from check_floor(self.truth, evidence, sent, kernel_drops)
-        else:
-            yield from check_decoded(self.truth, evidence, sent, kernel_drops)
-
-
-class Marks(NamedTuple):
-    """The meter before the first packet, at both ends of the plateau, after the last packet, after everything."""
-
-    begin: Mark
-    first: Mark
-    last: Mark
-    end: Mark
-    finished: Mark
-
-
-class _Span(NamedTuple):
-    first: Mark
-    last: Mark
-
-    @property
-    def packets(self) -> int:
-        return self.last.received - self.first.received
-
-    @property
-    def cpu_ns(self) -> int:
-        return self.last.cpu_ns - self.first.cpu_ns
-
-    def threads_ns(self) -> dict[str, int]:
-        """Return processor time by thread, without the meter's own."""
-        before, after = self.first.threads_ns, self.last.threads_ns
-        return {name: ns - before.get(name, 0) for name, ns in after.items() if name != "meter"}
-
-
-def _mark_at(receiver: Child, moment_ns: int) -> Mark:
-    time.sleep(max(moment_ns - time.monotonic_ns(), 0) / NS_PER_SECOND)
-    return _mark(receiver.ask("mark"))
-
-
-def _mark(answer: dict[str, Any]) -> Mark:
-    return msgspec.convert(answer, Mark)
-
-
-def _when_empty(receiver: Child, port: int) -> Mark:
-    """Return the mark at which the last datagram had been read: queue empty, and the count stands still."""
-    mark = _mark(receiver.ask("mark"))
-    while True:
-        was_empty = queue(port).waiting_bytes == 0
-        time.sleep(_POLL_S)
-        again = _mark(receiver.ask("mark"))
-        if was_empty and again.received == mark.received:
-            return mark
-        mark = again
-
-
-def _figures(
-    contender: str, legs: int, repeat: int, conditions: Conditions, marks: Marks, sent: dict[str, Any]
-) -> Run:
-    plateau = _Span(marks.first, marks.last)
-    return Run(
-        contender=contender,
-        legs=legs,
-        repeat=repeat,
-        sent=sent["sent"],
-        received=marks.end.received,
-        kernel_drops=0,
-        offered_per_s=sent["plateau_per_s"],
-        received_per_s=_ratio(plateau.packets * NS_PER_SECOND, plateau.last.now_ns - plateau.first.now_ns),
-        cpu_ns=_ratio(plateau.cpu_ns, plateau.packets),
-        between_ns=_ratio(_Span(marks.begin, marks.end).cpu_ns, marks.end.received),
-        whole_ns=_ratio(_Span(marks.begin, marks.finished).cpu_ns, marks.end.received),
-        threads_ns={name: _ratio(ns, plateau.packets) for name, ns in plateau.threads_ns().items()},
-        lateness_ms=sent["lateness"],
-        conditions=conditions,
-    )
-
-
-def _prefilled_figures(run: Run, evidence: dict[str, Any]) -> Run:
-    """Return the run with the times of draining alone; the process also waits for the queue to fill."""
-    cpu_ns = _ratio(evidence["drain_cpu_ns"], run.received)
-    rate = _ratio(run.received * 1e9, evidence["drain_wall_ns"])
-    return msgspec.structs.replace(
-        run,
-        received_per_s=rate,
-        offered_per_s=rate,
-        cpu_ns=cpu_ns,
-        between_ns=cpu_ns,
-        whole_ns=cpu_ns,
-        threads_ns={"MainThread": cpu_ns},
-    )
-
-
-def _ratio(amount: float, of: float) -> float:
-    return amount / of if of else 0.0
-
-
-def measure(settings: Settings, say: Say, scratch: Path) -> Results:
+def measure(settings: Settings, say: Say, scratch: Path) -> Report:
     """Run everything, contenders taking turns, and return all figures."""
-    where = environment.describe(scratch)
-    runs = []
+    where = environment.describe(scratch, ("asyncio-dgram",))
+    results = summarize(settings, run_all(settings, say, scratch))
+    return Report(
+        question="receive",
+        environment=where,
+        answers=_answers(results),
+        tables=table.tables(results),
+        runs=len(results.runs),
+        charts=[*table.charts(results)],
+        conditions=table.conditions(results.runs),
+        figures=msgspec.to_builtins(results),
+        complaints=results.complaints,
+    )
+
+
+def run_all(settings: Settings, say: Say, scratch: Path) -> list[Run]:
+    """Return a run of every chosen contender, under every load, in every repeat."""
+    contenders = [name for name in CONTENDERS if name in settings.only]
+    runs: list[Run] = []
+    total = settings.repeats * len(settings.legs) * len(contenders)
     with pinned(SENDER_CPU), ExitStack() as stack:  # this process mostly waits; never on the receiver's core
-        loads = [Load(legs, legs / settings.calls_per_second, settings.plateau_seconds) for legs in settings.legs]
+        say.doing("writing all datagrams")
+        loads = [Load(legs, legs / settings.ramp, settings.seconds) for legs in settings.legs]
         courses = [stack.enter_context(closing(Course(load, scratch))) for load in loads]
         for repeat, course in itertools.product(range(1, settings.repeats + 1), courses):
-            for contender in settings.contenders:
-                run = course.run(contender, repeat)
-                say(_line(run))
-                runs.append(run)
-    return summarize(where, settings, runs)
+            for name in contenders:
+                say.doing(f"{CONTENDERS[name].label}, {course.load.legs:,} legs", len(runs) / total)
+                runs.append(course.run(name, repeat))
+                say(_line(runs[-1]))
+    return runs
 
 
 def _line(run: Run) -> str:
@@ -229,3 +62,28 @@ def _line(run: Run) -> str:
     share = f"{run.received_share:6.1%} of {run.sent:,}" if run.sent else "nothing sent"
     verdict = "" if not run.complaints else f"  DOES NOT COUNT: {run.complaints[0]}"
     return f"{run.repeat}. {run.legs:5,} legs  {label:30} {share:>20}  {run.cpu_ns:8,.0f} ns/packet{verdict}"
+
+
+def _answers(results: Results) -> list[str]:
+    found = []
+    for ratio in results.ratios:
+        if (ratio.over, ratio.under) == (OURS, FLOOR):
+            cost = next(row.cpu_ns for row in results.rows if (row.contender, row.legs) == (OURS, ratio.legs))
+            found.append(
+                f"{ratio.legs:,} calls recorded: {cost.text()} ns of CPU per packet, "
+                f"{ratio.ratio.text('.2f')} times what the kernel takes to hand it over"
+            )
+    return found
+
+
+QUESTION = Question(
+    name="receive",
+    explains="""Every contender receives the same calls, in a process of its own on one core, while the sender has the
+other. "bare recvmmsg every 5 ms" is the floor: it drops what it reads. "strep" does the whole job, up to a
+stereo WAV file and a sidecar per call. The rest parse, find the stream and decode, and that is all.
+
+The referee compares every recording with what was sent, to the sample, and every decoder's checksums.""",
+    settings=Settings,
+    quick=Settings(legs=(300,), ramp=500.0, seconds=1.0, repeats=1),
+    measure=measure,
+)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from statistics import median
-from typing import Any
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from benchmarks.contenders import CONTENDERS, FLOOR, OURS
-from benchmarks.environment import Environment
 from benchmarks.load import PACKETS_PER_SECOND_PER_LEG
+from benchmarks.report import Spread
 
 
 class Conditions(msgspec.Struct, frozen=True):
@@ -65,20 +65,6 @@ class Run(msgspec.Struct, frozen=True):
         return min(self.received_per_s / offered_per_s, self.received / self.sent, 0.9999)
 
 
-class Spread(msgspec.Struct, frozen=True):
-    """A figure over the repeats."""
-
-    median: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Iterable[float]) -> Spread:
-        """Return median, lowest and highest."""
-        figures = list(values)
-        return cls(median(figures), min(figures), max(figures))
-
-
 class Row(msgspec.Struct, frozen=True):
     """A contender under a load; figures as in `Run`."""
 
@@ -107,23 +93,27 @@ class Ratio(msgspec.Struct, frozen=True):
 class Settings(msgspec.Struct, frozen=True):
     """What was asked for."""
 
-    legs: list[int]
-    calls_per_second: float
-    """How many calls begin, and end, in a second."""
-    plateau_seconds: float
-    """For how long all of them are there."""
-    repeats: int
-    contenders: list[str]
+    legs: Annotated[tuple[Annotated[int, Meta(ge=1)], ...], Meta(description="Calls at once.")] = (1000, 100)
+    ramp: Annotated[float, Meta(ge=1, description="Calls that begin, and end, per second.")] = 125.0
+    seconds: Annotated[float, Meta(ge=0.1, description="For how long all of them are there.")] = 6.0
+    repeats: Annotated[int, Meta(ge=1, description="How often, contenders taking turns.")] = 3
+    only: Annotated[
+        tuple[str, ...],
+        Meta(description="Just these contenders.", extra={"choices": list(CONTENDERS), "shown": False}),
+    ] = tuple(CONTENDERS)
 
 
 class Results(msgspec.Struct, frozen=True):
     """Everything, as it is kept in JSON."""
 
-    environment: Environment
     settings: Settings
     rows: list[Row]
     ratios: list[Ratio]
     runs: list[Run]
+
+    def names(self) -> list[str]:
+        """Return the contenders that took part, in the order of the tables."""
+        return [name for name in CONTENDERS if name in self.settings.only]
 
     @property
     def complaints(self) -> list[str]:
@@ -138,25 +128,8 @@ class Results(msgspec.Struct, frozen=True):
         """Return the figures of a contender, None if none of its runs counts."""
         return next((row for row in self.rows if (row.contender, row.legs) == (contender, legs)), None)
 
-    def to_json(self) -> bytes:
-        """Return the inverse of `from_json`."""
-        return msgspec.json.format(msgspec.json.encode(_rounded(msgspec.to_builtins(self))), indent=1) + b"\n"
 
-    @classmethod
-    def from_json(cls, data: bytes) -> Results:
-        """Parse what `to_json` wrote."""
-        return msgspec.json.decode(data, type=cls)
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return round(value, 4) if isinstance(value, float) else value
-
-
-def summarize(environment: Environment, settings: Settings, runs: list[Run]) -> Results:
+def summarize(settings: Settings, runs: list[Run]) -> Results:
     """Return rows and ratios of the runs that count."""
     counting = [run for run in runs if not run.complaints and run.received]
     rows = [
@@ -166,7 +139,7 @@ def summarize(environment: Environment, settings: Settings, runs: list[Run]) -> 
         if any((run.contender, run.legs) == (contender, legs) for run in counting)
     ]
     ratios = [ratio for legs in settings.legs for ratio in _ratios(counting, legs)]
-    return Results(environment, settings, rows, ratios, runs)
+    return Results(settings, rows, ratios, runs)
 
 
 def _row(runs: list[Run]) -> Row:

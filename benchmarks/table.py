@@ -1,49 +1,65 @@
-"""The figures as tables on a terminal."""
+"""The figures of `benchmarks.receive` and its kin as tables and charts."""
 
 from __future__ import annotations
 
-from rich.console import Console
-from rich.table import Table
-
-from benchmarks.contenders import CONTENDERS
+from benchmarks.contenders import CONTENDERS, RECORDING
 from benchmarks.load import PACKETS_PER_SECOND_PER_LEG
-from benchmarks.results import Results, Spread
-
-Cells = list[list[str]]
-
-
-def whole(spread: Spread) -> str:
-    """Return the median of a figure without decimals, and the range if there is one."""
-    text = f"{spread.median:,.0f}"
-    return text if spread.low == spread.high else f"{text} ({spread.low:,.0f}-{spread.high:,.0f})"
+from benchmarks.report import Bar, Bars, Cells, Spread, Table
+from benchmarks.results import Results, Row, Run
 
 
 def share(spread: Spread) -> str:
     """Return median and range of a part, as percents, "all" if it was all in every run."""
     if spread.low == 1:
         return "all"
-    low, high = f"{spread.low:.0%}", f"{spread.high:.0%}"
-    return f"{spread.median:.0%}" if low == high else f"{spread.median:.0%} ({low}-{high})"
+    return spread.text(".0%")
 
 
-def times(spread: Spread) -> str:
-    """Return the same of a ratio."""
-    text = f"{spread.median:.2f}"
-    return text if spread.low == spread.high else f"{text} ({spread.low:.2f}-{spread.high:.2f})"
+def heading(legs: int) -> str:
+    """Return what a load is, in words."""
+    return f"{legs:,} legs x 2 directions, {legs * PACKETS_PER_SECOND_PER_LEG:,} packets/s offered"
 
 
-COLUMNS = ("receiver", "received", "packets/s", "CPU ns/packet", "first to last", "until finished")
+def tables(results: Results) -> list[Table]:
+    """Return all tables, load by load."""
+    found = []
+    for legs in results.settings.legs:
+        columns = ["receiver", "received", "packets/s", "CPU ns/packet", "first to last", "until finished"]
+        found.append(Table(heading(legs), columns, figures(results, legs)))
+        found.append(Table("", ["CPU per packet of / over", "times"], ratios(results, legs)))
+        found.append(Table("", ["of which", "thread", "CPU ns/packet"], threads(results, legs), text_columns=2))
+    return [table for table in found if table.cells]
+
+
+def charts(results: Results) -> list[Bars]:
+    """Return a chart per load."""
+    unit = "CPU time per received packet, µs"
+    return [Bars(heading(legs), unit, _bars(results, legs)) for legs in results.settings.legs]
+
+
+def _bars(results: Results, legs: int) -> list[Bar]:
+    rows = [row for row in results.rows if row.legs == legs]
+    return [Bar(_label(row), _microseconds(row.cpu_ns), row.contender in RECORDING) for row in rows]
+
+
+def _microseconds(spread: Spread) -> Spread:
+    return Spread(spread.median / 1000, spread.low / 1000, spread.high / 1000)
+
+
+def _label(row: Row) -> str:
+    label = CONTENDERS[row.contender].label
+    return label if row.received_share.low == 1 else f"{label} (received {row.received_share.median:.0%})"
 
 
 def figures(results: Results, legs: int) -> Cells:
-    """Return a line per contender under a load, cells as in `COLUMNS`."""
+    """Return a line per contender under a load."""
     cells = []
-    for name in results.settings.contenders:
+    for name in results.names():
         kind, row = CONTENDERS[name], results.row(name, legs)
         if row is None:
             cells.append([kind.label, "does not count", "", "", "", ""])
             continue
-        cpu = [whole(spread) for spread in (row.cpu_ns, row.between_ns, row.whole_ns)]
+        cpu = [spread.text() for spread in (row.cpu_ns, row.between_ns, row.whole_ns)]
         if name == "prefilled":
             cpu[1:] = ["", ""]
         label = kind.label
@@ -56,7 +72,7 @@ def figures(results: Results, legs: int) -> Cells:
 def ratios(results: Results, legs: int) -> Cells:
     """Return a line per ratio under a load: what over what, and how much."""
     return [
-        [f"{CONTENDERS[ratio.over].label} / {CONTENDERS[ratio.under].label}", times(ratio.ratio)]
+        [f"{CONTENDERS[ratio.over].label} / {CONTENDERS[ratio.under].label}", ratio.ratio.text(".2f")]
         for ratio in results.ratios
         if ratio.legs == legs
     ]
@@ -65,38 +81,29 @@ def ratios(results: Results, legs: int) -> Cells:
 def threads(results: Results, legs: int) -> Cells:
     """Return CPU ns/packet by thread, of the contenders that have several."""
     cells = []
-    for name in results.settings.contenders:
+    for name in results.names():
         row = results.row(name, legs)
         if row is not None and len(row.threads_ns) > 1:
             cells += [[CONTENDERS[name].label, thread, f"{ns:,.0f}"] for thread, ns in sorted(row.threads_ns.items())]
     return cells
 
 
-def machine(results: Results) -> Cells:
-    """Return what is to be known about the measurement, name and value."""
-    where, settings = results.environment, results.settings
-    packages = ", ".join(f"{name} {version}" for name, version in where.packages.items())
-    timed = [run for run in results.runs if run.lateness_ms]
-    conditions = [run.conditions for run in results.runs if run.conditions is not None]
-    buffers = {(c.buffer_bytes, c.forced) for c in conditions}
-    checks = [run.referee_ns for run in results.runs if run.referee_ns]
+def conditions(runs: list[Run]) -> Cells:
+    """Return what is to be known about runs besides machine and settings, name and value."""
+    timed = [run for run in runs if run.lateness_ms]
+    allowed = [run.conditions for run in runs if run.conditions is not None]
+    buffers = {(c.buffer_bytes, c.forced) for c in allowed}
+    checks = [run.referee_ns for run in runs if run.referee_ns]
     lines = [
-        ["when", f"{where.date}, commit {where.commit}"],
-        ["machine", f"{where.cpu}, {where.cpus} cores, {where.memory_gib:g} GiB, {where.kernel}"],
-        ["programs", f"{where.python}, {packages}"],
-        ["runs", f"{settings.repeats} per line, contenders taking turns"],
-        ["calls", f"{settings.calls_per_second:g} begin per second; {settings.plateau_seconds:g} s with all of them"],
-        ["a core each", "yes" if all(c.pinned for c in conditions) else "NO: this system does not allow it"],
+        ["a core each", "yes" if all(c.pinned for c in allowed) else "NO: this system does not allow it"],
         ["receive buffer", "; ".join(_buffer(*buffer) for buffer in sorted(buffers))],
-        ["recordings on", where.scratch],
-        ["load average before", f"{where.load_average_before:g}"],
     ]
     if timed:
         p99 = Spread.of(run.lateness_ms["p99_ms"] for run in timed)
         lines.append(["sender, p99 lateness", f"{p99.median:.2f} ms, in the worst run {p99.high:.2f} ms"])
-        for legs in settings.legs:
+        for legs in dict.fromkeys(run.legs for run in timed):
             offered = Spread.of(run.offered_per_s for run in timed if run.legs == legs)
-            lines.append([f"sender, {legs:,} legs", f"{whole(offered)} packets/s offered"])
+            lines.append([f"sender, {legs:,} legs", f"{offered.text()} packets/s offered"])
     if checks:
         cost = f"{Spread.of(checks).median:.0f} ns/packet, included in the figures of the protocols"
         lines.append(["referee's checksum", cost])
@@ -106,34 +113,3 @@ def machine(results: Results) -> Cells:
 def _buffer(size_bytes: int, forced: bool) -> str:
     how = "SO_RCVBUFFORCE, as root" if forced else "SO_RCVBUF; rmem_max allows no more"
     return f"{size_bytes / 2**20:.2f} MiB ({how})"
-
-
-def heading(legs: int) -> str:
-    """Return what a load is, in words."""
-    return f"{legs:,} legs x 2 directions, {legs * PACKETS_PER_SECOND_PER_LEG:,} packets/s offered"
-
-
-def show(results: Results, console: Console) -> None:
-    """Print everything."""
-    for legs in results.settings.legs:
-        _print(console, heading(legs), COLUMNS, figures(results, legs), text_columns=1)
-        _print(console, "CPU per packet, over", ("", "times"), ratios(results, legs), text_columns=1)
-        _print(console, "of which", ("", "thread", "CPU ns/packet"), threads(results, legs), text_columns=2)
-    _print(console, "", ("", ""), machine(results), text_columns=2)
-    for complaint in results.complaints:
-        console.print(f"REFEREE: {complaint}", style="red", markup=False)
-    if not results.complaints:
-        console.print(f"referee: {len(results.runs)} runs checked, no complaint")
-
-
-def _print(console: Console, title: str, columns: tuple[str, ...], cells: Cells, text_columns: int) -> None:
-    if not cells:
-        return
-    table = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    table.show_header = any(columns)
-    for number, name in enumerate(columns):
-        table.add_column(name, justify="left" if number < text_columns else "right")
-    for line in cells:
-        table.add_row(*line)
-    console.print(table)
-    console.print()

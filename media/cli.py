@@ -96,6 +96,7 @@ class LazyGroup(click.Group):
         "inspect": ("media.captures.command:inspect", "Show the calls in a packet capture."),
         "replay": ("media.captures.command:replay", "Send the calls of a packet capture again."),
         "demo": ("media.demo.command:demo", "See it work: server and carrier on this machine, half a minute."),
+        "bench": ("benchmarks.command:bench", "Measure what a packet costs here, how many calls it carries, ..."),
     },
     epilog=_EPILOG,
     context_settings={"max_content_width": 110, "help_option_names": ["-h", "--help"]},

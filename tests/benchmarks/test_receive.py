@@ -5,23 +5,21 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import msgspec
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import readme
-from benchmarks.__main__ import main
+from benchmarks.command import bench
 from benchmarks.contenders import CONTENDERS
+from benchmarks.course import Course
 from benchmarks.load import PTIME_MS, Load
-from benchmarks.receive import Course
-from benchmarks.results import Results, Spread
+from benchmarks.report import Report
 
 pytestmark = [
     pytest.mark.realtime,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="recvmmsg and /proc are Linux"),
 ]
 
-ARGUMENTS = ["--seconds", "0.4", "--ramp", "50", "--repeats", "1", "--legs", "5"]
+ARGUMENTS = ["receive", "--seconds", "0.4", "--ramp", "50", "--repeats", "1", "--legs", "5"]
 
 
 @pytest.fixture(scope="module")
@@ -71,46 +69,24 @@ class TestCommand:
     def test_tables_and_json(self, tmp_path: Path) -> None:
         path = tmp_path / "figures.json"
         only = ["--only", "floor", "--only", "recording", "--only", "asyncio"]
-        outcome = CliRunner().invoke(main, [*ARGUMENTS, *only, "--json", str(path), "--scratch", str(tmp_path)])
+        outcome = CliRunner().invoke(bench, [*ARGUMENTS, *only, "--json", str(path), "--scratch", str(tmp_path)])
         assert outcome.exit_code == 0, outcome.output
         assert "3 runs checked, no complaint" in outcome.output
-        results = Results.from_json(path.read_bytes())
-        assert [row.contender for row in results.rows] == ["floor", "recording", "asyncio"]
-        assert [(ratio.over, ratio.under) for ratio in results.ratios] == [
+        figures = Report.from_json(path.read_bytes()).figures
+        assert [row["contender"] for row in figures["rows"]] == ["floor", "recording", "asyncio"]
+        assert [(ratio["over"], ratio["under"]) for ratio in figures["ratios"]] == [
             ("recording", "floor"),
             ("asyncio", "recording"),
         ]
-        again = CliRunner().invoke(main, ["--from-json", str(path)])
+        again = CliRunner().invoke(bench, ["receive", "--from-json", str(path)])
         assert "bare recvmmsg every 5 ms" in again.output
 
     def test_complaint_ends_with_1(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def complain(*_: object) -> list[str]:
             return ["a sample is altered"]
 
-        monkeypatch.setattr("benchmarks.receive.check_recordings", complain)
-        outcome = CliRunner().invoke(main, [*ARGUMENTS, "--only", "recording", "--scratch", str(tmp_path)])
+        monkeypatch.setattr("benchmarks.course.check_recordings", complain)
+        outcome = CliRunner().invoke(bench, [*ARGUMENTS, "--only", "recording", "--scratch", str(tmp_path)])
         assert outcome.exit_code == 1
         assert "does not count" in outcome.output
         assert "REFEREE: recording, 5 legs, repeat 1: a sample is altered" in outcome.output
-
-
-class TestReadme:
-    def results(self) -> Results:
-        kept = Path(readme.__file__).parent / "results" / "receive.json"
-        return Results.from_json(kept.read_bytes())
-
-    def test_figures_are_those_of_the_kept_results(self) -> None:
-        text = (Path(readme.__file__).parent / "README.md").read_text(encoding="utf-8")
-        assert readme.section(self.results()) in text
-
-    def test_without_markers(self, tmp_path: Path) -> None:
-        path = tmp_path / "README.md"
-        path.write_text("nothing")
-        with pytest.raises(ValueError, match="has no lines"):
-            readme.update(self.results(), path)
-
-
-def test_results_survive_json() -> None:
-    spread = Spread.of([3.0, 1.0, 2.0])
-    assert (spread.median, spread.low, spread.high) == (2.0, 1.0, 3.0)
-    assert msgspec.json.decode(msgspec.json.encode(spread), type=Spread) == spread

@@ -1,0 +1,49 @@
+"""The contract of a question: a file of this package has one as its ``QUESTION``, and `QUESTIONS` names the file.
+
+A new one: write ``benchmarks/NAME.py`` with a settings structure, a function that measures and a `Question`, then add
+its name to `QUESTIONS`. The command, its options, the lock that keeps benchmarks apart, the JSON, the tables, the
+page and the picture come by themselves.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.progress import Say
+from benchmarks.report import Report
+
+QUESTIONS = {
+    "receive": "What does a packet cost, in our receiver and in others?",
+}
+"""Name, which is the file's, and the question in one line; in the order of ``strep bench all``."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question.
+
+    Attributes:
+        name: of the file and of the command.
+        explains: what is measured and how, paragraphs for ``--help``.
+        settings: a frozen `msgspec.Struct`; its fields are the options, see `benchmarks.options`.
+        quick: those of ``--quick``: seconds, enough to see that it works.
+        measure: (settings, say, scratch) -> report. Takes as long as it takes; `scratch` is an empty
+            directory that is removed afterwards. A run in which the referee found something is named in
+            `Report.complaints`, and its figures are in no table.
+    """
+
+    name: str
+    explains: str
+    settings: type[Any]
+    quick: Any
+    measure: Callable[[Any, Say, Path], Report]
+
+
+def find(name: str) -> Question:
+    """Import the question `name`."""
+    question: Question = importlib.import_module(f"benchmarks.{name}").QUESTION
+    return question
