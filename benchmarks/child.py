@@ -51,6 +51,16 @@ class Child:
         except BrokenPipeError as error:
             raise self._failed("died") from error
 
+    @property
+    def pid(self) -> int:
+        """Return its process id."""
+        return self._process.pid
+
+    def has_answer(self, timeout_s: float) -> bool:
+        """Wait for the next answer, at most `timeout_s`, and return whether it is there."""
+        assert self._process.stdout is not None
+        return bool(select.select([self._process.stdout], [], [], timeout_s)[0])
+
     def answer(self, timeout_s: float = 60) -> dict[str, Any]:
         """Return the next answer.
 
@@ -58,7 +68,7 @@ class Child:
             ChildError: there is none.
         """
         assert self._process.stdout is not None
-        if not select.select([self._process.stdout], [], [], timeout_s)[0]:
+        if not self.has_answer(timeout_s):
             raise self._failed(f"gave no answer for {timeout_s} s")
         line = self._process.stdout.readline()
         if not line:

@@ -18,6 +18,7 @@ from benchmarks.report import Report
 
 QUESTIONS = {
     "receive": "What does a packet cost, in our receiver and in others?",
+    "latency": "How long does audio take from the kernel to a sink?",
 }
 """Name, which is the file's, and the question in one line; in the order of ``strep bench all``."""
 

@@ -1,7 +1,7 @@
 """The measured process: one contender on one core, and a meter that is read on request.
 
-As a program: ``python -m benchmarks.receiver CONTENDER DIRECTORY``; see `benchmarks.child` for how it is spoken
-to. The thread that answers waits in a read and costs nothing in between.
+As a program: ``python -m benchmarks.receiver CONTENDER DIRECTORY [OPTIONS]``; see `benchmarks.child` for how it is
+spoken to. The thread that answers waits in a read and costs nothing in between.
 """
 
 from __future__ import annotations
@@ -17,6 +17,21 @@ import msgspec
 from benchmarks.child import answer
 from benchmarks.contenders import Contender, create
 from benchmarks.kernel import RECEIVER_CPU, own_buffer, pin
+
+OBSERVED = "observed"
+"""Our server once more, with questions that may be put to it; see `benchmarks.observed`."""
+
+
+class ObservedOptions(msgspec.Struct, frozen=True):
+    """What is different from a plain server.
+
+    Attributes:
+        probe_one_in: measure the latency of every so many-th call; 0 measures nothing.
+        idle_timeout_s: as of `ServerConfig`.
+    """
+
+    probe_one_in: int = 0
+    idle_timeout_s: float = 30.0
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -57,16 +72,29 @@ def _cpu_ns(thread: threading.Thread) -> int:
 def serve(contender: Contender) -> None:
     """Answer marks until told to stop, or until the asking process is gone."""
     for line in sys.stdin.buffer:
-        if msgspec.json.decode(line)["command"] == "stop":
+        command = msgspec.json.decode(line)["command"]
+        if command == "stop":
             break
-        answer(take_mark(contender.received()))
+        if command == "status":
+            status = getattr(contender, "status", dict)
+            answer(status())
+        else:
+            answer(take_mark(contender.received()))
     contender.stop()
+
+
+def _contender(name: str, directory: Path, options: str = "{}") -> Contender:
+    if name != OBSERVED:
+        return create(name, directory)
+    from benchmarks.observed import Observed  # not above: the others are measured without it
+
+    return Observed(options, directory)
 
 
 def main() -> None:
     """Run the contender of the arguments."""
     pinned = pin(RECEIVER_CPU)
-    contender = create(sys.argv[1], Path(sys.argv[2]))
+    contender = _contender(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])
 
     def ready(port: int) -> None:
         buffer = own_buffer(port)

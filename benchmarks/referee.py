@@ -8,6 +8,7 @@ receiver would show.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -33,17 +34,20 @@ class Truth:
     """What was sent, prepared for being asked often."""
 
     def __init__(self, plan: Plan) -> None:
-        """Work out a CRC of every packet's decoded samples."""
+        """Take everything that is sent."""
         self.plan = plan
         self.truth = plan.truth()
-        table = mu_law_table()
-        self.checksums: dict[tuple[bytes, int], tuple[int, NDArray[np.int64]]] = {}
-        """By call_leg_id and L << 1 | D: the first sequence number, and (packets,) CRCs."""
-        for number, script in enumerate(plan.scripts):
-            packets = table[plan.payloads(number)]
+
+    @cached_property
+    def checksums(self) -> dict[tuple[bytes, int], tuple[int, NDArray[np.int64]]]:
+        """By call_leg_id and L << 1 | D: the first sequence number, and (packets,) CRCs of decoded samples."""
+        table, found = mu_law_table(), {}
+        for number, script in enumerate(self.plan.scripts):
+            packets = table[self.plan.payloads(number)]
             crcs = np.array([crc32(packet) for packet in packets], np.int64)
             key = (script.call_leg_id.bytes, script.party.leg << 1 | script.party.direction)
-            self.checksums[key] = (int(script.sequence_numbers[0]), crcs)
+            found[key] = (int(script.sequence_numbers[0]), crcs)
+        return found
 
 
 def limited(complaints: Iterator[str]) -> list[str]:

@@ -27,6 +27,24 @@ class Conditions(msgspec.Struct, frozen=True):
     forced: bool
 
 
+class Latency(msgspec.Struct, frozen=True):
+    """Ages of blocks when a sink got them, see `benchmarks.probe`.
+
+    Attributes:
+        blocks: handed over on the plateau.
+        p50_ms, p99_ms, max_ms: of these.
+        whole_max_ms: of all blocks, also while calls began and ended.
+        seconds_p99_ms: p99 of every second of the plateau.
+    """
+
+    blocks: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    whole_max_ms: float
+    seconds_p99_ms: list[float]
+
+
 class Run(msgspec.Struct, frozen=True):
     """One contender, once, under one load; of one that died there is nothing but the complaint."""
 
@@ -53,6 +71,10 @@ class Run(msgspec.Struct, frozen=True):
     conditions: Conditions | None = None
     referee_ns: float = 0.0
     """Part of `cpu_ns` that pays for the referee's checksum."""
+    idle_share: float | None = None
+    """Processor time per wall time before the first packet, if that was measured."""
+    latency: Latency | None = None
+    """From the kernel to a sink, if that was measured."""
     complaints: list[str] = []
     """What the referee found; a run with complaints does not count."""
 
