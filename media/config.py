@@ -73,6 +73,16 @@ class ServerConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessConfig:
+    """How `strep serve` runs, and where it can be looked at; see `media.workers` and `media.metrics`."""
+
+    workers: int = 1
+    """Processes that share the doors; 0 is one per core."""
+    metrics: Endpoint | None = None
+    """Where counters are served for Prometheus."""
+
+
+@dataclass(frozen=True, slots=True)
 class LogConfig:
     """What `strep serve` says on standard error, and how; see `media.logs`."""
 

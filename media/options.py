@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from media import formats
-from media.config import LogConfig, ServerConfig
+from media.config import LogConfig, ProcessConfig, ServerConfig
 from media.formats import Format
 
 PREFIX = "STREP_"
@@ -38,7 +38,7 @@ class Option:
     help: str
     field: str = ""
     repeatable: bool = False
-    owner: type[ServerConfig] | type[LogConfig] = ServerConfig
+    owner: type[ServerConfig] | type[ProcessConfig] | type[LogConfig] = ServerConfig
 
     @property
     def flag(self) -> str:
@@ -72,7 +72,8 @@ def _parse_name(text: str) -> str:
     return text.strip()
 
 
-DOORS, RECORDING, TIMING, LIMITS, LOGGING = "Doors", "Recording", "Timing", "Limits", "Logging"
+DOORS, RECORDING, TIMING, LIMITS = "Doors", "Recording", "Timing", "Limits"
+PROCESSES, LOGGING = "Processes", "Logging"
 _PORT_NOTE = "[::1]:9000 for IPv6, 0.0.0.0:9000 for all addresses, :9000 for 127.0.0.1, port 0 for any."
 
 OPTIONS = (
@@ -169,6 +170,22 @@ OPTIONS = (
     ),
     Option(
         "ws_max_connections", LIMITS, formats.whole_number(1, 1_000_000), "10000", "WebSocket connections at once."
+    ),
+    Option(
+        "workers",
+        PROCESSES,
+        formats.whole_number(0, 256),
+        "4",
+        "Processes that share the doors, each with the legs that are its own; 0 is one per core. Linux only.",
+        owner=ProcessConfig,
+    ),
+    Option(
+        "metrics",
+        PROCESSES,
+        formats.ENDPOINT,
+        "127.0.0.1:9100",
+        "Serve counters for Prometheus on http://HOST:PORT/metrics.",
+        owner=ProcessConfig,
     ),
     Option(
         "log_format",

@@ -10,19 +10,26 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from media.cli import EXIT_CODES, INTERRUPTED
-from media.config import ServerConfig
+from media.cli import EXIT_CODES, INTERRUPTED, MISUSED, Refusal
+from media.config import Endpoint, ServerConfig
 from media.logs import logging_to
 from media.options import OPTIONS
-from media.settings import load
+from media.settings import Settings, load
+
+if TYPE_CHECKING:
+    from media.metrics.totals import Totals
 
 _LOG = logging.getLogger("strep.serve")
+
+REPORT_INTERVAL_S = 1.0
+"""How fresh the metrics are."""
 
 _EPILOG = (
     """\b
@@ -98,10 +105,20 @@ def serve(config: Path | None, **flags: Any) -> None:
             _LOG.warning(warning)
         try:
             _try_directory(settings.server.record)
-            with asyncio.Runner(loop_factory=loop_factory()) as runner:
-                runner.run(_serve(settings.server))
+            workers = count_workers(settings)
+            with asyncio.Runner(loop_factory=loop_factory() if workers == 1 else None) as runner:
+                runner.run(_serve(settings) if workers == 1 else _supervise(settings, workers))
         except OSError as error:
-            raise click.ClickException(_reason(error, settings.server)) from error
+            raise click.ClickException(reason_of(error, settings.server)) from error
+
+
+def count_workers(settings: Settings) -> int:
+    """Return how many processes are to receive: no more than there are doors that cannot be shared."""
+    wanted, config = settings.processes.workers or len(os.sched_getaffinity(0)), settings.server
+    if config.udp is None and config.ws is None and len(config.rtp) < wanted:
+        _LOG.warning("a pair of plain RTP ports needs one worker: there are fewer pairs than workers were asked for")
+        return len(config.rtp)
+    return wanted
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -114,30 +131,80 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
-async def _serve(config: ServerConfig) -> None:
-    from media.server import SINK_STOP_TIMEOUT_S, Server
+async def _serve(settings: Settings) -> None:
+    from media.metrics.totals import Totals
+    from media.repeat import Repeater
+    from media.server import Server
     from media.sinks.plugins import load_sink
 
-    server = Server(config, [load_sink(name) for name in config.sinks])
-    _end_on_signals(server.stop)
-    async with server:
-        click.echo(f"ready {json.dumps(server.addresses)}")
-        sys.stdout.flush()
-        await server.wait_closed()
+    server, totals = Server(settings.server, [load_sink(name) for name in settings.server.sinks]), Totals()
+    end_on_signals(server.stop)
+    reports = Repeater(REPORT_INTERVAL_S, lambda: totals.report(0, server.snapshot()))
+    with _metrics(settings.processes.metrics, totals) as metrics:
+        async with server:
+            totals.is_up[0] = True
+            if metrics:
+                reports.start()
+            _say_ready(server.addresses | metrics)
+            await server.wait_closed()
+        reports.stop()
     _LOG.info("ended", extra=_summary(server.snapshot()))
-    if server.unfinished_sinks:
-        names = ", ".join(server.unfinished_sinks)
+    _complain_about(server.unfinished_sinks)
+
+
+async def _supervise(settings: Settings, workers: int) -> None:
+    from media.workers.supervisor import Supervisor, WorkerError
+
+    supervisor = Supervisor(settings.server, settings.log, workers)
+    end_on_signals(supervisor.stop, supervisor.abandon)
+    with _metrics(settings.processes.metrics, supervisor.totals) as metrics:
+        try:
+            async with supervisor:
+                _say_ready(supervisor.addresses | metrics)
+                await supervisor.wait_closed()
+        except WorkerError as error:
+            raise (Refusal if error.exit_code == MISUSED else click.ClickException)(str(error)) from error
+    _LOG.info("ended", extra=_summary(supervisor.totals.snapshot()))
+    if supervisor.broken:
+        raise click.ClickException(f"died while ending, files may be incomplete: {', '.join(supervisor.broken)}")
+    _complain_about(supervisor.unfinished_sinks)
+
+
+@contextmanager
+def _metrics(endpoint: Endpoint | None, totals: Totals) -> Iterator[dict[str, str]]:
+    """Serve the metrics if that is wanted; yield where, for the line that says ready."""
+    if endpoint is None:
+        yield {}
+        return
+    from media.metrics.families import families
+    from media.metrics.http import serving
+
+    with serving(endpoint, lambda: families(totals)) as where:
+        yield {"metrics": str(where)}
+
+
+def _say_ready(addresses: dict[str, Any]) -> None:
+    click.echo(f"ready {json.dumps(addresses)}")
+    sys.stdout.flush()
+
+
+def _complain_about(unfinished: list[str]) -> None:
+    from media.server import SINK_STOP_TIMEOUT_S
+
+    if unfinished:
+        names = ", ".join(unfinished)
         raise click.ClickException(f"not finished within {SINK_STOP_TIMEOUT_S:g} s, files may be incomplete: {names}")
 
 
-def _end_on_signals(stop: Callable[[], None]) -> None:
-    """Let the first SIGTERM or SIGINT call `stop`, and a second one end the process on the spot."""
+def end_on_signals(stop: Callable[[], None], abandon: Callable[[], None] = lambda: None) -> None:
+    """Let the first SIGTERM or SIGINT call `stop`, and a second one `abandon` and end the process on the spot."""
     loop = asyncio.get_running_loop()
     asked = False
 
     def receive(number: signal.Signals) -> None:
         nonlocal asked
         if asked:
+            abandon()
             os.write(2, b"interrupted again: files are left unfinished\n")
             os._exit(INTERRUPTED)
         asked = True
@@ -166,7 +233,7 @@ def _try_directory(directory: Path | None) -> None:
         raise OSError(error.errno, f"cannot write recordings to {directory}: {error.strerror}") from error
 
 
-def _reason(error: OSError, config: ServerConfig) -> str:
+def reason_of(error: OSError, config: ServerConfig) -> str:
     """Return what went wrong as one line without an errno."""
     text = error.strerror or str(error)
     if isinstance(error, socket.gaierror):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import Iterable
 from typing import Any, Self
 
@@ -21,6 +22,7 @@ from media.receivers import Receiver, open_receiver
 from media.sinks.contract import Sink
 from media.sinks.recording import RecordingSink
 from media.sinks.runner import SinkRunner
+from media.sockets import BoundSockets
 from media.watch import CounterWatch
 from media.ws.server import MediaWebSocketServer, WsServerOptions
 from media.ws.totals import WsServerSnapshot
@@ -52,8 +54,21 @@ class Server:
         unfinished_sinks: names of sinks that did not finish in time when the server closed.
     """
 
-    def __init__(self, config: ServerConfig, sinks: Iterable[Sink] = (), *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        config: ServerConfig,
+        sinks: Iterable[Sink] = (),
+        *,
+        clock: Clock | None = None,
+        sockets: BoundSockets | None = None,
+    ) -> None:
         """Wire up; nothing listens before ``async with`` or `start`.
+
+        Args:
+            config: what to do.
+            sinks: where the audio goes, besides recordings.
+            clock: the machine's, unless given.
+            sockets: doors that are bound already, to be taken over; the others are bound as configured.
 
         Raises:
             ConfigurationError: no door is configured.
@@ -84,6 +99,7 @@ class Server:
             reconnect_grace_ns=round(config.reconnect_grace_s * NS_PER_SECOND),
             wake=self._pulse.wake,
         )
+        self._sockets = sockets or BoundSockets()
         self._receivers: list[Receiver] = []
         self._ws: MediaWebSocketServer | None = None
         self._addresses: dict[str, Any] = {}
@@ -115,7 +131,7 @@ class Server:
     async def _open_doors(self) -> None:
         config = self.config
         if config.udp is not None:
-            self._addresses["udp"] = str(await self._listen(config.udp, self.strep.receive))
+            self._addresses["udp"] = str(await self._listen(config.udp, self.strep.receive, self._sockets.udp))
         if config.rtp:
             self._addresses["rtp"] = {ports.name: await self._listen_rtp(ports) for ports in config.rtp}
         if config.ws is not None:
@@ -126,7 +142,7 @@ class Server:
                 max_connections=config.ws_max_connections,
             )
             self._ws = MediaWebSocketServer(self.stream, options, self._clock)
-            self._addresses["ws"] = str(Endpoint(*await self._ws.start()))
+            self._addresses["ws"] = str(Endpoint(*await self._ws.start(self._sockets.ws)))
 
     async def _listen_rtp(self, ports: RtpPorts) -> dict[str, str]:
         door = self.rtp[ports.name]
@@ -137,17 +153,19 @@ class Server:
         def take_outbound(batch: DatagramBatch, now_ns: int) -> None:
             door.receive(batch, Direction.OUTBOUND, now_ns)
 
+        rx, tx = self._sockets.rtp.get(ports.name, (None, None))
         return {
-            "rx": str(await self._listen(ports.rx, take_inbound)),
-            "tx": str(await self._listen(ports.tx, take_outbound)),
+            "rx": str(await self._listen(ports.rx, take_inbound, rx)),
+            "tx": str(await self._listen(ports.tx, take_outbound, tx)),
         }
 
-    async def _listen(self, endpoint: Endpoint, take: Take) -> Endpoint:
+    async def _listen(self, endpoint: Endpoint, take: Take, sock: socket.socket | None) -> Endpoint:
         receiver = await open_receiver(
             endpoint,
             self._clock,
             kind=self.config.receiver,
             receive_buffer_bytes=self.config.receive_buffer_bytes,
+            sock=sock,
         )
         self._receivers.append(receiver)
         self._pulse.add(receiver, take)

@@ -17,11 +17,11 @@ import difflib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from media.config import Endpoint, LogConfig, ServerConfig
+from media.config import Endpoint, LogConfig, ProcessConfig, ServerConfig
 from media.options import BY_NAME, OPTIONS, PREFIX, Option
 from strep.errors import ConfigurationError
 
@@ -41,11 +41,13 @@ class Settings:
         server: for `media.server.Server`.
         log: for `media.logs`.
         warnings: what is odd, but no reason to refuse.
+        processes: for `media.serve`.
     """
 
     server: ServerConfig
     log: LogConfig
     warnings: tuple[str, ...] = ()
+    processes: ProcessConfig = field(default_factory=ProcessConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +75,16 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], config_file: 
     from_environment, warnings = _from_environment(environment)
     given |= from_environment
     given |= _from_flags(flags)
-    values: dict[type, dict[str, Any]] = {ServerConfig: {}, LogConfig: {}}
+    values: dict[type, dict[str, Any]] = {ServerConfig: {}, ProcessConfig: {}, LogConfig: {}}
     for name, found in given.items():
         option = BY_NAME[name]
         values[option.owner][option.target] = _parse(option, found)
     server = ServerConfig(**values[ServerConfig])
+    processes = ProcessConfig(**values[ProcessConfig])
     _check(server)
-    return Settings(server, LogConfig(**values[LogConfig]), tuple(warnings))
+    if processes.metrics and processes.metrics.port and processes.metrics == server.ws:
+        raise ConfigurationError(f"ws and metrics are both on TCP {server.ws}; one of them must move")
+    return Settings(server, LogConfig(**values[LogConfig]), tuple(warnings), processes)
 
 
 def _parse(option: Option, given: _Given) -> Any:

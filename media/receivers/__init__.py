@@ -53,8 +53,17 @@ class Receiver(Protocol):
         """Close the socket."""
 
 
-async def open_receiver(endpoint: Endpoint, clock: Clock, *, kind: str, receive_buffer_bytes: int) -> Receiver:
+async def open_receiver(
+    endpoint: Endpoint, clock: Clock, *, kind: str, receive_buffer_bytes: int, sock: socket.socket | None = None
+) -> Receiver:
     """Bind a UDP socket and return a receiver of `kind` ("auto", "recvmmsg" or "asyncio-dgram").
+
+    Args:
+        endpoint: where to bind.
+        clock: for times of arrival.
+        kind: see above.
+        receive_buffer_bytes: what to ask the kernel for.
+        sock: one from `bind_udp` instead, to be taken over as it is.
 
     Raises:
         OSError: the address cannot be had.
@@ -66,19 +75,36 @@ async def open_receiver(endpoint: Endpoint, clock: Clock, *, kind: str, receive_
 
     if kind == "recvmmsg" and not IS_SUPPORTED:
         raise ConfigurationError("receiver: recvmmsg needs 64-bit Linux; use 'auto' or 'asyncio-dgram'")
-    sock = _bind(endpoint)
-    _ask_for_buffer(sock, endpoint, receive_buffer_bytes)
+    sock = sock or bind_udp(endpoint, receive_buffer_bytes)
     if kind == "asyncio-dgram" or not IS_SUPPORTED:
         return await PortableReceiver.create(sock, clock)
     return BatchedReceiver(sock, clock, asyncio.get_running_loop())
 
 
-def _bind(endpoint: Endpoint) -> socket.socket:
+def bind_udp(endpoint: Endpoint, receive_buffer_bytes: int, *, joins_group: bool = False) -> socket.socket:
+    """Return a UDP socket on `endpoint`, with as much buffer as the kernel gives.
+
+    Args:
+        endpoint: where to bind.
+        receive_buffer_bytes: what to ask the kernel for.
+        joins_group: share the port with others that do (SO_REUSEPORT); the first of them has warned of its buffer.
+
+    Raises:
+        OSError: the address cannot be had.
+    """
+    sock = _bind(endpoint, joins_group=joins_group)
+    _ask_for_buffer(sock, endpoint, receive_buffer_bytes, warns=not joins_group)
+    return sock
+
+
+def _bind(endpoint: Endpoint, *, joins_group: bool) -> socket.socket:
     family, kind, protocol, _, address = socket.getaddrinfo(
         endpoint.host, endpoint.port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
     )[0]
     sock = socket.socket(family, kind, protocol)
     try:
+        if joins_group:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         sock.bind(address)
     except OSError as error:
         sock.close()
@@ -87,13 +113,13 @@ def _bind(endpoint: Endpoint) -> socket.socket:
     return sock
 
 
-def _ask_for_buffer(sock: socket.socket, endpoint: Endpoint, wanted_bytes: int) -> None:
+def _ask_for_buffer(sock: socket.socket, endpoint: Endpoint, wanted_bytes: int, *, warns: bool) -> None:
     """Set SO_RCVBUF and warn if the kernel gives less: a full buffer is lost audio."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted_bytes)
     given_bytes = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
     if IS_SUPPORTED:
         given_bytes //= 2  # Linux doubles the value for its bookkeeping: socket(7)
-    if given_bytes < wanted_bytes:
+    if warns and given_bytes < wanted_bytes:
         _LOG.warning(
             "the kernel gives a receive buffer of %d bytes where %d were asked for; bursts may be lost. "
             "Set it right with: sysctl -w net.core.rmem_max=%d",

@@ -9,6 +9,8 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from socket import socket as Listener
+from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
@@ -72,17 +74,17 @@ class MediaWebSocketServer:
         self._totals = WsTotals()
         self._bad_handshakes = BadHandshakes(logger, self._clock)
 
-    async def start(self) -> tuple[str, int]:
-        """Listen, and return the address and port that it is on.
+    async def start(self, sock: Listener | None = None) -> tuple[str, int]:
+        """Listen, on `sock` if it is given, and return the address and port that it is on.
 
         Raises:
             OSError: the address cannot be bound.
         """
         options = self._options
+        where: dict[str, Any] = {"sock": sock} if sock else {"host": options.host, "port": options.port}
         self._server = await serve(
             self._handle,
-            options.host,
-            options.port,
+            **where,
             compression=None,
             process_request=self._process_request,
             open_timeout=options.open_timeout_s,

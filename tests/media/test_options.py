@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import pytest
 
-from media.config import LogConfig, ServerConfig
+from media.config import LogConfig, ProcessConfig, ServerConfig
 from media.options import BY_NAME, OPTIONS, Option
 
 every_option = pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
@@ -15,7 +15,7 @@ every_option = pytest.mark.parametrize("option", OPTIONS, ids=lambda option: opt
 
 def test_every_field_has_one_option() -> None:
     declared = [(option.owner, option.target) for option in OPTIONS]
-    expected = [(owner, field.name) for owner in (ServerConfig, LogConfig) for field in fields(owner)]
+    expected = [(owner, field.name) for owner in (ServerConfig, ProcessConfig, LogConfig) for field in fields(owner)]
     assert sorted(declared, key=str) == sorted(expected, key=str)
     assert len(BY_NAME) == len(OPTIONS)
 

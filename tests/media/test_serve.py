@@ -211,7 +211,7 @@ class TestHelp:
     def test_sections_in_order(self) -> None:
         lines = run("--help").output.splitlines()
         headings = [line[:-1] for line in lines if line[:1].isalpha() and line.endswith(":")]
-        assert headings == ["Doors", "Recording", "Timing", "Limits", "Logging", "Other"]
+        assert headings == ["Doors", "Recording", "Timing", "Limits", "Processes", "Logging", "Other"]
 
     def test_teaches(self) -> None:
         text = run("--help").output
@@ -229,7 +229,7 @@ class TestSignals:
             ended.set()
 
         monkeypatch.setattr(os, "_exit", end)
-        serve._end_on_signals(asked.set)
+        serve.end_on_signals(asked.set)
         loop = asyncio.get_running_loop()
         try:
             signal.raise_signal(signal.SIGTERM)

@@ -1,0 +1,114 @@
+"""A snapshot of the server as metric families. Names of doors, sinks and reasons are labels; calls never are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from media.metrics.totals import Snapshot, Totals
+from strep.clock import NS_PER_SECOND
+
+_ENGINE = (
+    (GaugeMetricFamily, "calls", "strep_calls", "Calls going on."),
+    (GaugeMetricFamily, "tracks", "strep_tracks", "Tracks going on; a call has up to two."),
+    (CounterMetricFamily, "calls_started", "strep_calls_started", "Calls that began."),
+    (CounterMetricFamily, "calls_ended", "strep_calls_ended", "Calls that ended; those of a dead worker never do."),
+    (
+        CounterMetricFamily,
+        "conservation_errors",
+        "strep_conservation_errors",
+        "Tracks whose packets did not add up; anything but 0 is a bug.",
+    ),
+    (CounterMetricFamily, "kernel_drops", "strep_kernel_drops", "Datagrams dropped for want of receive buffer."),
+    (CounterMetricFamily, "receive_errors", "strep_receive_errors", "System errors met while receiving."),
+    (CounterMetricFamily, "failed_beats", "strep_failed_beats", "Beats of the receive path that raised; a bug each."),
+)
+_WS = (
+    (GaugeMetricFamily, "connections", "strep_ws_connections", "WebSocket connections open."),
+    (CounterMetricFamily, "bad_handshakes", "strep_ws_bad_handshakes", "Opening handshakes that failed."),
+    (CounterMetricFamily, "failed", "strep_ws_failed", "Connections ended by an internal error; a bug each."),
+    (CounterMetricFamily, "no_room", "strep_ws_no_room", "Frames for which there was no room for a track."),
+)
+_WS_BY = (
+    ("turned_away", "status", "strep_ws_turned_away", "Requests answered by an HTTP error."),
+    ("closed", "code", "strep_ws_closed", "WebSocket connections closed, by close code."),
+)
+_SINK = (
+    (GaugeMetricFamily, "queued_items", "strep_sink_queued_items", "Batches and events that wait for the sink."),
+    (GaugeMetricFamily, "queued_bytes", "strep_sink_queued_bytes", "Audio that waits for the sink."),
+    (CounterMetricFamily, "delivered_blocks", "strep_sink_delivered_blocks", "Blocks that the sink was given."),
+    (CounterMetricFamily, "dropped_blocks", "strep_sink_dropped_blocks", "Blocks dropped because it was behind."),
+    (CounterMetricFamily, "dropped_calls", "strep_sink_dropped_calls", "Calls that the sink was never told of."),
+    (CounterMetricFamily, "errors", "strep_sink_errors", "Exceptions that left the sink."),
+    (GaugeMetricFamily, "detached", "strep_sink_detached", "1 when the sink fell behind and is fed no more."),
+)
+_RECORDING = (
+    (GaugeMetricFamily, "live", "strep_recordings", "Calls being recorded."),
+    (CounterMetricFamily, "started", "strep_recordings_started", "Recordings that began."),
+    (CounterMetricFamily, "ended", "strep_recordings_ended", "Recordings that ended with their calls."),
+    (CounterMetricFamily, "continued", "strep_recordings_continued", "Recordings taken over from a dead process."),
+    (CounterMetricFamily, "failed", "strep_recordings_failed", "Recordings that ended early."),
+    (CounterMetricFamily, "sidecar_errors", "strep_sidecar_errors", "Sidecars not written, or not in full."),
+    (CounterMetricFamily, "patched_samples", "strep_recordings_patched_samples", "Late samples put in their place."),
+)
+
+_Table = tuple[tuple[type[Metric], str, str, str], ...]
+
+
+def families(totals: Totals) -> Iterator[Metric]:
+    """Yield everything there is to say."""
+    snapshot = totals.snapshot()
+    yield from _plain(_ENGINE, [([], snapshot)])
+    yield from _doors(snapshot.get("doors", {}))
+    yield from _sinks(snapshot.get("sinks", []))
+    up = GaugeMetricFamily("strep_worker_up", "1 while the worker receives.", labels=["worker"])
+    restarts = CounterMetricFamily("strep_worker_restarts", "Times the worker was replaced.", labels=["worker"])
+    for index, (is_up, count) in enumerate(zip(totals.is_up, totals.restarts, strict=True)):
+        up.add_metric([str(index)], is_up)
+        restarts.add_metric([str(index)], count)
+    yield from (up, restarts)
+
+
+def _plain(table: _Table, rows: list[tuple[list[str], Snapshot]], labels: tuple[str, ...] = ()) -> Iterator[Metric]:
+    """Yield a family for each line of `table`, with a sample for each row that has the value."""
+    for kind, name, family_name, text in table:
+        family: Any = kind(family_name, text, labels=labels)  # type: ignore[call-arg]
+        for values, snapshot in rows:
+            if name in snapshot:
+                family.add_metric(values, snapshot[name])
+        yield family
+
+
+def _doors(doors: dict[str, Snapshot]) -> Iterator[Metric]:
+    received = CounterMetricFamily("strep_received", "Datagrams, or messages, received.", labels=["door"])
+    rejected = CounterMetricFamily("strep_rejected", "What of them is no call audio.", labels=["door", "reason"])
+    for name, door in doors.items():
+        received.add_metric([name], door.get("datagrams", 0) + door.get("messages", 0))
+        for reason, count in door.get("rejected", {}).items():
+            rejected.add_metric([name, reason], count)
+    yield from (received, rejected)
+    if "ws" in doors:
+        yield from _plain(_WS, [([], doors["ws"])])
+        for name, label, family_name, text in _WS_BY:
+            family = CounterMetricFamily(family_name, text, labels=[label])
+            for value, count in doors["ws"].get(name, {}).items():
+                family.add_metric([value], count)
+            yield family
+
+
+def _sinks(sinks: list[Snapshot]) -> Iterator[Metric]:
+    yield from _plain(_SINK, [([sink["name"]], sink) for sink in sinks], ("sink",))
+    lag = GaugeMetricFamily("strep_sink_lag_seconds", "Age of what the sink has not finished.", labels=["sink"])
+    dropped = CounterMetricFamily("strep_sink_dropped_seconds", "Audio not given to the sink.", labels=["sink"])
+    for sink in sinks:
+        lag.add_metric([sink["name"]], sink.get("lag_ns", 0) / NS_PER_SECOND)
+        dropped.add_metric([sink["name"]], sink.get("dropped_seconds", 0))
+    yield from (lag, dropped)
+    recordings: list[tuple[list[str], Snapshot]] = [
+        ([], sink.get("details", {})) for sink in sinks if sink["name"] == "recording"
+    ]
+    if recordings:
+        yield from _plain(_RECORDING, recordings)

@@ -1,0 +1,105 @@
+"""Shell: ``http://HOST:PORT/metrics``, in threads of its own; nothing of it is in a packet's way."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from wsgiref.types import StartResponse, WSGIEnvironment
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from media.config import Endpoint
+
+PATH = "/metrics"
+REQUEST_TIMEOUT_S = 10.0
+"""For a client that says nothing."""
+
+Families = Callable[[], Iterable[Metric]]
+
+
+class _Collector(Collector):
+    """Asks for the families whenever somebody asks us."""
+
+    def __init__(self, families: Families) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the families of this moment."""
+        return self._families()
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing: they need not be looked through for doubles."""
+        return ()
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def server_bind(self) -> None:
+        # Not HTTPServer's: it looks up the name of the address, which may take seconds.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+        self.setup_environ()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Do nothing: a client that goes away is its own affair."""
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = REQUEST_TIMEOUT_S
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Do nothing: a line per scrape helps nobody."""
+
+
+@contextmanager
+def serving(endpoint: Endpoint, families: Families) -> Iterator[Endpoint]:
+    """Serve metrics while the context lasts; yield where, with the port that the system chose.
+
+    Raises:
+        OSError: the address cannot be had.
+    """
+    server = _listen(endpoint, families)
+    thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
+    thread.start()
+    try:
+        yield Endpoint(server.server_name, server.server_port)
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _listen(endpoint: Endpoint, families: Families) -> _Server:
+    found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, address = found[0]
+    kind = type("Server", (_Server,), {"address_family": family})
+    try:
+        server: _Server = kind(address, _Handler)
+    except OSError as error:
+        raise OSError(error.errno, f"cannot serve metrics on {endpoint}: {error.strerror}") from error
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(families))
+    server.set_app(_only_metrics(make_wsgi_app(registry)))
+    return server
+
+
+def _only_metrics(app: Any) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
+    def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == PATH:
+            answered: Iterable[bytes] = app(environ, start_response)
+            return answered
+        start_response("404 Not Found", [("Content-Type", "text/plain")])
+        return [f"There is only {PATH} here.\n".encode()]
+
+    return answer

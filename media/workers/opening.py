@@ -1,0 +1,154 @@
+"""The sockets of all workers, opened by the supervisor and held by it to the end.
+
+STREP and WebSockets: one socket per worker on the same port (SO_REUSEPORT). The kernel steers STREP datagrams by
+call_leg_id (`media.workers.steering`) and spreads new connections. A pair of plain RTP ports belongs to one worker
+as a whole: a packet does not say which call it is of, so both directions have to be in one place.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from media.config import Endpoint, RtpPorts, ServerConfig
+from media.receivers import bind_udp
+from media.sockets import BoundSockets
+from media.workers.steering import steer
+
+BACKLOG = 100
+_SO_MEMINFO = 55
+_MEMINFO = struct.Struct("=9I")
+_DROPS = 8
+"""Place of the datagrams dropped in what SO_MEMINFO returns (linux/sock_diag.h)."""
+
+
+class WorkerDoors:
+    """Everything that the workers listen on.
+
+    Attributes:
+        configs: of each worker: only the doors that it has.
+        sockets: of each worker.
+        addresses: as `Server.addresses`, of all doors.
+    """
+
+    def __init__(self, config: ServerConfig, workers: int) -> None:
+        """Bind all.
+
+        Raises:
+            OSError: an address cannot be had; whatever was bound before is closed again.
+        """
+        pairs = [config.rtp[index::workers] for index in range(workers)]
+        self.configs = [replace(config, rtp=rtp) for rtp in pairs]
+        self.sockets = [BoundSockets() for _ in range(workers)]
+        self.addresses: dict[str, Any] = {}
+        self._drops, self._has_closed = 0, False
+        try:
+            self._bind(config, workers)
+        except BaseException:
+            self.close()
+            raise
+
+    def _bind(self, config: ServerConfig, workers: int) -> None:
+        buffer_bytes = config.receive_buffer_bytes
+        if config.udp is not None:
+
+            def bind(endpoint: Endpoint, joins_group: bool) -> socket.socket:
+                return bind_udp(endpoint, buffer_bytes, joins_group=joins_group)
+
+            group = _bind_group(config.udp, workers, bind)
+            for mine, sock in zip(self.sockets, group, strict=True):
+                mine.udp = sock
+            steer(group[0], workers)
+            self.addresses["udp"] = _address(group[0])
+        if config.rtp:
+            owners = {ports.name: index for index, mine in enumerate(self.configs) for ports in mine.rtp}
+            self.addresses["rtp"] = {
+                ports.name: self._bind_pair(ports, self.sockets[owners[ports.name]], buffer_bytes)
+                for ports in config.rtp
+            }
+        if config.ws is not None:
+            group = _bind_group(config.ws, workers, _bind_tcp)
+            for mine, sock in zip(self.sockets, group, strict=True):
+                mine.ws = sock
+                sock.listen(BACKLOG)
+            self.addresses["ws"] = _address(group[0])
+
+    def _bind_pair(self, ports: RtpPorts, mine: BoundSockets, buffer_bytes: int) -> dict[str, str]:
+        rx = bind_udp(ports.rx, buffer_bytes)
+        try:
+            tx = bind_udp(ports.tx, buffer_bytes)
+        except BaseException:
+            rx.close()
+            raise
+        mine.rtp[ports.name] = rx, tx
+        return {"rx": _address(rx), "tx": _address(tx)}
+
+    def kernel_drops(self) -> int:
+        """Return the datagrams that the kernel dropped for want of buffer; it goes on counting without workers."""
+        udp = [sock for mine in self.sockets for name, sock in mine.named() if name != "ws"]
+        if not self._has_closed:
+            self._drops = sum(_drops(sock) for sock in udp)
+        return self._drops
+
+    def close_listeners(self) -> None:
+        """Let new connections be refused as soon as the workers stop listening."""
+        for mine in self.sockets:
+            if mine.ws is not None:
+                mine.ws.close()
+                mine.ws = None
+
+    def close(self) -> None:
+        """Close everything; a second call does nothing."""
+        self.kernel_drops()
+        self._has_closed = True
+        for mine in self.sockets:
+            mine.close()
+
+
+def _bind_group(
+    endpoint: Endpoint, size: int, bind: Callable[[Endpoint, bool], socket.socket]
+) -> list[socket.socket]:
+    """Return `size` sockets on one port.
+
+    The first one is bound for itself alone, which fails if anybody is there, and lets others in afterwards:
+    with SO_REUSEPORT from the beginning it would join another server of the same user without a word.
+    """
+    group = [bind(endpoint, False)]
+    try:
+        group[0].setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        there = Endpoint(*group[0].getsockname()[:2])
+        group += [bind(there, True) for _ in range(size - 1)]
+    except BaseException:
+        for sock in group:
+            sock.close()
+        raise
+    return group
+
+
+def _bind_tcp(endpoint: Endpoint, joins_group: bool) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if joins_group:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        sock.bind(address)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"cannot accept WebSockets on {endpoint}: {error.strerror}") from error
+    return sock
+
+
+def _drops(sock: socket.socket) -> int:
+    counters = _MEMINFO.unpack(sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size))
+    return int(counters[_DROPS])
+
+
+def _address(sock: socket.socket) -> str:
+    return str(Endpoint(*sock.getsockname()[:2]))

@@ -1,0 +1,102 @@
+"""The program that a worker runs: wait for the assignment, be a server, report once a second.
+
+Whoever starts it by hand gets nothing: it needs a supervisor at the other end of a socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from typing import Any
+
+import media.sinks.recording  # noqa: F401  a spare that has it all is at work within milliseconds
+from media.cli import FAILED, MISUSED, OK
+from media.logs import logging_to
+from media.repeat import Repeater
+from media.serve import loop_factory, reason_of
+from media.server import Server
+from media.sinks.plugins import load_sink
+from media.sockets import BoundSockets
+from media.workers.control import (
+    REPORT_INTERVAL_S,
+    Assignment,
+    Ended,
+    Failed,
+    Message,
+    Ready,
+    Report,
+    encode,
+    receive_assignment,
+)
+from strep.errors import ConfigurationError
+
+
+def main() -> None:
+    """Run as worker; the argument is the descriptor of the socket to the supervisor."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    control.set_inheritable(False)
+    factory = loop_factory()
+    received = receive_assignment(control)
+    if received is None:
+        return
+    assignment, sockets = received
+    control.setblocking(False)
+    _name_log_lines(assignment.index)
+    with logging_to(sys.stderr, assignment.log):
+        try:
+            with asyncio.Runner(loop_factory=factory) as runner:
+                runner.run(_serve(assignment, sockets, control))
+            code = OK
+        except (OSError, ConfigurationError) as error:
+            code = MISUSED if isinstance(error, ConfigurationError) else FAILED
+            text = reason_of(error, assignment.config) if isinstance(error, OSError) else str(error)
+            _say(control, Failed(text, code))
+    sys.exit(code)
+
+
+async def _serve(assignment: Assignment, sockets: BoundSockets, control: socket.socket) -> None:
+    config, loop = assignment.config, asyncio.get_running_loop()
+    server = Server(config, [load_sink(name) for name in config.sinks], sockets=sockets)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stop)
+
+    def end_with_the_supervisor() -> None:
+        with contextlib.suppress(BlockingIOError):
+            control.recv(1)  # it has nothing more to say, so this is its end
+            loop.remove_reader(control)
+            server.stop()
+
+    loop.add_reader(control, end_with_the_supervisor)
+    reports = Repeater(REPORT_INTERVAL_S, lambda: _say(control, Report(server.snapshot())))
+    async with server:
+        _say(control, Ready())
+        reports.start()
+        await server.wait_closed()
+    reports.stop()
+    _say(control, Ended(server.snapshot(), server.unfinished_sinks))
+
+
+def _say(control: socket.socket, message: Message) -> None:
+    """Send it if there is room and somebody to hear it; the next report says it all again."""
+    with contextlib.suppress(OSError):
+        control.send(encode(message))
+
+
+def _name_log_lines(index: int) -> None:
+    """Let every line say which worker it is of."""
+    make = logging.getLogRecordFactory()
+
+    def make_with_worker(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make(*args, **kwargs)
+        record.worker = index
+        return record
+
+    logging.setLogRecordFactory(make_with_worker)
+
+
+if __name__ == "__main__":
+    main()
