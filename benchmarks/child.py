@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-_REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parent.parent
+"""Where the packages are: a checkout, or site-packages."""
 
 
 class ChildError(Exception):
@@ -31,7 +32,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 bufsize=0,
-                cwd=_REPOSITORY,
+                cwd=REPOSITORY,
             )
 
     def ask(self, command: str, timeout_s: float = 60, **details: Any) -> dict[str, Any]:

@@ -18,7 +18,9 @@ from benchmarks.report import Report
 
 QUESTIONS = {
     "receive": "What does a packet cost, in our receiver and in others?",
+    "scale": "Does a packet get cheaper with more calls, and is an idle server idle?",
     "latency": "How long does audio take from the kernel to a sink?",
+    "startup": "How long does a server take to start?",
 }
 """Name, which is the file's, and the question in one line; in the order of ``strep bench all``."""
 
