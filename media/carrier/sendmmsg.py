@@ -6,6 +6,8 @@
     struct mmsghdr { struct msghdr { void *name; socklen_t namelen; struct iovec *iov; size_t iovlen;
                                      void *control; size_t controllen; int flags; } hdr;
                      unsigned int len; };
+
+Where the kernel cuts messages up (`media.carrier.segments`), neighbours of equal length share one.
 """
 
 from __future__ import annotations
@@ -15,32 +17,23 @@ import errno
 import os
 import socket
 import sys
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from media.carrier.datagrams import DatagramTable
+from media.carrier.segments import MESSAGE, Messages, can_segment, one_each, segmented
 
 MAX_MESSAGES = 1024
 """UIO_MAXIOV: what one system call takes."""
 
-_IOVEC = np.dtype([("base", "u8"), ("len", "u8")])
-_MMSGHDR = np.dtype(
-    {
-        "names": ["iov", "iovlen"],
-        "formats": ["u8", "u8"],
-        "offsets": [16, 24],
-        "itemsize": 64,
-    }
-)
 _WORTH_A_BATCH = 6
 """Below this many rows, building the arrays costs more than the system calls that they save."""
 _LATER = (errno.EAGAIN, errno.ENOBUFS)
+_NO_SEGMENTS = (errno.EIO, errno.EINVAL, errno.ENOPROTOOPT, errno.EOPNOTSUPP, errno.EMSGSIZE)
+"""What kernels say if messages cannot be cut on this socket's way out. They say it for other reasons, too: if the
+same rows fail one by one, that is raised."""
 
 
 def _find_sendmmsg() -> ctypes._NamedFuncPointer | None:
-    # The offsets above are those of 64-bit Linux, all of its architectures.
+    # The layouts above are those of 64-bit Linux, all of its architectures.
     if not sys.platform.startswith("linux") or sys.maxsize < 1 << 32:
         return None
     function = getattr(ctypes.CDLL(None, use_errno=True), "sendmmsg", None)
@@ -50,15 +43,22 @@ def _find_sendmmsg() -> ctypes._NamedFuncPointer | None:
 
 
 class BatchSocket:
-    """A connected, non-blocking UDP socket that sends the rows of a table.
+    """A connected UDP socket that sends the rows of a table.
+
+    Args:
+        udp_socket: to be taken over; non-blocking, unless waiting for the kernel is wanted.
+        one_by_one: do without sendmmsg.
+        segmented: let the kernel cut up what it can.
 
     Attributes:
         refused: how often the far end said that nobody listens (ICMP port unreachable).
+        segmented: whether messages of several datagrams are sent; ends when the kernel refuses one.
     """
 
-    def __init__(self, udp_socket: socket.socket, *, one_by_one: bool = False) -> None:
+    def __init__(self, udp_socket: socket.socket, *, one_by_one: bool = False, segmented: bool = True) -> None:
         self._socket = udp_socket
         self._sendmmsg = None if one_by_one else _find_sendmmsg()
+        self.segmented = segmented and self._sendmmsg is not None and can_segment(udp_socket)
         self.refused = 0
 
     def close(self) -> None:
@@ -69,32 +69,38 @@ class BatchSocket:
         """Send rows from the first on and return how many; fewer than all when the kernel's queue is full."""
         if self._sendmmsg is None or len(table.lengths) < _WORTH_A_BATCH:
             return self._send_one_by_one(table)
-        count = len(table.lengths)
-        vectors = np.empty(count, _IOVEC)
-        vectors["base"] = table.rows.ctypes.data + np.arange(count) * table.rows.strides[0]
-        vectors["len"] = table.lengths
-        messages = np.zeros(count, _MMSGHDR)
-        messages["iov"] = vectors.ctypes.data + np.arange(count) * _IOVEC.itemsize
-        messages["iovlen"] = 1
-        return self._send_messages(messages)
+        was_segmented = self.segmented
+        sent = self._send_messages(segmented(table) if was_segmented else one_each(table))
+        if was_segmented and not self.segmented:
+            rest = DatagramTable(table.rows[sent:], table.lengths[sent:])
+            sent += self._send_messages(one_each(rest))
+        return sent
 
-    def _send_messages(self, messages: NDArray[Any]) -> int:
+    def _send_messages(self, messages: Messages) -> int:
+        """Return the rows sent; fewer than all, too, when it turns out that there is no segmentation."""
         sent, is_interrupted = 0, False
         while sent < len(messages):
             wanted = min(len(messages) - sent, MAX_MESSAGES)
-            address = messages.ctypes.data + sent * _MMSGHDR.itemsize
-            assert self._sendmmsg is not None
-            result = self._sendmmsg(self._socket.fileno(), address, wanted, 0)
+            address = messages.headers.ctypes.data + sent * MESSAGE.itemsize
+            result = self._call(address, wanted)
             if result > 0:
                 # An error behind the first message ends the call, and its code is lost (sendmmsg(2)).
                 # If the next call goes on as if nothing had been, it was a refusal.
                 self.refused += is_interrupted
                 sent, is_interrupted = sent + result, result < wanted
-            elif self._goes_on(ctypes.get_errno()):
-                is_interrupted = False
-            else:
+                continue
+            code = ctypes.get_errno()
+            if messages.is_segmented and code in _NO_SEGMENTS:
+                self.segmented = False
                 break
-        return sent
+            if not self._goes_on(code):
+                break
+            is_interrupted = False
+        return int(messages.rows_before[sent])
+
+    def _call(self, address: int, count: int) -> int:
+        assert self._sendmmsg is not None
+        return int(self._sendmmsg(self._socket.fileno(), address, count, 0))
 
     def _send_one_by_one(self, table: DatagramTable) -> int:
         sent = 0

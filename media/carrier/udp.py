@@ -23,8 +23,8 @@ _TABLE_ROWS = 512
 _SEND_BUFFER_BYTES = 4 << 20
 
 
-def connect(address: Address, *, one_by_one: bool = False) -> BatchSocket:
-    """Return a socket connected to `address`, IPv4 or IPv6.
+def connect(address: Address, *, one_by_one: bool = False, segmented: bool = True) -> BatchSocket:
+    """Return a socket connected to `address`, IPv4 or IPv6; for the rest, see `BatchSocket`.
 
     Raises:
         ConfigurationError: the name does not resolve, or there is no way there.
@@ -38,7 +38,7 @@ def connect(address: Address, *, one_by_one: bool = False) -> BatchSocket:
         udp_socket.connect(resolved)
     except OSError as error:
         raise ConfigurationError(f"cannot send to {address[0]}:{address[1]}: {error}") from error
-    return BatchSocket(udp_socket, one_by_one=one_by_one)
+    return BatchSocket(udp_socket, one_by_one=one_by_one, segmented=segmented)
 
 
 async def send_plan(

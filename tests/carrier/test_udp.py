@@ -58,10 +58,12 @@ class Reluctant(BatchSocket):
 
 
 class TestSendPlan:
-    async def test_all_of_it_in_order(self) -> None:
-        paper = plan(faults=Faults(malformed=0.1, extras=0.1))
+    @pytest.mark.parametrize("segmented", [False, True])
+    @pytest.mark.parametrize("faults", [Faults(malformed=0.1, extras=0.1), Faults()])
+    async def test_all_of_it_in_order(self, faults: Faults, segmented: bool) -> None:
+        paper = plan(faults=faults, stagger_ms=0.0, calls=5)
         (receiver,) = receivers(1)
-        batch_socket = connect(receiver.getsockname())
+        batch_socket = connect(receiver.getsockname(), segmented=segmented)
         progress: list[int] = []
         report = await send_plan(paper, [batch_socket], Instant(), progress.append)
         assert drain(receiver) == [paper.datagram(delivery) for delivery in range(len(paper))]
