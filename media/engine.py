@@ -136,7 +136,7 @@ class Engine:
         return track
 
     def _grow(self) -> None:
-        capacity = self.timeline.table.tracks.capacity
+        capacity = self.timeline.capacity
         if capacity > len(self._index_of_slot):
             missing = capacity - len(self._index_of_slot)
             self._index_of_slot = np.append(self._index_of_slot, np.full(missing, UNJOINED, np.int32))
@@ -238,7 +238,7 @@ class Engine:
             positions=blocks.position + self._offset_of_slot[slot],
             first=blocks.first.astype(np.int32),
             last=blocks.last.astype(np.int32),
-            codec=self.timeline.table.tracks.codec[slot],
+            codec=self.timeline.codec[slot],
             encoded=blocks.encoded,
             sample_rate_hz=self.timeline.settings.sample_rate_hz,
             late=late,
@@ -265,7 +265,7 @@ class Engine:
 
     def last_delivery_ns(self, track: Track) -> int:
         """Return when audio of `track` last found its place: not when packets last arrived."""
-        return max(int(self.timeline.table.tracks.last_delivery_ns[track.slot]), track.first_arrival_ns)
+        return max(self.timeline.last_delivery_ns(track.slot), track.first_arrival_ns)
 
     def _end_idle_calls(self, now_ns: int) -> None:
         for track in [track for track in self._tracks.values() if track.call is None]:
@@ -273,8 +273,7 @@ class Engine:
                 self._join(track, now_ns)
         oldest = now_ns - self._idle_timeout_ns
         for call in list(self.calls.values()):
-            heard = [self.last_delivery_ns(track) for track in call.tracks]
-            if max(heard, default=0) < oldest and call.last_activity_ns < oldest:
+            if call.last_activity_ns < oldest and all(self.last_delivery_ns(track) < oldest for track in call.tracks):
                 self.end_call(call, "idle")
 
     def snapshot(self) -> dict[str, Any]:

@@ -18,7 +18,10 @@ Int64 = NDArray[np.int64]
 Key = tuple[int, int, int]
 
 UNKNOWN = -1
-_EMPTY, _DELETED = -1, -2
+_DELETED = -2
+_WORDS = 4
+"""Of an entry of the table: the key and its slot; half a cache line."""
+_ENTRY = np.dtype((np.void, 8 * _WORDS))
 
 
 class Demux:
@@ -40,8 +43,10 @@ class Demux:
     def _rebuild(self, size: int) -> None:
         self._mask = size - 1
         self._shift = np.uint64(64 - size.bit_length() + 1)
-        self._index = np.full(size, _EMPTY, np.int64)
-        self._keys = np.zeros((3, size), np.uint64)
+        table = np.zeros((size, _WORDS), np.uint64)
+        self._keys, self._slot = table[:, :3], table.view(np.int64)[:, 3]
+        self._entries = table.view(_ENTRY)[:, 0]
+        self._slot[:] = UNKNOWN
         self._deleted = 0
         for key, slot in self._slots.items():
             self._insert(key, slot)
@@ -53,16 +58,19 @@ class Demux:
         mixed ^= third * c
         mixed *= a
         mixed >>= self._shift
-        return mixed.astype(np.int64)
+        return mixed.view(np.int64)
+
+    def _first_place(self, key: Key) -> int:
+        words = [np.array([word], np.uint64) for word in key]
+        return int(self._hash(words[0], words[1], words[2])[0])
 
     def _insert(self, key: Key, slot: int) -> None:
-        words = [np.array([word], np.uint64) for word in key]
-        place = int(self._hash(words[0], words[1], words[2])[0])
-        while self._index[place] >= 0:
+        place = self._first_place(key)
+        while self._slot[place] >= 0:
             place = (place + 1) & self._mask
-        self._deleted -= self._index[place] == _DELETED
-        self._index[place] = slot
-        self._keys[:, place] = key
+        self._deleted -= self._slot[place] == _DELETED
+        self._slot[place] = slot
+        self._keys[place] = key
 
     def add(self, key: Key, slot: int) -> None:
         """Map a new `key` to `slot`."""
@@ -84,31 +92,32 @@ class Demux:
     def remove(self, key: Key) -> None:
         """Forget `key`."""
         slot = self._slots.pop(key)
-        words = [np.array([word], np.uint64) for word in key]
-        place = int(self._hash(words[0], words[1], words[2])[0])
-        while self._index[place] != slot or tuple(self._keys[:, place].tolist()) != key:
+        place = self._first_place(key)
+        while self._slot[place] != slot or tuple(self._keys[place].tolist()) != key:
             place = (place + 1) & self._mask
-        self._index[place] = _DELETED
+        self._slot[place] = _DELETED
         self._deleted += 1
 
     def lookup(self, first: UInt64, second: UInt64, third: UInt64) -> Int64:
         """Return the slot of each key, `UNKNOWN` where there is none; (n,) uint64 in, (n,) int64 out."""
         place = self._hash(first, second, third)
-        slot = self._index[place]
-        match = self._matches(place, first, second, third) & (slot >= 0)
+        slot, match = self._look(place, first, second, third)
         if match.all():
             return slot
-        slot[~match] = UNKNOWN
-        probing = np.flatnonzero(~match & (self._index[place] != _EMPTY))
+        probing = np.flatnonzero(~match)
         while len(probing):
-            place[probing] = (place[probing] + 1) & self._mask
-            here = place[probing]
-            found = (self._index[here] >= 0) & self._matches(here, first[probing], second[probing], third[probing])
-            slot[probing[found]] = self._index[here[found]]
-            probing = probing[~found & (self._index[here] != _EMPTY)]
+            probing = probing[slot[probing] != UNKNOWN]  # an entry that was never used ends the search
+            place[probing] = here = (place[probing] + 1) & self._mask
+            slot[probing], match = self._look(here, first[probing], second[probing], third[probing])
+            probing = probing[~match]
         return slot
 
-    def _matches(self, place: Int64, first: UInt64, second: UInt64, third: UInt64) -> NDArray[np.bool_]:
-        keys = self._keys
-        same: NDArray[np.bool_] = (keys[0][place] == first) & (keys[1][place] == second) & (keys[2][place] == third)
-        return same
+    def _look(self, place: Int64, first: UInt64, second: UInt64, third: UInt64) -> tuple[Int64, NDArray[np.bool_]]:
+        """Return the slots in the entries at `place`, and whether their keys are those that are sought."""
+        entry = self._entries[place].view(np.uint64).reshape(-1, _WORDS)
+        slot = entry.view(np.int64)[:, 3].copy()
+        match: NDArray[np.bool_] = entry[:, 0] == first
+        match &= entry[:, 1] == second
+        match &= entry[:, 2] == third
+        match &= slot >= 0
+        return slot, match

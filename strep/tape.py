@@ -8,7 +8,6 @@ memory. What nobody wrote is the codec's silence.
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 Int64 = NDArray[np.int64]
@@ -58,30 +57,36 @@ class Tape:
         Frames of equal shape are written together: one scatter per distinct (offset, length), and almost
         always there is one.
         """
+        table = np.ascontiguousarray(table)
         while len(slot):
             start, size = int(offset[0]), int(length[0])
             same = (offset == start) & (length == size)
             if same.all():
-                self._write_uniform(slot, position, table[:, start : start + size], row)
+                self._write_uniform(slot, position, table, row, start, size)
                 return
-            self._write_uniform(slot[same], position[same], table[:, start : start + size], row[same])
+            self._write_uniform(slot[same], position[same], table, row[same], start, size)
             rest = ~same
             slot, position, row = slot[rest], position[rest], row[rest]
             offset, length = offset[rest], length[rest]
 
-    def _write_uniform(self, slot: Int64, position: Int64, payloads: NDArray[np.uint8], row: Int64) -> None:
-        length = payloads.shape[1]
+    def _write_uniform(
+        self, slot: Int64, position: Int64, table: NDArray[np.uint8], row: Int64, offset: int, length: int
+    ) -> None:
         if not length:
             return
         start = position % self.ring_samples
         wraps = start + length > self.ring_samples
         if wraps.any():
-            for s, p, r in zip(slot[wraps].tolist(), position[wraps].tolist(), row[wraps].tolist(), strict=True):
-                self.write_one(s, p, payloads[r])
+            payloads = table[row[wraps], offset : offset + length]
+            for s, p, payload in zip(slot[wraps].tolist(), position[wraps].tolist(), payloads, strict=True):
+                self.write_one(s, p, payload)
             keep = ~wraps
             slot, start, row = slot[keep], start[keep], row[keep]
-        windows = as_strided(self._flat, (len(self._flat) - length + 1, length), (1, 1))
-        windows[slot * self.ring_samples + start] = payloads[row]
+        start += slot * self.ring_samples
+        # As items of `length` bytes, which numpy copies whole; those of the tape begin at every byte.
+        item = np.dtype((np.void, length))
+        places = np.ndarray((len(self._flat) - length + 1,), item, self._flat, 0, (1,))
+        places[start] = np.ndarray((len(table),), item, table, offset, (table.shape[1],))[row]
 
     def write_one(self, slot: int, position: int, payload: NDArray[np.uint8]) -> None:
         """Write one `payload` of at most a ring's length at `position`, around the ring's end if need be."""

@@ -27,7 +27,7 @@ def frames_of(batch: DatagramBatch, packets: PacketColumns, slot: Int64, engine:
     payload types than G.711 keep theirs as "no audio", and are counted by type. A packet in the other law than
     its track's is transcoded in place, by table.
     """
-    payload_type, codec = packets.payload_type, engine.timeline.table.tracks.codec
+    payload_type, codec = packets.payload_type, engine.timeline.codec
     length, is_audio = packets.payload_length, np.ones(len(packets), np.bool_)
     if not (payload_type == codec[slot]).all():
         is_g711 = (payload_type == Codec.PCMU) | (payload_type == Codec.PCMA)
