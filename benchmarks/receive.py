@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 
 from benchmarks import environment, table
-from benchmarks.contenders import CONTENDERS, FLOOR, OURS
+from benchmarks.contenders import CONTENDERS, FLOOR, OURS, missing
+from benchmarks.contenders.installed import NEEDS, versions
 from benchmarks.course import Course
 from benchmarks.kernel import SENDER_CPU, pinned
 from benchmarks.load import Load
@@ -34,7 +35,7 @@ def measure(settings: Settings, say: Say, scratch: Path) -> Report:
         tables=table.tables(results),
         runs=len(results.runs),
         charts=[*table.charts(results)],
-        conditions=table.conditions(results.runs),
+        conditions=[*table.conditions(results.runs), ["others", versions(NEEDS)]],
         figures=msgspec.to_builtins(results),
         complaints=results.complaints,
     )
@@ -42,7 +43,7 @@ def measure(settings: Settings, say: Say, scratch: Path) -> Report:
 
 def run_all(settings: Settings, say: Say, scratch: Path) -> list[Run]:
     """Return a run of every chosen contender, under every load, in every repeat."""
-    contenders = [name for name in CONTENDERS if name in settings.only]
+    contenders = _present([name for name in CONTENDERS if name in settings.only], say)
     runs: list[Run] = []
     total = settings.repeats * len(settings.legs) * len(contenders)
     with pinned(SENDER_CPU), ExitStack() as stack:  # this process mostly waits; never on the receiver's core
@@ -50,11 +51,25 @@ def run_all(settings: Settings, say: Say, scratch: Path) -> list[Run]:
         loads = [Load(legs, legs / settings.ramp, settings.seconds) for legs in settings.legs]
         courses = [stack.enter_context(closing(Course(load, scratch))) for load in loads]
         for repeat, course in itertools.product(range(1, settings.repeats + 1), courses):
-            for name in contenders:
+            for name in _up_to(course.load.legs, contenders):
                 say.doing(f"{CONTENDERS[name].label}, {course.load.legs:,} legs", len(runs) / total)
                 runs.append(course.run(name, repeat))
                 say(_line(runs[-1]))
     return runs
+
+
+def _present(names: list[str], say: Say) -> list[str]:
+    """Return those that can be measured here, and say of the others how that could be changed."""
+    for name in names:
+        if what := missing(name):
+            say(f"{CONTENDERS[name].label} is left out: {what}")
+    return [name for name in names if not missing(name)]
+
+
+def _up_to(legs: int, names: list[str]) -> list[str]:
+    """Return those that are asked to take so many calls."""
+    most = {name: CONTENDERS[name].most_legs for name in names}
+    return [name for name in names if legs <= (most[name] or legs)]
 
 
 def _line(run: Run) -> str:

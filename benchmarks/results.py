@@ -133,9 +133,10 @@ class Results(msgspec.Struct, frozen=True):
     ratios: list[Ratio]
     runs: list[Run]
 
-    def names(self) -> list[str]:
-        """Return the contenders that took part, in the order of the tables."""
-        return [name for name in CONTENDERS if name in self.settings.only]
+    def names(self, legs: int) -> list[str]:
+        """Return the contenders that took part under a load, in the order of the tables."""
+        names = {run.contender for run in self.runs if run.legs == legs}
+        return [name for name in CONTENDERS if name in names]
 
     @property
     def complaints(self) -> list[str]:

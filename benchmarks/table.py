@@ -54,7 +54,7 @@ def _label(row: Row) -> str:
 def figures(results: Results, legs: int) -> Cells:
     """Return a line per contender under a load."""
     cells = []
-    for name in results.names():
+    for name in results.names(legs):
         kind, row = CONTENDERS[name], results.row(name, legs)
         if row is None:
             cells.append([kind.label, "does not count", "", "", "", ""])
@@ -81,15 +81,20 @@ def ratios(results: Results, legs: int) -> Cells:
 def threads(results: Results, legs: int) -> Cells:
     """Return CPU ns/packet by thread, of the contenders that have several."""
     cells = []
-    for name in results.names():
+    for name in results.names(legs):
         row = results.row(name, legs)
         if row is not None and len(row.threads_ns) > 1:
             cells += [[CONTENDERS[name].label, thread, f"{ns:,.0f}"] for thread, ns in sorted(row.threads_ns.items())]
     return cells
 
 
-def conditions(runs: list[Run]) -> Cells:
-    """Return what is to be known about runs besides machine and settings, name and value."""
+def conditions(runs: list[Run], *, offered: bool = True) -> Cells:
+    """Return what is to be known about runs besides machine and settings, name and value.
+
+    Args:
+        runs: all that were made.
+        offered: also what the sender achieved, load by load.
+    """
     timed = [run for run in runs if run.lateness_ms]
     allowed = [run.conditions for run in runs if run.conditions is not None]
     buffers = {(c.buffer_bytes, c.forced) for c in allowed}
@@ -101,9 +106,9 @@ def conditions(runs: list[Run]) -> Cells:
     if timed:
         p99 = Spread.of(run.lateness_ms["p99_ms"] for run in timed)
         lines.append(["sender, p99 lateness", f"{p99.median:.2f} ms, in the worst run {p99.high:.2f} ms"])
-        for legs in dict.fromkeys(run.legs for run in timed):
-            offered = Spread.of(run.offered_per_s for run in timed if run.legs == legs)
-            lines.append([f"sender, {legs:,} legs", f"{offered.text()} packets/s offered"])
+        for legs in dict.fromkeys(run.legs for run in timed if offered):
+            rate = Spread.of(run.offered_per_s for run in timed if run.legs == legs)
+            lines.append([f"sender, {legs:,} legs", f"{rate.text()} packets/s offered"])
     if checks:
         cost = f"{Spread.of(checks).median:.0f} ns/packet, included in the figures of the protocols"
         lines.append(["referee's checksum", cost])

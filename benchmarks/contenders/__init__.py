@@ -31,15 +31,20 @@ class Kind(NamedTuple):
         label: what it is, for tables.
         does: what is done with a packet.
         place: ``module:class`` below this package, and its argument.
+        needs: keys of `benchmarks.contenders.installed.NEEDS`; what is missing here cannot be measured here.
+        most_legs: it is not asked to take more calls at once; None is any number.
     """
 
     label: str
     does: str
     place: str
     argument: str = ""
+    needs: tuple[str, ...] = ()
+    most_legs: int | None = None
 
 
 _DECODES = "parse, demultiplex, decode"
+_FILES = "demultiplex, jitter buffer, decode, a mono WAV file per stream"
 _RECORDS = "the whole path to files and sidecars"
 
 CONTENDERS = {
@@ -47,16 +52,27 @@ CONTENDERS = {
     "floor": Kind("bare recvmmsg every 5 ms", "drop the payload", "floor:Clocked"),
     "recording": Kind("strep, recording PCM16", _RECORDS, "recording:Recording", "pcm16"),
     "passthrough": Kind("strep, recording passthrough", _RECORDS, "recording:Recording", "passthrough"),
-    "uvloop": Kind("uvloop DatagramProtocol", _DECODES, "per_packet:ProtocolContender", "uvloop"),
-    "uvloop-dgram": Kind("asyncio-dgram on uvloop", _DECODES, "per_packet:DgramContender", "uvloop"),
+    "go": Kind("Go net, pion/rtp", _DECODES, "programs:Go", "receive_pion.go", ("go", "pion")),
+    "uvloop": Kind("uvloop DatagramProtocol", _DECODES, "per_packet:ProtocolContender", "uvloop", ("uvloop",)),
+    "uvloop-dgram": Kind("asyncio-dgram on uvloop", _DECODES, "per_packet:DgramContender", "uvloop", ("uvloop",)),
+    "node": Kind("Node dgram", _DECODES, "programs:Node", "receive_dgram.js", ("node",)),
     "asyncio": Kind("asyncio DatagramProtocol", _DECODES, "per_packet:ProtocolContender", "asyncio"),
     "asyncio-dgram": Kind("asyncio-dgram on asyncio", _DECODES, "per_packet:DgramContender", "asyncio"),
+    "aiortc": Kind("aiortc RtpPacket on asyncio", _DECODES, "aiortc_rtp:RtpPacketContender", "asyncio", ("aiortc",)),
+    "gstreamer": Kind("GStreamer", _FILES, "gstreamer:GStreamer", "", ("gstreamer",), 300),
 }
 """By name, in the order of the tables."""
 
 FLOOR, OURS = "floor", "recording"
 """What ratios are taken to."""
 RECORDING = ("recording", "passthrough")
+
+
+def missing(name: str) -> str:
+    """Return how to install what the contender `name` needs and this machine has not; empty if it has everything."""
+    from benchmarks.contenders.installed import missing_of
+
+    return missing_of(CONTENDERS[name].needs)
 
 
 def create(name: str, directory: Path) -> Contender:

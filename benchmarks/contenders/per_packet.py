@@ -24,11 +24,11 @@ from strep.g711 import Codec, decode_table
 
 #   STREP: version, L, D; HeaderLen; reserved; call_leg_id. RTP: V P X CC; M PT; sequence; timestamp; SSRC
 _HEADERS = struct.Struct("!BB6x16sBBHII")
-_STREP_1 = 0b110001
-_STREP_BYTES = 24
-_PCM_OF_PCMU = decode_table(Codec.PCMU)
+STREP_1 = 0b110001
+STREP_BYTES = 24
+PCM_OF_PCMU = decode_table(Codec.PCMU)
 # An array is a buffer; numpy's annotations say so from Python 3.12 on.
-_checksum: Callable[[Any], int] = crc32
+checksum: Callable[[Any], int] = crc32
 
 
 class Stream:
@@ -46,7 +46,7 @@ class Streams:
 
     def __init__(self) -> None:
         self.received = self.rejected = 0
-        self._streams: dict[tuple[bytes, int], Stream] = {}
+        self.streams: dict[tuple[bytes, int], Stream] = {}
 
     def receive(self, datagram: bytes) -> None:
         """Parse, find the stream, decode."""
@@ -55,24 +55,24 @@ class Streams:
             self.rejected += 1
             return
         first, header_bytes, leg, rtp_first, rtp_second, sequence_number, _, _ = _HEADERS.unpack_from(datagram)
-        if first >> 2 != _STREP_1 or header_bytes != _STREP_BYTES or rtp_first != 0x80 or rtp_second & 0x7F:
+        if first >> 2 != STREP_1 or header_bytes != STREP_BYTES or rtp_first != 0x80 or rtp_second & 0x7F:
             self.rejected += 1
             return
         key = (leg, first & 3)
-        stream = self._streams.get(key)
+        stream = self.streams.get(key)
         if stream is None:
-            stream = self._streams[key] = Stream()
-        pcm = _PCM_OF_PCMU.take(np.frombuffer(datagram, np.uint8, -1, _HEADERS.size))
+            stream = self.streams[key] = Stream()
+        pcm = PCM_OF_PCMU.take(np.frombuffer(datagram, np.uint8, -1, _HEADERS.size))
         stream.sequence_numbers.append(sequence_number)
-        stream.checksum += _checksum(pcm)
+        stream.checksum += checksum(pcm)
 
     def evidence(self, directory: Path) -> dict[str, Any]:
         """Put sequence numbers and checksums of every stream into a file; return its name and the totals."""
         streams = [
             {"leg": leg.hex(), "leg_direction": bits, "checksum": s.checksum, "count": len(s.sequence_numbers)}
-            for (leg, bits), s in self._streams.items()
+            for (leg, bits), s in self.streams.items()
         ]
-        numbers = [np.array(s.sequence_numbers, np.uint16) for s in self._streams.values()]
+        numbers = [np.array(s.sequence_numbers, np.uint16) for s in self.streams.values()]
         path = directory / "sequence_numbers.npy"
         np.save(path, np.concatenate([np.empty(0, np.uint16), *numbers]))
         return {
@@ -90,7 +90,7 @@ def _referee_ns() -> float:
 
     def step() -> None:
         stream.sequence_numbers.append(1)
-        stream.checksum += _checksum(pcm)
+        stream.checksum += checksum(pcm)
 
     count = 20_000
     empty = min(timeit.repeat(lambda: None, number=count, repeat=3))

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.command import bench
-from benchmarks.contenders import CONTENDERS
+from benchmarks.contenders import CONTENDERS, missing
 from benchmarks.course import Course
 from benchmarks.load import PTIME_MS, Load
 from benchmarks.report import Report
@@ -35,8 +35,8 @@ def close(course: Course) -> object:
 
 @pytest.mark.parametrize("contender", list(CONTENDERS))
 def test_every_contender_passes_the_referee(course: Course, contender: str) -> None:
-    if "uvloop" in contender:
-        pytest.importorskip("uvloop")
+    if what := missing(contender):
+        pytest.skip(what)
     run = course.run(contender, 1)
     assert run.complaints == []
     assert run.sent == run.received == 5 * 2 * 25
