@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from numpy.typing import NDArray
 
+from media.sinks import sidecar
+from media.sinks.continuation import beginning, boot_id, take_over
 from media.sinks.contract import CallInfo, CallReport
-from media.sinks.sidecar import UNSERIALIZABLE, Sidecar, State, describe, overwrite, replace
+from media.sinks.sidecar import UNSERIALIZABLE, Sidecar, State, describe, iso8601, overwrite, replace
 from media.sinks.wav import Encoding, WavFile, make_directory
-from strep.clock import NS_PER_MS
+from strep.clock import NS_PER_MS, NS_PER_SECOND, Clock, SystemClock
 
 _LOG = logging.getLogger(__name__)
 NO_MEDIA = "no_media"
@@ -48,10 +51,13 @@ class RecordedCall:
         wav: the open file, None before and after.
         error: why the recording failed, or None.
         header_due: the file is longer than its header says.
+        continued: the recording that this one goes on with, or None.
     """
 
-    def __init__(self, call: CallInfo, directory: Path, encoding: Encoding, trouble: Trouble) -> None:
-        """Create file and sidecar; failing is an `error`, not an exception."""
+    def __init__(
+        self, call: CallInfo, directory: Path, encoding: Encoding, trouble: Trouble, clock: Clock | None = None
+    ) -> None:
+        """Create file and sidecar, or go on with those of a dead process; failing is an `error`, not an exception."""
         self.call = call
         self.slot = -1
         self.wav: WavFile | None = None
@@ -63,14 +69,24 @@ class RecordedCall:
         self._file: str | None = None
         self._length_samples = 0
         self._encoding = encoding
+        self._clock = clock or SystemClock()
+        self.continued = take_over(call, directory, encoding, self._clock)
         try:
-            self.wav = WavFile.create(directory, call.call_id, encoding, call.sample_rate_hz)
+            if self.continued:
+                self.wav = self.continued.wav
+            else:
+                self.wav = WavFile.create(directory, call.call_id, encoding, call.sample_rate_hz)
             self._file = self.wav.path.name
             self._sidecar = self.wav.path.with_suffix(".json")
         except OSError as error:
             self._sidecar = _unused(directory, call.call_id)
             self.fail(error)
         self._write_sidecar("recording" if self.wav else "failed", None)
+
+    @property
+    def offset_samples(self) -> int:
+        """Where in the file the call's position 0 lies."""
+        return self.continued.offset_samples if self.continued else 0
 
     def set_encoding(self, encoding: Encoding) -> None:
         """Choose the encoding of a file that is still empty."""
@@ -120,6 +136,8 @@ class RecordedCall:
         """
         if report is None and self.error is None:
             self.fail(RuntimeError("nobody said how the call ended"))
+        if report and self.continued:
+            report = self.continued.joined(report)
         try:
             if self.wav and report:
                 self.wav.extend(report.length_samples)
@@ -162,11 +180,25 @@ class RecordedCall:
             length_samples=length,
             note=note,
             error=self.error,
+            clock=self._beginning() if state == "recording" else None,
+            restarts=self.continued.restarts if self.continued else (),
         )
+        if self.continued:
+            started_wall_ns = self.continued.before.started_wall_ns
+            started = {"started_wall_ns": started_wall_ns, "started_at": iso8601(started_wall_ns)}
+            document = msgspec.structs.replace(document, **started)
         try:
             self._put_sidecar(document)
         except (OSError, *UNSERIALIZABLE) as error:  # no value in it is worth the recording
             self._fail_sidecar(f"not written: {error}")
+
+    def _beginning(self) -> sidecar.Clock:
+        """Return when position 0 of the file was, by the clock that nobody sets."""
+        if self.continued and self.continued.before.clock and self.continued.before.clock.boot_id == boot_id():
+            return self.continued.before.clock
+        began = beginning(self.call, self._clock)
+        earlier_ns = self.offset_samples * NS_PER_SECOND // self.call.sample_rate_hz
+        return sidecar.Clock(began.boot_id, began.started_monotonic_ns - earlier_ns)
 
     def _put_sidecar(self, document: Sidecar) -> None:
         """Replace the sidecar, or, on a disk without room for another file, write over the one that is there."""

@@ -49,6 +49,7 @@ class RecordingSnapshot:
         single_rows: rows among them that took the slow path.
         patched_samples: samples put into a part of a file that had been written.
         stage_bytes: memory reserved for staging.
+        continued: recordings taken over from a process that died.
     """
 
     live: int
@@ -60,6 +61,7 @@ class RecordingSnapshot:
     single_rows: int
     patched_samples: int
     stage_bytes: int
+    continued: int
 
 
 class RecordingSink:
@@ -94,24 +96,38 @@ class RecordingSink:
         self._by_slot: dict[int, RecordedCall] = {}
         self._slots = np.full(1, -1, np.int32)  # by CallInfo.index; the last is a sentinel, -1
         self._laws = np.full(1, _NO_LAW, np.uint8)  # as _slots: the law of a passthrough file
+        self._offsets = np.zeros(1, np.int64)  # as _slots: where in its file a call's position 0 lies
         self._next_sweep_ns = 0
         self._started = self._ended = self._blocks = self._single_rows = self._patched = 0
+        self._continued = self._moved = 0
 
     def call_started(self, call: CallInfo) -> None:
         """Create the call's file and sidecar."""
         if call.index in self._live:
             self.call_ended(self._live[call.index].call, None)
         self._started += 1
-        recording = RecordedCall(call, self._directory, self._encoding, self._trouble)
+        recording = RecordedCall(call, self._directory, self._encoding, self._trouble, self._clock)
         self._live[call.index] = recording
         if call.index >= len(self._slots) - 1:
             self._slots = _lengthened(self._slots, 2 * call.index + 64, -1)
             self._laws = _lengthened(self._laws, len(self._slots), _NO_LAW)
+            self._offsets = _lengthened(self._offsets, len(self._slots), 0)
         if recording.wav:
             recording.slot = self._stage.claim()
             self._by_slot[recording.slot] = recording
             self._slots[call.index] = recording.slot
             self._laws[call.index] = _NO_LAW
+            self._offsets[call.index] = recording.offset_samples
+            if recording.continued:
+                self._continue(recording)
+
+    def _continue(self, recording: RecordedCall) -> None:
+        """Go on where another process stopped: its file has a length, and maybe a law."""
+        self._continued, self._moved = self._continued + 1, self._moved + 1
+        self._stage.rebase(recording.slot, recording.offset_samples)
+        if self._passthrough and recording.wav and recording.wav.length_samples:
+            law = Codec[recording.wav.encoding.name]
+            self._laws[recording.call.index] = self._stage.law[recording.slot] = law
 
     def receive(self, batch: PcmBatch) -> None:
         """Stage the blocks, write the calls that have a second of them."""
@@ -132,6 +148,7 @@ class RecordingSink:
         if recording.slot >= 0:
             self._write_all(recording.slot, self._clock.now_ns())
         self._unstage(recording)
+        self._moved -= recording.continued is not None
         recording.finish(report)
 
     def close(self) -> None:
@@ -150,6 +167,7 @@ class RecordingSink:
             blocks=self._blocks,
             single_rows=self._single_rows,
             patched_samples=self._patched,
+            continued=self._continued,
             stage_bytes=self._stage.size_bytes,
         )
 
@@ -157,7 +175,8 @@ class RecordingSink:
         """Put every row in its place."""
         calls = np.where(batch.call < len(self._slots), batch.call, -1)
         rows, codecs = self._recoded(batch, calls) if self._passthrough else (batch.encoded, batch.codec)
-        slots, channels, positions = self._slots[calls], batch.channel, batch.positions
+        slots, channels = self._slots[calls], batch.channel
+        positions = batch.positions + self._offsets[calls] if self._moved else batch.positions
         width = rows.shape[1]
         whole = (batch.first == 0) & (batch.last == width)
         self._stage.adopt(slots, channels, codecs)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +30,10 @@ _RESERVE_BYTES = 768
 """Blanks behind the first sidecar: with them, `overwrite` has room for the end, and for why, on any file system."""
 _ERROR_CHARACTERS = 200
 """Length to which an error is cut where room is short."""
+
+_HEAD_BYTES = 64
+_UNFINISHED = b'"state": "recording"'
+"""In the head of a document, as `serialize` writes it."""
 
 State = Literal["recording", "complete", "failed"]
 
@@ -75,6 +79,20 @@ class Track(msgspec.Struct, frozen=True):
         )
 
 
+class Clock(msgspec.Struct, frozen=True):
+    """When a recording began, by a clock that nobody sets."""
+
+    boot_id: str
+    started_monotonic_ns: int
+
+
+class Restart(msgspec.Struct, frozen=True):
+    """Where the recorder died and another one went on."""
+
+    start_samples: int
+    length_samples: int
+
+
 class Sidecar(msgspec.Struct, frozen=True):
     """The document; `sidecar.schema.json` explains the fields."""
 
@@ -96,6 +114,8 @@ class Sidecar(msgspec.Struct, frozen=True):
     length_samples: int
     tracks: list[Track]
     events: list[dict[str, Any]]
+    clock: Clock | None = None
+    restarts: list[Restart] = []
 
 
 def describe(
@@ -108,6 +128,8 @@ def describe(
     length_samples: int,
     note: str,
     error: str | None,
+    clock: Clock | None = None,
+    restarts: Sequence[Restart] = (),
 ) -> Sidecar:
     """Return the document of a call.
 
@@ -120,6 +142,8 @@ def describe(
         length_samples: what the file holds, per channel.
         note: "no_media", "unsupported_payload" or empty.
         error: what ended a failed recording.
+        clock: while it goes on: what another process needs to go on with it.
+        restarts: where others have gone on.
     """
     started_wall_ns = (report.started_wall_ns if report else 0) or call.started_wall_ns
     return Sidecar(
@@ -141,6 +165,8 @@ def describe(
         length_samples=length_samples,
         tracks=[Track.of(track) for track in report.tracks] if report else [],
         events=report.events if report else [],
+        clock=clock,
+        restarts=list(restarts),
     )
 
 
@@ -153,6 +179,19 @@ def iso8601(wall_ns: int) -> str:
 def serialize(document: Sidecar) -> bytes:
     """Return the document as indented JSON; a value that JSON does not know is written as text."""
     return msgspec.json.format(msgspec.json.encode(document, enc_hook=_plain), indent=2) + b"\n"
+
+
+def read_unfinished(path: Path) -> Sidecar | None:
+    """Return the document at `path` if it is one of ours that is in state "recording"."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+            if _UNFINISHED not in head:  # which spares the ledgers of all that are finished
+                return None
+            document = msgspec.json.decode(head + file.read(), type=Sidecar)
+    except (OSError, ValueError, msgspec.MsgspecError):
+        return None
+    return document if (document.schema_version, document.state) == (SCHEMA_VERSION, "recording") else None
 
 
 def replace(path: Path, document: Sidecar) -> None:

@@ -11,6 +11,7 @@ RFC 2361 (format tags of the G.711 laws); EBU Tech 3306 (RF64: JUNK becomes ds64
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import struct
 from enum import Enum
@@ -64,6 +65,9 @@ class Encoding(Enum):
         return cls.PCMU if codec is Codec.PCMU else cls.PCMA
 
 
+LONGEST_HEADER_BYTES = max(encoding.data_offset for encoding in Encoding)
+
+
 def serialize_header(encoding: Encoding, sample_rate_hz: int, length_samples: int) -> bytes:
     """Return everything before the samples, for `length_samples` samples in each channel."""
     data = length_samples * encoding.frame_bytes
@@ -86,6 +90,23 @@ def serialize_header(encoding: Encoding, sample_rate_hz: int, length_samples: in
     )
 
 
+def parse_header(data: bytes) -> tuple[Encoding, int]:
+    """Return encoding and sample rate from the beginning of a file of ours; how long it is, its size tells.
+
+    Raises:
+        ValueError: it is no file of ours.
+    """
+    for encoding in Encoding:
+        if len(data) >= encoding.data_offset:
+            (sample_rate_hz,) = struct.unpack_from("<I", data, _RIFF.size + _DS64.size + 12)
+            samples = _DS64.unpack_from(data, _RIFF.size)[4]
+            if data[:4] != b"RF64":
+                samples = _DATA.unpack_from(data, encoding.data_offset - _DATA.size)[1] // encoding.frame_bytes
+            if data.startswith(serialize_header(encoding, sample_rate_hz, samples)):
+                return encoding, sample_rate_hz
+    raise ValueError("not a header of ours")
+
+
 def make_directory(path: Path) -> None:
     """Make `path` and what is missing above it, closed to other users.
 
@@ -102,6 +123,8 @@ class WavFile:
 
     Every method that touches the disk raises `OSError` when the disk refuses; `length_samples` then still
     tells what is there, so that `flush_header` repairs the file without needing new space.
+
+    While it is open the file is locked (flock): a file without a lock is one that nobody writes any more.
 
     Attributes:
         path: where it is.
@@ -123,11 +146,35 @@ class WavFile:
         self.length_samples = 0
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
+            _lock(self._fd)
             self.flush_header()
         except OSError:
             os.close(self._fd)
             path.unlink(missing_ok=True)
             raise
+
+    @classmethod
+    def reopen(cls, path: Path) -> WavFile | None:
+        """Open a file that was left behind, to go on behind its last whole frame; None if somebody writes it.
+
+        Raises:
+            ValueError: it is no file of ours.
+            OSError: it cannot be read and written.
+        """
+        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        if not _lock(fd):
+            os.close(fd)
+            return None
+        try:
+            file = cls.__new__(cls)
+            file.path, file._fd = path, fd
+            file.encoding, file.sample_rate_hz = parse_header(os.pread(fd, LONGEST_HEADER_BYTES, 0))
+            audio_bytes = os.fstat(fd).st_size - file.encoding.data_offset
+            file.length_samples = max(audio_bytes, 0) // file.encoding.frame_bytes
+        except BaseException:
+            os.close(fd)
+            raise
+        return file
 
     @classmethod
     def create(
@@ -144,6 +191,12 @@ class WavFile:
                     return cls(directory / f"{stem}.wav", encoding, sample_rate_hz)
                 except FileExistsError:
                     pass
+
+    def let_go(self) -> None:
+        """Close the file as it is."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     def set_encoding(self, encoding: Encoding) -> None:
         """Choose another encoding while the file is empty (the first packet tells the law)."""
@@ -231,3 +284,12 @@ class WavFile:
             end = position_samples + written // self.encoding.frame_bytes
             if written and end > self.length_samples:
                 self.length_samples = end
+
+
+def _lock(fd: int) -> bool:
+    """Lock the file for as long as it is open; False if somebody has it, or if files cannot be locked there."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -16,9 +16,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from media.sinks.continuation import UNACCOUNTED
 from media.sinks.contract import CallReport, TrackReport
 from media.sinks.recording import RecordingSink
-from media.sinks.sidecar import SCHEMA_PATH, Sidecar, Span, Track, describe, iso8601, overwrite, replace
+from media.sinks.sidecar import (
+    SCHEMA_PATH,
+    Clock,
+    Restart,
+    Sidecar,
+    Span,
+    Track,
+    describe,
+    iso8601,
+    overwrite,
+    replace,
+)
 from strep.clock import ManualClock
 from strep.header import Direction
 from strep.ledger import Kind, Ledger
@@ -67,7 +79,13 @@ class TestSchema:
 
     @pytest.mark.parametrize(
         ("struct", "schema"),
-        [(Sidecar, SCHEMA), (Track, SCHEMA["$defs"]["track"]), (Span, SCHEMA["$defs"]["span"])],
+        [
+            (Sidecar, SCHEMA),
+            (Track, SCHEMA["$defs"]["track"]),
+            (Span, SCHEMA["$defs"]["span"]),
+            (Clock, SCHEMA["$defs"]["clock"]),
+            (Restart, SCHEMA["$defs"]["restart"]),
+        ],
     )
     def test_names_every_field(self, struct: type[msgspec.Struct], schema: dict[str, Any]) -> None:
         assert list(struct.__struct_fields__) == list(schema["properties"]) == schema["required"]
@@ -76,7 +94,7 @@ class TestSchema:
             assert "description" in described or "$ref" in described, name
 
     def test_knows_every_kind(self) -> None:
-        assert SCHEMA["$defs"]["kind"]["enum"] == [kind.value for kind in Kind]
+        assert SCHEMA["$defs"]["kind"]["enum"] == [*(kind.value for kind in Kind), UNACCOUNTED]
 
     @pytest.mark.parametrize(
         "change",

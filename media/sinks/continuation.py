@@ -1,0 +1,177 @@
+"""Going on with a recording that a dead process left behind.
+
+What is needed is on the disk: the audio, whose length the file's size tells (the header may be behind by a
+second), and the sidecar in state "recording", which says when position 0 was. Live and dead are told apart by the
+lock on the file, never by its age. The new process has a timeline of its own, whose position 0 is the first
+packet it received; all of it is moved to where that moment lies in the file, and what is missing is a `restart`.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from media.sinks import sidecar
+from media.sinks.contract import CallInfo, CallReport, TrackReport
+from media.sinks.sidecar import Restart, Sidecar, read_unfinished
+from media.sinks.wav import Encoding, WavFile
+from strep.clock import NS_PER_MS, NS_PER_SECOND, Clock
+from strep.ledger import Kind
+
+_LOG = logging.getLogger(__name__)
+
+UNACCOUNTED = "unaccounted"
+"""The kind of span that a dead process wrote: in the file, but its ledger died with it."""
+LONGEST_GAP_S = 300
+"""A call that was silent for longer is another one of the same name."""
+CLOCK_SLACK_S = 60
+"""How far the file may be ahead of the clock: the sender's may be faster, but not another clock."""
+_LOCK_TRIES, _LOCK_PAUSE_S = 10, 2 * NS_PER_MS / NS_PER_SECOND
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """A recording taken over.
+
+    Attributes:
+        wav: the file, locked.
+        path: of the sidecar.
+        offset_samples: where in the file the new process' position 0 lies.
+        before: what the sidecar said.
+        restarts: all of them, the one that makes this a continuation included.
+    """
+
+    wav: WavFile
+    path: Path
+    offset_samples: int
+    before: Sidecar
+    restarts: tuple[Restart, ...]
+
+    def joined(self, report: CallReport) -> CallReport:
+        """Return the report of the new process as that of the whole call."""
+        seen: set[int] = set()
+        tracks = []
+        for track in report.tracks:
+            moved = replace(
+                track,
+                start_samples=track.start_samples + self.offset_samples,
+                ledger=[(start + self.offset_samples, length, kind) for start, length, kind in track.ledger],
+            )
+            tracks.append(moved if track.direction in seen else _with_history(moved, self.restarts))
+            seen.add(track.direction)
+        return replace(
+            report,
+            started_wall_ns=self.before.started_wall_ns,
+            length_samples=report.length_samples + self.offset_samples,
+            tracks=tracks,
+            note="" if self.restarts[0].start_samples else report.note,
+        )
+
+
+def _with_history(track: TrackReport, restarts: Sequence[Restart]) -> TrackReport:
+    """Return the track with what lies before it: all that we know is what was written, and when nobody wrote."""
+    spans, position = [], 0
+    for number, gap in enumerate(restarts, 1):
+        is_last = number == len(restarts)
+        end = track.start_samples if is_last else gap.start_samples + gap.length_samples
+        spans.append((position, gap.start_samples - position, UNACCOUNTED))
+        spans.append((gap.start_samples, end - gap.start_samples, Kind.RESTART.value))
+        position = end
+    spans = [span for span in spans if span[1] > 0]
+    totals = dict(track.totals)
+    for _, length, kind in spans:
+        totals[kind] = totals.get(kind, 0) + length
+    return replace(
+        track,
+        start_samples=0,
+        length_samples=track.start_samples + track.length_samples,
+        ledger=spans + track.ledger,
+        totals=totals,
+    )
+
+
+def take_over(call: CallInfo, directory: Path, encoding: Encoding, clock: Clock) -> Continuation | None:
+    """Return the unfinished recording of `call` that nobody writes any more, or None: there hardly ever is one.
+
+    Args:
+        call: who begins.
+        directory: of the recordings.
+        encoding: what would be written into a new file; a G.711 law stands for either.
+        clock: to find the place of the call's beginning in the file.
+    """
+    number = 1
+    while (path := directory / (f"{call.call_id}.json" if number == 1 else f"{call.call_id}.{number}.json")).exists():
+        number += 1
+        try:
+            taken = _take_over(call, path, encoding, clock)
+        except (OSError, ValueError) as error:
+            _LOG.warning("recording %s was left behind and cannot be continued: %s", path.stem, error)
+            continue
+        if taken:
+            gap_ms = taken.restarts[-1].length_samples * 1000 // call.sample_rate_hz
+            _LOG.warning("recording %s goes on after a gap of %d ms", path.stem, gap_ms)
+            return taken
+    return None
+
+
+def _take_over(call: CallInfo, path: Path, encoding: Encoding, clock: Clock) -> Continuation | None:
+    before = read_unfinished(path)
+    if before is None or before.file is None or (before.call_id, before.door) != (call.call_id, call.door):
+        return None
+    wav = lock_left_behind(path.with_name(before.file), path)
+    if wav is None:
+        return None
+    rate = call.sample_rate_hz
+    offset = max(place := round(_elapsed_ns(before, call, clock) * rate / NS_PER_SECOND), wav.length_samples)
+    same_format = (wav.encoding is Encoding.PCM16) == (encoding is Encoding.PCM16) and wav.sample_rate_hz == rate
+    gap = offset - wav.length_samples
+    if not same_format or gap > LONGEST_GAP_S * rate or offset - place > CLOCK_SLACK_S * rate:
+        wav.let_go()
+        return None
+    restarts = (*before.restarts, Restart(wav.length_samples, gap))
+    return Continuation(wav, path, offset, before, restarts)
+
+
+def lock_left_behind(audio: Path, path: Path) -> WavFile | None:
+    """Return the file, locked, if nobody writes it and its sidecar still says "recording".
+
+    Raises:
+        ValueError: it is no file of ours.
+        OSError: it cannot be opened.
+    """
+    wav = WavFile.reopen(audio)
+    for _ in range(_LOCK_TRIES):  # whoever only looks whether it is locked has it for a moment
+        if wav is not None:
+            break
+        threading.Event().wait(_LOCK_PAUSE_S)
+        wav = WavFile.reopen(audio)
+    if wav is not None and read_unfinished(path) is None:  # it was finished before we had the lock
+        wav.let_go()
+        return None
+    return wav
+
+
+def beginning(call: CallInfo, clock: Clock) -> sidecar.Clock:
+    """Return when `call` began, for whoever may have to go on with it."""
+    return sidecar.Clock(boot_id(), clock.now_ns() - (clock.wall_ns() - call.started_wall_ns))
+
+
+def _elapsed_ns(before: Sidecar, call: CallInfo, clock: Clock) -> int:
+    """Return how long after position 0 `call` begins; by wall time if the machine was started in between."""
+    if before.clock is not None and before.clock.boot_id and before.clock.boot_id == boot_id():
+        return beginning(call, clock).started_monotonic_ns - before.clock.started_monotonic_ns
+    return call.started_wall_ns - before.started_wall_ns
+
+
+@cache
+def boot_id() -> str:
+    """Return what tells one start of the machine from another; empty where there is no such thing."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
