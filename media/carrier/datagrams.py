@@ -21,8 +21,9 @@ from strep.header import StrepHeader
 Int64 = NDArray[np.int64]
 
 #                V P X CC, M PT, sequence_number, timestamp, ssrc: RFC 3550 section 5.1
-_RTP = np.dtype([("first", "u1"), ("second", "u1"), ("sequence", ">u2"), ("timestamp", ">u4"), ("ssrc", ">u4")])
-assert _RTP.itemsize == rtp.FIXED_HEADER_BYTES
+RTP = np.dtype([("first", "u1"), ("second", "u1"), ("sequence", ">u2"), ("timestamp", ">u4"), ("ssrc", ">u4")])
+"""An RTP header without CSRCs."""
+assert RTP.itemsize == rtp.FIXED_HEADER_BYTES
 
 CSRC_BYTES = b"\x0a\x0b\x0c\x0d\x1a\x1b\x1c\x1d"
 """Two contributing sources."""
@@ -68,7 +69,7 @@ class DatagramWriter:
         self._blocks = np.concatenate([script.blocks for script in scripts])
         self._extras = np.concatenate([script.extras for script in scripts])
         self._rtp = _rtp_headers(scripts, len(self._blocks))
-        self._plain_bytes = header_bytes + _RTP.itemsize + audio.samples_per_packet
+        self._plain_bytes = header_bytes + RTP.itemsize + audio.samples_per_packet
         most_extra = len(CSRC_BYTES) + len(EXTENSION_BYTES) + len(PADDING_BYTES)
         self.width = self._plain_bytes + (most_extra if self._extras.any() else 0)
         """Bytes of the longest datagram."""
@@ -83,7 +84,7 @@ class DatagramWriter:
         rows = np.zeros((count, max(width, self.width)), np.uint8)
         lengths = np.full(count, self._plain_bytes, np.int64)
         rtp_start = self._headers.shape[1]
-        payload_start = rtp_start + _RTP.itemsize
+        payload_start = rtp_start + RTP.itemsize
         where = self._offsets[tracks] + packets
         rows[:, :rtp_start] = self._headers[tracks]
         rows[:, rtp_start:payload_start] = self._rtp[where]
@@ -107,7 +108,7 @@ def _insert_extras(rows: NDArray[np.uint8], lengths: Int64, chosen: Int64, flags
     lengths[chosen] = end + len(back)
     first_byte = bool(back) << 5 | bool(flags & Extra.EXTENSION) << 4
     first_byte |= len(CSRC_BYTES) // 4 * bool(flags & Extra.CSRC)
-    rows[chosen, payload_start - _RTP.itemsize] |= np.uint8(first_byte)
+    rows[chosen, payload_start - RTP.itemsize] |= np.uint8(first_byte)
 
 
 def _strep_headers(scripts: Sequence[TrackScript], header_bytes: int) -> NDArray[np.uint8]:
@@ -121,11 +122,11 @@ def _strep_headers(scripts: Sequence[TrackScript], header_bytes: int) -> NDArray
 
 
 def _rtp_headers(scripts: Sequence[TrackScript], count: int) -> NDArray[np.uint8]:
-    columns = np.empty(count, _RTP)
+    columns = np.empty(count, RTP)
     columns["first"] = rtp.VERSION << 6
     markers = np.concatenate([script.markers for script in scripts]).astype(np.uint8)
     columns["second"] = markers << 7 | np.repeat([script.codec for script in scripts], [len(s) for s in scripts])
     columns["sequence"] = np.concatenate([script.sequence_numbers for script in scripts])
     columns["timestamp"] = np.concatenate([script.timestamps for script in scripts])
     columns["ssrc"] = np.concatenate([script.ssrcs for script in scripts])
-    return columns.view(np.uint8).reshape(count, _RTP.itemsize)
+    return columns.view(np.uint8).reshape(count, RTP.itemsize)

@@ -71,6 +71,10 @@ class Plan:
         is_rubbish = tracks == RUBBISH
         return np.where(is_rubbish, self.packets[start:stop] % (2 * self.options.calls), tracks)
 
+    def times(self, start: int, stop: int) -> Int64:
+        """Return (stop - start,) int64, when deliveries `start` to `stop` are due."""
+        return self.times_ns[start:stop]
+
     def table(self, start: int, stop: int) -> DatagramTable:
         """Return the datagrams of deliveries `start` to `stop` (exclusive)."""
         tracks, packets = self.tracks[start:stop], self.packets[start:stop]
@@ -145,23 +149,29 @@ def make_plan(options: SimulationOptions) -> Plan:
     Raises:
         ConfigurationError: the audio file cannot be used.
     """
-    parties = _parties(options)
-    form = TrackFormat(options.codec, options.samples_per_packet, options.packets, options.faults, options.seed)
-    scripts = [_script(party, options, form) for party in parties]
-    deliveries = [_deliver(script, options) for script in scripts]
+    parties = parties_of(options)
+    form = form_of(options)
+    scripts = [script_of(party, options, form) for party in parties]
+    deliveries = [deliver(script, options) for script in scripts]
     rubbish, rubbish_times_ns = _rubbish(scripts, options)
     counts = [len(track.times_ns) for track in deliveries]
     times_ns = np.concatenate([*(track.times_ns for track in deliveries), rubbish_times_ns])
     tracks = np.repeat(np.append(np.arange(len(scripts)), RUBBISH), [*counts, len(rubbish)])
     packets = np.concatenate([*(track.packets for track in deliveries), np.arange(len(rubbish))])
     order = np.argsort(times_ns, kind="stable")
-    audio, audio_rows = _audio(parties, options)
+    audio, audio_rows = audio_of(parties, options)
     header_bytes = options.faults.header_bytes if options.transport is Transport.STREP else 0
     writer = DatagramWriter(scripts, audio, audio_rows, header_bytes)
     return Plan(options, scripts, deliveries, rubbish, times_ns[order], tracks[order], packets[order], writer)
 
 
-def _parties(options: SimulationOptions) -> list[Party]:
+def form_of(options: SimulationOptions) -> TrackFormat:
+    """Return what all scripts have in common."""
+    return TrackFormat(options.codec, options.samples_per_packet, options.packets, options.faults, options.seed)
+
+
+def parties_of(options: SimulationOptions) -> list[Party]:
+    """Return who speaks, in the order of `Plan.scripts`."""
     legs = (Leg.A,) if options.b_leg is BLeg.NONE else (Leg.A, Leg.B)
     directions = tuple(Direction)
     if options.transport is Transport.WEBSOCKET:
@@ -169,13 +179,15 @@ def _parties(options: SimulationOptions) -> list[Party]:
     return [Party(call, leg, direction) for call in range(options.calls) for leg in legs for direction in directions]
 
 
-def _script(party: Party, options: SimulationOptions, form: TrackFormat) -> TrackScript:
+def script_of(party: Party, options: SimulationOptions, form: TrackFormat) -> TrackScript:
+    """Return what `party` sends."""
     own_b_leg = party.leg is Leg.B and options.b_leg is BLeg.OWN_ID
     identifier = seeds.call_leg_id(options.seed, party.call, own_b_leg=own_b_leg)
     return write_script(party, identifier, int(party.call * options.stagger_ms * NS_PER_MS), form)
 
 
-def _deliver(script: TrackScript, options: SimulationOptions) -> Deliveries:
+def deliver(script: TrackScript, options: SimulationOptions) -> Deliveries:
+    """Return what arrives of it."""
     party = script.party
     random = random_stream(options.seed, Purpose.NETWORK, party.call, party.leg, party.direction)
     times_ns = script.send_times_ns - script.start_ns
@@ -186,7 +198,8 @@ def _deliver(script: TrackScript, options: SimulationOptions) -> Deliveries:
     return deliveries.shifted(script.start_ns)
 
 
-def _audio(parties: list[Party], options: SimulationOptions) -> tuple[AudioLoop, Int64]:
+def audio_of(parties: list[Party], options: SimulationOptions) -> tuple[AudioLoop, Int64]:
+    """Return all payloads, and (parties,) int64, which row of them each party speaks."""
     if options.audio is None:
         audio = tone_loop(parties, options.codec, options.samples_per_packet, options.seed)
         return audio, np.arange(len(parties))

@@ -83,10 +83,10 @@ def chord(party: Party, seed: int = 0) -> NDArray[np.int16]:
 
 def tone_loop(parties: list[Party], codec: Codec, samples_per_packet: int, seed: int = 0) -> AudioLoop:
     """Return the chords of `parties`, a row each."""
-    tracks = np.empty((len(parties), LOOP_SAMPLES), np.int16)
+    payloads = np.empty((len(parties), LOOP_SAMPLES // samples_per_packet, samples_per_packet), np.uint8)
     for row, party in enumerate(parties):
-        tracks[row] = chord(party, seed)
-    return loop(tracks, codec, samples_per_packet)
+        payloads[row] = loop(chord(party, seed)[None], codec, samples_per_packet).payloads[0]
+    return AudioLoop(payloads)
 
 
 def identify(pcm: NDArray[np.int16]) -> Party | None:
