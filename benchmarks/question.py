@@ -19,7 +19,9 @@ from benchmarks.report import Report
 QUESTIONS = {
     "receive": "What does a packet cost, in our receiver and in others?",
     "scale": "Does a packet get cheaper with more calls, and is an idle server idle?",
+    "capacity": "How many calls does this machine carry, and what gives way first?",
     "latency": "How long does audio take from the kernel to a sink?",
+    "memory": "What does a call weigh, and what stays when it has gone?",
     "startup": "How long does a server take to start?",
 }
 """Name, which is the file's, and the question in one line; in the order of ``strep bench all``."""

@@ -1,0 +1,193 @@
+"""What does a call weigh, and what stays when it has gone?
+
+The first is a slope: what the server holds under two loads, divided by the calls between them, so that the
+interpreter and the libraries cancel out. The second is a difference: what it holds when 2,000 short calls have come
+and gone, and when 10,000 have; of both, no more live at once than their rate and the idle timeout make.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from benchmarks import environment, table
+from benchmarks.child import Child, ChildError
+from benchmarks.course import Course
+from benchmarks.kernel import SENDER_CPU, pinned
+from benchmarks.load import Load
+from benchmarks.progress import Say
+from benchmarks.question import Question
+from benchmarks.receiver import OBSERVED
+from benchmarks.report import Report, Spread, Table
+from benchmarks.results import Run
+from benchmarks.short_calls import SHORT_CALL_SECONDS, ShortCalls
+from benchmarks.weight import Weight, weigh
+
+BOUND_KIB = 96.0
+"""Per call."""
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What was asked for."""
+
+    few: Annotated[int, Meta(ge=1, description="Calls of the smaller load.")] = 500
+    many: Annotated[int, Meta(ge=2, description="Calls of the larger load.")] = 2500
+    seconds: Annotated[float, Meta(ge=1, description="For how long all of them are there.")] = 8.0
+    ramp: Annotated[float, Meta(ge=1, description="Calls that begin, and end, per second.")] = 200.0
+    gone: Annotated[int, Meta(ge=1, description="Short calls after which it is first looked what stays.")] = 2000
+    all_gone: Annotated[int, Meta(ge=2, description="And short calls in all.")] = 10_000
+    repeats: Annotated[int, Meta(ge=1, description="How often.")] = 2
+
+
+class Stay(msgspec.Struct, frozen=True):
+    """What is left of short calls: `before` the later ones, `after` all."""
+
+    calls_between: int
+    before: Weight | None = None
+    after: Weight | None = None
+    complaints: list[str] = []
+
+
+class Scale:
+    """Weighs the receiver at the end of a plateau: the last look before the first call ends."""
+
+    def __init__(self, plateau_ns: tuple[int, int]) -> None:
+        """Prepare."""
+        self._plateau_ns = plateau_ns
+        self.weight: Weight | None = None
+
+    def watch(self, receiver: Child, port: int, since_start_ns: int) -> None:
+        """Weigh, if it is the time to; see `benchmarks.course.Watch`."""
+        first_ns, last_ns = self._plateau_ns
+        if first_ns <= since_start_ns < last_ns:
+            self.weight = weigh(receiver.pid)
+
+
+def measure(settings: Settings, say: Say, scratch: Path) -> Report:
+    """Weigh under two loads, then after short calls."""
+    where = environment.describe(scratch)
+    slopes, stays, runs = [], [], []
+    with pinned(SENDER_CPU):
+        for repeat in range(1, settings.repeats + 1):
+            found = [_loaded(settings, calls, repeat, say, scratch) for calls in (settings.few, settings.many)]
+            runs += [run for run, _ in found]
+            slopes += _slope(settings, found)
+            say.doing(f"{settings.all_gone:,} short calls", (repeat - 0.4) / settings.repeats)
+            stays.append(_come_and_go(settings, scratch))
+            say(f"{repeat}. {_say_stay(stays[-1])}")
+    complaints = [f"{run.legs:,} calls: {text}" for run in runs for text in run.complaints]
+    complaints += [f"short calls: {text}" for stay in stays for text in stay.complaints]
+    return Report(
+        question="memory",
+        environment=where,
+        answers=_answers(settings, slopes, stays),
+        tables=[_steady(slopes), _left(stays)],
+        runs=len(runs) + len(stays),
+        conditions=[*table.conditions(runs), ["a short call", f"{SHORT_CALL_SECONDS:g} s, two directions, recorded"]],
+        figures={"runs": msgspec.to_builtins(runs), "slopes": slopes, "stays": msgspec.to_builtins(stays)},
+        complaints=complaints,
+    )
+
+
+Slope = dict[str, float]
+"""KiB per call, by the name of a `Weight`'s field."""
+
+
+def _loaded(settings: Settings, calls: int, repeat: int, say: Say, scratch: Path) -> tuple[Run, Weight | None]:
+    say.doing(f"{calls:,} calls for {settings.seconds:g} s", (repeat - 1) / settings.repeats)
+    load = Load(calls, calls / settings.ramp, settings.seconds)
+    scale = Scale(load.plateau_ns)
+    with closing(Course(load, scratch)) as course:
+        run = course.run(OBSERVED, repeat, watch=scale.watch)
+    verdict = f"  DOES NOT COUNT: {run.complaints[0]}" if run.complaints else ""
+    say(f"{repeat}. {calls:6,} calls: {scale.weight.pss_kib / 1024 if scale.weight else 0:,.0f} MiB{verdict}")
+    return run, scale.weight
+
+
+def _slope(settings: Settings, found: list[tuple[Run, Weight | None]]) -> list[Slope]:
+    (few_run, few), (many_run, many) = found
+    if few_run.complaints or many_run.complaints or few is None or many is None:
+        return []
+    names = Weight.__struct_fields__
+    return [{name: (getattr(many, name) - getattr(few, name)) / (settings.many - settings.few) for name in names}]
+
+
+def _come_and_go(settings: Settings, scratch: Path) -> Stay:
+    """Let short calls come, end by their idle timeout, and be forgotten; look before and after the later ones."""
+    between = settings.all_gone - settings.gone
+    try:
+        with ShortCalls(scratch) as short_calls:
+            return Stay(
+                between,
+                short_calls.run(settings.gone, seed=1),
+                short_calls.run(between, seed=2),
+                short_calls.complaints,
+            )
+    except ChildError as error:
+        return Stay(between, complaints=[str(error)])
+
+
+def _say_stay(stay: Stay) -> str:
+    if stay.complaints or stay.before is None or stay.after is None:
+        return f"short calls: DO NOT COUNT: {(stay.complaints or ['nothing was weighed'])[0]}"
+    grown = stay.after.rss_kib - stay.before.rss_kib
+    return f"{stay.calls_between:,} short calls more leave {grown:+,} KiB behind, of {stay.after.rss_kib:,}"
+
+
+def _steady(slopes: list[Slope]) -> Table:
+    labels = {
+        "pss_kib": "proportional (PSS)",
+        "rss_kib": "resident (RSS)",
+        "private_dirty_kib": "private, written to",
+    }
+    cells = [
+        [label, Spread.of(slope[name] for slope in slopes).text(".1f") if slopes else "does not count"]
+        for name, label in labels.items()
+    ]
+    return Table("A call that is being recorded", ["memory", "KiB per call"], cells)
+
+
+def _left(stays: list[Stay]) -> Table:
+    columns = ["calls", "before, KiB", "after, KiB", "more, KiB", "more, bytes per call"]
+    cells = []
+    for stay in stays:
+        if stay.complaints or stay.before is None or stay.after is None:
+            cells.append([f"{stay.calls_between:,}", "does not count", "", "", ""])
+            continue
+        grown = stay.after.rss_kib - stay.before.rss_kib
+        sizes = [f"{stay.before.rss_kib:,}", f"{stay.after.rss_kib:,}", f"{grown:+,}"]
+        cells.append([f"{stay.calls_between:,}", *sizes, f"{grown * 1024 / stay.calls_between:+.1f}"])
+    return Table("Resident memory before and after more short calls", columns, cells)
+
+
+def _answers(settings: Settings, slopes: list[Slope], stays: list[Stay]) -> list[str]:
+    answers = []
+    if slopes:
+        pss = Spread.of(slope["pss_kib"] for slope in slopes)
+        answers.append(f"a call weighs {pss.text('.0f')} KiB while it is recorded (bound: {BOUND_KIB:g} KiB)")
+    grown = [s.after.rss_kib - s.before.rss_kib for s in stays if s.before and s.after and not s.complaints]
+    if grown:
+        more = Spread.of(grown).text("+,.0f")
+        answers.append(
+            f"after {settings.all_gone:,} calls the server holds {more} KiB more than after {settings.gone:,}"
+        )
+    return answers
+
+
+QUESTION = Question(
+    name="memory",
+    explains="""Two loads are recorded, each by a server of its own; the difference of what the kernel says they hold
+(PSS of /proc/PID/smaps_rollup, at the end of the plateau), divided by the difference of their calls, is the weight of
+a call. Recordings in the page cache belong to the kernel and are not in it.
+
+Then a third server gets calls of half a second, 250 a second, which end by an idle timeout of one second. When all
+are gone its resident memory is read, after --gone of them and again after --all-gone: the difference is what stays.
+The referee checks every recording.""",
+    settings=Settings,
+    quick=Settings(few=50, many=250, seconds=1.0, ramp=250.0, gone=800, all_gone=1600, repeats=1),
+    measure=measure,
+)
