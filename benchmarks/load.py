@@ -1,9 +1,9 @@
-"""Can one core offer 100,000 honest packets a second? This sender does: written beforehand, sent in batches.
+"""Can one core offer 500,000 honest packets a second? This sender does; `benchmarks.offer` measures it.
 
 What is sent is a plan of the simulated carrier (`media.carrier`): every leg with an identifier of its own, every
 track with sound of its own that differs from packet to packet, numbered as RTP wants it. The plan is at the
-same time the truth that the referee uses. Only the shell differs from the carrier's: all datagrams and message
-headers are made before the clock starts, so that a wake-up costs one ``sendmmsg(2)``.
+same time the truth that the referee uses. Only the shell differs from the carrier's: datagrams are written
+a thousand at a time, and a wake-up costs one ``sendmmsg(2)``.
 
 Calls begin one after another during the ramp, and all last equally long; between the ramp and the first call's
 end lies the plateau, where all of them send and none begins or ends.
@@ -13,23 +13,24 @@ As a program it is the process on the other core; see `benchmarks.child` for how
 
 from __future__ import annotations
 
-import ctypes
-import os
 import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from math import gcd
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from benchmarks.child import answer
 from benchmarks.kernel import SENDER_CPU, pin
+from media.carrier.ahead import Ahead, Timetable
 from media.carrier.options import SimulationOptions
 from media.carrier.pacing import Lateness
 from media.carrier.plan import Plan, make_plan
+from media.carrier.sendmmsg import BatchSocket
+from media.carrier.steady import Steady
 from strep.clock import NS_PER_MS, NS_PER_SECOND
 
 PTIME_MS = 20
@@ -39,10 +40,8 @@ PACKETS_PER_SECOND_PER_LEG = 2 * 1000 // PTIME_MS
 _LEAD_NS = 20 * NS_PER_MS
 _REST_S = 0.0005
 """Slept beyond the next deadline, so that a system call is worth it: about 50 packets at 100,000/s."""
-_MOST = 1024  # UIO_MAXIOV
-_CHUNK = 4096
-_IOVEC = np.dtype([("base", "u8"), ("length", "u8")])
-_MMSGHDR = np.dtype({"names": ["iov", "iovlen"], "formats": ["u8", "u8"], "offsets": [16, 24], "itemsize": 64})
+_ROWS = 1024
+"""Written at a time: they are still in the processor's cache when they are sent."""
 
 
 class Load(msgspec.Struct, frozen=True):
@@ -52,11 +51,15 @@ class Load(msgspec.Struct, frozen=True):
         legs: calls, of two tracks each.
         ramp_seconds: from the first call's beginning to the last one's.
         plateau_seconds: from there to the first call's end.
+        segmented: the kernel gets up to 64 datagrams as one message and cuts it up (UDP_SEGMENT): one core
+            then offers several times as much. The receiver gets the same datagrams, but some of its work is
+            done for it: compare costs only between runs that agree in this.
     """
 
     legs: int
     ramp_seconds: float
     plateau_seconds: float
+    segmented: bool = False
 
     @property
     def packets_per_second(self) -> int:
@@ -71,13 +74,19 @@ class Load(msgspec.Struct, frozen=True):
 
     def plan(self) -> Plan:
         """Return everything that is sent; the same load gives the same bytes in every process."""
-        options = SimulationOptions(
+        return make_plan(self._options())
+
+    def steady(self) -> Steady:
+        """Return the same, computed instead of written down: for any number of packets."""
+        return Steady(self._options())
+
+    def _options(self) -> SimulationOptions:
+        return SimulationOptions(
             calls=self.legs,
             seconds=self.ramp_seconds + self.plateau_seconds,
             stagger_ms=self._stagger_ms,
             audio=None,  # a chord and noise of its own for every track
         )
-        return make_plan(options)
 
     @property
     def _stagger_ms(self) -> float:
@@ -89,30 +98,21 @@ class Load(msgspec.Struct, frozen=True):
 
 
 class Sender:
-    """All datagrams of a plan, ready to go."""
+    """What a plan says, written a little ahead of the clock.
 
-    def __init__(self, plan: Plan) -> None:
-        """Write them."""
-        first = plan.table(0, 1)
-        self._rows = np.empty((len(plan), first.rows.shape[1]), np.uint8)
-        self._vectors = np.empty(len(plan), _IOVEC)
-        for start in range(0, len(plan), _CHUNK):
-            stop = min(start + _CHUNK, len(plan))
-            table = plan.table(start, stop)
-            self._rows[start:stop] = table.rows
-            self._vectors["length"][start:stop] = table.lengths
-        index = np.arange(len(plan), dtype=np.uint64)
-        self._vectors["base"] = self._rows.ctypes.data + index * np.uint64(self._rows.shape[1])
-        self._messages = np.zeros(len(plan), _MMSGHDR)
-        self._messages["iov"] = self._vectors.ctypes.data + index * np.uint64(_IOVEC.itemsize)
-        self._messages["iovlen"] = 1
-        self._times_ns = plan.times_ns
-        self._sendmmsg = ctypes.CDLL(None, use_errno=True).sendmmsg
-        self._sendmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int)
+    Args:
+        plan: of the simulated carrier.
+        segmented: let the kernel cut messages into datagrams, see `media.carrier.segments`.
+    """
+
+    def __init__(self, plan: Timetable, *, segmented: bool = False) -> None:
+        """Write the first datagrams."""
+        self._plan, self._segmented = plan, segmented
+        self._ahead = Ahead(plan, _ROWS)
 
     def __len__(self) -> int:
         """Return the number of datagrams."""
-        return len(self._messages)
+        return len(self._plan)
 
     def send(self, port: int, plateau_ns: tuple[int, int], started: Callable[[int], None]) -> dict[str, Any]:
         """Send everything, each datagram at its deadline; a late one does not delay those behind it.
@@ -123,60 +123,63 @@ class Sender:
             started: told the monotonic moment of the first deadline, a little before it.
 
         Returns:
-            sent; plateau_per_s, the rate achieved there; lateness in ms.
+            sent; plateau_per_s, the rate achieved there; lateness in ms; cpu_ns, processor time per packet;
+            segmented, whether the kernel went along with it.
         """
-        lateness, sent_by, sent = Lateness(), [0, 0], 0
-        with _connected(port) as sock:
+        ahead, lateness, sent_by, sent = self._ahead, Lateness(), [0, 0], 0
+        ahead.move_to(0)
+        with closing(self._connected(port)) as batch_socket:
+            cpu_ns = time.process_time_ns()
             started_ns = time.monotonic_ns() + _LEAD_NS
             started(started_ns)
             while sent < len(self):
                 now_ns = time.monotonic_ns() - started_ns
-                due = int(np.searchsorted(self._times_ns, now_ns, side="right"))
+                due = ahead.due(now_ns)
                 if due == sent:
-                    time.sleep(max(int(self._times_ns[sent]) - now_ns, 0) / NS_PER_SECOND + _REST_S)
+                    time.sleep(max(int(ahead.times(sent, sent + 1)[0]) - now_ns, 0) / NS_PER_SECOND + _REST_S)
                     continue
-                stop = sent + self._send(sock, sent, min(due, sent + _MOST))
+                stop = sent + batch_socket.send(ahead.table(sent, due))
                 after_ns = time.monotonic_ns() - started_ns
-                lateness.record(after_ns - self._times_ns[sent:stop])
+                lateness.record(after_ns - ahead.times(sent, stop))
                 sent = stop
                 for edge, edge_ns in enumerate(plateau_ns):
                     if after_ns <= edge_ns:
                         sent_by[edge] = sent
-        rate = (sent_by[1] - sent_by[0]) * NS_PER_SECOND / (plateau_ns[1] - plateau_ns[0])
-        return {"sent": sent, "plateau_per_s": rate, "lateness": lateness.summary()}
+                if sent < len(self):
+                    ahead.move_to(sent)
+            cpu_ns = time.process_time_ns() - cpu_ns
+        return {
+            "sent": sent,
+            "plateau_per_s": (sent_by[1] - sent_by[0]) * NS_PER_SECOND / (plateau_ns[1] - plateau_ns[0]),
+            "lateness": lateness.summary(),
+            "cpu_ns": cpu_ns / sent,
+            "segmented": batch_socket.segmented,
+        }
 
     def burst(self, port: int, start: int, count: int) -> int:
         """Send `count` datagrams from `start` on at full speed and return where to go on."""
-        with _connected(port) as sock:
+        with closing(self._connected(port)) as batch_socket:
             stop = min(start + count, len(self))
             while start < stop:
-                start += self._send(sock, start, min(stop, start + _MOST))
+                self._ahead.move_to(start)
+                start += batch_socket.send(self._ahead.table(start, min(stop, self._ahead.stop)))
         return start
 
-    def _send(self, sock: socket.socket, start: int, stop: int) -> int:
-        address = self._messages.ctypes.data + start * _MMSGHDR.itemsize
-        count = int(self._sendmmsg(sock.fileno(), address, stop - start, 0))
-        if count < 0:
-            code = ctypes.get_errno()
-            raise OSError(code, os.strerror(code))
-        return count
+    def _connected(self, port: int) -> BatchSocket:
+        udp_socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        udp_socket.connect(("127.0.0.1", port))
+        return BatchSocket(udp_socket, segmented=self._segmented)
 
 
 def _say_started(started_ns: int) -> None:
     answer({"started_ns": started_ns})
 
 
-def _connected(port: int) -> socket.socket:
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.connect(("127.0.0.1", port))
-    return sock
-
-
 def main() -> None:
-    """Write the datagrams of the load in the argument, then send them as often as asked."""
+    """Prepare the load in the argument, then send it as often as asked."""
     pin(SENDER_CPU)
     load = msgspec.json.decode(sys.argv[1], type=Load)
-    sender = Sender(load.plan())
+    sender = Sender(load.steady(), segmented=load.segmented)
     answer({"datagrams": len(sender)})
     for line in sys.stdin.buffer:
         request = msgspec.json.decode(line)

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from media.carrier.ahead import Ahead
 from media.carrier.datagrams import DatagramTable
 from media.carrier.pacing import Pacer
 from media.carrier.plan import Plan
@@ -52,7 +53,7 @@ async def send_plan(
         pacer: the clock and the waiting.
         on_progress: told how far it is.
     """
-    window = _Window(plan)
+    ahead = Ahead(plan, _TABLE_ROWS)
     report = SendReport(started_ns=pacer.now_ns())
     while report.sent < len(plan):
         now_ns = pacer.now_ns() - report.started_ns
@@ -60,7 +61,7 @@ async def send_plan(
         if due == report.sent:
             await pacer.sleep_until(report.started_ns + int(plan.times_ns[report.sent]))
             continue
-        sent = window.send(report.sent, due, sockets)
+        sent = _send(plan, ahead, report.sent, due, sockets)
         late_ns = pacer.now_ns() - report.started_ns - plan.times_ns[report.sent : report.sent + sent]
         report.lateness.record(late_ns)
         report.sent += sent
@@ -73,35 +74,19 @@ async def send_plan(
     return report
 
 
-class _Window:
-    """A few hundred datagrams written ahead: a wake-up for ten of them costs a system call and no more."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._fill(0)
-
-    def send(self, start: int, stop: int, sockets: Sequence[BatchSocket]) -> int:
-        """Send some of deliveries `start` to `stop` and return how many, 0 if the kernel takes none now."""
-        if start >= self._stop:
-            self._fill(start)
-        stop = min(stop, self._stop)
-        rows = slice(start - self._start, stop - self._start)
-        table = DatagramTable(self._table.rows[rows], self._table.lengths[rows])
-        if len(sockets) == 1:
-            return sockets[0].send(table)
-        return self._distribute(table, start, stop, sockets)
-
-    def _fill(self, start: int) -> None:
-        self._start, self._stop = start, min(start + _TABLE_ROWS, len(self._plan))
-        self._table = self._plan.table(self._start, self._stop)
-
-    def _distribute(self, table: DatagramTable, start: int, stop: int, sockets: Sequence[BatchSocket]) -> int:
-        """Send runs of one destination each, so that the order between destinations stays."""
-        destinations = self._plan.destinations(start, stop)
-        edges = [0, *(np.flatnonzero(np.diff(destinations)) + 1).tolist(), len(destinations)]
-        for first, last in pairwise(edges):
-            batch = DatagramTable(table.rows[first:last], table.lengths[first:last])
-            sent = sockets[int(destinations[first])].send(batch)
-            if sent < last - first:
-                return first + sent
-        return len(destinations)
+def _send(plan: Plan, ahead: Ahead, start: int, stop: int, sockets: Sequence[BatchSocket]) -> int:
+    """Send some of deliveries `start` to `stop` and return how many, 0 if the kernel takes none now."""
+    ahead.move_to(start)
+    stop = min(stop, ahead.stop)
+    table = ahead.table(start, stop)
+    if len(sockets) == 1:
+        return sockets[0].send(table)
+    # Runs of one destination each, so that the order between destinations stays.
+    destinations = plan.destinations(start, stop)
+    edges = [0, *(np.flatnonzero(np.diff(destinations)) + 1).tolist(), len(destinations)]
+    for first, last in pairwise(edges):
+        batch = DatagramTable(table.rows[first:last], table.lengths[first:last])
+        sent = sockets[int(destinations[first])].send(batch)
+        if sent < last - first:
+            return first + sent
+    return len(destinations)
