@@ -22,11 +22,12 @@ from media.receivers import Receiver, open_receiver
 from media.sinks.contract import Sink
 from media.sinks.recording import RecordingSink
 from media.sinks.runner import SinkRunner
+from media.sinks.salvage import Salvage
 from media.sockets import BoundSockets
 from media.watch import CounterWatch
 from media.ws.server import MediaWebSocketServer, WsServerOptions
 from media.ws.totals import WsServerSnapshot
-from strep.clock import NS_PER_SECOND, Clock, SystemClock
+from strep.clock import NS_PER_MS, NS_PER_SECOND, Clock, SystemClock
 from strep.datagrams import DatagramBatch
 from strep.errors import ConfigurationError
 from strep.header import Direction
@@ -80,8 +81,10 @@ class Server:
         all_sinks = list(sinks)
         if config.record is not None:
             all_sinks.append(RecordingSink(config.record, config.record_format, self._clock))
+        self._salvage = Salvage(config.record, config.idle_timeout_s) if config.record is not None else None
         self.unfinished_sinks: list[str] = []
         self.runners = [SinkRunner(sink, self._clock) for sink in all_sinks]
+        patience_ms = min((sink.options.patience_ms for sink in all_sinks), default=0.0)
         block_ms = min((sink.options.block_ms for sink in all_sinks), default=config.block_ms)
         settings = TimelineSettings(block_ms=min(block_ms, config.block_ms), reorder_wait_ms=config.reorder_wait_ms)
         self.engine = Engine(
@@ -90,10 +93,11 @@ class Server:
             self.runners,
             idle_timeout_ns=round(config.idle_timeout_s * NS_PER_SECOND),
             max_tracks=config.max_tracks,
+            patience_ns=round(patience_ms * NS_PER_MS),
         )
         self.strep = StrepDoor(self.engine)
         self.rtp = {ports.name: RtpDoor(ports.name, self.engine) for ports in config.rtp}
-        self._pulse = Pulse(self.engine, self._clock, interval_ms=config.drain_interval_ms)
+        self._pulse = Pulse(self.engine, self._clock, interval_ms=config.drain_interval_ms, patience_ms=patience_ms)
         self.stream = StreamDoor(
             self.engine,
             reconnect_grace_ns=round(config.reconnect_grace_s * NS_PER_SECOND),
@@ -123,6 +127,8 @@ class Server:
             raise
         for runner in self.runners:
             runner.start()
+        if self._salvage is not None:
+            self._salvage.start()
         self._pulse.add_source(self._deliver_streams)
         self._pulse.start()
         self._watch.start()
@@ -201,6 +207,8 @@ class Server:
             self.engine.end_all("shutdown")
         finally:  # whatever happened: the sinks finish what they have
             self._watch.stop()
+            if self._salvage is not None:
+                self._salvage.stop()
             await self._close_doors()
             loop = asyncio.get_running_loop()
             stops = [loop.run_in_executor(None, runner.stop, SINK_STOP_TIMEOUT_S) for runner in self.runners]

@@ -1,0 +1,92 @@
+"""What a dead recorder left behind is found by its lock and finished, unless its call is heard of again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from media.sinks.salvage import ERROR, Salvage, finish, is_left_behind
+from strep.clock import NS_PER_SECOND, ManualClock
+from tests.media.harness import pcm_channels
+from tests.sinks.test_continuation import Process
+from tests.sinks.test_sidecar import check
+
+
+def left_behind(directory: Path, clock: ManualClock) -> Process:
+    process = Process(directory, clock)
+    process.record(10)
+    return process
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(5 * NS_PER_SECOND)
+
+
+def salvage(directory: Path) -> int:
+    salvage = Salvage(directory, 0)
+    salvage.start()
+    salvage.join()
+    return salvage.finished
+
+
+def test_is_finished_with_what_was_written(tmp_path: Path, clock: ManualClock) -> None:
+    process = left_behind(tmp_path, clock)
+    process.die()
+    with (tmp_path / "leg.wav").open("ab") as file:
+        file.write(b"abc")  # of a frame that was not written whole
+    assert salvage(tmp_path) == 1
+    document = check(tmp_path / "leg.json")
+    assert (document["state"], document["error"], document["reason"]) == ("failed", ERROR, None)
+    assert document["length_samples"] == len(pcm_channels(tmp_path / "leg.wav")) == 8000
+    assert (tmp_path / "leg.wav").stat().st_size == 80 + 4 * 8000
+    assert salvage(tmp_path) == 0
+
+
+def test_a_header_that_is_behind_is_brought_up_to_date(tmp_path: Path, clock: ManualClock) -> None:
+    process = left_behind(tmp_path, clock)
+    process.die()
+    with (tmp_path / "leg.wav").open("ab") as file:
+        file.write(bytes(4 * 500))
+    assert finish(tmp_path / "leg.json")
+    assert len(pcm_channels(tmp_path / "leg.wav")) == 8500
+
+
+def test_what_somebody_writes_is_not_touched(tmp_path: Path, clock: ManualClock) -> None:
+    process = left_behind(tmp_path, clock)
+    before = (tmp_path / "leg.json").read_bytes()
+    assert not is_left_behind(tmp_path / "leg.json")
+    assert not finish(tmp_path / "leg.json")
+    assert salvage(tmp_path) == 0
+    assert (tmp_path / "leg.json").read_bytes() == before
+    process.end()
+
+
+def test_what_is_continued_in_time_is_not_finished(tmp_path: Path, clock: ManualClock) -> None:
+    left_behind(tmp_path, clock).die()
+    found = Salvage(tmp_path, 60)
+    assert [path.name for path in found._found()] == ["leg.json"]
+    process = left_behind(tmp_path, clock)
+    assert not finish(tmp_path / "leg.json")
+    process.end()
+    assert check(tmp_path / "leg.json")["state"] == "complete"
+
+
+def test_other_files_are_passed_over(tmp_path: Path, clock: ManualClock) -> None:
+    left_behind(tmp_path, clock).end()
+    (tmp_path / "other.json").write_text('{"state": "recording"}')
+    (tmp_path / "no.json").mkdir()
+    lost = (tmp_path / "leg.json").read_bytes().replace(b'"complete"', b'"recording"')
+    (tmp_path / "lost.json").write_bytes(lost.replace(b"leg.wav", b"gone.wav"))
+    assert salvage(tmp_path) == 0
+    assert salvage(tmp_path / "nothing") == 0
+
+
+def test_an_end_does_not_wait(tmp_path: Path, clock: ManualClock) -> None:
+    left_behind(tmp_path, clock).die()
+    salvage = Salvage(tmp_path, 3600)
+    salvage.start()
+    salvage.stop()
+    salvage.join()
+    assert check(tmp_path / "leg.json")["state"] == "recording"
