@@ -63,7 +63,7 @@ class ServerConfig:
     receive_buffer_bytes: int = 16 << 20
     """SO_RCVBUF to ask for, per UDP socket."""
     drain_interval_ms: float = 5.0
-    """How often the sockets are drained while traffic flows."""
+    """How often the sockets are drained while traffic flows; less often while all sinks have patience."""
     max_tracks: int = 20_000
     """Tracks that may live at once; packets of further ones are refused and counted."""
     ws_max_message_bytes: int = 1 << 20

@@ -17,7 +17,7 @@ from media.calls import Call, CallIndexes, Track
 from media.reports import call_report
 from media.sinks.contract import CallInfo
 from media.sinks.queue import CallEnded, CallStarted, Item
-from strep.clock import NS_PER_MS, NS_PER_SECOND, Clock
+from strep.clock import NS_PER_SECOND, Clock
 from strep.frames import FrameBatch
 from strep.g711 import Codec
 from strep.table import TrackBlocks
@@ -25,8 +25,6 @@ from strep.timeline import Timeline
 
 HOUSEKEEPING_NS = NS_PER_SECOND
 UNJOINED = -1
-RELEASES_PER_BLOCK = 5
-"""Blocks are handed out that often per block length: seldom enough that many tracks share a batch."""
 PAYLOAD_TYPES = 128
 
 
@@ -61,6 +59,7 @@ class Engine:
         *,
         idle_timeout_ns: int,
         max_tracks: int,
+        patience_ns: int = 0,
     ) -> None:
         """Start without calls.
 
@@ -70,6 +69,7 @@ class Engine:
             outlets: where blocks and calls go to.
             idle_timeout_ns: a call ends when no track of it got audio for so long.
             max_tracks: tracks that may live at once; more are refused.
+            patience_ns: how long a block that is ready may wait, so that more tracks share a batch.
         """
         self.timeline = timeline
         self.calls: dict[str, Call] = {}
@@ -83,8 +83,7 @@ class Engine:
         self._joiners: dict[int, JoinTrack] = {}
         self._forgetters: dict[str, Forget] = {}
         self._next_housekeeping_ns = self._next_release_ns = 0
-        block_ns = timeline.settings.block_ms * NS_PER_MS
-        self._release_interval_ns = block_ns // RELEASES_PER_BLOCK
+        self._patience_ns = patience_ns
         self._index_of_slot = np.full(64, UNJOINED, np.int32)
         self._channel_of_slot = np.zeros(64, np.uint8)
         self._offset_of_slot = np.zeros(64, np.int64)
@@ -208,7 +207,7 @@ class Engine:
         is_due = now_ns >= self._next_release_ns
         self.timeline.poll(now_ns, release=is_due)
         if is_due:
-            self._next_release_ns = now_ns + self._release_interval_ns
+            self._next_release_ns = now_ns + self._patience_ns
             self._hand_out(now_ns)
         if now_ns >= self._next_housekeeping_ns:
             self._next_housekeeping_ns = now_ns + HOUSEKEEPING_NS

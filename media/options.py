@@ -141,7 +141,7 @@ OPTIONS = (
         TIMING,
         formats.milliseconds(0.1, 100),
         "5ms",
-        "How often the sockets are drained while traffic flows.",
+        "How often the sockets are drained while traffic flows; up to 20ms when only recordings are made.",
         field="drain_interval_ms",
     ),
     Option(

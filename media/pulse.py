@@ -1,7 +1,8 @@
 """The pulse: the one timer of the receive path.
 
 While traffic flows, all sockets are drained on a short clock: a receiver woken for every datagram would make batches
-of one and pay the whole price of a batch for each. When nothing has come for a while the pulse sleeps
+of one and pay the whole price of a batch for each. The clock goes slower where all sinks have patience, as long as
+what comes until the next beat fills but a part of the kernel's buffers. When nothing has come for a while the pulse sleeps
 until a socket is readable, and beats once a second for the housekeeping.
 """
 
@@ -24,6 +25,8 @@ IDLE_BEATS = 40
 BATCHES_PER_BEAT = 16
 """A socket gives way to the others, and to the rest of the event loop, after so many batches."""
 
+SAFE_FILL = 0.25
+"""The part of a receive buffer that may fill between two beats: the rest is for beats that come late."""
 FULL_BATCH = 1024
 """What a receiver hands out at most; less means that nothing else was waiting."""
 
@@ -53,18 +56,19 @@ class Pulse:
         failures: beats in which something raised that should not have; logged, and the next beat comes.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, *, interval_ms: float) -> None:
-        """Prepare to beat every `interval_ms`."""
+    def __init__(self, engine: Engine, clock: Clock, *, interval_ms: float, patience_ms: float = 0) -> None:
+        """Prepare to beat every `interval_ms`, or as seldom as every `patience_ms` if that is longer."""
         self.beats = self.failures = 0
         self._engine = engine
         self._clock = clock
-        self._interval_ns = round(interval_ms * NS_PER_MS)
+        self._interval_ns = self._shortest_ns = round(interval_ms * NS_PER_MS)
+        self._longest_ns = max(self._shortest_ns, round(patience_ms * NS_PER_MS))
         self._feeds: list[tuple[Receiver, Take]] = []
         self._before_poll: list[Callable[[int], int]] = []
         self._timer: Timer | None = None
         self._quiet_beats = 0
         self._is_asleep = False
-        self._next_ns = 0
+        self._next_ns = self._last_ns = 0
 
     def add(self, receiver: Receiver, take: Take) -> None:
         """Let `take` have what `receiver` drains."""
@@ -77,7 +81,7 @@ class Pulse:
     def start(self, loop: Timers | None = None) -> None:
         """Begin, on the running event loop unless another one is given."""
         self._loop = loop or asyncio.get_running_loop()
-        self._next_ns = self._clock.now_ns()
+        self._next_ns = self._last_ns = self._clock.now_ns()
         self._schedule(0)
 
     def stop(self) -> None:
@@ -94,7 +98,7 @@ class Pulse:
             self._quiet_beats = 0
             if self._timer is not None:
                 self._timer.cancel()
-            self._next_ns = self._clock.now_ns()
+            self._next_ns = self._last_ns = self._clock.now_ns()
             self._schedule(0)
 
     def _schedule(self, delay_ns: int) -> None:
@@ -126,7 +130,9 @@ class Pulse:
     def _drain_all(self, now_ns: int) -> tuple[int, bool]:
         """Return how many datagrams and frames came, and whether more are waiting."""
         taken, horizon_ns, has_backlog = 0, now_ns, False
+        fill = 0.0
         for receiver, take in self._feeds:
+            before = taken
             for _ in range(BATCHES_PER_BEAT):
                 batch = receiver.drain()
                 if batch is None:
@@ -139,10 +145,18 @@ class Pulse:
             else:
                 # What the kernel still holds came after this: no deadline beyond it may expire yet.
                 has_backlog, horizon_ns = True, min(horizon_ns, last_arrival_ns)
+            fill = max(fill, (taken - before) / (SAFE_FILL * receiver.room))
         for deliver in self._before_poll:
             taken += deliver(now_ns)
         self._engine.poll(horizon_ns)
+        self._set_interval(now_ns, fill)
         return taken, has_backlog
+
+    def _set_interval(self, now_ns: int, fill: float) -> None:
+        """Choose the next interval; in the last one the fullest buffer came to `fill` of what is safe."""
+        elapsed_ns, self._last_ns = now_ns - self._last_ns, now_ns
+        safe_ns = elapsed_ns / fill if fill else self._longest_ns
+        self._interval_ns = round(min(max(safe_ns, self._shortest_ns), self._longest_ns))
 
     def _sleep(self) -> None:
         self._is_asleep = True

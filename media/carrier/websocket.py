@@ -107,6 +107,8 @@ class _Call:
         deadline_ns = int(self._stream.times_ns[row])
         if self._now_ns() < deadline_ns:
             await self._sleep_until(deadline_ns)
+        else:
+            await asyncio.sleep(0)  # a late call does not make all others wait until it has caught up
         await connection.send(self._stream.frame(row))
         if not self._stream.is_media[row]:
             return

@@ -16,7 +16,7 @@ from media.config import Endpoint
 from strep.clock import Clock
 from strep.datagrams import DatagramBatch
 from strep.errors import ConfigurationError
-from strep.mmsg import IS_SUPPORTED
+from strep.mmsg import IS_SUPPORTED, SO_RCVBUFFORCE
 
 _LOG = logging.getLogger("strep.receivers")
 
@@ -35,6 +35,10 @@ class Receiver(Protocol):
     @property
     def kernel_drops(self) -> int:
         """Datagrams lost because the receive buffer was full, as far as the system tells."""
+
+    @property
+    def room(self) -> int:
+        """Datagrams that may wait until `drain` comes, at most, before one is lost."""
 
     @property
     def address(self) -> Endpoint:
@@ -114,8 +118,11 @@ def _bind(endpoint: Endpoint, *, joins_group: bool) -> socket.socket:
 
 
 def _ask_for_buffer(sock: socket.socket, endpoint: Endpoint, wanted_bytes: int, *, warns: bool) -> None:
-    """Set SO_RCVBUF and warn if the kernel gives less: a full buffer is lost audio."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted_bytes)
+    """Set the receive buffer and warn if the kernel gives less: a full buffer is lost audio."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, wanted_bytes)  # root may have more than rmem_max
+    except OSError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted_bytes)
     given_bytes = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
     if IS_SUPPORTED:
         given_bytes //= 2  # Linux doubles the value for its bookkeeping: socket(7)

@@ -14,6 +14,9 @@ from strep.mmsg import BatchSocket
 
 _LOG = logging.getLogger("strep.receivers")
 
+_DATAGRAM_BYTES = 1024
+"""Of the kernel's memory, for a datagram of usual size and its bookkeeping, amply."""
+
 
 class BatchedReceiver:
     """`BatchSocket` on an event loop; see `Receiver`."""
@@ -27,6 +30,12 @@ class BatchedReceiver:
         self._loop = loop
         host, port = sock.getsockname()[:2]
         self._address = Endpoint(host, port)
+        self._room = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // _DATAGRAM_BYTES
+
+    @property
+    def room(self) -> int:
+        """Datagrams that the kernel keeps for us; one of 20 ms takes 768 bytes of its memory."""
+        return self._room
 
     @property
     def address(self) -> Endpoint:

@@ -52,6 +52,11 @@ class PortableReceiver:
         return cls(await asyncio_dgram.from_socket(sock), clock)
 
     @property
+    def room(self) -> int:
+        """Datagrams that may wait for `drain`."""
+        return MAX_WAITING
+
+    @property
     def address(self) -> Endpoint:
         """Where it is bound."""
         return self._address

@@ -43,6 +43,8 @@ class SinkOptions:
         when_behind: what to do when the queue is full.
         max_queue_bytes: bound of the queue in memory.
         max_queue_seconds: bound of the queue in age of its oldest block.
+        patience_ms: how long audio may wait for company before it is handed over. Where no sink is in a hurry,
+            more packets are taken at a time, and each costs less. 0, for live sinks: as soon as may be.
     """
 
     name: str
@@ -50,6 +52,7 @@ class SinkOptions:
     when_behind: WhenBehind = WhenBehind.DROP_OLDEST
     max_queue_bytes: int = 64 << 20
     max_queue_seconds: float = 10.0
+    patience_ms: float = 0.0
 
 
 @dataclass(slots=True)

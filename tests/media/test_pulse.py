@@ -55,14 +55,14 @@ class ManualTimer:
 class FakeReceiver:
     """A socket whose batches the test puts there."""
 
-    name, errors, kernel_drops, address = "fake", 0, 0, Endpoint("127.0.0.1", 1)
+    name, errors, kernel_drops, room, address = "fake", 0, 0, 1000, Endpoint("127.0.0.1", 1)
 
     def __init__(self) -> None:
         self.batches: list[DatagramBatch] = []
         self.when_readable: Callable[[], None] | None = None
 
-    def put(self, arrival_ns: int) -> None:
-        self.batches.append(collect([(b"x", arrival_ns, bytes(28))]))
+    def put(self, arrival_ns: int, count: int = 1) -> None:
+        self.batches.append(collect([(b"x", arrival_ns, bytes(28))] * count))
 
     def drain(self) -> DatagramBatch | None:
         return self.batches.pop(0) if self.batches else None
@@ -78,11 +78,11 @@ class FakeReceiver:
 
 
 class Bench:
-    def __init__(self) -> None:
+    def __init__(self, patience_ms: float = 0) -> None:
         self.clock = ManualClock(1000 * NS_PER_SECOND)
         self.loop, self.receiver = ManualLoop(self.clock), FakeReceiver()
         self.engine = Engine(Timeline(), self.clock, [], idle_timeout_ns=NS_PER_SECOND, max_tracks=10)
-        self.pulse = Pulse(self.engine, self.clock, interval_ms=5)
+        self.pulse = Pulse(self.engine, self.clock, interval_ms=5, patience_ms=patience_ms)
         self.taken: list[int] = []
         self.frames = 0
         self.pulse.add(self.receiver, self.take)
@@ -108,6 +108,22 @@ def test_it_beats_every_five_milliseconds_while_there_is_traffic() -> None:
         bench.receiver.put(bench.clock.now_ns())
         assert bench.loop.fire() == 5 * NS_PER_MS
     assert len(bench.taken) == 10
+
+
+def test_with_patience_it_beats_as_seldom_as_the_buffer_allows() -> None:
+    """A quarter of room for 1,000 datagrams is safe: 250 a beat, at whatever rate they come."""
+    bench = Bench(patience_ms=20)
+    bench.loop.fire()
+
+    def beat(datagrams_per_ms: int) -> int:
+        due_ns = bench.loop.pending[0][0]
+        bench.receiver.put(bench.clock.now_ns(), datagrams_per_ms * (due_ns - bench.clock.now_ns()) // NS_PER_MS)
+        return bench.loop.fire() // NS_PER_MS
+
+    assert [beat(1) for _ in range(3)] == [20, 20, 20]
+    assert [beat(25) for _ in range(3)] == [20, 10, 10]
+    assert [beat(250) for _ in range(3)] == [10, 5, 5]
+    assert [beat(1) for _ in range(3)] == [5, 20, 20]
 
 
 def test_a_beat_that_took_long_is_not_followed_by_a_volley() -> None:

@@ -71,7 +71,7 @@ class TestManyStreams:
     def test_500_at_once_bit_identical(self, tmp_path: Path, codec: Codec) -> None:
         """The simulator has a process of its own: one event loop cannot be both ends of 50,000 frames a second."""
         options = SimulationOptions(
-            transport=Transport.WEBSOCKET, calls=500, seconds=6, codec=codec, stagger_ms=8, audio=None
+            transport=Transport.WEBSOCKET, calls=500, seconds=3, codec=codec, stagger_ms=4, audio=None
         )
         simulation = Simulation(options)
         simulation.plan()
