@@ -50,6 +50,12 @@ class Ahead:
         """Return the first delivery of the stretch that is not due yet, or `stop`."""
         return self.start + int(np.searchsorted(self._times_ns, now_ns, side="right"))
 
+    def moment(self, delivery: int, within_ns: int) -> int:
+        """Return when to send `delivery`: with the last of those of the stretch that are due within `within_ns`."""
+        first = delivery - self.start
+        last = int(np.searchsorted(self._times_ns, self._times_ns[first] + within_ns, side="right")) - 1
+        return int(self._times_ns[last])
+
     def times(self, start: int, stop: int) -> Int64:
         """Return when deliveries `start` to `stop`, all of the stretch, are due."""
         return self._times_ns[start - self.start : stop - self.start]

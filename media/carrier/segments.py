@@ -92,28 +92,25 @@ def one_each(table: DatagramTable) -> Messages:
 
 def segmented(table: DatagramTable) -> Messages:
     """Return a message per stretch of rows that are equally long, as long as the kernel allows."""
-    starts = segment_starts(table.lengths)
-    edges = np.append(starts, len(table.lengths))
-    counts, sizes = np.diff(edges), table.lengths[starts]
-    headers = np.zeros(len(starts), MESSAGE)
-    stride = table.rows.strides[0]
-    if (sizes == stride).all():  # a stretch's rows lie end to end
+    lengths, stride = table.lengths, table.rows.strides[0]
+    if lengths[0] == stride and (lengths == stride).all():  # all rows lie end to end
+        starts = np.arange(0, len(lengths), _most_rows(stride))
+        edges = np.append(starts, len(lengths))
+        counts, control, which = np.diff(edges), _control(lengths[:1]), np.zeros_like(starts)
         vectors = np.empty(len(starts), _IOVEC)
-        vectors["base"] = table.rows.ctypes.data + starts * stride
-        vectors["len"] = counts * stride
-        headers["iov"] = vectors.ctypes.data + np.arange(len(starts)) * _IOVEC.itemsize
-        headers["iovlen"] = 1
+        vectors["base"], vectors["len"] = table.rows.ctypes.data + starts * stride, counts * stride
+        vector, vectors_each = np.arange(len(starts)), np.ones_like(starts)
     else:
-        vectors = _vectors(table)
-        headers["iov"] = vectors.ctypes.data + starts * _IOVEC.itemsize
-        headers["iovlen"] = counts
-    control = np.zeros(len(starts), _CONTROL)
-    control["len"] = 18
-    control["level"], control["type"], control["size"] = _SOL_UDP, _UDP_SEGMENT, sizes
-    is_many = counts > 1
-    headers["control"] = control.ctypes.data + np.arange(len(starts)) * _CONTROL_BYTES
-    headers["controllen"] = is_many * _CONTROL_BYTES
-    return Messages(headers, edges, bool(is_many.any()), (vectors, control, table))
+        starts = segment_starts(lengths)
+        edges = np.append(starts, len(lengths))
+        counts, control, which = np.diff(edges), _control(lengths[starts]), np.arange(len(starts))
+        vectors, vector, vectors_each = _vectors(table), starts, counts
+    headers = np.zeros(len(starts), MESSAGE)
+    headers["iov"] = vectors.ctypes.data + vector * _IOVEC.itemsize
+    headers["iovlen"] = vectors_each
+    headers["control"] = control.ctypes.data + which * _CONTROL_BYTES
+    headers["controllen"] = (counts > 1) * _CONTROL_BYTES
+    return Messages(headers, edges, len(starts) < len(lengths), (vectors, control, table))
 
 
 def segment_starts(lengths: Int64) -> Int64:
@@ -123,11 +120,21 @@ def segment_starts(lengths: Int64) -> Int64:
     """
     runs = np.flatnonzero(np.diff(lengths, prepend=-1))
     run_lengths = np.diff(np.append(runs, len(lengths)))
-    most = np.minimum(MAX_MESSAGE_BYTES // np.maximum(lengths[runs], 1), MAX_SEGMENTS)
-    most[lengths[runs] == 0] = 1
+    most = np.array([_most_rows(length) for length in lengths[runs].tolist()])
     within = np.arange(len(lengths)) - np.repeat(runs, run_lengths)
     starts: Int64 = np.flatnonzero(within % np.repeat(most, run_lengths) == 0)
     return starts
+
+
+def _most_rows(length: int) -> int:
+    """Return how many rows of `length` bytes a message may hold."""
+    return min(MAX_MESSAGE_BYTES // length, MAX_SEGMENTS) if length else 1
+
+
+def _control(sizes: Int64) -> NDArray[Any]:
+    control = np.zeros(len(sizes), _CONTROL)
+    control["len"], control["level"], control["type"], control["size"] = 18, _SOL_UDP, _UDP_SEGMENT, sizes
+    return control
 
 
 def _vectors(table: DatagramTable) -> NDArray[Any]:

@@ -21,6 +21,8 @@ from strep.errors import ConfigurationError
 Address = tuple[str, int]
 
 _TABLE_ROWS = 512
+_WITHIN_NS = NS_PER_MS // 2
+"""Datagrams due within this time of each other leave together, so that a system call is worth it."""
 _SEND_BUFFER_BYTES = 4 << 20
 
 
@@ -45,7 +47,7 @@ def connect(address: Address, *, one_by_one: bool = False, segmented: bool = Tru
 async def send_plan(
     plan: Plan, sockets: Sequence[BatchSocket], pacer: Pacer, on_progress: Progress | None = None
 ) -> SendReport:
-    """Send everything in `plan`; the first datagram leaves at once.
+    """Send everything in `plan`, from now on.
 
     Args:
         plan: for STREP or bare RTP.
@@ -57,27 +59,25 @@ async def send_plan(
     report = SendReport(started_ns=pacer.now_ns())
     while report.sent < len(plan):
         now_ns = pacer.now_ns() - report.started_ns
-        due = int(np.searchsorted(plan.times_ns, now_ns, side="right"))
-        if due == report.sent:
-            await pacer.sleep_until(report.started_ns + int(plan.times_ns[report.sent]))
+        ahead.move_to(report.sent)
+        moment_ns = ahead.moment(report.sent, _WITHIN_NS)
+        if now_ns < moment_ns:
+            await pacer.sleep_until(report.started_ns + moment_ns)
             continue
-        sent = _send(plan, ahead, report.sent, due, sockets)
-        late_ns = pacer.now_ns() - report.started_ns - plan.times_ns[report.sent : report.sent + sent]
+        sent = _send(plan, ahead, report.sent, ahead.due(now_ns), sockets)
+        late_ns = pacer.now_ns() - report.started_ns - ahead.times(report.sent, report.sent + sent)
         report.lateness.record(late_ns)
         report.sent += sent
         if on_progress is not None:
             on_progress(report.sent)
-        if report.sent < due:
-            # Let others run; and where the kernel's queue is full, let it drain.
-            await pacer.sleep_until(pacer.now_ns() + (0 if sent else NS_PER_MS))
+        # Let others run; and where the kernel's queue is full, let it drain.
+        await pacer.sleep_until(pacer.now_ns() + (0 if sent else NS_PER_MS))
     report.refused = sum(batch_socket.refused for batch_socket in sockets)
     return report
 
 
 def _send(plan: Plan, ahead: Ahead, start: int, stop: int, sockets: Sequence[BatchSocket]) -> int:
-    """Send some of deliveries `start` to `stop` and return how many, 0 if the kernel takes none now."""
-    ahead.move_to(start)
-    stop = min(stop, ahead.stop)
+    """Send deliveries `start` to `stop` and return how many went, 0 if the kernel takes none now."""
     table = ahead.table(start, stop)
     if len(sockets) == 1:
         return sockets[0].send(table)

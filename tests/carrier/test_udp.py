@@ -69,7 +69,7 @@ class TestSendPlan:
         assert drain(receiver) == [paper.datagram(delivery) for delivery in range(len(paper))]
         assert report.sent == progress[-1] == len(paper)
         assert progress == sorted(progress)
-        assert report.lateness.max_ns == 0
+        assert report.lateness.max_ns <= NS_PER_MS // 2
         batch_socket.close()
 
     async def test_bare_rtp_by_direction(self) -> None:
