@@ -95,7 +95,9 @@ class Simulation:
         if self.options.transport is Transport.WEBSOCKET:
             report = await websocket.send_plan(plan, target.stream_url, pacer, on_progress)
             return Outcome(plan.truth(), report)
-        sockets = [connect(address) for address in target.destinations(self.options)]
+        # Not segmented: on this machine a message travels in one piece, and a receiver that steers datagrams to its
+        # workers by what is in them would send all of it where the first one belongs. No carrier does that.
+        sockets = [connect(address, segmented=False) for address in target.destinations(self.options)]
         try:
             report = await send_plan(plan, sockets, pacer, on_progress)
         finally:

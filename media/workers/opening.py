@@ -61,7 +61,8 @@ class WorkerDoors:
             group = _bind_group(config.udp, workers, bind)
             for mine, sock in zip(self.sockets, group, strict=True):
                 mine.udp = sock
-            steer(group[0], workers)
+            if workers > 1:
+                steer(group[0], workers)
             self.addresses["udp"] = _address(group[0])
         if config.rtp:
             owners = {ports.name: index for index, mine in enumerate(self.configs) for ports in mine.rtp}

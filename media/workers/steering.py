@@ -3,6 +3,10 @@
 It looks at the call_leg_id alone, so that both directions of a leg, and the B leg of the same id, meet in one
 worker, whatever ports they come from. Offsets count from the UDP payload; the call_leg_id lies at 8 to 24.
 See socket(7), SO_ATTACH_REUSEPORT_CBPF.
+
+The kernel steers what it has in hand. What a sender on the same machine lets the kernel cut up (UDP_SEGMENT), and
+what the kernel would aggregate for a socket with UDP_GRO, is still one piece then, and goes where its first datagram
+belongs. So no socket here may ask for UDP_GRO; from a network, everything comes as single datagrams.
 """
 
 from __future__ import annotations

@@ -233,6 +233,7 @@ class Supervisor:
     def _dismiss_spare(self) -> None:
         spare = self._take_spare()
         if spare is not None:
+            spare.signal(signal.SIGKILL)  # it has nothing to lose
             spare.dismiss()
 
 

@@ -1,0 +1,221 @@
+"""`strep serve --workers N` as processes: who gets what, and what becomes of calls when a worker is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import threading
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from media import cli
+from media.carrier.options import SimulationOptions, Transport
+from media.carrier.simulation import Simulation, Target
+from media.workers import supervisor
+from media.workers.steering import is_supported
+from tests.media.harness import pcm_channels, sidecar
+from tests.media.test_serve import address, run, send, serving
+
+linux = pytest.mark.skipif(not is_supported(), reason="needs Linux")
+DEADLINE_S = 60.0
+
+
+def wait_until(condition: Callable[[], Any]) -> Any:
+    """Return what `condition` returns once it is true."""
+    pause = threading.Event()
+    for _ in range(round(DEADLINE_S / 0.02)):
+        if value := condition():
+            return value
+        pause.wait(0.02)
+    raise AssertionError("it did not come to pass")
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def has_open(pid: int, path: Path) -> bool:
+    try:
+        return any(os.readlink(entry) == str(path) for entry in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:  # gone, or a descriptor is
+        return False
+
+
+def writer_of(pid: int, path: Path) -> int:
+    """Return the worker of the server `pid` that writes the file."""
+    (writer,) = wait_until(lambda: [child for child in children(pid) if has_open(child, path)])
+    return int(writer)
+
+
+def metrics(where: str) -> dict[str, float]:
+    with urllib.request.urlopen(f"http://{where}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    return {name: float(value) for name, value in re.findall(r"^(strep_[^ ]+) (\S+)$", text, re.MULTILINE)}
+
+
+class Sender(threading.Thread):
+    """Sends in real time, and knows how far it is."""
+
+    def __init__(self, simulation: Simulation, target: Target) -> None:
+        super().__init__(daemon=True)
+        self.sent = 0
+        self._simulation, self._target = simulation, target
+        self.start()
+
+    def run(self) -> None:
+        asyncio.run(self._simulation.run(self._target, on_progress=self._progress))
+
+    def _progress(self, sent: int) -> None:
+        self.sent = sent
+
+
+def leg_ids(simulation: Simulation) -> list[str]:
+    return sorted({track.call_leg_id for track in simulation.plan().truth().tracks})
+
+
+@linux
+class TestTogether:
+    def test_no_leg_is_split_and_all_end_when_told(self, tmp_path: Path) -> None:
+        arguments = ("--udp", ":0", "--ws", ":0", "--rtp", "lab=0,0", "--record", str(tmp_path), "--workers", "2")
+        with serving(*arguments) as (process, addresses):
+            assert set(addresses) == {"udp", "ws", "rtp"}
+            workers = children(process.pid)
+            simulation = send(SimulationOptions(calls=50, seconds=0.5), Target(udp=address(addresses["udp"])))
+            streams = SimulationOptions(Transport.WEBSOCKET, calls=4, seconds=0.2)
+            simulated_streams = send(streams, Target(stream_url=f"ws://{addresses['ws']}/"))
+            process.terminate()
+            output, errors = process.communicate()
+        assert (process.returncode, output) == (cli.OK, "")
+        assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+        names = leg_ids(simulation)
+        assert len(names) == 50
+        documents = [sidecar(tmp_path, name) for name in names]
+        assert all(document["state"] == "complete" for document in documents)
+        assert all([t["length_samples"] for t in document["tracks"]] == [4000, 4000] for document in documents)
+        streams_named = {track.stream_id for track in simulated_streams.plan().truth().tracks}
+        assert {path.stem for path in tmp_path.glob("*.wav")} == {*names, *streams_named}
+        assert "ended calls=54" in errors.splitlines()[-1]
+        assert {line.split("worker=")[1][0] for line in errors.splitlines() if "worker=" in line} == {"0", "1"}
+
+    def test_when_the_supervisor_is_killed_the_workers_finish_their_files(self, tmp_path: Path) -> None:
+        with serving("--udp", ":0", "--record", str(tmp_path), "--workers", "2") as (process, addresses):
+            simulation = send(SimulationOptions(calls=4, seconds=0.5), Target(udp=address(addresses["udp"])))
+            wait_until(lambda: len(list(tmp_path.glob("*.json"))) == 4)
+            process.kill()
+            for name in leg_ids(simulation):
+                wait_until(lambda name=name: sidecar(tmp_path, name)["state"] == "complete")  # type: ignore[misc]
+
+    def test_a_second_signal_kills_them_all(self, tmp_path: Path) -> None:
+        with serving("--udp", ":0", "--workers", "2") as (process, _):
+            workers = wait_until(lambda: len(found := children(process.pid)) == 3 and found)
+            for pid in workers:
+                os.kill(pid, signal.SIGSTOP)  # they do not end by themselves
+            process.terminate()
+            process.send_signal(signal.SIGINT)
+            assert process.wait() == cli.INTERRUPTED
+            for pid in workers:
+                wait_until(lambda pid=pid: not Path(f"/proc/{pid}").exists() or _is_zombie(pid))  # type: ignore[misc]
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return b"State:\tZ" in Path(f"/proc/{pid}/status").read_bytes()
+    except OSError:
+        return True
+
+
+@linux
+@pytest.mark.realtime
+class TestKilled:
+    SECONDS = 5
+
+    def test_its_calls_go_on_in_the_same_files_and_no_other_notices(self, tmp_path: Path) -> None:
+        simulation = Simulation(SimulationOptions(calls=10, seconds=self.SECONDS))
+        names = leg_ids(simulation)
+        arguments = ("--udp", ":0", "--record", str(tmp_path), "--workers", "2", "--metrics", ":0")
+        with serving(*arguments) as (process, addresses):
+            sender = Sender(simulation, Target(udp=address(addresses["udp"])))
+            audio = [tmp_path / f"{name}.wav" for name in names]
+            wait_until(lambda: all(path.exists() and path.stat().st_size > 80 + 4 * 12_000 for path in audio))
+            written = sender.sent
+            wait_until(lambda: sender.sent > written + 300)  # 0.3 s of it are in memory
+            victim = writer_of(process.pid, audio[0])
+            its = [name for name, path in zip(names, audio, strict=True) if has_open(victim, path)]
+            before = metrics(addresses["metrics"])
+            os.kill(victim, signal.SIGKILL)
+            wait_until(lambda: metrics(addresses["metrics"])["strep_recordings_continued_total"] == len(its))
+            sender.join()
+            after = metrics(addresses["metrics"])
+            process.terminate()
+            process.communicate()
+        assert process.returncode == cli.OK
+        assert sorted(path.stem for path in tmp_path.glob("*.wav")) == names
+        assert 0 < len(its) < len(names)
+        for name in names:
+            self.check(tmp_path, name, was_killed=name in its)
+        restarts = {name: value for name, value in after.items() if name.startswith("strep_worker_restarts_total")}
+        assert sorted(restarts.values()) == [0, 1]
+        assert [after[f'strep_worker_up{{worker="{index}"}}'] for index in (0, 1)] == [1, 1]
+        falling = [name for name, value in before.items() if "_total" in name and after[name] < value]
+        assert not falling
+
+    def check(self, directory: Path, name: str, *, was_killed: bool) -> None:
+        document = sidecar(directory, name)
+        assert document["state"] == "complete"
+        assert len(pcm_channels(directory / f"{name}.wav")) == document["length_samples"]
+        assert len(document["tracks"]) == 2
+        if not was_killed:
+            assert document["restarts"] == []
+            assert [track["totals"]["received"] for track in document["tracks"]] == [8000 * self.SECONDS] * 2
+            return
+        (gap,) = document["restarts"]
+        assert abs(document["length_samples"] - 8000 * self.SECONDS) <= 800  # how late a busy machine sends
+        for track in document["tracks"]:
+            totals = {kind: length for kind, length in track["totals"].items() if length}
+            assert set(totals) == {"unaccounted", "restart", "received"}  # nothing is lost behind the gap
+            assert totals["unaccounted"] == gap["start_samples"] >= 12_000
+            assert gap["length_samples"] <= totals["restart"] <= gap["length_samples"] + 800
+            assert track["ledger"][1]["kind"] == "restart"
+
+
+@linux
+class TestBeginning:
+    """What a worker cannot do is known before the server says that it is ready."""
+
+    def test_sink_that_is_not_installed(self) -> None:
+        result = run("--udp", ":0", "--sink", "nobody", "--workers", "2")
+        assert (result.exit_code, result.stdout) == (cli.MISUSED, "")
+        assert "sink: there is no 'nobody'" in result.stderr
+
+    def test_address_in_use(self) -> None:
+        with serving("--udp", ":0", "--workers", "2") as (_, addresses):
+            result = run("--udp", addresses["udp"], "--workers", "2")
+        assert result.exit_code == cli.FAILED
+        assert f"cannot receive UDP on {addresses['udp']}: Address already in use" in result.stderr
+
+    def test_metrics_address_in_use(self) -> None:
+        with serving("--udp", ":0", "--metrics", ":0") as (_, addresses):
+            result = run("--udp", ":0", "--metrics", addresses["metrics"])
+        assert result.exit_code == cli.FAILED
+        assert f"cannot serve metrics on {addresses['metrics']}: Address already in use" in result.stderr
+
+    def test_fewer_pairs_of_rtp_ports_than_workers(self) -> None:
+        with serving("--rtp", "lab=0,0", "--workers", "3") as (process, addresses):
+            assert list(addresses) == ["rtp"]
+            process.terminate()
+            _, errors = process.communicate()
+        assert "a pair of plain RTP ports needs one worker" in errors
+
+
+def test_elsewhere_it_is_refused_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "is_supported", lambda: False)
+    result = run("--udp", ":0", "--workers", "2")
+    assert result.exit_code == cli.MISUSED
+    assert "only Linux" in result.stderr
+    assert "workers 1" in result.stderr
