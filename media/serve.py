@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("strep.serve")
 
-REPORT_INTERVAL_S = 1.0
-"""How fresh the metrics are."""
-
 _EPILOG = (
     """\b
 Examples:
@@ -38,6 +35,8 @@ Examples:
     strep serve --udp 0.0.0.0:9000 --record recordings
   Media streams too, and two taps that send plain RTP:
     strep serve --udp :9000 --ws :9001 --rtp lab=4000,4001 --rtp office=4010,4011
+  With a process per core, and counters for Prometheus on port 9100:
+    strep serve --udp 0.0.0.0:9000 --record recordings --workers 0 --metrics :9100
   The same from a file, and from the environment:
     strep serve --config strep.toml
     STREP_UDP=:9000 STREP_RTP="lab=4000,4001;office=4010,4011" strep serve
@@ -132,7 +131,7 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _serve(settings: Settings) -> None:
-    from media.metrics.totals import Totals
+    from media.metrics.totals import REPORT_INTERVAL_S, Totals
     from media.repeat import Repeater
     from media.server import Server
     from media.sinks.plugins import load_sink

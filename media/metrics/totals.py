@@ -12,6 +12,8 @@ from typing import Any
 
 Snapshot = dict[str, Any]
 
+REPORT_INTERVAL_S = 1.0
+"""How old a snapshot may be."""
 GAUGES = frozenset({"calls", "tracks", "connections", "queued_items", "queued_bytes", "live", "stage_bytes"})
 """Names, at any depth, of what goes up and down."""
 WORST = frozenset({"lag_ns"})

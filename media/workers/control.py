@@ -18,7 +18,6 @@ from media.sockets import BoundSockets
 MAX_MESSAGE_BYTES = 1 << 20
 MAX_SOCKETS = 250
 """What one message can carry (unix(7), SCM_MAX_FD is 253)."""
-REPORT_INTERVAL_S = 1.0
 
 
 class Assignment(msgspec.Struct, tag=True):

@@ -16,13 +16,13 @@ from typing import Any
 import media.sinks.recording  # noqa: F401  a spare that has it all is at work within milliseconds
 from media.cli import FAILED, MISUSED, OK
 from media.logs import logging_to
+from media.metrics.totals import REPORT_INTERVAL_S
 from media.repeat import Repeater
 from media.serve import loop_factory, reason_of
 from media.server import Server
 from media.sinks.plugins import load_sink
 from media.sockets import BoundSockets
 from media.workers.control import (
-    REPORT_INTERVAL_S,
     Assignment,
     Ended,
     Failed,

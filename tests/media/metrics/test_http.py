@@ -1,0 +1,107 @@
+"""``/metrics`` of a server: what Prometheus reads, and nothing else."""
+
+from __future__ import annotations
+
+import socket
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from media.carrier.options import SimulationOptions, Transport
+from media.config import Endpoint
+from media.metrics.families import families
+from media.metrics.http import serving
+from media.metrics.totals import Totals
+from tests.media.test_server import record
+
+LOOPBACK = Endpoint("127.0.0.1", 0)
+
+
+def fetch(where: Endpoint, path: str = "/metrics") -> str:
+    with urllib.request.urlopen(f"http://{where}{path}", timeout=10) as answer:
+        body: bytes = answer.read()
+    return body.decode()
+
+
+def samples(text: str) -> dict[str, Any]:
+    """Return the values by name and labels, as Prometheus reads them."""
+    return {
+        sample.name + "".join(f" {name}={value}" for name, value in sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def recorded(directory: Path) -> list[str]:
+    names = [path.stem for path in directory.glob("*.wav")]
+    assert names
+    return names
+
+
+async def served(directory: Path, options: SimulationOptions) -> tuple[str, dict[str, Any]]:
+    """Return the metrics of a server that has had calls."""
+    server, _, _ = await record(directory, options)
+    totals = Totals()
+    totals.report(0, server.snapshot())
+    totals.is_up[0] = True
+    with serving(LOOPBACK, lambda: families(totals)) as where:
+        text = fetch(where)
+    return text, samples(text)
+
+
+class TestFamilies:
+    async def test_of_a_server_that_had_calls(self, tmp_path: Path) -> None:
+        text, values = await served(tmp_path, SimulationOptions(calls=2, seconds=0.5))
+        assert values["strep_calls_started_total"] == values["strep_calls_ended_total"] == 2
+        assert values["strep_calls"] == values["strep_conservation_errors_total"] == 0
+        assert values["strep_received_total door=udp"] == 100
+        assert values["strep_received_total door=rtp tap"] == 0
+        assert values["strep_recordings_ended_total"] == 2
+        assert values["strep_sink_delivered_blocks_total sink=recording"] > 0
+        assert values["strep_worker_up worker=0"] == 1
+        assert values["strep_worker_restarts_total worker=0"] == 0
+        assert not [name for name in recorded(tmp_path) if name in text]
+
+    async def test_of_media_streams(self, tmp_path: Path) -> None:
+        _, values = await served(tmp_path, SimulationOptions(Transport.WEBSOCKET, seconds=0.2))
+        assert values["strep_received_total door=ws"] > 20
+        assert sum(value for name, value in values.items() if name.startswith("strep_ws_closed_total")) == 1
+
+    def test_before_the_first_report_there_is_nothing_but_the_worker(self) -> None:
+        described = {family.name: family.samples for family in families(Totals())}
+        assert all(not samples or name.startswith("strep_worker") for name, samples in described.items())
+
+    def test_all_of_them_have_a_sentence(self) -> None:
+        for family in families(Totals()):
+            assert family.documentation.endswith("."), family.name
+
+
+class TestServer:
+    def test_other_paths_are_not_found(self) -> None:
+        with serving(LOOPBACK, lambda: ()) as where:
+            assert fetch(where) == ""
+            for path in ("/", "/metrics/x", "/favicon.ico"):
+                with pytest.raises(urllib.error.HTTPError, match="404") as error:
+                    fetch(where, path)
+                error.value.close()
+
+    def test_ipv6(self) -> None:
+        with serving(Endpoint("::1", 0), lambda: families(Totals())) as where:
+            assert str(where).startswith("[::1]:")
+            assert "strep_worker_up" in fetch(where)
+
+    def test_a_client_that_says_nothing_holds_up_nobody(self) -> None:
+        with serving(LOOPBACK, lambda: families(Totals())) as where:
+            with socket.create_connection((where.host, where.port)):
+                assert "strep_worker_up" in fetch(where)
+            assert "strep_worker_up" in fetch(where)
+
+    def test_the_port_is_free_afterwards(self) -> None:
+        with serving(LOOPBACK, lambda: ()) as where:
+            pass
+        with serving(where, lambda: ()) as again:
+            assert again == where
