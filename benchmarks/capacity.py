@@ -89,7 +89,7 @@ class Search:
             larger = round(self.carried * _STEP_UP) or self._settings.start
             return _round(min(larger, self._settings.most))
         if not self.carried:
-            return _round(self.too_much / 2) if self.too_much > 2 else None
+            return _round(self.too_much / 2) if self.too_much > 1 else None
         if self.too_much <= self.carried * RESOLUTION:
             return None
         middle = _round((self.carried + self.too_much) / 2)

@@ -41,7 +41,7 @@ class Course:
         self._sender = Child(
             "benchmarks.load", msgspec.json.encode(load).decode(), log=scratch / f"sender-{load.legs}.log"
         )
-        self.truth = Truth(load.plan())
+        self.truth = Truth(load.steady())
         self.datagrams = int(self._sender.answer(300)["datagrams"])
 
     def close(self) -> None:

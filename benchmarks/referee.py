@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.carrier.plan import Plan
+from media.carrier.steady import Steady
 
 MOST_COMPLAINTS = 5
 """Named per run; of the rest, only the number."""
@@ -33,7 +34,7 @@ def mu_law_table() -> NDArray[np.int16]:
 class Truth:
     """What was sent, prepared for being asked often."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan | Steady) -> None:
         """Take everything that is sent."""
         self.plan = plan
         self.truth = plan.truth()

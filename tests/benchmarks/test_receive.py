@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,11 @@ class TestLoad:
 
 
 class TestCommand:
+    @pytest.fixture(autouse=True)
+    def not_alone(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Do not wait for a real benchmark that runs on this machine: figures do not matter here."""
+        monkeypatch.setattr("benchmarks.command.alone", nullcontext)
+
     def test_tables_and_json(self, tmp_path: Path) -> None:
         path = tmp_path / "figures.json"
         only = ["--only", "floor", "--only", "recording", "--only", "asyncio"]

@@ -34,7 +34,7 @@ def contender(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def directory(tmp_path: Path, truth: Truth, contender: str) -> Path:
     """Return right recordings, to be spoilt."""
-    Bench(tmp_path, recording_format=FORMATS[contender]).run(truth.plan)
+    Bench(tmp_path, recording_format=FORMATS[contender]).run(LOAD.plan())
     return tmp_path
 
 

@@ -22,7 +22,8 @@ def truth() -> Truth:
 
 
 def datagrams(truth: Truth) -> list[bytes]:
-    return [truth.plan.datagram(i) for i in range(len(truth.plan))]
+    table = truth.plan.table(0, len(truth.plan))
+    return [table.datagram(row) for row in range(len(truth.plan))]
 
 
 def decoded(received: list[bytes], directory: Path) -> dict[str, Any]:

@@ -1,0 +1,68 @@
+"""Every question, asked under a tiny load: it is measured, judged and answered."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks import capacity, latency, memory, scale, startup
+from benchmarks.progress import Silent
+from benchmarks.question import Question
+from benchmarks.readme import section
+from benchmarks.report import Report
+
+pytestmark = [
+    pytest.mark.realtime,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="recvmmsg and /proc are Linux"),
+]
+
+
+def ask(question: Question, settings: Any, scratch: Path) -> Report:
+    report = question.measure(settings, Silent(), scratch)
+    assert report.question == question.name
+    assert not list(scratch.glob("*/*.wav")), "recordings are left behind"
+    assert Report.from_json(report.to_json()).tables == report.tables
+    assert section(report)
+    return report
+
+
+def test_scale(tmp_path: Path) -> None:
+    settings = scale.Settings(legs=(2, 10), ramp=100, seconds=0.4, idle=0.2, repeats=1)
+    report = ask(scale.QUESTION, settings, tmp_path)
+    assert report.complaints == []
+    assert [cells[0] for cells in report.tables[0].cells] == ["2", "10"]
+    assert "an idle server takes" in report.answers[1]
+    assert report.runs == 5
+
+
+def test_latency(tmp_path: Path) -> None:
+    report = ask(latency.QUESTION, latency.Settings(calls=(4,), ramp=100, seconds=1, repeats=1), tmp_path)
+    assert report.complaints == []
+    [measured] = report.figures
+    assert measured["latency"]["blocks"] == pytest.approx(4 * 2 * 10, abs=8)
+    assert 0 < measured["latency"]["p50_ms"] <= measured["latency"]["p99_ms"] <= measured["latency"]["max_ms"]
+
+
+def test_capacity(tmp_path: Path) -> None:
+    settings = capacity.Settings(start=2, most=3, seconds=1, hold=1, ramp=100, latency=10_000)
+    report = ask(capacity.QUESTION, settings, tmp_path)
+    assert report.complaints == []
+    assert report.answers[0].startswith("this machine carries 3 recorded two-direction calls for 1 s")
+    assert report.answers[1] == "nothing gave way up to 3 calls; try more with --most 6"
+
+
+def test_memory(tmp_path: Path) -> None:
+    settings = memory.Settings(few=2, many=6, seconds=1, ramp=100, gone=2, all_gone=4, repeats=1)
+    report = ask(memory.QUESTION, settings, tmp_path)
+    assert report.complaints == []
+    assert report.figures["stays"][0]["after"]["rss_kib"] > 1000
+    assert "a call weighs" in report.answers[0]
+
+
+def test_startup(tmp_path: Path) -> None:
+    report = ask(startup.QUESTION, startup.Settings(repeats=1), tmp_path)
+    assert report.complaints == []
+    assert [cells[0] for cells in report.tables[0].cells][-1] == "strep serve, to its line `ready`"
