@@ -121,3 +121,7 @@ def batch_of(packets: Sequence[Packet]) -> FrameBatch:
         offset=offset,
         length=np.array([len(packet.payload) for packet in packets], np.int64),
     )
+
+
+def payloads(packets: list[Packet]) -> bytes:
+    return b"".join(packet.payload for packet in packets)
