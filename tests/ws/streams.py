@@ -96,3 +96,20 @@ def arrivals(draw: st.DrawFn, sent: list[Sent], *, window: int, in_order: int = 
     kept = draw(st.lists(st.integers(0, 5), min_size=len(tail), max_size=len(tail))) if loss else [1] * len(tail)
     order = sorted((i for i in range(len(tail)) if kept[i]), key=lambda i: (i + delays[i], i))
     return head + [tail[i] for i in order]
+
+
+def play(sent: list[Sent], sequencer: ChunkSequencer | None = None) -> dict[Direction, Tape]:
+    sequencer = sequencer or ChunkSequencer()
+    tapes = {direction: Tape() for direction in Direction}
+    for frame in sent:
+        tapes[frame.direction].take(frame.place(sequencer))
+    return tapes
+
+
+def relative(starts: list[int]) -> list[int]:
+    return [start - starts[0] for start in starts]
+
+
+def assert_true_positions(tape: Tape, received: list[Sent]) -> None:
+    truth = [frame.start_samples for frame in sorted(received, key=lambda frame: frame.chunk or 0)]
+    assert relative([tape.starts[number] for number in sorted(tape.starts)]) == relative(truth)

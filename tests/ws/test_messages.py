@@ -1,14 +1,11 @@
-"""Frames: examples of the documents, both directions; hostile values; the standard library as referee."""
+"""Frames: examples of the documents, both directions; hostile values."""
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from media.ws.messages import (
     CarrierFrame,
@@ -31,7 +28,7 @@ from media.ws.messages import (
     parse,
     serialize,
 )
-from strep.errors import WireError
+from tests.ws.reasons import reason
 
 STREAM = "32de0dea-53cb-4b21-89a4-9e1819c043bc"
 MAX = (1 << 63) - 1
@@ -188,18 +185,6 @@ NOT_A_FRAME = [
 ]  # fmt: skip
 
 
-def reason(message: str | bytes) -> str:
-    with pytest.raises(WireError) as caught:
-        parse(message)
-    text = str(caught.value)
-    assert text.startswith(caught.value.reason)
-    assert len(text) > len(caught.value.reason) + 2
-    assert text.isascii()
-    assert len(text) < 120
-    assert "\n" not in text
-    return caught.value.reason
-
-
 class TestHostileValues:
     @pytest.mark.parametrize("field", ["chunk", "timestamp"])
     @pytest.mark.parametrize("value", BAD_COUNTERS)
@@ -240,74 +225,6 @@ class TestHostileValues:
             whole = text.encode()
             for length in range(len(whole)):
                 assert reason(whole[:length]) == "NOT_JSON"
-
-
-def oracle(message: str) -> tuple[Any, ...] | str:
-    """Read a media frame with nothing but the standard library."""
-
-    def counter(value: Any) -> int | None:
-        if value is None:
-            return None
-        if isinstance(value, str):
-            if not value.isascii() or not value.isdecimal() or (value[0] == "0" and value != "0"):
-                raise ValueError(value)
-            value = int(value)
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX:
-            raise ValueError(value)
-        return value
-
-    try:
-        frame = json.loads(message)
-        body = frame["media"]
-        payload = base64.b64decode(body["payload"], validate=True)
-        numbers = [
-            counter(part.get(name))
-            for part, name in ((body, "chunk"), (body, "timestamp"), (frame, "sequence_number"))
-        ]
-        return payload, body.get("track"), *numbers, frame.get("stream_id")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return "BAD_FIELD"
-
-
-COUNTERS = (
-    st.none()
-    | st.integers(-10, MAX + 10)
-    | st.integers(0, 10**6).map(str)
-    | st.sampled_from(["", "-1", "x", "1.5", "007", 4.5, -0.5, True, [], {}, str(MAX), str(MAX + 1)])
-)
-PAYLOADS = st.binary(max_size=400).map(lambda raw: base64.b64encode(raw).decode()) | st.text(
-    "AZaz09+/=-_ é", max_size=12
-)
-BODIES = st.fixed_dictionaries(
-    {"payload": PAYLOADS},
-    optional={
-        "track": st.sampled_from(["inbound", "outbound", "both", ""]),
-        "chunk": COUNTERS,
-        "timestamp": COUNTERS,
-    },
-)
-FRAMES = st.fixed_dictionaries(
-    {"event": st.just("media"), "media": BODIES},
-    optional={"sequence_number": COUNTERS, "stream_id": st.text(max_size=40), "extra": st.none() | st.integers()},
-)
-
-
-class TestAgainstTheStandardLibrary:
-    @given(FRAMES, st.booleans())
-    def test_media(self, frame: dict[str, Any], ensure_ascii: bool) -> None:
-        message = json.dumps(frame, ensure_ascii=ensure_ascii)
-        expected = oracle(message)
-        if isinstance(expected, str):
-            assert reason(message) == expected
-            return
-        parsed = parse(message)
-        assert isinstance(parsed, Media)
-        body = parsed.media
-        found = (body.payload, body.track, body.chunk, body.timestamp, parsed.sequence_number, parsed.stream_id)
-        assert found == expected
-        assert parse(message.encode()) == parsed
-        assert parse(serialize(parsed)) == parsed
-        assert oracle(serialize(parsed).decode()) == expected
 
 
 class TestStreamIds:

@@ -1,4 +1,4 @@
-"""One socket's conversation: the table, every reject by name, what the host is told, how it closes."""
+"""One socket's conversation: the table, every reject by name, what the host is told."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from media.ws.host import Handshake, StreamRefused
-from media.ws.protocol import ConnectionOptions, MediaStreamConnection
+from media.ws.host import StreamRefused
 from media.ws.reject import WsReject
 from media.ws.states import MISPLACED, TRANSITIONS, State
-from strep.clock import NEVER_NS, NS_PER_SECOND
 from strep.g711 import Codec
 from strep.header import Direction
+from tests.ws.conversations import Conversation, streaming
 from tests.ws.fakes import STREAM_ID, FakeHost, connected, dtmf, mark, media, start, stop
 
 OTHER_ID = "5b0f3f0e-3c5d-4e0e-9c39-2f9a6b1d7c10"
@@ -28,38 +27,6 @@ WAY_THERE = {
     State.CONNECTING: [], State.CONNECTED: [connected()], State.STREAMING: [connected(), start()],
     State.STOPPED: [connected(), start(), stop()],
 }  # fmt: skip
-
-
-class Conversation:
-    """A connection and its host; conservation is checked after every message."""
-
-    def __init__(self, host: FakeHost | None = None, **options: Any) -> None:
-        self.host = host or FakeHost()
-        handshake = Handshake("192.0.2.1 port 5", "/media?t=1", options.pop("auth_token", None))
-        self.connection = MediaStreamConnection(self.host, 0, handshake, ConnectionOptions(**options))
-        self.now_ns = 0
-        self.close: tuple[int, str] | None = None
-
-    def send(self, *messages: str | bytes) -> Conversation:
-        for message in messages:
-            before = self.connection.snapshot().received
-            self.close = self.connection.receive(message, self.now_ns)
-            after = self.connection.snapshot()
-            assert after.received == before + 1
-            assert after.received == after.accepted + sum(after.rejected.values())
-        return self
-
-    @property
-    def state(self) -> State:
-        return self.connection.snapshot().state
-
-    @property
-    def rejected(self) -> dict[WsReject, int]:
-        return self.connection.snapshot().rejected
-
-
-def streaming(**options: Any) -> Conversation:
-    return Conversation(**options).send(connected(), start())
 
 
 class TestOrder:
@@ -266,103 +233,3 @@ class TestEvents:
         conversation.send(media(None, 5))
         placements = [placement for _, placement, _ in conversation.host.streams[STREAM_ID].media]
         assert placements[1].sequence_number - placements[0].sequence_number == 1
-
-
-class TestMalformed:
-    def test_does_not_end_the_stream(self) -> None:
-        conversation = streaming()
-        for _ in range(300):
-            conversation.send("{", '{"event":"media"}', b"\x00", media(1, 2))
-        assert conversation.rejected == {WsReject.NOT_JSON: 300, WsReject.BAD_FIELD: 300, WsReject.BINARY: 300}
-        assert conversation.close is None
-
-    @pytest.mark.parametrize(("message", "code"), [("{", 1007), ('{"event":"media"}', 1007), (b"\x00", 1003)])
-    def test_unless_there_is_nothing_else(self, message: str | bytes, code: int) -> None:
-        assert streaming().send(*[message] * 99).close is None
-        close = streaming().send(*[message] * 100).close
-        assert close is not None
-        assert close[0] == code
-        assert close[1].startswith("100 malformed messages in a row")
-
-    def test_is_logged_once(self, caplog: pytest.LogCaptureFixture) -> None:
-        with caplog.at_level(logging.WARNING):
-            streaming().send(*["{"] * 50)
-        assert len(caplog.records) == 1
-
-
-class TestEnd:
-    def test_stop(self) -> None:
-        conversation = streaming().send(media(1, 2))
-        conversation.now_ns = 7
-        conversation.send(stop())
-        conversation.connection.closed(8)
-        conversation.connection.closed(9)
-        assert conversation.host.calls == ["started", "media", "stopped"]
-
-    def test_socket_gone(self) -> None:
-        conversation = streaming()
-        conversation.connection.closed(1)
-        conversation.connection.closed(2)
-        assert conversation.host.calls == ["started", "detached"]
-        conversation.send(media(1))
-        assert conversation.rejected == {WsReject.AFTER_CLOSE: 1}
-
-    def test_socket_gone_before_start(self) -> None:
-        conversation = Conversation().send(connected())
-        conversation.connection.closed(1)
-        assert conversation.host.calls == []
-
-
-class TestDeadlines:
-    def test_start_must_come(self) -> None:
-        conversation = Conversation().send(connected())
-        connection = conversation.connection
-        assert connection.deadline() == 10 * NS_PER_SECOND
-        assert connection.poll(connection.deadline() - 1) is None
-        assert connection.poll(connection.deadline()) == (1002, "no start frame within 10 s")
-
-    def test_none_while_streaming(self) -> None:
-        connection = streaming().connection
-        assert connection.deadline() == NEVER_NS
-        assert connection.poll(1 << 60) is None
-
-    def test_after_stop_the_carrier_closes_or_this_side(self) -> None:
-        conversation = streaming(linger_ns=5)
-        conversation.now_ns = 100
-        conversation.send(stop())
-        assert conversation.connection.deadline() == 105
-        assert conversation.connection.poll(104) is None
-        assert conversation.connection.poll(105) == (1000, "stream stopped")
-
-
-class TestFailingHost:
-    def test_start(self) -> None:
-        host = FakeHost()
-        host.failure = RuntimeError("broken")
-        conversation = Conversation(host).send(start())
-        assert conversation.close == (1011, "internal error")
-        assert conversation.rejected == {WsReject.HOST_FAILED: 1}
-
-    def test_media_and_events_cost_the_frame(self, caplog: pytest.LogCaptureFixture) -> None:
-        conversation = streaming()
-        conversation.host.failure = RuntimeError("broken")
-        with caplog.at_level(logging.ERROR):
-            conversation.send(media(1, 2), media(2, 3), dtmf("5", 4))
-        assert len(caplog.records) == 1
-        conversation.host.failure = None
-        conversation.send(media(3, 5))
-        assert conversation.rejected == {WsReject.HOST_FAILED: 3}
-        assert conversation.close is None
-
-    def test_stop_and_close_are_asked_once(self) -> None:
-        conversation = streaming()
-        conversation.host.failure = RuntimeError("broken")
-        conversation.send(stop())
-        conversation.connection.closed(1)
-        assert conversation.host.calls == ["started", "stopped"]
-
-    def test_detach(self) -> None:
-        conversation = streaming()
-        conversation.host.failure = RuntimeError("broken")
-        conversation.connection.closed(1)
-        assert conversation.host.calls == ["started", "detached"]
