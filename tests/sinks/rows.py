@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from media.blocks import PcmBatch
 from media.sinks.contract import CallInfo, CallReport, TrackReport
 from strep.clock import ManualClock
-from strep.g711 import Codec
+from strep.g711 import Codec, decode
 from strep.header import Direction
 
 WALL_NS = ManualClock().epoch_ns
@@ -71,3 +71,8 @@ def call_report(length_samples: int, *, note: str = "") -> CallReport:
         )
     ]
     return CallReport("stop", WALL_NS + 1_000, length_samples, tracks if length_samples else [], note=note)
+
+
+def spoken(channel: int, blocks: int) -> NDArray[np.int16]:
+    """Return what `blocks` blocks of 100 ms of call 0 sound like."""
+    return decode(np.concatenate([Row(0, channel, 800 * block).encoded for block in range(blocks)]), Codec.PCMU)
