@@ -1,4 +1,4 @@
-"""The engine and its doors without sockets: calls, limits, joining, idleness, shifting media frames."""
+"""The engine and its doors without sockets: calls, limits, joining, idleness."""
 
 from __future__ import annotations
 
@@ -7,90 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from media.blocks import PcmBatch
-from media.doors.rtp import RtpDoor
 from media.doors.sources import describe_source, pack_source, source_words
-from media.doors.stream import MAX_PAYLOAD_SAMPLES, StreamDoor
-from media.doors.strep import StrepDoor
-from media.engine import Engine
-from media.sinks.contract import CallInfo, CallReport
-from media.sinks.queue import CallStarted, Item
-from media.ws.chunks import Placement
-from media.ws.host import StreamRefused, StreamStart
-from strep import header, rtp
-from strep.clock import NS_PER_MS, NS_PER_SECOND, ManualClock
+from media.ws.host import StreamRefused
 from strep.datagrams import collect
 from strep.g711 import Codec, decode
-from strep.header import Direction, Leg, StrepHeader
+from strep.header import Direction
 from strep.reject import Reject
-from strep.rtp import RtpPacket
-from strep.timeline import Timeline
-
-BEGINNING_NS = 50 * NS_PER_SECOND
-FRAME = 160
-HERE, THERE = pack_source("192.0.2.1", 4000), pack_source("192.0.2.2", 4000)
-
-
-class Ear:
-    """An outlet that keeps everything: calls in order, and PCM per call and channel."""
-
-    def __init__(self) -> None:
-        self.started: list[CallInfo] = []
-        self.ended: list[tuple[CallInfo, CallReport]] = []
-        self.heard: dict[tuple[str, int], list[tuple[int, np.ndarray[Any, Any]]]] = {}
-
-    def put(self, item: Item) -> None:
-        if isinstance(item, CallStarted):
-            self.started.append(item.call)
-        elif isinstance(item, PcmBatch):
-            for i in range(len(item)):
-                live = next(c for c in reversed(self.started) if c.index == item.call[i])
-                first, last = int(item.first[i]), int(item.last[i])
-                piece = int(item.positions[i]) + first, item.pcm[i, first:last]
-                self.heard.setdefault((live.call_id, int(item.channel[i])), []).append(piece)
-        else:
-            self.ended.append((item.call, item.report))
-
-    def pcm(self, call_id: str, channel: int) -> np.ndarray[Any, Any]:
-        return np.concatenate([piece for _, piece in self.heard[call_id, channel]])
-
-
-class World:
-    """An engine with all doors and a clock."""
-
-    def __init__(self, max_tracks: int = 100) -> None:
-        self.wakes = 0
-        self.clock, self.ear = ManualClock(BEGINNING_NS), Ear()
-        self.engine = Engine(
-            Timeline(), self.clock, [self.ear], idle_timeout_ns=30 * NS_PER_SECOND, max_tracks=max_tracks
-        )
-        self.strep = StrepDoor(self.engine)
-        self.rtp = RtpDoor("tap", self.engine)
-        self.stream = StreamDoor(self.engine, reconnect_grace_ns=5 * NS_PER_SECOND, wake=self.count_wake)
-
-    def count_wake(self) -> None:
-        self.wakes += 1
-
-    def send_rtp(self, packet: bytes, direction: Direction = Direction.INBOUND, source: bytes = HERE) -> None:
-        self.rtp.receive(collect([(packet, self.clock.now_ns(), source)]), direction, self.clock.now_ns())
-
-    def send_strep(self, packet: bytes, leg_id: int, direction: Direction = Direction.INBOUND) -> None:
-        from uuid import UUID
-
-        wrapped = header.serialize(StrepHeader(UUID(int=leg_id), Leg.A, direction)) + packet
-        self.strep.receive(collect([(wrapped, self.clock.now_ns(), HERE)]), self.clock.now_ns())
-
-    def tick(self, milliseconds: int = 20) -> None:
-        self.engine.poll(self.clock.advance(milliseconds * NS_PER_MS))
-
-
-def audio(number: int, payload_type: int = 0, ssrc: int = 7, length: int = FRAME) -> bytes:
-    payload = bytes([number % 200]) * length
-    return rtp.serialize(RtpPacket(payload_type, number % 65536, number * FRAME, ssrc, payload))
-
-
-def start(stream_id: str = "s1", codec: Codec = Codec.PCMU) -> StreamStart:
-    return StreamStart(stream_id, codec, 8000, identity={"stream_id": stream_id})
+from tests.media.world import FRAME, HERE, THERE, World, audio, start
 
 
 class TestPlainRtp:
@@ -233,101 +156,6 @@ class TestIdleness:
         assert len(world.engine.calls) == 1
 
 
-class TestStreams:
-    def feed(self, world: World, handle: Any, numbers: range, length: int = FRAME) -> None:
-        for i in numbers:
-            placement = Placement(i % 65536, i * FRAME % 2**32)
-            payload = bytes([i % 200]) * length
-            world.stream.stream_media(handle, Direction.INBOUND, placement, payload, world.clock.now_ns())
-            world.stream.deliver(world.clock.now_ns())
-            world.tick()
-
-    def test_stop_ends_the_call_with_everything_in_it(self) -> None:
-        world = World()
-        handle = world.stream.stream_started(start(), world.clock.now_ns())
-        self.feed(world, handle, range(10))
-        world.stream.stream_event(handle, {"event": "dtmf", "digit": "5"})
-        world.stream.stream_stopped(handle, world.clock.now_ns())
-        (_, report) = world.ear.ended[0]
-        assert report.reason == "stop"
-        assert report.length_samples == 10 * FRAME
-        assert report.events == [{"event": "dtmf", "digit": "5"}]
-
-    def test_a_second_socket_continues_the_call(self) -> None:
-        world = World()
-        handle = world.stream.stream_started(start(), world.clock.now_ns())
-        self.feed(world, handle, range(10))
-        world.stream.stream_detached(handle, world.clock.now_ns())
-        world.tick(1000)
-        world.stream.end_detached(world.clock.now_ns())
-        again = world.stream.stream_started(start(), world.clock.now_ns())
-        assert again is handle
-        self.feed(world, again, range(10, 20))
-        world.tick(6000)
-        world.stream.end_detached(world.clock.now_ns())
-        assert world.ear.ended == []
-
-    def test_nobody_comes_back(self) -> None:
-        world = World()
-        handle = world.stream.stream_started(start(), world.clock.now_ns())
-        self.feed(world, handle, range(10))
-        world.stream.stream_detached(handle, world.clock.now_ns())
-        world.clock.advance(5 * NS_PER_SECOND)
-        world.stream.end_detached(world.clock.now_ns())
-        assert [report.reason for _, report in world.ear.ended] == ["closed"]
-
-    def test_a_call_without_media_is_reported_as_such(self) -> None:
-        world = World()
-        handle = world.stream.stream_started(start(), world.clock.now_ns())
-        world.stream.stream_stopped(handle, world.clock.now_ns())
-        assert [report.note for _, report in world.ear.ended] == ["no_media"]
-
-    def test_media_behind_the_end_is_a_new_call(self) -> None:
-        world = World()
-        handle = world.stream.stream_started(start(), world.clock.now_ns())
-        self.feed(world, handle, range(10))
-        world.engine.end_call(handle.call, "idle")
-        self.feed(world, handle, range(10, 20))
-        world.stream.stream_stopped(handle, world.clock.now_ns())
-        assert [report.reason for _, report in world.ear.ended] == ["idle", "stop"]
-        assert [report.length_samples for _, report in world.ear.ended] == [10 * FRAME] * 2
-
-    def test_another_encoding_after_the_socket_is_gone_is_another_recording(self) -> None:
-        world = World()
-        first = world.stream.stream_started(start(), world.clock.now_ns())
-        self.feed(world, first, range(10))
-        world.stream.stream_detached(first, world.clock.now_ns())
-        second = world.stream.stream_started(start(codec=Codec.PCMA), world.clock.now_ns())
-        assert second is not first
-        assert len(world.ear.ended) == 1
-
-    def test_a_payload_too_long_for_the_tape_is_invalid_and_harmless(self) -> None:
-        world = World()
-        handle = world.stream.stream_started(start(), world.clock.now_ns())
-        self.feed(world, handle, range(5))
-        self.feed(world, handle, range(5, 6), length=MAX_PAYLOAD_SAMPLES + 1)
-        self.feed(world, handle, range(6, 10))
-        world.stream.stream_stopped(handle, world.clock.now_ns())
-        statistics = world.ear.ended[0][1].tracks[0].statistics
-        assert statistics["invalid"] == 1
-        assert statistics["delivered"] == 9
-        assert [event["event"] for event in world.ear.ended[0][1].events] == ["frame_too_long"]
-
-    def test_frames_that_waited_with_a_wrong_estimate_are_moved(self) -> None:
-        """Chunk 1 comes last and is 80 samples long where 160 were assumed: what lies behind it moves up."""
-        world = World()
-        handle = world.stream.stream_started(start(), world.clock.now_ns())
-        now_ns, put = world.clock.now_ns(), world.stream.stream_media
-        put(handle, Direction.INBOUND, Placement(0, 0), b"a" * 160, now_ns)
-        put(handle, Direction.INBOUND, Placement(2, 320), b"c" * 160, now_ns)
-        put(handle, Direction.INBOUND, Placement(1, 160, -80), b"b" * 80, now_ns)
-        put(handle, Direction.INBOUND, Placement(3, 400), b"d" * 160, now_ns)
-        world.stream.stream_stopped(handle, now_ns)
-        expected = decode(np.frombuffer(b"a" * 160 + b"b" * 80 + b"c" * 160 + b"d" * 160, np.uint8), Codec.PCMU)
-        assert np.array_equal(world.ear.pcm("s1", 0), expected)
-        assert world.ear.ended[0][1].tracks[0].ledger == []
-
-
 class TestSources:
     @pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "::1"])
     def test_addresses_survive(self, host: str) -> None:
@@ -367,52 +195,6 @@ class TestUnsupportedAudio:
             world.send_strep(audio(i, payload_type=0 if i < 10 else 101), 1)
             world.tick(1000)
         assert [report.reason for _, report in world.ear.ended][:1] == ["idle"]
-
-
-class TestStreamsMeetingOneAnother:
-    def test_another_encoding_on_a_live_stream_is_refused(self) -> None:
-        world = World()
-        world.stream.stream_started(start(), world.clock.now_ns())
-        with pytest.raises(StreamRefused, match="live in PCMU"):
-            world.stream.stream_started(start(codec=Codec.PCMA), world.clock.now_ns())
-        assert world.ear.ended == []
-
-    def test_digits_keep_a_call_that_is_silent(self) -> None:
-        world = World()
-        handle = world.stream.stream_started(start(), world.clock.now_ns())
-        for _ in range(40):
-            world.tick(1000)
-            world.stream.stream_event(handle, {"event": "dtmf", "digit": "1"})
-        assert world.ear.ended == []
-
-    def test_position_0_is_when_the_audio_began(self) -> None:
-        world = World()
-        handle = world.stream.stream_started(start(), world.clock.now_ns())
-        world.tick(3000)
-        began_ns = world.clock.wall_ns()
-        TestStreams().feed(world, handle, range(10))
-        world.stream.stream_stopped(handle, world.clock.now_ns())
-        assert world.ear.ended[0][1].started_wall_ns == began_ns
-
-    def test_counters_that_begin_anew_are_placed_by_arrival(self) -> None:
-        world = World()
-        handle = world.stream.stream_started(start(), world.clock.now_ns())
-        now = world.clock.now_ns
-        for i in range(100):
-            world.stream.stream_media(handle, Direction.INBOUND, Placement(i, i * FRAME), b"a" * FRAME, now())
-            world.stream.deliver(now())
-            world.tick()
-        world.tick(3000)
-        for i in range(50):
-            place = Placement(i, i * FRAME, generation=1)
-            world.stream.stream_media(handle, Direction.INBOUND, place, b"b" * FRAME, now())
-            world.stream.deliver(now())
-            world.tick()
-        world.stream.stream_stopped(handle, now())
-        track = world.ear.ended[0][1].tracks[0]
-        assert track.totals["restart"] == 3 * 8000
-        assert track.length_samples == 150 * FRAME + 3 * 8000
-        assert track.ledger == [(100 * FRAME, 3 * 8000, "restart")]
 
 
 def test_a_flood_of_rtp_sources_is_joined_without_looking_through_all_calls() -> None:
