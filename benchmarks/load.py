@@ -103,11 +103,14 @@ class Sender:
     Args:
         plan: of the simulated carrier.
         segmented: let the kernel cut messages into datagrams, see `media.carrier.segments`.
+
+    Attributes:
+        segmented: as above; may be changed between two loads.
     """
 
     def __init__(self, plan: Timetable, *, segmented: bool = False) -> None:
         """Write the first datagrams."""
-        self._plan, self._segmented = plan, segmented
+        self._plan, self.segmented = plan, segmented
         self._ahead = Ahead(plan, _ROWS)
 
     def __len__(self) -> int:
@@ -168,7 +171,7 @@ class Sender:
     def _connected(self, port: int) -> BatchSocket:
         udp_socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         udp_socket.connect(("127.0.0.1", port))
-        return BatchSocket(udp_socket, segmented=self._segmented)
+        return BatchSocket(udp_socket, segmented=self.segmented)
 
 
 def _say_started(started_ns: int) -> None:
@@ -183,10 +186,13 @@ def main() -> None:
     answer({"datagrams": len(sender)})
     for line in sys.stdin.buffer:
         request = msgspec.json.decode(line)
+        sender.segmented = request.get("segmented", load.segmented)
         if request["command"] == "send":
             answer(sender.send(request["port"], load.plateau_ns, _say_started))
         else:
-            answer({"next": sender.burst(request["port"], request["start"], request["count"])})
+            cpu_ns = time.process_time_ns()
+            following = sender.burst(request["port"], request["start"], request["count"])
+            answer({"next": following, "cpu_ns": time.process_time_ns() - cpu_ns})
 
 
 if __name__ == "__main__":
