@@ -23,6 +23,7 @@ QUESTIONS = {
     "latency": "How long does audio take from the kernel to a sink?",
     "memory": "What does a call weigh, and what stays when it has gone?",
     "startup": "How long does a server take to start?",
+    "offer": "How many packets a second does the load generator offer from one core, and when?",
 }
 """Name, which is the file's, and the question in one line; in the order of ``strep bench all``."""
 
