@@ -96,5 +96,7 @@ class Child:
 
 def answer(reply: Any) -> None:
     """Answer, from within a child."""
-    sys.stdout.buffer.write(msgspec.json.encode(reply) + b"\n")
+    line = memoryview(msgspec.json.encode(reply) + b"\n")
+    while line:  # with PYTHONUNBUFFERED this is no buffer, and a write to a pipe may end early
+        line = line[sys.stdout.buffer.write(line) :]
     sys.stdout.buffer.flush()
