@@ -16,7 +16,7 @@ from benchmarks.child import Child, ChildError
 from benchmarks.contenders import OURS, RECORDING
 from benchmarks.kernel import queue
 from benchmarks.load import Load
-from benchmarks.receiver import OBSERVED, Mark
+from benchmarks.receiver import OBSERVED, WORKERS, Mark
 from benchmarks.recordings import check_recordings, check_server
 from benchmarks.referee import Truth, check_decoded, check_floor, limited
 from benchmarks.results import Conditions, Run
@@ -54,9 +54,9 @@ class Course:
         """Measure one contender once, and let the referee look at what it left.
 
         Args:
-            contender: one of `CONTENDERS`, or `OBSERVED`.
+            contender: one of `CONTENDERS`, `OBSERVED` or `WORKERS`.
             repeat: number, for the report.
-            options: of `OBSERVED`, see there.
+            options: of the last two, see there.
             idle_seconds: wait so long before the first packet, and measure that.
             watch: called while packets are sent.
         """
@@ -93,6 +93,7 @@ class Course:
             kernel_drops=kernel_drops,
             referee_ns=evidence.get("referee_ns", 0.0),
             idle_share=idle_share,
+            workers=evidence.get("workers", []),
             latency=latency_of(Path(evidence["ages"]), first.now_ns, last.now_ns) if "ages" in evidence else None,
             complaints=complaints,
         )
@@ -128,9 +129,9 @@ class Course:
     def _judge(
         self, contender: str, evidence: dict[str, Any], sent: int, kernel_drops: int, directory: Path
     ) -> Iterator[str]:
-        if contender in RECORDING or contender == OBSERVED:
+        if contender in (*RECORDING, OBSERVED, WORKERS):
             yield from check_server(self.truth, evidence, kernel_drops)
-            yield from check_recordings(self.truth, directory, OURS if contender == OBSERVED else contender)
+            yield from check_recordings(self.truth, directory, contender if contender in RECORDING else OURS)
         elif contender in ("floor", "prefilled"):
             yield from check_floor(self.truth, evidence, sent, kernel_drops)
         elif contender == "gstreamer":

@@ -72,24 +72,27 @@ def bound_socket() -> socket.socket:
 
 
 def own_buffer(port: int) -> Buffer:
-    """Ask for the buffer of this process's UDP socket at `port`, whoever opened it.
+    """Ask for the buffers of this process's UDP sockets at `port`, whoever opened them.
 
     The server asks with SO_RCVBUF alone; so that all contenders have the same, root helps it here.
 
     Raises:
         LookupError: there is none.
     """
+    buffers = []
     for name in os.listdir("/proc/self/fd"):
         with contextlib.suppress(OSError):
             duplicate = socket.socket(fileno=os.dup(int(name)))
             with duplicate:
                 if duplicate.type == socket.SOCK_DGRAM and duplicate.getsockname()[1] == port:
-                    return ask_for_buffer(duplicate)
-    raise LookupError(f"no UDP socket at port {port}")
+                    buffers.append(ask_for_buffer(duplicate))
+    if not buffers:
+        raise LookupError(f"no UDP socket at port {port}")
+    return min(buffers)
 
 
 class Queue(NamedTuple):
-    """A socket as /proc/net/udp shows it.
+    """Sockets as /proc/net/udp shows them.
 
     Attributes:
         waiting_bytes: memory of what has not been read.
@@ -101,14 +104,14 @@ class Queue(NamedTuple):
 
 
 def queue(port: int) -> Queue:
-    """Return the receive queue of the UDP socket at `port`.
+    """Return the receive queues of the UDP sockets at `port`, as one.
 
     Raises:
         LookupError: there is none.
     """
     # sl local_address rem_address st tx_queue:rx_queue tr:when retrnsmt uid timeout inode ref pointer drops
-    for line in Path("/proc/net/udp").read_text().splitlines()[1:]:
-        fields = line.split()
-        if int(fields[1].split(":")[1], 16) == port:
-            return Queue(int(fields[4].split(":")[1], 16), int(fields[-1]))
-    raise LookupError(f"no UDP socket at port {port}")
+    lines = [line.split() for line in Path("/proc/net/udp").read_text().splitlines()[1:]]
+    found = [fields for fields in lines if int(fields[1].split(":")[1], 16) == port]
+    if not found:
+        raise LookupError(f"no UDP socket at port {port}")
+    return Queue(sum(int(fields[4].split(":")[1], 16) for fields in found), sum(int(fields[-1]) for fields in found))

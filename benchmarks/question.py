@@ -22,6 +22,7 @@ QUESTIONS = {
     "capacity": "How many calls does this machine carry, and what gives way first?",
     "latency": "How long does audio take from the kernel to a sink?",
     "memory": "What does a call weigh, and what stays when it has gone?",
+    "workers": "What do several workers cost, and does a leg stay in one of them?",
     "startup": "How long does a server take to start?",
     "offer": "How many packets a second does the load generator offer from one core, and when?",
 }

@@ -21,6 +21,9 @@ from benchmarks.kernel import RECEIVER_CPU, own_buffer, pin
 OBSERVED = "observed"
 """Our server once more, with questions that may be put to it; see `benchmarks.observed`."""
 
+WORKERS = "workers"
+"""A supervisor and its workers, see `benchmarks.supervised`; the option is their number."""
+
 
 class ObservedOptions(msgspec.Struct, frozen=True):
     """What is different from a plain server.
@@ -40,7 +43,8 @@ class Mark(msgspec.Struct, frozen=True):
     Attributes:
         now_ns: monotonic.
         received: datagrams taken from the kernel.
-        cpu_ns: processor time of the process, user and system, from getrusage(2); children not included.
+        cpu_ns: processor time of the process, user and system, from getrusage(2); children that live only where the
+            contender adds them.
             (The kernel guesses by samples how it divides into the two, and badly where short work runs on a clock.)
         threads_ns: processor time of each thread, by name.
     """
@@ -51,13 +55,13 @@ class Mark(msgspec.Struct, frozen=True):
     threads_ns: dict[str, int]
 
 
-def take_mark(received: int) -> Mark:
+def take_mark(contender: Contender) -> Mark:
     """Read the meter."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
+    usage, children = resource.getrusage(resource.RUSAGE_SELF), getattr(contender, "cpu_ns", int)
     return Mark(
         now_ns=time.monotonic_ns(),
-        received=received,
-        cpu_ns=round((usage.ru_utime + usage.ru_stime) * 1e9),
+        received=contender.received(),
+        cpu_ns=round((usage.ru_utime + usage.ru_stime) * 1e9) + children(),
         threads_ns={thread.name: _cpu_ns(thread) for thread in threading.enumerate()},
     )
 
@@ -79,16 +83,21 @@ def serve(contender: Contender) -> None:
             status = getattr(contender, "status", dict)
             answer(status())
         else:
-            answer(take_mark(contender.received()))
+            answer(take_mark(contender))
     contender.stop()
 
 
 def _contender(name: str, directory: Path, options: str = "{}") -> Contender:
-    if name != OBSERVED:
-        return create(name, directory)
-    from benchmarks.observed import Observed  # not above: the others are measured without it
+    # Not above: the others are measured without these.
+    if name == OBSERVED:
+        from benchmarks.observed import Observed
 
-    return Observed(options, directory)
+        return Observed(options, directory)
+    if name == WORKERS:
+        from benchmarks.supervised import Supervised
+
+        return Supervised(msgspec.json.decode(options, type=int), directory)
+    return create(name, directory)
 
 
 def main() -> None:
@@ -102,7 +111,7 @@ def main() -> None:
         threading.Thread(target=serve, args=(contender,), name="meter", daemon=True).start()
 
     contender.run(ready)
-    answer(take_mark(contender.received()))
+    answer(take_mark(contender))
     answer(contender.evidence())
 
 

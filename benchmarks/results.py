@@ -75,6 +75,8 @@ class Run(msgspec.Struct, frozen=True):
     """Processor time per wall time before the first packet, if that was measured."""
     latency: Latency | None = None
     """From the kernel to a sink, if that was measured."""
+    workers: list[dict[str, int]] = []
+    """Of each worker, if there are several: calls_started, calls and tracks at once, datagrams."""
     complaints: list[str] = []
     """What the referee found; a run with complaints does not count."""
 

@@ -23,7 +23,9 @@ def show(report: Report, console: Console) -> None:
 def _print(console: Console, table: Table) -> None:
     if not table.cells:
         return
-    shown = rich.table.Table(title=table.title or None, title_justify="left", title_style="bold", box=None)
+    if table.title:
+        console.print(table.title, style="bold", markup=False)
+    shown = rich.table.Table(box=None)
     shown.pad_edge, shown.show_header = False, any(table.columns)
     for number in range(len(table.cells[0])):
         name = table.columns[number] if table.columns else ""

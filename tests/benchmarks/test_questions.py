@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import capacity, latency, memory, scale, startup
+from benchmarks import capacity, latency, memory, scale, startup, workers
 from benchmarks.progress import Silent
 from benchmarks.question import Question
 from benchmarks.readme import section
@@ -60,6 +60,15 @@ def test_memory(tmp_path: Path) -> None:
     assert report.complaints == []
     assert report.figures["stays"][0]["after"]["rss_kib"] > 1000
     assert "a call weighs" in report.answers[0]
+
+
+def test_workers(tmp_path: Path) -> None:
+    report = ask(workers.QUESTION, workers.Settings(legs=8, ramp=100, seconds=2, repeats=1), tmp_path)
+    assert report.complaints == []
+    found = report.figures[0]["shared"]["workers"]
+    assert sum(worker["calls_started"] for worker in found) == 8
+    assert all(worker["tracks"] == 2 * worker["calls"] > 0 for worker in found)
+    assert report.answers[1] == "both directions of every leg met in one worker: yes"
 
 
 def test_startup(tmp_path: Path) -> None:
