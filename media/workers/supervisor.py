@@ -15,7 +15,8 @@ from typing import Any, Self
 from media.cli import FAILED
 from media.config import LogConfig, ServerConfig
 from media.limits import raise_descriptor_limit
-from media.metrics.totals import Totals
+from media.metrics.totals import REPORT_INTERVAL_S, Totals
+from media.repeat import Repeater
 from media.server import SINK_STOP_TIMEOUT_S
 from media.workers.control import MAX_SOCKETS, Assignment, Ended, Failed, Message, Ready
 from media.workers.opening import WorkerDoors
@@ -28,6 +29,8 @@ _LOG = logging.getLogger("strep.workers")
 YOUNG_S = 10.0
 """A worker that did not live so long gives reason to wait before the next one."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
+SILENT_S = 30.0
+"""A worker that reports nothing for so long hangs: it is killed and replaced."""
 STOP_TIMEOUT_S = SINK_STOP_TIMEOUT_S + 15.0
 """A worker that has not ended by then is killed."""
 
@@ -73,6 +76,8 @@ class Supervisor:
         self._keepers: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
         self._last_words: set[int] = set()
+        self._heard: dict[int, float] = {}
+        self._watch = Repeater(REPORT_INTERVAL_S, self._kill_the_silent)
 
     # -- life ------------------------------------------------------------------------------------------
 
@@ -97,6 +102,7 @@ class Supervisor:
             await self.close()
             raise WorkerError(failure.text, failure.exit_code)
         self._prepare_spare()
+        self._watch.start()
         _LOG.info("receiving", extra={"workers": self._count, "addresses": self.addresses})
 
     async def _wait_ready(self) -> None:
@@ -115,6 +121,7 @@ class Supervisor:
     async def close(self) -> None:
         """End the workers; a second call does nothing."""
         self._stopping.set()
+        self._watch.stop()
         self._dismiss_spare()
         self._doors.close_listeners()
         for worker in self._live.values():
@@ -194,14 +201,17 @@ class Supervisor:
         names = [name for name, _ in sockets.named()]
         assignment = Assignment(index, self._doors.configs[index], self._log, names)
         _LOG.debug("worker begins", extra={"worker": index, "pid": worker.pid})
+        self._heard[index] = asyncio.get_running_loop().time()
         worker.assign(assignment, sockets, lambda message: self._take(index, message))
         code = await worker.ended
         del self._live[index]
+        self._heard.pop(index, None)
         self.totals.bury(index)
         return code
 
     def _take(self, index: int, message: Message) -> None:
         """Take what worker `index` says."""
+        self._heard[index] = asyncio.get_running_loop().time()
         if isinstance(message, Ready):
             self.totals.is_up[index] = True
             if self._ready[index].is_set():
@@ -216,6 +226,13 @@ class Supervisor:
             if isinstance(message, Ended):
                 self._last_words.add(index)
                 self.unfinished_sinks += message.unfinished_sinks
+
+    def _kill_the_silent(self) -> None:
+        oldest = asyncio.get_running_loop().time() - SILENT_S
+        for index in [index for index, heard in self._heard.items() if heard < oldest]:
+            _LOG.error("worker hangs and is killed", extra={"worker": index, "silent_s": SILENT_S})
+            del self._heard[index]
+            self._live[index].signal(signal.SIGKILL)
 
     def _note_end(self, index: int, code: int) -> None:
         if self._ready[index].is_set() and index not in self._last_words:

@@ -17,6 +17,7 @@ import pytest
 from media import cli
 from media.carrier.options import SimulationOptions, Transport
 from media.carrier.simulation import Simulation, Target
+from media.config import Endpoint, LogConfig, ServerConfig
 from media.workers import supervisor
 from media.workers.steering import is_supported
 from tests.media.harness import pcm_channels, sidecar
@@ -182,6 +183,45 @@ class TestKilled:
             assert totals["unaccounted"] == gap["start_samples"] >= 12_000
             assert gap["length_samples"] <= totals["restart"] <= gap["length_samples"] + 800
             assert track["ledger"][1]["kind"] == "restart"
+
+
+@linux
+@pytest.mark.realtime
+class TestServerThatIsKilled:
+    def test_the_next_one_continues_the_recording(self, tmp_path: Path, unused_udp_port: int) -> None:
+        """One process, no supervisor: what comes while nobody is there is lost, and the file is one all the same."""
+        simulation = Simulation(SimulationOptions(seconds=5))
+        (name,) = leg_ids(simulation)
+        arguments = ("--udp", f"127.0.0.1:{unused_udp_port}", "--record", str(tmp_path))
+        audio = tmp_path / f"{name}.wav"
+        with serving(*arguments) as (process, _):
+            sender = Sender(simulation, Target(udp=("127.0.0.1", unused_udp_port)))
+            wait_until(lambda: audio.exists() and audio.stat().st_size > 80 + 4 * 6000)
+            process.kill()
+        with serving(*arguments) as (process, _):
+            sender.join()
+            process.terminate()
+            process.communicate()
+        document = sidecar(tmp_path, name)
+        assert [path.name for path in tmp_path.glob("*.wav")] == [audio.name]
+        assert (document["state"], len(document["restarts"])) == ("complete", 1)
+        assert abs(document["length_samples"] - 40_000) <= 800
+        assert len(pcm_channels(audio)) == document["length_samples"]
+
+
+@linux
+class TestHanging:
+    def test_it_is_killed_and_replaced(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(supervisor, "SILENT_S", 3.0)
+
+        async def hang() -> None:
+            config = ServerConfig(udp=Endpoint("127.0.0.1", 0))
+            async with supervisor.Supervisor(config, LogConfig(level="error"), 2) as running:
+                totals = running.totals
+                os.kill(running._live[1].pid, signal.SIGSTOP)
+                await asyncio.to_thread(wait_until, lambda: totals.restarts == [0, 1] and all(totals.is_up))
+
+        asyncio.run(hang())
 
 
 @linux
