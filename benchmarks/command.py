@@ -91,6 +91,8 @@ def command(question: Question) -> click.Command:
 
 def _ask(context: click.Context, question: Question) -> None:
     given = context.params
+    if given["write_readme"]:
+        _check_is_checkout()
     console = _console()
     if given["from_json"] is not None:
         report = Report.from_json(given["from_json"].read_bytes())
@@ -107,6 +109,8 @@ def _ask(context: click.Context, question: Question) -> None:
 
 def _all_questions(quick: bool, scratch: Path, write_readme: bool) -> None:
     """Ask every question, one after another, with its own defaults."""
+    if write_readme:
+        _check_is_checkout()
     console, failed = _console(), []
     for name, line in QUESTIONS.items():
         console.rule(f"{name}: {line}", align="left")
@@ -144,18 +148,17 @@ def _finish(report: Report, console: Console, *, write_readme: bool) -> None:
 
 
 def keep(report: Report) -> None:
-    """Write the report to ``results/`` of this checkout, its section of README.md and its picture.
-
-    Raises:
-        ClickException: this is no checkout but an installed package.
-    """
-    if not (HERE.parent / "pyproject.toml").exists():
-        raise click.ClickException("--write-readme is for a checkout of the sources; --json writes anywhere")
+    """Write the report to ``results/`` of this checkout, its section of README.md and its picture."""
     results = HERE / "results"
     results.mkdir(exist_ok=True)
     (results / f"{report.question}.json").write_bytes(report.to_json())
     plot.draw(report, results / f"{report.question}.png")
     readme.update(report, README)
+
+
+def _check_is_checkout() -> None:
+    if not (HERE.parent / "pyproject.toml").exists():
+        raise click.ClickException("--write-readme is for a checkout of the sources; --json writes anywhere")
 
 
 @contextmanager
