@@ -53,7 +53,7 @@ class Load(msgspec.Struct, frozen=True):
         plateau_seconds: from there to the first call's end.
         segmented: the kernel gets up to 64 datagrams as one message and cuts it up (UDP_SEGMENT): one core
             then offers several times as much. The receiver gets the same datagrams, but some of its work is
-            done for it: compare costs only between runs that agree in this.
+            done for it: compare costs only between runs that agree in this. Not for several workers at one port.
     """
 
     legs: int

@@ -8,21 +8,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.carrier.datagrams import DatagramTable
+from media.carrier.truth import Truth
 
 Int64 = NDArray[np.int64]
 
 
 class Timetable(Protocol):
-    """A `media.carrier.plan.Plan`, or a `media.carrier.steady.Steady`."""
+    """A `media.carrier.plan.Plan`, or a `media.carrier.steady.Steady`; `start` and `stop` number deliveries."""
 
     def __len__(self) -> int:
         """Return the number of deliveries."""
 
+    def destinations(self, start: int, stop: int) -> Int64:
+        """Return where they go."""
+
     def times(self, start: int, stop: int) -> Int64:
-        """Return when deliveries `start` to `stop` are due."""
+        """Return when they are due."""
 
     def table(self, start: int, stop: int) -> DatagramTable:
         """Return their datagrams."""
+
+    def truth(self) -> Truth:
+        """Return what a receiver has to find out."""
 
 
 class Ahead:

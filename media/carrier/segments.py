@@ -2,10 +2,12 @@
 
 The kernel is given many payloads end to end and the size of one. Its network stack is then walked once for the
 whole message instead of once per datagram; cutting comes last, in the network card or just before the far socket.
-What arrives are the same datagrams in the same order. Three things change for the receiver: those of a message
-arrive at one moment and carry one time stamp of the kernel's; each takes a quarter more of the receive buffer (1,028
-bytes instead of 832 for one of 196, over loopback); and if it is on the same machine, the cutting is done by the
-sender's processor. A receiver that sets UDP_GRO, and none but that, gets them uncut.
+What arrives are the same datagrams in the same order. Some things change for the receiver. Those of a message arrive
+at one moment and carry one time stamp of the kernel's. Each takes a quarter more of the receive buffer (1,028 bytes
+instead of 832 for one of 196, over loopback). If the receiver is on the same machine, the cutting is done by the
+sender's processor, and a message finds its socket before it is cut: receivers that share a port and are steered by
+what is in a datagram (SO_REUSEPORT with a program) get all of it where the first one belongs, so this is not for
+them. A receiver that sets UDP_GRO, and none but that, gets messages uncut.
 
 The control message that says the size::
 

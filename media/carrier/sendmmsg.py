@@ -48,14 +48,14 @@ class BatchSocket:
     Args:
         udp_socket: to be taken over; non-blocking, unless waiting for the kernel is wanted.
         one_by_one: do without sendmmsg.
-        segmented: let the kernel cut up what it can.
+        segmented: let the kernel cut up what it can; see `media.carrier.segments` for what that changes.
 
     Attributes:
         refused: how often the far end said that nobody listens (ICMP port unreachable).
         segmented: whether messages of several datagrams are sent; ends when the kernel refuses one.
     """
 
-    def __init__(self, udp_socket: socket.socket, *, one_by_one: bool = False, segmented: bool = True) -> None:
+    def __init__(self, udp_socket: socket.socket, *, one_by_one: bool = False, segmented: bool = False) -> None:
         self._socket = udp_socket
         self._sendmmsg = None if one_by_one else _find_sendmmsg()
         self.segmented = segmented and self._sendmmsg is not None and can_segment(udp_socket)

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from media.carrier import websocket
+from media.carrier.ahead import Timetable
 from media.carrier.options import SimulationOptions, Transport
 from media.carrier.pacing import Pacer, RealTime
 from media.carrier.plan import Plan, make_plan
 from media.carrier.report import Progress, SendReport
+from media.carrier.steady import Steady
 from media.carrier.truth import Truth
 from media.carrier.udp import Address, connect, send_plan
 from strep.errors import ConfigurationError, UsageError
@@ -29,6 +31,9 @@ class Target:
         rtp_port_step: bare RTP, call `k` is sent to ports that are ``k * rtp_port_step`` higher. With 0 all
             calls share the ports; every track has a source port of its own in any case.
         stream_url: where each call dials its WebSocket.
+        segmented: UDP, let the kernel cut messages into datagrams. On this machine a message travels in one piece,
+            and a receiver that steers datagrams to its workers by what is in them would get all of it where the
+            first one belongs. No carrier does that.
     """
 
     udp: Address | None = None
@@ -36,6 +41,7 @@ class Target:
     tx: Address | None = None
     rtp_port_step: int = 0
     stream_url: str = ""
+    segmented: bool = False
 
     def destinations(self, options: SimulationOptions) -> list[Address]:
         """Return the UDP addresses in the order of `Plan.destinations`.
@@ -80,27 +86,35 @@ class Simulation:
         """Return everything that will be sent; made once, no clock read and no socket opened."""
         return self._plan
 
+    @cached_property
+    def _timetable(self) -> Timetable:
+        # Computed where it can be: a plan of thousands of calls for an hour does not fit into memory.
+        return Steady(self.options) if Steady.is_possible(self.options) else self._plan
+
+    def __len__(self) -> int:
+        """Return the number of deliveries that `run` makes."""
+        return len(self._timetable)
+
     async def run(self, target: Target, pacer: Pacer | None = None, on_progress: Progress | None = None) -> Outcome:
         """Send all calls, in real time unless `pacer` says otherwise, and return the truth about them.
 
         Args:
             target: where to.
             pacer: `media.carrier.pacing.Instant` sends everything at once.
-            on_progress: called with the number of deliveries made so far, of ``len(plan())``.
+            on_progress: called with the number of deliveries made so far, of ``len(simulation)``.
 
         Raises:
             ConfigurationError: nobody can be reached at `target`.
         """
-        plan, pacer = self.plan(), pacer or RealTime()
+        pacer = pacer or RealTime()
         if self.options.transport is Transport.WEBSOCKET:
+            plan = self.plan()
             report = await websocket.send_plan(plan, target.stream_url, pacer, on_progress)
             return Outcome(plan.truth(), report)
-        # Not segmented: on this machine a message travels in one piece, and a receiver that steers datagrams to its
-        # workers by what is in them would send all of it where the first one belongs. No carrier does that.
-        sockets = [connect(address, segmented=False) for address in target.destinations(self.options)]
+        sockets = [connect(address, segmented=target.segmented) for address in target.destinations(self.options)]
         try:
-            report = await send_plan(plan, sockets, pacer, on_progress)
+            report = await send_plan(self._timetable, sockets, pacer, on_progress)
         finally:
             for batch_socket in sockets:
                 batch_socket.close()
-        return Outcome(plan.truth(), report)
+        return Outcome(self._timetable.truth(), report)

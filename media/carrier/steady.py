@@ -43,11 +43,7 @@ class Steady:
     """
 
     def __init__(self, options: SimulationOptions) -> None:
-        if (
-            options.transport is not Transport.STREP
-            or replace(options.faults, near_wrap=False) != Faults()
-            or options.network != NetworkModel()
-        ):
+        if not self.is_possible(options):
             raise UsageError("steady: only STREP without faults and over a perfect network can be computed")
         self.options = options
         parties = parties_of(options)
@@ -62,9 +58,22 @@ class Steady:
         self._later = writer.write(every, np.ones_like(every)).rows[:, : HEADER_BYTES + RTP.itemsize].copy()
         self._ticks = _Ticks(np.array([script.start_ns for script in scripts]), form.packet_ns, form.packets)
 
+    @staticmethod
+    def is_possible(options: SimulationOptions) -> bool:
+        """Say whether there is nothing in `options` that must be written down."""
+        return (
+            options.transport is Transport.STREP
+            and replace(options.faults, near_wrap=False) == Faults()
+            and options.network == NetworkModel()
+        )
+
     def __len__(self) -> int:
         """Return the number of deliveries."""
         return len(self._ticks)
+
+    def destinations(self, start: int, stop: int) -> Int64:
+        """Return (stop - start,) int64: 0, the one of STREP."""
+        return np.zeros(stop - start, np.int64)
 
     def times(self, start: int, stop: int) -> Int64:
         """Return (stop - start,) int64, when deliveries `start` to `stop` are due."""

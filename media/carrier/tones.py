@@ -77,8 +77,9 @@ def chord(party: Party, seed: int = 0) -> NDArray[np.int16]:
     phases = 2 * np.pi * random.random(_DIGITS + 1)
     angles = 2 * np.pi * frequencies_hz(party)[:, None] * seconds[:400] + phases[:, None]
     period = np.sin(angles).sum(axis=0) * _AMPLITUDE  # 50 ms: every tone is a multiple of 20 Hz
-    noise = random.normal(0, _NOISE, LOOP_SAMPLES)
-    return (np.tile(period, LOOP_SAMPLES // 400) + noise).astype(np.int16)
+    turn = random.normal(0, _NOISE, LOOP_SAMPLES)
+    turn.reshape(-1, 400)[:] += period
+    return turn.astype(np.int16)
 
 
 def tone_loop(parties: list[Party], codec: Codec, samples_per_packet: int, seed: int = 0) -> AudioLoop:

@@ -9,10 +9,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from media.carrier.ahead import Ahead
+from media.carrier.ahead import Ahead, Timetable
 from media.carrier.datagrams import DatagramTable
 from media.carrier.pacing import Pacer
-from media.carrier.plan import Plan
 from media.carrier.report import Progress, SendReport
 from media.carrier.sendmmsg import BatchSocket
 from strep.clock import NS_PER_MS
@@ -26,7 +25,7 @@ _WITHIN_NS = NS_PER_MS // 2
 _SEND_BUFFER_BYTES = 4 << 20
 
 
-def connect(address: Address, *, one_by_one: bool = False, segmented: bool = True) -> BatchSocket:
+def connect(address: Address, *, one_by_one: bool = False, segmented: bool = False) -> BatchSocket:
     """Return a socket connected to `address`, IPv4 or IPv6; for the rest, see `BatchSocket`.
 
     Raises:
@@ -45,7 +44,7 @@ def connect(address: Address, *, one_by_one: bool = False, segmented: bool = Tru
 
 
 async def send_plan(
-    plan: Plan, sockets: Sequence[BatchSocket], pacer: Pacer, on_progress: Progress | None = None
+    plan: Timetable, sockets: Sequence[BatchSocket], pacer: Pacer, on_progress: Progress | None = None
 ) -> SendReport:
     """Send everything in `plan`, from now on.
 
@@ -76,7 +75,7 @@ async def send_plan(
     return report
 
 
-def _send(plan: Plan, ahead: Ahead, start: int, stop: int, sockets: Sequence[BatchSocket]) -> int:
+def _send(plan: Timetable, ahead: Ahead, start: int, stop: int, sockets: Sequence[BatchSocket]) -> int:
     """Send deliveries `start` to `stop` and return how many went, 0 if the kernel takes none now."""
     table = ahead.table(start, stop)
     if len(sockets) == 1:

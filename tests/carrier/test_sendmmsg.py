@@ -150,7 +150,7 @@ class TestRefusal:
         if not can_segment(udp_socket):
             pytest.skip("this kernel does not know UDP_SEGMENT")
         udp_socket.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 1)
-        batch_socket = BatchSocket(udp_socket)
+        batch_socket = BatchSocket(udp_socket, segmented=True)
         rows = table([20] + [50] * 100)
         assert batch_socket.send(rows) == 101
         assert not batch_socket.segmented

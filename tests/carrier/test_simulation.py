@@ -6,9 +6,11 @@ import socket
 
 import pytest
 
+from media.carrier import simulation as simulation_module
 from media.carrier.network import NetworkModel
 from media.carrier.options import SimulationOptions, Transport
 from media.carrier.pacing import Instant
+from media.carrier.plan import make_plan
 from media.carrier.simulation import Simulation, Target
 from strep.errors import ConfigurationError, UsageError
 
@@ -50,6 +52,22 @@ class TestRun:
                 receiver.recv(2_000)
         assert outcome.truth == simulation.plan().truth()
         assert outcome.report.sent == progress[-1] == len(received) == outcome.truth.datagrams
+
+    @pytest.mark.parametrize("segmented", [False, True])
+    async def test_what_can_be_computed_is_not_planned(
+        self, segmented: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        options = SimulationOptions(calls=3, seconds=0.4, stagger_ms=0.0, audio=None)
+        paper = make_plan(options)
+        monkeypatch.setattr(simulation_module, "make_plan", None)
+        simulation = Simulation(options)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+            receiver.bind(("127.0.0.1", 0))
+            receiver.setblocking(False)
+            outcome = await simulation.run(Target(udp=receiver.getsockname(), segmented=segmented), Instant())
+            received = [receiver.recv(2_000) for _ in range(len(simulation))]
+        assert received == [paper.datagram(delivery) for delivery in range(len(paper))]
+        assert outcome.truth == paper.truth()
 
     def test_planned_once(self) -> None:
         simulation = Simulation(SimulationOptions(seconds=0.5))

@@ -43,6 +43,7 @@ class TestEqualsThePlan:
         assert np.array_equal(table.rows, expected.rows)
         assert np.array_equal(table.lengths, expected.lengths)
         assert np.array_equal(steady.times(0, len(steady)), plan.times(0, len(plan)))
+        assert np.array_equal(steady.destinations(0, len(steady)), plan.destinations(0, len(plan)))
 
     def test_in_pieces(self, changes: dict[str, Any]) -> None:
         steady = Steady(options(**changes))
