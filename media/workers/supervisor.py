@@ -28,7 +28,7 @@ _LOG = logging.getLogger("strep.workers")
 
 YOUNG_S = 10.0
 """A worker that did not live so long gives reason to wait before the next one."""
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 10.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 SILENT_S = 30.0
 """A worker that reports nothing for so long hangs: it is killed and replaced."""
 STOP_TIMEOUT_S = SINK_STOP_TIMEOUT_S + 15.0
