@@ -57,11 +57,14 @@ def _lines(panel: Any, chart: Lines) -> None:
         colour = _OURS if line.ours else next(greys)
         middle = [value.median for value in line.y]
         panel.errorbar(line.x, middle, yerr=_whiskers(line.y), color=colour, marker="o", ms=4, label=line.label)
+        for x, value in zip(line.x, middle, strict=True):
+            panel.annotate(f"{value:,.3g}", (x, value), (0, 6), textcoords="offset points", fontsize=7, ha="center")
     if chart.bound is not None:
         panel.axhline(chart.bound, color=_EDGE, lw=0.8, ls="--")
     if chart.log:
         panel.set_xscale("log")
         panel.set_yscale("log")
+        panel.yaxis.set_major_formatter("{x:,g}")
     else:
         panel.set_ylim(bottom=0)
     ticks = sorted({x for line in chart.lines for x in line.x})
