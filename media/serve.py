@@ -113,11 +113,16 @@ def serve(config: Path | None, **flags: Any) -> None:
 
 def count_workers(settings: Settings) -> int:
     """Return how many processes are to receive: no more than there are doors that cannot be shared."""
-    wanted, config = settings.processes.workers or len(os.sched_getaffinity(0)), settings.server
+    wanted, config = settings.processes.workers or _cores(), settings.server
     if config.udp is None and config.ws is None and len(config.rtp) < wanted:
         _LOG.warning("a pair of plain RTP ports needs one worker: there are fewer pairs than workers were asked for")
         return len(config.rtp)
     return wanted
+
+
+def _cores() -> int:
+    """Return the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -14,12 +14,14 @@ from typing import Any
 
 import pytest
 
-from media import cli
+from media import cli, serve
 from media.carrier.options import SimulationOptions, Transport
 from media.carrier.simulation import Simulation, Target
 from media.config import Endpoint, LogConfig, ServerConfig
+from media.settings import load
 from media.workers import supervisor
 from media.workers.steering import is_supported
+from strep.errors import ConfigurationError
 from tests.media.harness import pcm_channels, sidecar
 from tests.media.test_serve import address, run, send, serving
 
@@ -251,6 +253,17 @@ class TestBeginning:
             process.terminate()
             _, errors = process.communicate()
         assert "a pair of plain RTP ports needs one worker" in errors
+
+
+@pytest.mark.parametrize(("asked", "got"), [(0, 6), (1, 1), (3, 3)])
+def test_none_is_one_per_core(asked: int, got: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "_cores", lambda: 6)
+    assert serve.count_workers(load({"udp": ":0", "workers": str(asked)}, {})) == got
+
+
+def test_metrics_and_media_streams_need_a_port_each() -> None:
+    with pytest.raises(ConfigurationError, match="ws and metrics are both on TCP 127.0.0.1:9001"):
+        load({"ws": ":9001", "metrics": ":9001"}, {})
 
 
 def test_elsewhere_it_is_refused_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
