@@ -262,7 +262,7 @@ def test_none_is_one_per_core(asked: int, got: int, monkeypatch: pytest.MonkeyPa
 
 
 def test_metrics_and_media_streams_need_a_port_each() -> None:
-    with pytest.raises(ConfigurationError, match="ws and metrics are both on TCP 127.0.0.1:9001"):
+    with pytest.raises(ConfigurationError, match=r"ws and metrics are both on TCP 127\.0\.0\.1:9001"):
         load({"ws": ":9001", "metrics": ":9001"}, {})
 
 
