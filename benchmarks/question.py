@@ -25,6 +25,7 @@ QUESTIONS = {
     "workers": "What do several workers cost, and does a leg stay in one of them?",
     "startup": "How long does a server take to start?",
     "offer": "How many packets a second does the load generator offer from one core, and when?",
+    "websocket": "What does a media frame cost over WebSocket, and how many calls does a core carry?",
 }
 """Name, which is the file's, and the question in one line; in the order of ``strep bench all``."""
 

@@ -47,14 +47,14 @@ def check_recordings(truth: Truth, directory: Path, contender: str) -> Iterator[
     """Every call has one file and one sidecar, and both are right."""
     tracks: dict[str, list[int]] = {}
     for number, track in enumerate(truth.truth.tracks):
-        tracks.setdefault(track.call_leg_id, []).append(number)
+        tracks.setdefault(track.stream_id or track.call_leg_id, []).append(number)
     for suffix in (".wav", ".json"):
         found = {path.stem for path in directory.glob(f"*{suffix}")}
         if found != tracks.keys():
             yield f"{len(found - tracks.keys())} {suffix} files too many, {len(tracks.keys() - found)} missing"
-    for call_leg_id, numbers in tracks.items():
-        for complaint in _check_call(truth, directory / call_leg_id, numbers, _TAGS[contender]):
-            yield f"call {call_leg_id}: {complaint}"
+    for call_id, numbers in tracks.items():
+        for complaint in _check_call(truth, directory / call_id, numbers, _TAGS[contender]):
+            yield f"call {call_id}: {complaint}"
 
 
 def _check_call(truth: Truth, stem: Path, numbers: list[int], tag: int) -> Iterator[str]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from benchmarks.contenders.installed import DEBIAN_NODE_MODULES
 from benchmarks.kernel import RECEIVER_CPU, ask_for_buffer, bound_socket
 
 _HERE = Path(__file__).resolve().parent
@@ -43,7 +44,7 @@ class Program:
         buffer = ask_for_buffer(sock)
         said = {
             "port": sock.getsockname()[1],
-            "pinned": os.sched_getaffinity(0) == {RECEIVER_CPU},
+            "pinned": is_pinned(),
             "buffer_bytes": buffer.size_bytes,
             "forced": buffer.forced,
         }
@@ -70,6 +71,15 @@ class Node(Program):
         return ["node", str(source)]
 
 
+class NodeWs(Node):
+    """A script for Node that listens by itself, for WebSockets."""
+
+    def run(self, ready: Callable[[int], None]) -> None:
+        """Become the script."""
+        said = msgspec.json.encode({"pinned": is_pinned()}).decode()
+        os.execvp(self._command[0], [*self._command, DEBIAN_NODE_MODULES, said])
+
+
 class Go(Program):
     """A file of Go, compiled with the sources that Debian has: no module is fetched."""
 
@@ -89,3 +99,8 @@ class Go(Program):
         if done.returncode:
             raise RuntimeError(f"go build: {done.stderr}")
         return [str(program)]
+
+
+def is_pinned() -> bool:
+    """Return whether this process has the receiver's core and no other."""
+    return os.sched_getaffinity(0) == {RECEIVER_CPU}
