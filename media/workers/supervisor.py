@@ -75,6 +75,7 @@ class Supervisor:
         self._failures: dict[int, Failed] = {}
         self._keepers: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
+        self._began: set[int] = set()
         self._last_words: set[int] = set()
         self._heard: dict[int, float] = {}
         self._watch = Repeater(REPORT_INTERVAL_S, self._kill_the_silent)
@@ -163,7 +164,11 @@ class Supervisor:
         loop, pause_s = asyncio.get_running_loop(), 0.0
         while not self._stopping.is_set():
             born = loop.time()
-            code = await self._employ(index)
+            try:
+                code = await self._employ(index)
+            except Exception:  # a worker too few would be a part of the calls lost for good
+                _LOG.exception("worker cannot be kept", extra={"worker": index})
+                code = FAILED
             if self._stopping.is_set():
                 self._note_end(index, code)
                 return
@@ -190,12 +195,9 @@ class Supervisor:
 
     async def _employ(self, index: int) -> int:
         """Start worker `index`, and wait for its end; return its exit code."""
-        try:
-            worker = self._take_spare() or WorkerProcess()
-        except OSError as error:
-            _LOG.error("no process to be had: %s", error, extra={"worker": index})
-            return FAILED
+        worker = self._take_spare() or WorkerProcess()
         self._live[index] = worker
+        self._began.discard(index)
         self._last_words.discard(index)
         sockets = self._doors.sockets[index]
         names = [name for name, _ in sockets.named()]
@@ -213,6 +215,7 @@ class Supervisor:
         """Take what worker `index` says."""
         self._heard[index] = asyncio.get_running_loop().time()
         if isinstance(message, Ready):
+            self._began.add(index)
             self.totals.is_up[index] = True
             if self._ready[index].is_set():
                 self._prepare_spare()  # this one took the place of the last
@@ -235,7 +238,7 @@ class Supervisor:
             self._live[index].signal(signal.SIGKILL)
 
     def _note_end(self, index: int, code: int) -> None:
-        if self._ready[index].is_set() and index not in self._last_words:
+        if index in self._began and index not in self._last_words:  # before, it had nothing to lose
             self.broken.append(f"worker {index} ({_how(code)})")
 
     def _prepare_spare(self) -> None:
