@@ -128,6 +128,8 @@ def _place_late(table: TrackTable, frames: FrameBatch, index: int, sequence: int
     if sequence >= tracks.next_sequence[slot]:
         return
     table.window.remember(slot, sequence)
+    if sequence <= tracks.pause_sequence[slot]:  # its place is before a pause that its timestamp does not know of
+        position -= int(tracks.pause_samples[slot])
     was_lost = tracks.base_sequence[slot] <= sequence
     is_remembered = sequence > tracks.highest_sequence[slot] - WINDOW_PACKETS
     if frames.is_audio[index] and position >= tracks.epoch_start[slot]:

@@ -60,5 +60,7 @@ def _insert_pause(table: TrackTable, slot: int, pause_samples: int) -> None:
     end = int(tracks.resolved_end[slot])
     table.ledgers[slot].add(end, pause_samples, Kind.SILENCE)
     skip_to(table, which, np.array([end + pause_samples]))
+    tracks.pause_sequence[slot] = tracks.highest_sequence[slot]
+    tracks.pause_samples[slot] = pause_samples
     tracks.offset[slot] += pause_samples
     tracks.highest_end[slot] += pause_samples

@@ -30,6 +30,8 @@ COLUMNS: dict[str, tuple[str, int | float, str]] = {
     "resolved_end": ("i8", 0, "samples: everything before it is delivered or given up"),
     "released": ("i8", 0, "samples: everything before it was handed to the sinks"),
     "highest_end": ("i8", 0, "samples: end of the last frame placed"),
+    "pause_sequence": ("i8", -1, "highest_sequence when a pause was inserted last (strep.realign)"),
+    "pause_samples": ("i8", 0, "samples: length of that pause"),
     "origin": ("i8", 0, "samples: position of the track's first sample"),
     "anchor_position": ("i8", 0, "samples: position that anchor_ns belongs to"),
     "anchor_ns": ("i8", 0, "ns: arrival of the track's first packet"),
@@ -81,6 +83,8 @@ class Tracks:
     resolved_end: Int64
     released: Int64
     highest_end: Int64
+    pause_sequence: Int64
+    pause_samples: Int64
     origin: Int64
     anchor_position: Int64
     anchor_ns: Int64
