@@ -95,14 +95,19 @@ _RTP_FIELDS: list[tuple[str, str]] = [
 _RTP = np.dtype(_RTP_FIELDS)
 _STREP_RTP = np.dtype(
     [
-        ("first", "u1"),
-        ("header_length", "u1"),
+        ("first_and_header_length", "<u2"),
         ("reserved", "V6"),
         ("call_leg_high", ">u8"),
         ("call_leg_low", ">u8"),
         *_RTP_FIELDS,
     ]
 )
+_ROWS = np.arange(1024)
+_OFFSETS = np.full(1024, _STREP_RTP.itemsize)
+for _column in (_ROWS, _OFFSETS):  # shared by all batches
+    _column.flags.writeable = False
+_PLAIN_STREP = HEADER_BYTES << 8 | 0b1100_0100
+"""The first two bytes of nearly every datagram, L and D masked: magic, version 1, header length 24."""
 _PLAIN_V2 = 0x80
 """First RTP byte of nearly every packet: version 2, no padding, no extension, no CSRC."""
 
@@ -111,16 +116,12 @@ def parse_strep(batch: DatagramBatch) -> PacketColumns:
     """Parse datagrams of a STREP port; see `PacketColumns`."""
     n, length = len(batch), batch.length
     head = np.ndarray((n,), _STREP_RTP, batch.table, 0, (batch.table.shape[1],))
-    plain = (
-        (head["first"] >> 2 == 0b110001)
-        & (head["header_length"] == HEADER_BYTES)
-        & (head["rtp_first"] == _PLAIN_V2)
-        & (length >= _STREP_RTP.itemsize)
-        & (length <= batch.table.shape[1])
-        & ~_is_rtcp(head["rtp_second"])
-    )
-    if plain.all():
-        return _uniform(head, length)
+    plain = head["first_and_header_length"] & 0xFFFC == _PLAIN_STREP
+    plain &= head["rtp_first"] == _PLAIN_V2
+    plain &= ~_is_rtcp(head["rtp_second"])
+    shortest, longest = length.min(initial=_STREP_RTP.itemsize), length.max(initial=0)
+    if plain.all() and shortest >= _STREP_RTP.itemsize and longest <= batch.table.shape[1]:
+        return _uniform(batch, head)
     return _parse_each(batch, _classify_strep(batch), is_strep=True)
 
 
@@ -130,24 +131,24 @@ def parse_rtp(batch: DatagramBatch) -> PacketColumns:
 
 
 def _is_rtcp(second: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    rtcp: NDArray[np.bool_] = (second >= RTCP_PAYLOAD_TYPES.start) & (second < RTCP_PAYLOAD_TYPES.stop)
+    rtcp: NDArray[np.bool_] = second & 0xE0 == RTCP_PAYLOAD_TYPES.start  # 192 to 223
     return rtcp
 
 
-def _uniform(head: NDArray[Any], length: Int64) -> PacketColumns:
-    """All datagrams are a 24-byte STREP header and a 12-byte RTP header: the columns are views."""
-    n = len(head)
+def _uniform(batch: DatagramBatch, head: NDArray[Any]) -> PacketColumns:
+    """All datagrams are a 24-byte STREP header and a 12-byte RTP header."""
+    n = len(batch)
     return PacketColumns(
-        row=np.arange(n),
-        payload_offset=np.full(n, _STREP_RTP.itemsize),
-        payload_length=length - _STREP_RTP.itemsize,
+        row=_ROWS[:n] if n <= len(_ROWS) else np.arange(n),
+        payload_offset=_OFFSETS[:n] if n <= len(_OFFSETS) else np.full(n, _STREP_RTP.itemsize),
+        payload_length=batch.length - _STREP_RTP.itemsize,
         payload_type=head["rtp_second"] & np.uint8(0x7F),
         sequence_number=head["sequence_number"].astype(np.int64),
         timestamp=head["timestamp"].astype(np.int64),
         ssrc=head["ssrc"].astype(np.int64),
         call_leg_high=head["call_leg_high"].astype(np.uint64),
         call_leg_low=head["call_leg_low"].astype(np.uint64),
-        leg_direction=head["first"] & np.uint8(0b11),
+        leg_direction=batch.table[:n, 0] & np.uint8(0b11),
         reject=np.zeros(n, np.uint8),
     )
 

@@ -41,7 +41,7 @@ def frames_of(batch: DatagramBatch, packets: PacketColumns, slot: Int64, engine:
         sequence_number=packets.sequence_number,
         timestamp=packets.timestamp,
         ssrc=packets.ssrc,
-        arrival_ns=batch.arrival_ns[packets.row],
+        arrival_ns=batch.arrival_ns if len(packets) == len(batch) else batch.arrival_ns[packets.row],
         is_audio=is_audio,
         table=batch.table,
         row=packets.row,
