@@ -44,12 +44,27 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 class Stay(msgspec.Struct, frozen=True):
-    """What is left of short calls: `before` the later ones, `after` all."""
+    """What is left of short calls.
+
+    Attributes:
+        calls_between: the later ones.
+        weights: before and after these; each as it was, and without the reserves of Python and the C library.
+        complaints: what the referee found.
+    """
 
     calls_between: int
-    before: Weight | None = None
-    after: Weight | None = None
+    weights: list[tuple[Weight, Weight]] = []
     complaints: list[str] = []
+
+    @property
+    def counts(self) -> bool:
+        """Whether its figures may be shown."""
+        return bool(self.weights) and not self.complaints
+
+    def grown_kib(self, *, held: bool) -> int:
+        """Return how much more was resident after the later calls; `held`: without reserves."""
+        before, after = self.weights
+        return after[held].rss_kib - before[held].rss_kib
 
 
 class Scale:
@@ -121,21 +136,17 @@ def _come_and_go(settings: Settings, scratch: Path) -> Stay:
     between = settings.all_gone - settings.gone
     try:
         with ShortCalls(scratch) as short_calls:
-            return Stay(
-                between,
-                short_calls.run(settings.gone, seed=1),
-                short_calls.run(between, seed=2),
-                short_calls.complaints,
-            )
+            weights = [short_calls.run(settings.gone, seed=1), short_calls.run(between, seed=2)]
+            return Stay(between, weights, short_calls.complaints)
     except ChildError as error:
         return Stay(between, complaints=[str(error)])
 
 
 def _say_stay(stay: Stay) -> str:
-    if stay.complaints or stay.before is None or stay.after is None:
+    if not stay.counts:
         return f"short calls: DO NOT COUNT: {(stay.complaints or ['nothing was weighed'])[0]}"
-    grown = stay.after.rss_kib - stay.before.rss_kib
-    return f"{stay.calls_between:,} short calls more leave {grown:+,} KiB behind, of {stay.after.rss_kib:,}"
+    held, resident = stay.grown_kib(held=True), stay.grown_kib(held=False)
+    return f"{stay.calls_between:,} short calls more leave {held:+,} KiB behind, {resident:+,} KiB with reserves"
 
 
 def _steady(slopes: list[Slope]) -> Table:
@@ -152,16 +163,21 @@ def _steady(slopes: list[Slope]) -> Table:
 
 
 def _left(stays: list[Stay]) -> Table:
-    columns = ["calls", "before, KiB", "after, KiB", "more, KiB", "more, bytes per call"]
+    columns = ["calls", "resident memory", "before, KiB", "after, KiB", "more, KiB", "more, bytes per call"]
     cells = []
     for stay in stays:
-        if stay.complaints or stay.before is None or stay.after is None:
-            cells.append([f"{stay.calls_between:,}", "does not count", "", "", ""])
+        if not stay.counts:
+            cells.append([f"{stay.calls_between:,}", "does not count", "", "", "", ""])
             continue
-        grown = stay.after.rss_kib - stay.before.rss_kib
-        sizes = [f"{stay.before.rss_kib:,}", f"{stay.after.rss_kib:,}", f"{grown:+,}"]
-        cells.append([f"{stay.calls_between:,}", *sizes, f"{grown * 1024 / stay.calls_between:+.1f}"])
-    return Table("Resident memory before and after more short calls", columns, cells)
+        for name, held in (("held", True), ("with reserves", False)):
+            grown, (before, after) = stay.grown_kib(held=held), stay.weights
+            sizes = [f"{before[held].rss_kib:,}", f"{after[held].rss_kib:,}", f"{grown:+,}"]
+            cells.append([f"{stay.calls_between:,}", name, *sizes, f"{grown * 1024 / stay.calls_between:+.1f}"])
+    note = (
+        "Held is what is left when Python has collected its garbage and the C library given back what it had in "
+        "reserve (malloc_trim(3)); with reserves is how the process is found."
+    )
+    return Table("Before and after more short calls", columns, cells, text_columns=2, note=note)
 
 
 def _answers(settings: Settings, slopes: list[Slope], stays: list[Stay]) -> list[str]:
@@ -169,11 +185,12 @@ def _answers(settings: Settings, slopes: list[Slope], stays: list[Stay]) -> list
     if slopes:
         pss = Spread.of(slope["pss_kib"] for slope in slopes)
         answers.append(f"a call weighs {pss.text('.0f')} KiB while it is recorded (bound: {BOUND_KIB:g} KiB)")
-    grown = [s.after.rss_kib - s.before.rss_kib for s in stays if s.before and s.after and not s.complaints]
-    if grown:
-        more = Spread.of(grown).text("+,.0f")
+    counting = [stay for stay in stays if stay.counts]
+    if counting:
+        held, resident = (Spread.of(stay.grown_kib(held=held) for stay in counting) for held in (True, False))
         answers.append(
-            f"after {settings.all_gone:,} calls the server holds {more} KiB more than after {settings.gone:,}"
+            f"after {settings.all_gone:,} calls the server holds {held.text('+,.0f')} KiB more than after "
+            f"{settings.gone:,}; with what Python and the C library keep in reserve, {resident.text('+,.0f')} KiB"
         )
     return answers
 
@@ -186,6 +203,7 @@ a call. Recordings in the page cache belong to the kernel and are not in it.
 
 Then a third server gets calls of half a second, 250 a second, which end by an idle timeout of one second. When all
 are gone its resident memory is read, after --gone of them and again after --all-gone: the difference is what stays.
+It is read as it is, and once more after gc.collect() and malloc_trim(3), which tells reserves from what is held.
 The referee checks every recording.""",
     settings=Settings,
     quick=Settings(few=50, many=250, seconds=1.0, ramp=250.0, gone=800, all_gone=1600, repeats=1),

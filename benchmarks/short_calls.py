@@ -44,8 +44,8 @@ class ShortCalls:
         self._port = int(self._server.answer()["port"])
         self._calls = 0
 
-    def run(self, calls: int, seed: int) -> Weight:
-        """Send calls, wait until the server has forgotten them, and weigh it."""
+    def run(self, calls: int, seed: int) -> tuple[Weight, Weight]:
+        """Send calls, wait until the server has forgotten them, and weigh it: as it is, and without reserves."""
         options = SimulationOptions(
             calls=calls, seconds=SHORT_CALL_SECONDS, stagger_ms=1000 / CALLS_PER_SECOND, audio=None, seed=seed
         )
@@ -54,10 +54,12 @@ class ShortCalls:
         self._calls += calls
         totals = self._when_gone()
         weight = weigh(self._server.pid)
+        self._server.ask("trim")
+        held = weigh(self._server.pid)
         self.complaints += limited(self._judge(Truth(simulation.plan()), totals))
         for path in self._directory.iterdir():
             path.unlink()
-        return weight
+        return weight, held
 
     def _when_gone(self) -> dict[str, Any]:
         """Return the totals when all calls have ended, and their files are finished."""

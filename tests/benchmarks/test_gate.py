@@ -9,7 +9,8 @@ and 1,000. Counted is
   than two per packet: the shortest loop has three. And there is a bound on all of them;
 * every function that is called, in Python or in C (`sys.setprofile`), likewise: numpy's are what a beat costs when it
   is small;
-* memory (`tracemalloc`): what a beat takes on the way per packet, and that nothing of it stays.
+* memory (`tracemalloc`): what a beat takes on the way per packet, and that nothing of it stays; and that nothing
+  stays of calls that have come, were recorded, and have gone.
 
 What it does not count is what is done once a second for each call (housekeeping, writing to its file). A step that
 is slower at the same count does not show here; `strep bench receive` is for that.
@@ -20,6 +21,7 @@ When a bound is in the way of something worth its price, raise the bound and say
 from __future__ import annotations
 
 import gc
+import pathlib
 import sys
 import tracemalloc
 from collections import Counter
@@ -41,7 +43,7 @@ from strep.clock import NS_PER_MS, NS_PER_SECOND, ManualClock
 from strep.datagrams import DatagramBatch
 from strep.table import TimelineSettings
 from strep.timeline import Timeline
-from tests.media.harness import BEGINNING_NS, SOURCE
+from tests.media.harness import BEGINNING_NS, SOURCE, Bench
 
 FEW, MANY = 50, 1000
 """Packets in a beat: one of every track. Not more than a recvmmsg takes."""
@@ -60,6 +62,9 @@ MOST_BYTES_PER_PACKET = 2_000
 """On the way through a beat, at the worst moment; it was 500. The datagram itself has 196."""
 MOST_BYTES_LEFT = 16 << 10
 """After `MEASURED` beats."""
+CALLS_IN_A_WAVE, WAVES = 80, 4
+MOST_BYTES_LEFT_BY_A_CALL = 100
+"""Of those of all waves but the first; it was 20, and does not grow with more waves."""
 
 
 class Counting:
@@ -241,3 +246,20 @@ class TestMemory:
         path.beats(MEASURED // 2)
         after, _ = tracemalloc.get_traced_memory()
         assert after - before < MOST_BYTES_LEFT
+
+    def test_nothing_of_calls_that_have_gone_stays(self, tmp_path: pathlib.Path) -> None:
+        bench, kept = Bench(tmp_path), []
+        for seed in range(3 + WAVES):  # in the first three, tables find their sizes
+            plan = make_plan(
+                SimulationOptions(calls=CALLS_IN_A_WAVE, seconds=0.1, stagger_ms=1, audio=None, seed=seed)
+            )
+            bench.run(plan)
+            del plan
+            gc.collect()
+            theirs = tracemalloc.Filter(
+                False, pathlib.__file__
+            )  # interns the parts of names, in a dictionary of Python's
+            snapshot = tracemalloc.take_snapshot().filter_traces([theirs])
+            kept.append(sum(trace.size for trace in snapshot.traces))
+        assert bench.engine.calls_ended == CALLS_IN_A_WAVE * (3 + WAVES)
+        assert (kept[-1] - kept[2]) / (CALLS_IN_A_WAVE * WAVES) < MOST_BYTES_LEFT_BY_A_CALL

@@ -58,7 +58,7 @@ def test_memory(tmp_path: Path) -> None:
     settings = memory.Settings(few=2, many=6, seconds=1, ramp=100, gone=2, all_gone=4, repeats=1)
     report = ask(memory.QUESTION, settings, tmp_path)
     assert report.complaints == []
-    assert report.figures["stays"][0]["after"]["rss_kib"] > 1000
+    assert report.figures["stays"][0]["weights"][1][1]["rss_kib"] > 1000
     assert "a call weighs" in report.answers[0]
 
 
