@@ -9,6 +9,7 @@ import pytest
 from benchmarks import readme
 from benchmarks.command import README
 from benchmarks.environment import describe
+from benchmarks.question import QUESTIONS
 from benchmarks.report import Report, Spread, Table
 
 KEPT = sorted((README.parent / "results").glob("[a-z]*.json"))
@@ -22,6 +23,13 @@ def report(**changes: object) -> Report:
 @pytest.mark.parametrize("path", [path for path in KEPT if "-" not in path.stem], ids=lambda path: path.stem)
 def test_page_shows_the_kept_results(path: Path) -> None:
     assert readme.section(Report.from_json(path.read_bytes())) in README.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", list(QUESTIONS))
+def test_every_question_has_a_place_on_the_page(name: str) -> None:
+    text = README.read_text(encoding="utf-8")
+    assert all(line in text for line in readme.markers(name))
+    assert f"`strep bench {name}`" in text
 
 
 def test_survives_json() -> None:
