@@ -34,7 +34,7 @@ class Settings(msgspec.Struct, frozen=True):
     """What was asked for."""
 
     calls: Annotated[tuple[Annotated[int, Meta(ge=1)], ...], Meta(description="Calls at once.")] = (100, 1000, 2500)
-    ramp: Annotated[float, Meta(ge=1, description="Calls that begin, and end, per second.")] = 250.0
+    ramp: Annotated[float, Meta(ge=1, description="Calls that begin, and end, per second.")] = 150.0
     seconds: Annotated[float, Meta(ge=1, description="For how long all of them are there.")] = 10.0
     repeats: Annotated[int, Meta(ge=1, description="How often, loads taking turns.")] = 3
 
