@@ -57,6 +57,9 @@ CONTENDERS = {
     "uvloop-dgram": Kind("asyncio-dgram on uvloop", _DECODES, "per_packet:DgramContender", "uvloop", ("uvloop",)),
     "node": Kind("Node dgram", _DECODES, "programs:Node", "receive_dgram.js", ("node",)),
     "asyncio": Kind("asyncio DatagramProtocol", _DECODES, "per_packet:ProtocolContender", "asyncio"),
+    "asyncio-heap": Kind(
+        "asyncio DatagramProtocol, heap kept", _DECODES, "per_packet:KeptHeapContender", "asyncio", ("glibc",)
+    ),
     "asyncio-dgram": Kind("asyncio-dgram on asyncio", _DECODES, "per_packet:DgramContender", "asyncio"),
     "aiortc": Kind("aiortc RtpPacket on asyncio", _DECODES, "aiortc_rtp:RtpPacketContender", "asyncio", ("aiortc",)),
     "gstreamer": Kind("GStreamer", _FILES, "gstreamer:GStreamer", "", ("gstreamer",), 300),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import shutil
 import subprocess
@@ -83,7 +84,13 @@ def _node_ws() -> str | None:
     return subprocess.run(["node", "-e", script], capture_output=True, text=True, check=False).stdout.strip() or None
 
 
+def _glibc() -> str | None:
+    name, found = platform.libc_ver()
+    return found if name == "glibc" else None
+
+
 NEEDS = {
+    "glibc": Need("glibc", _glibc, "which this system does not use"),
     "uvloop": Need("uvloop", _package("uvloop"), "pip install 'strep[fast]'"),
     "aiortc": Need("aiortc", _package("aiortc"), "pip install 'strep[bench]'"),
     "fastapi": Need("FastAPI", _package("fastapi"), "pip install 'strep[bench]'"),

@@ -44,8 +44,10 @@ function refereeNs() {
   return sum ? best : 0;
 }
 
-// Written at once, not queued: a mark is taken where it is asked for.
-const say = (line) => fs.writeSync(1, line + "\n");
+// Written at once, not queued: a mark is taken where it is asked for. A write to a pipe may end early.
+function say(line) {
+  for (let rest = Buffer.from(line + "\n"); rest.length; ) rest = rest.subarray(fs.writeSync(1, rest));
+}
 
 function mark(received) {
   const usage = process.resourceUsage(); // getrusage(2), in microseconds
