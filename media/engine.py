@@ -207,7 +207,9 @@ class Engine:
         is_due = now_ns >= self._next_release_ns
         self.timeline.poll(now_ns, release=is_due)
         if is_due:
-            self._next_release_ns = now_ns + self._patience_ns
+            self._next_release_ns = (
+                now_ns + self._patience_ns // 2
+            )  # due with the next beat, even if that is a little early
             self._hand_out(now_ns)
         if now_ns >= self._next_housekeeping_ns:
             self._next_housekeeping_ns = now_ns + HOUSEKEEPING_NS

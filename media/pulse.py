@@ -22,14 +22,11 @@ _LOG = logging.getLogger("strep.pulse")
 
 IDLE_BEATS = 40
 """Beats without a datagram or frame after which the pulse sleeps."""
-BATCHES_PER_BEAT = 16
+BATCHES_PER_BEAT = 8
 """A socket gives way to the others, and to the rest of the event loop, after so many batches."""
 
 SAFE_FILL = 0.25
 """The part of a receive buffer that may fill between two beats: the rest is for beats that come late."""
-FULL_BATCH = 1024
-"""What a receiver hands out at most; less means that nothing else was waiting."""
-
 Take = Callable[[DatagramBatch, int], None]
 """What a door does with a batch: (batch, now_ns)."""
 
@@ -140,7 +137,7 @@ class Pulse:
                 taken += len(batch)
                 take(batch, now_ns)
                 last_arrival_ns = int(batch.arrival_ns[-1])
-                if len(batch) < FULL_BATCH:  # the few that came meanwhile are cheaper with the next beat
+                if len(batch) < receiver.most:  # the few that came meanwhile are cheaper with the next beat
                     break
             else:
                 # What the kernel still holds came after this: no deadline beyond it may expire yet.

@@ -102,8 +102,8 @@ _STREP_RTP = np.dtype(
         *_RTP_FIELDS,
     ]
 )
-_ROWS = np.arange(1024)
-_OFFSETS = np.full(1024, _STREP_RTP.itemsize)
+_ROWS = np.arange(4096)
+_OFFSETS = np.full(4096, _STREP_RTP.itemsize)
 for _column in (_ROWS, _OFFSETS):  # shared by all batches
     _column.flags.writeable = False
 _PLAIN_STREP = HEADER_BYTES << 8 | 0b1100_0100

@@ -19,7 +19,7 @@ from strep.datagrams import MAX_DATAGRAM_BYTES, SOURCE_BYTES, DatagramBatch
 
 IS_SUPPORTED = sys.platform == "linux" and sys.maxsize > 2**32 and sys.byteorder == "little"
 
-BATCH = 1024
+MESSAGES_PER_CALL = 1024
 """Most messages that one recvmmsg takes (UIO_MAXIOV)."""
 ROW_BYTES = 384
 """Width of the table; longer datagrams overflow into a second, wide table and are joined."""
@@ -72,25 +72,35 @@ class BatchSocket:
     """A bound UDP socket that is drained by `recvmmsg`.
 
     Attributes:
+        rows: most datagrams of a batch.
         kernel_drops: datagrams that the kernel dropped because the receive buffer was full (SO_RXQ_OVFL).
     """
 
-    def __init__(self, sock: socket.socket, clock: Clock) -> None:
-        """Take over `sock`, a bound datagram socket; arrival times are on `clock`'s monotonic scale."""
+    def __init__(self, sock: socket.socket, clock: Clock, rows: int = MESSAGES_PER_CALL) -> None:
+        """Take over `sock`, a bound datagram socket, and allocate memory for batches.
+
+        Args:
+            sock: the socket.
+            clock: arrival times are on its monotonic scale.
+            rows: most datagrams of a batch.
+        """
         self._socket = sock
+        self.rows = rows
         self._clock = clock
         self.kernel_drops = 0
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         sock.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
-        self._table = np.zeros((BATCH, ROW_BYTES), np.uint8)
-        self._overflow = np.zeros((BATCH, MAX_DATAGRAM_BYTES - ROW_BYTES), np.uint8)
-        self._names = np.zeros((BATCH, SOURCE_BYTES), np.uint8)
-        self._control = np.zeros(BATCH, _CONTROL)
-        self._vectors = np.zeros((BATCH, 2), _IOVEC)
-        self._headers = np.zeros(BATCH, _MMSGHDR)
+        self._table = np.zeros((rows, ROW_BYTES), np.uint8)
+        self._overflow = np.zeros((rows, MAX_DATAGRAM_BYTES - ROW_BYTES), np.uint8)
+        self._names = np.zeros((rows, SOURCE_BYTES), np.uint8)
+        self._control = np.zeros(rows, _CONTROL)
+        self._vectors = np.zeros((rows, 2), _IOVEC)
+        self._headers = np.zeros(rows, _MMSGHDR)
         self._wire()
-        self._recvmmsg = ctypes.CDLL(None, use_errno=True).recvmmsg
+        # The call never waits, so it keeps the interpreter's lock (PyDLL): if it let it go, the threads of the sinks
+        # would come in between the calls of every beat, each time with cold caches.
+        self._recvmmsg = ctypes.PyDLL(None, use_errno=True).recvmmsg
         self._recvmmsg.argtypes = [
             ctypes.c_int,
             ctypes.c_void_p,
@@ -100,7 +110,7 @@ class BatchSocket:
         ]
 
     def _wire(self) -> None:
-        row = np.arange(BATCH, dtype=np.uint64)
+        row = np.arange(self.rows, dtype=np.uint64)
         for i, buffer in enumerate((self._table, self._overflow)):
             self._vectors["base"][:, i] = buffer.ctypes.data + row * np.uint64(buffer.shape[1])
             self._vectors["length"][:, i] = buffer.shape[1]
@@ -121,16 +131,15 @@ class BatchSocket:
         self._socket.close()
 
     def drain(self) -> DatagramBatch | None:
-        """Return up to `BATCH` waiting datagrams, or None if there is none.
+        """Return up to `rows` waiting datagrams, or None if there is none.
 
         The batch's memory is used again by the next call.
 
         Raises:
             OSError: what the kernel says, except that nothing waits or that a signal came.
         """
-        count = self._recvmmsg(self._socket.fileno(), self._address, BATCH, MSG_DONTWAIT | MSG_TRUNC, None)
-        if count <= 0:
-            _raise_if_serious(ctypes.get_errno() if count < 0 else 0)
+        count = self._receive()
+        if not count:
             return None
         length = self._headers["length"][:count].astype(np.int64)
         arrival_ns = self._arrivals(count)
@@ -140,6 +149,20 @@ class BatchSocket:
         self._headers["name_length"][:count] = SOURCE_BYTES
         self._headers["control_length"][:count] = CONTROL_BYTES
         return DatagramBatch(table, length, arrival_ns, self._names[:count])
+
+    def _receive(self) -> int:
+        """Fill the table from the first row on, with as many calls as it takes, and return the number of rows."""
+        count, descriptor = 0, self._socket.fileno()
+        while count < self.rows:
+            room = min(self.rows - count, MESSAGES_PER_CALL)
+            address = self._address + count * _MMSGHDR.itemsize
+            taken = self._recvmmsg(descriptor, address, room, MSG_DONTWAIT | MSG_TRUNC, None)
+            if taken < 0 and not count:
+                _raise_if_serious(ctypes.get_errno())
+            count += max(taken, 0)
+            if taken < room:
+                break
+        return count
 
     def _arrivals(self, count: int) -> NDArray[np.int64]:
         """Return the kernel's stamps, moved from the wall clock to the monotonic one."""

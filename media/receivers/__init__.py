@@ -37,6 +37,10 @@ class Receiver(Protocol):
         """Datagrams lost because the receive buffer was full, as far as the system tells."""
 
     @property
+    def most(self) -> int:
+        """Datagrams of a full batch: there may be more behind it."""
+
+    @property
     def room(self) -> int:
         """Datagrams that may wait until `drain` comes, at most, before one is lost."""
 
@@ -58,7 +62,13 @@ class Receiver(Protocol):
 
 
 async def open_receiver(
-    endpoint: Endpoint, clock: Clock, *, kind: str, receive_buffer_bytes: int, sock: socket.socket | None = None
+    endpoint: Endpoint,
+    clock: Clock,
+    *,
+    kind: str,
+    receive_buffer_bytes: int,
+    most: int = 1024,
+    sock: socket.socket | None = None,
 ) -> Receiver:
     """Bind a UDP socket and return a receiver of `kind` ("auto", "recvmmsg" or "asyncio-dgram").
 
@@ -67,6 +77,7 @@ async def open_receiver(
         clock: for times of arrival.
         kind: see above.
         receive_buffer_bytes: what to ask the kernel for.
+        most: datagrams of a full batch, about half a kilobyte of memory each.
         sock: one from `bind_udp` instead, to be taken over as it is.
 
     Raises:
@@ -82,7 +93,7 @@ async def open_receiver(
     sock = sock or bind_udp(endpoint, receive_buffer_bytes)
     if kind == "asyncio-dgram" or not IS_SUPPORTED:
         return await PortableReceiver.create(sock, clock)
-    return BatchedReceiver(sock, clock, asyncio.get_running_loop())
+    return BatchedReceiver(sock, clock, asyncio.get_running_loop(), most)
 
 
 def bind_udp(endpoint: Endpoint, receive_buffer_bytes: int, *, joins_group: bool = False) -> socket.socket:

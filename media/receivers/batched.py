@@ -1,4 +1,4 @@
-"""The Linux receiver: up to 1,024 datagrams per system call, stamped by the kernel."""
+"""The Linux receiver: many datagrams per system call, stamped by the kernel."""
 
 from __future__ import annotations
 
@@ -23,14 +23,19 @@ class BatchedReceiver:
 
     name = "recvmmsg"
 
-    def __init__(self, sock: socket.socket, clock: Clock, loop: asyncio.AbstractEventLoop) -> None:
-        """Take over the bound `sock`."""
+    def __init__(self, sock: socket.socket, clock: Clock, loop: asyncio.AbstractEventLoop, most: int) -> None:
+        """Take over the bound `sock`; `most` datagrams make a full batch."""
         self.errors = 0
-        self._socket = BatchSocket(sock, clock)
+        self._socket = BatchSocket(sock, clock, most)
         self._loop = loop
         host, port = sock.getsockname()[:2]
         self._address = Endpoint(host, port)
         self._room = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // _DATAGRAM_BYTES
+
+    @property
+    def most(self) -> int:
+        """Datagrams of a full batch."""
+        return self._socket.rows
 
     @property
     def room(self) -> int:
@@ -48,7 +53,7 @@ class BatchedReceiver:
         return self._socket.kernel_drops
 
     def drain(self) -> DatagramBatch | None:
-        """Return what waits, at most 1,024 datagrams, or None."""
+        """Return what waits, at most `most` datagrams, or None."""
         try:
             return self._socket.drain()
         except OSError as error:

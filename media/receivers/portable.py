@@ -52,6 +52,11 @@ class PortableReceiver:
         return cls(await asyncio_dgram.from_socket(sock), clock)
 
     @property
+    def most(self) -> int:
+        """Datagrams of a full batch."""
+        return BATCH
+
+    @property
     def room(self) -> int:
         """Datagrams that may wait for `drain`."""
         return MAX_WAITING

@@ -6,19 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-import media.pulse
 from media.config import Endpoint
 from media.engine import Engine
 from media.pulse import BATCHES_PER_BEAT, IDLE_BEATS, Pulse
 from strep.clock import NS_PER_MS, NS_PER_SECOND, ManualClock
 from strep.datagrams import DatagramBatch, collect
 from strep.timeline import Timeline
-
-
-@pytest.fixture(autouse=True)
-def full_batches_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A batch of a fake socket is full with one datagram: more may be waiting behind it."""
-    monkeypatch.setattr(media.pulse, "FULL_BATCH", 1)
 
 
 class ManualLoop:
@@ -53,8 +46,9 @@ class ManualTimer:
 
 
 class FakeReceiver:
-    """A socket whose batches the test puts there."""
+    """A socket whose batches the test puts there; one datagram fills a batch, and there may be more behind it."""
 
+    most = 1
     name, errors, kernel_drops, room, address = "fake", 0, 0, 1000, Endpoint("127.0.0.1", 1)
 
     def __init__(self) -> None:
@@ -217,9 +211,9 @@ def test_stopping_drains_once_more() -> None:
     assert bench.taken == [1]
 
 
-def test_a_batch_that_is_not_full_is_the_last_of_its_beat(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(media.pulse, "FULL_BATCH", 2)
+def test_a_batch_that_is_not_full_is_the_last_of_its_beat() -> None:
     bench = Bench()
+    bench.receiver.most = 2
     for _ in range(2):
         bench.receiver.put(bench.clock.now_ns())
     bench.loop.fire()

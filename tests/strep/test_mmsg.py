@@ -7,11 +7,13 @@ import sys
 from collections.abc import Iterator
 from random import Random
 
+import numpy as np
 import pytest
 
+import strep.mmsg
 from strep.clock import NS_PER_SECOND, ManualClock, SystemClock
 from strep.datagrams import MAX_DATAGRAM_BYTES
-from strep.mmsg import BATCH, IS_SUPPORTED, ROW_BYTES, BatchSocket
+from strep.mmsg import IS_SUPPORTED, ROW_BYTES, BatchSocket
 
 pytestmark = pytest.mark.skipif(not IS_SUPPORTED, reason="recvmmsg needs 64-bit Linux")
 
@@ -31,7 +33,7 @@ def pair() -> Iterator[tuple[BatchSocket, socket.socket]]:
 def drain_all(batches: BatchSocket) -> list[bytes]:
     got: list[bytes] = []
     while (batch := batches.drain()) is not None:
-        assert len(batch) <= BATCH
+        assert len(batch) <= batches.rows
         got += [batch.table[i, : batch.length[i]].tobytes() for i in range(len(batch))]
     return got
 
@@ -121,12 +123,34 @@ def test_a_datagram_longer_than_any_row_keeps_its_length(pair: tuple[BatchSocket
 def test_more_than_a_batch(pair: tuple[BatchSocket, socket.socket]) -> None:
     batches, sender = pair
     got: list[bytes] = []
-    sent = [i.to_bytes(4, "big") for i in range(3 * BATCH)]
+    sent = [i.to_bytes(4, "big") for i in range(3000)]
     for first in range(0, len(sent), 100):  # never more than the smallest receive buffer holds
         for data in sent[first : first + 100]:
             sender.send(data)
         got += drain_all(batches)
     assert got == sent
+
+
+def test_a_batch_may_take_several_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strep.mmsg, "MESSAGES_PER_CALL", 20)
+    receiver, sender = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    receiver.bind(("127.0.0.1", 0))
+    batches = BatchSocket(receiver, SystemClock(), rows=50)
+    sent = [bytes([i]) * (i + 1) for i in range(100)]
+    for data in sent:
+        sender.sendto(data, receiver.getsockname())
+    lengths = []
+    for rows in (50, 50):
+        batch = batches.drain()
+        assert batch is not None
+        assert len(batch) == rows
+        assert (np.diff(batch.arrival_ns) >= 0).all()
+        lengths += batch.length.tolist()
+        assert [batch.table[i, 0] for i in range(rows)] == [length - 1 for length in batch.length]
+    assert lengths == [len(data) for data in sent]
+    assert batches.drain() is None
+    batches.close()
+    sender.close()
 
 
 def test_stamps_are_the_kernels_and_monotone(pair: tuple[BatchSocket, socket.socket]) -> None:
