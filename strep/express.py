@@ -149,19 +149,20 @@ class ExpressLane:
     def settle(self) -> None:
         """Bring the columns of all tracks up to date."""
         tracks = self._table.tracks
-        self._settle_where(self._lane[: tracks.count, _POSITION] != tracks.resolved_end[: tracks.count])
-
-    def settle_blocks(self) -> None:
-        """Bring the columns of those tracks up to date that have a block to release: now and then, of a few."""
-        tracks, size = self._table.tracks, self._table.settings.block_samples
-        come = self._lane[: tracks.count, _POSITION] // size
-        self._settle_where(come > tracks.released[: tracks.count] // size)
-
-    def _settle_where(self, moved: NDArray[np.bool_]) -> None:
-        moved &= self._lane[: len(moved), _KIND] != _CLOSED
-        slot = np.flatnonzero(moved)
+        slot = self._where(self._lane[: tracks.count, _POSITION] != tracks.highest_end[: tracks.count])
         if len(slot):
             self._settle(slot)
+
+    def resolve_blocks(self) -> None:
+        """Bring `resolved_end` up to date, and nothing else, of those tracks that have a block to release."""
+        tracks, size = self._table.tracks, self._table.settings.block_samples
+        come = self._lane[: tracks.count, _POSITION] // size
+        slot = self._where(come > tracks.released[: tracks.count] // size)
+        tracks.resolved_end[slot] = self._lane[slot, _POSITION]
+
+    def _where(self, moved: NDArray[np.bool_]) -> Int64:
+        moved &= self._lane[: len(moved), _KIND] != _CLOSED
+        return np.flatnonzero(moved)
 
     def _settle(self, slot: Int64) -> None:
         tracks = self._table.tracks
@@ -169,7 +170,7 @@ class ExpressLane:
         estimates = state.view(np.float64)
         position, arrival_ns = state[:, _POSITION], state[:, _ARRIVAL_NS]
         sequence = tracks.next_sequence[slot]
-        samples = position - tracks.resolved_end[slot]
+        samples = position - tracks.highest_end[slot]  # resolved_end may be ahead of it
         packets = samples // (state[:, _KIND] & 0xFFFF)  # all of one length
         self._mark(slot, sequence, packets)
         sequence += packets

@@ -14,13 +14,15 @@ def release_blocks(table: TrackTable, slot: Int64 | None = None) -> None:
     """Hand out every block that is resolved to its end, of all tracks or of the distinct `slot`s."""
     tracks, size = table.tracks, table.settings.block_samples
     chosen: Int64 | slice = slice(tracks.count) if slot is None else slot
-    while True:
-        due = np.flatnonzero(tracks.resolved_end[chosen] // size > tracks.released[chosen] // size)
-        due = due if slot is None else slot[due]
-        due = due[~tracks.starting[due]]
-        if not len(due):
-            return
+    ready = tracks.resolved_end[chosen] // size - tracks.released[chosen] // size
+    due = np.flatnonzero(ready > 0)
+    ready, due = ready[due], due if slot is None else slot[due]
+    kept = ~tracks.starting[due]
+    ready, due = ready[kept], due[kept]
+    while len(due):
         _take(table, due, np.full(len(due), size))
+        ready -= 1
+        ready, due = ready[ready > 0], due[ready > 0]
 
 
 def flush(table: TrackTable, slot: Int64) -> None:

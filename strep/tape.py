@@ -22,12 +22,15 @@ class Tape:
         self.rows = rows
         self.ring_samples = block_samples * rows
         self.silence = np.full(capacity, 0xFF, np.uint8)
+        every_byte = np.repeat(np.arange(256, dtype=np.uint8), block_samples)
+        self._silences = every_byte.view(np.dtype((np.void, block_samples)))
         self._allocate(capacity)
 
     def _allocate(self, capacity: int) -> None:
         # One ring of margin behind the last, so that a window may begin at any byte that is in use.
         self._flat = np.zeros((capacity + 1) * self.ring_samples, np.uint8)
-        self._blocks = self._flat.reshape(-1, self.block_samples)
+        # A block is one item, which numpy copies whole.
+        self._blocks = self._flat.view(np.dtype((np.void, self.block_samples)))
 
     def grow(self, capacity: int) -> None:
         """Make room for `capacity` slots, keeping what is there."""
@@ -109,8 +112,8 @@ class Tape:
     def take_blocks(self, slot: Int64, block: Int64) -> NDArray[np.uint8]:
         """Return a copy of block number `block` of each `slot`, (n, block_samples), and silence the ring there."""
         index = slot * self.rows + block % self.rows
-        taken: NDArray[np.uint8] = self._blocks[index]
-        self._blocks[index] = self.silence[slot][:, None]
+        taken: NDArray[np.uint8] = self._blocks[index].view(np.uint8).reshape(-1, self.block_samples)
+        self._blocks[index] = self._silences[self.silence[slot]]
         return taken
 
     def _ring(self, slot: int) -> NDArray[np.uint8]:

@@ -145,7 +145,7 @@ class Timeline:
                 break
             give_up(self._table, expired)
         if release:
-            self._lane.settle_blocks()
+            self._lane.resolve_blocks()
             release_blocks(self._table)
 
     def realign(self) -> list[int]:
