@@ -84,10 +84,11 @@ class Engine:
         self._forgetters: dict[str, Forget] = {}
         self._next_housekeeping_ns = self._next_release_ns = 0
         self._patience_ns = patience_ns
-        self._index_of_slot = np.full(64, UNJOINED, np.int32)
-        self._channel_of_slot = np.zeros(64, np.uint8)
-        self._offset_of_slot = np.zeros(64, np.int64)
-        self._payload_types = np.zeros((64, PAYLOAD_TYPES), np.uint32)
+        capacity = timeline.capacity
+        self._index_of_slot = np.full(capacity, UNJOINED, np.int32)
+        self._channel_of_slot = np.zeros(capacity, np.uint8)
+        self._offset_of_slot = np.zeros(capacity, np.int64)
+        self._payload_types = np.zeros((capacity, PAYLOAD_TYPES), np.uint32)
 
     def wall_ns(self, now_ns: int) -> int:
         """Return the wall time, in ns since the epoch, of a monotonic moment of this process."""

@@ -90,7 +90,7 @@ class Server:
         block_ms = min((sink.options.block_ms for sink in all_sinks), default=config.block_ms)
         settings = TimelineSettings(block_ms=min(block_ms, config.block_ms), reorder_wait_ms=config.reorder_wait_ms)
         self.engine = Engine(
-            Timeline(settings),
+            Timeline(settings, config.max_tracks),
             self._clock,
             self.runners,
             idle_timeout_ns=round(config.idle_timeout_s * NS_PER_SECOND),

@@ -112,6 +112,7 @@ class TrackTable:
     """Columns, window, tape and ledgers of all tracks, and what is waiting to be taken by the caller."""
 
     settings: TimelineSettings
+    capacity: int = 64
     tracks: Tracks = field(init=False)
     window: Window = field(init=False)
     tape: Tape = field(init=False)
@@ -123,7 +124,7 @@ class TrackTable:
 
     def __post_init__(self) -> None:
         """Allocate the first slots."""
-        self.tracks = Tracks()
+        self.tracks = Tracks(self.capacity)
         self.window = Window(self.tracks.capacity)
         self.tape = Tape(self.settings.block_samples, self.settings.ring_blocks, self.tracks.capacity)
 

@@ -34,10 +34,16 @@ Int64 = NDArray[np.int64]
 class Timeline:
     """All tracks of one sample rate."""
 
-    def __init__(self, settings: TimelineSettings | None = None) -> None:
-        """Start without a track."""
+    def __init__(self, settings: TimelineSettings | None = None, capacity: int = 64) -> None:
+        """Start without a track.
+
+        Args:
+            settings: see there.
+            capacity: tracks for which there is address space from the start. More are possible, but to move all that
+                is there takes a third of a second with 4,000 tracks; what is reserved and not used costs nothing.
+        """
         self.settings = settings or TimelineSettings()
-        self._table = TrackTable(self.settings)
+        self._table = TrackTable(self.settings, capacity)
         self._lane = ExpressLane(self._table)
         self._rank_scratch = np.zeros(0, np.int64)
 

@@ -125,7 +125,8 @@ class Tracks:
         """One more than the highest slot ever in use: the length that scans need to look at."""
         self._free: list[int] = []
         for name, (dtype, initial, _) in COLUMNS.items():
-            setattr(self, name, np.full(capacity, initial, dtype))
+            # Zeros, as they come from the system, take no memory before a slot is used.
+            setattr(self, name, np.full(capacity, initial, dtype) if initial else np.zeros(capacity, dtype))
 
     def allocate(self) -> int:
         """Return a slot with every column at its initial value."""

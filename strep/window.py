@@ -29,9 +29,9 @@ class Window:
     """
 
     def __init__(self, capacity: int) -> None:
-        """Allocate rings for `capacity` slots."""
+        """Allocate rings for `capacity` slots; `clear` makes one ready. What no track uses takes no memory."""
         shape = (capacity, WINDOW_PACKETS)
-        self.sequence = np.full(shape, _NONE, np.int64)
+        self.sequence = np.zeros(shape, np.int64)
         self.position = np.zeros(shape, np.int64)
         self.arrival_ns = np.zeros(shape, np.int64)
         self.length = np.zeros(shape, np.int32)
