@@ -253,7 +253,7 @@ class Engine:
         """The start of a track is known: fix its call and its place there."""
         if track.offset_samples is not None:
             return
-        columns, slot = self.timeline.table.tracks, track.slot
+        columns, slot = self.timeline.table_for(track.slot).tracks, track.slot
         if track.call is None:
             track.call = self._joiners[slot](track, now_ns)
             track.call.tracks.append(track)

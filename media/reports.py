@@ -26,7 +26,8 @@ def call_report(call: Call, reason: str, timeline: Timeline, payload_types: dict
 
 def track_report(track: Track, timeline: Timeline, payload_types: dict[str, int]) -> TrackReport:
     """Return the report of one track, positions on the call's timeline."""
-    columns, ledger = timeline.table.tracks, timeline.table.ledgers[track.slot]
+    table = timeline.table_for(track.slot)
+    columns, ledger = table.tracks, table.ledgers[track.slot]
     offset = track.offset_samples or 0
     start = int(columns.origin[track.slot]) + offset if track.offset_samples is not None else 0
     has_audio = columns.audio_samples[track.slot] > 0

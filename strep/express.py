@@ -146,6 +146,11 @@ class ExpressLane:
         """Predict nothing for settled tracks whose tapes were changed by others since."""
         self._lane[slot, _KIND] = _CLOSED
 
+    def settle_one(self, slot: int) -> None:
+        """Bring the columns of one track up to date."""
+        if self._lane[slot, _KIND] != _CLOSED and self._lane[slot, _POSITION] != self._table.tracks.highest_end[slot]:
+            self._settle(np.array([slot]))
+
     def settle(self) -> None:
         """Bring the columns of all tracks up to date."""
         tracks = self._table.tracks

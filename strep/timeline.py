@@ -53,6 +53,11 @@ class Timeline:
         self._lane.settle()
         return self._table
 
+    def table_for(self, slot: int) -> TrackTable:
+        """Return the state, to be read only, which is up to now for `slot` and may be behind for others."""
+        self._lane.settle_one(slot)
+        return self._table
+
     @property
     def capacity(self) -> int:
         """Slots that there is room for; grows with `open`."""
@@ -106,7 +111,7 @@ class Timeline:
 
     def statistics(self, slot: int) -> TrackStatistics:
         """Return a frozen copy of the counters of `slot`."""
-        return snapshot(self.table.tracks, slot, self.settings.sample_rate_hz)
+        return snapshot(self.table_for(slot).tracks, slot, self.settings.sample_rate_hz)
 
     def last_delivery_ns(self, slot: int) -> int:
         """Return when the last packet arrived that found its place, 0 if none has."""
@@ -114,7 +119,7 @@ class Timeline:
 
     def length(self, slot: int) -> int:
         """Return the samples from the track's first to where it is resolved."""
-        tracks = self.table.tracks
+        tracks = self.table_for(slot).tracks
         return int(tracks.resolved_end[slot] - tracks.origin[slot]) if not self._is_empty(slot) else 0
 
     def _is_empty(self, slot: int) -> bool:
