@@ -272,8 +272,10 @@ class Engine:
             if now_ns - track.first_arrival_ns > NS_PER_SECOND:
                 self._join(track, now_ns)
         oldest = now_ns - self._idle_timeout_ns
-        for call in list(self.calls.values()):
-            if call.last_activity_ns < oldest and all(self.last_delivery_ns(track) < oldest for track in call.tracks):
+        for call in [call for call in self.calls.values() if call.last_activity_ns < oldest]:
+            heard_ns = [self.last_delivery_ns(track) for track in call.tracks]
+            call.last_activity_ns = max([call.last_activity_ns, *heard_ns])  # not asked again before that is too old
+            if call.last_activity_ns < oldest:
                 self.end_call(call, "idle")
 
     def snapshot(self) -> dict[str, Any]:
