@@ -31,6 +31,8 @@ GAIN = 0.95
 """LAME's, which makes room for what a lossy codec adds to a full scale; it has no switch."""
 CONTEXT_SAMPLES = 1152
 """Two frames, enough for both filter banks. With more, libmpg123 skips frames that others borrowed bits from."""
+SHORTEST_SAMPLES = 48
+"""Of a piece; below, ffmpeg's libraries do not cut the end off. Fill up with silence."""
 KBITS_PER_SECOND = {8000: 32, 16000: 64, 24000: 64}
 _ENCODER_DELAY_SAMPLES = 576
 _FRAME_SAMPLES = 576  # of MPEG-2 and MPEG-2.5 Layer III
@@ -80,7 +82,7 @@ class Mp3PieceEncoder:
         self._before: Pcm = np.zeros(0, np.int16)
 
     def encode(self, pcm: Pcm, following: Pcm | None = None) -> bytes:
-        """Return a whole MP3 of (n,) int16, n > 0.
+        """Return a whole MP3 of (n,) int16, n >= `SHORTEST_SAMPLES`.
 
         Args:
             pcm: the piece.
@@ -88,10 +90,10 @@ class Mp3PieceEncoder:
                 at. None at the end of the stream, and where nobody knows: then the end of the piece is less exact.
 
         Raises:
-            UsageError: there is nothing to encode.
+            UsageError: it is too short.
         """
-        if not len(pcm):
-            raise UsageError("an MP3 has a sample at least")
+        if len(pcm) < SHORTEST_SAMPLES:
+            raise UsageError(f"a piece has {SHORTEST_SAMPLES} samples at least, not {len(pcm)}")
         behind = pcm[:0] if following is None else following[: self.context_samples]
         audio = self._encoded(np.concatenate((self._before, pcm, behind)))
         frames = _count_frames(audio)
