@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from media.carrier.audio import CONVERSATION
+from media.carrier.coding import PAYLOAD_TYPES, Coding
 from media.carrier.dialects import DIALECTS
 from media.carrier.faults import Faults
 from media.carrier.network import NetworkModel
@@ -14,8 +15,10 @@ from media.carrier.tones import MAX_CALLS
 from media.codecs import Encoding
 from strep.clock import NS_PER_MS, NS_PER_SECOND
 from strep.errors import ConfigurationError
-from strep.g711 import SAMPLE_RATE_HZ, Codec
+from strep.g711 import Codec
 
+KEYS = "0123456789*#ABCD"
+"""Of a telephone, in the order of RFC 4733 section 3.2's event codes 0 to 15."""
 PTIMES_MS = (10, 20, 30, 60)
 
 
@@ -124,7 +127,7 @@ class WebSocketOptions:
     """What gets through then. Frames made meanwhile are lost; stream_id and counters go on."""
     playback_mode: PlaybackMode | None = None
     """What the carrier takes the audio sent to it for; None for the dialect's own: mp3 where there is such a mode."""
-    playback_encoding: Encoding = field(default_factory=Encoding)
+    playback_encoding: Encoding = field(default_factory=lambda: Encoding("PCMU"))
     """Mode rtp: of the bytes."""
     target_legs: TargetLegs = TargetLegs.OPPOSITE
     manners: PlaybackManners = field(default_factory=PlaybackManners)
@@ -138,8 +141,6 @@ class WebSocketOptions:
             raise ConfigurationError(f"websocket tracks: {self.tracks}; inbound, outbound or both")
         if len(self.streamed_tracks) > 1 and not DIALECTS[self.dialect].writer.is_text:
             raise ConfigurationError(f"websocket tracks: the messages of {self.dialect} do not say which; choose one")
-        if set(self.dtmf) - set("0123456789*#ABCD"):
-            raise ConfigurationError(f"websocket dtmf: {self.dtmf!r} has digits that no telephone has")
         if self.playback_mode is PlaybackMode.MP3 and not DIALECTS[self.dialect].takes_mp3:
             raise ConfigurationError(f"playback: {self.dialect} has no mode mp3")
 
@@ -170,7 +171,10 @@ class SimulationOptions:
     """Length of each call; rounded to whole packets."""
     ptime_ms: int = 20
     """Audio per packet: 10, 20, 30 or 60 ms."""
-    codec: Codec = Codec.PCMU
+    codec: Codec | Encoding = Codec.PCMU
+    """Of the payloads; see `encoding`."""
+    payload_type: int | None = None
+    """RTP's; None for `media.carrier.coding.PAYLOAD_TYPES`."""
     stagger_ms: float = 7.0
     """Time between the beginnings of two calls. 7 spreads them evenly over a packet's 20 ms."""
     audio: Path | None = CONVERSATION
@@ -180,6 +184,10 @@ class SimulationOptions:
     network: NetworkModel = field(default_factory=NetworkModel)
     faults: Faults = field(default_factory=Faults)
     websocket: WebSocketOptions = field(default_factory=WebSocketOptions)
+    presses: tuple[tuple[int, str], ...] = ()
+    """Keys that the caller presses: when, in nanoseconds after the call's beginning, and which."""
+    says: tuple[tuple[int, Path], ...] = ()
+    """What the caller says instead of `audio`: when, and a file; silence in between, and from the other side."""
 
     def __post_init__(self) -> None:
         if self.calls < 1:
@@ -188,6 +196,9 @@ class SimulationOptions:
             raise ConfigurationError(f"calls: {self.calls}; there are different tones for {MAX_CALLS}")
         if self.ptime_ms not in PTIMES_MS:
             raise ConfigurationError(f"ptime: {self.ptime_ms} ms; one of {', '.join(map(str, PTIMES_MS))}")
+        self._check_caller()
+        if self.transport is Transport.WEBSOCKET:
+            self._check_stream()
         if self.packets < 2:
             raise ConfigurationError(f"seconds: {self.seconds} is less than two packets of {self.ptime_ms} ms")
         if self.stagger_ms < 0 or self.seed < 0:
@@ -201,6 +212,20 @@ class SimulationOptions:
         if self.transport is not Transport.STREP and self.b_leg is not BLeg.NONE:
             raise ConfigurationError("b-leg: only STREP packets say which leg they belong to")
 
+    def _check_caller(self) -> None:
+        digits = "".join(digit for _, digit in self.key_presses())
+        if set(digits) - set(KEYS):
+            raise ConfigurationError(f"dtmf: {digits!r} has digits that no telephone has")
+        for time_ns in [time_ns for time_ns, _ in (*self.presses, *self.says)]:
+            if not 0 <= time_ns < self.duration_ns:
+                raise ConfigurationError(f"press, say: {time_ns / NS_PER_SECOND:g} s is not inside the call")
+
+    def _check_stream(self) -> None:
+        dialect, name = self.websocket.dialect, self.encoding.name
+        encodings = DIALECTS[dialect].writer.encodings
+        if name not in encodings:
+            raise ConfigurationError(f"codec: {dialect} streams no {name}; it has {', '.join(encodings)}")
+
     def _events_ns(self) -> list[int]:
         drop_at_ns = self.websocket.drop_at_ns
         if drop_at_ns is None:
@@ -208,9 +233,27 @@ class SimulationOptions:
         return [*self.faults.restarts_at_ns, drop_at_ns, drop_at_ns + self.websocket.redial_after_ns]
 
     @property
+    def encoding(self) -> Encoding:
+        """Of the payloads."""
+        return self.codec if isinstance(self.codec, Encoding) else Encoding(self.codec.name)
+
+    @property
+    def coding(self) -> Coding:
+        """How audio becomes payloads."""
+        name = self.encoding.name
+        payload_type = PAYLOAD_TYPES[name] if self.payload_type is None else self.payload_type
+        return Coding(self.encoding, self.ptime_ms, payload_type)
+
+    @property
     def samples_per_packet(self) -> int:
         """Samples in a payload."""
-        return self.ptime_ms * SAMPLE_RATE_HZ // 1000
+        return self.coding.samples_per_packet
+
+    def key_presses(self) -> list[tuple[int, str]]:
+        """Return when, after its beginning, each call presses which key."""
+        digits = self.websocket.dtmf
+        evenly = [(self.duration_ns * place // (len(digits) + 1), digit) for place, digit in enumerate(digits, 1)]
+        return sorted([*evenly, *self.presses])
 
     @property
     def packets(self) -> int:

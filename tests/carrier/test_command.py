@@ -122,7 +122,7 @@ class TestOptions:
             "--ws-shared-chunks --ws-timestamp samples --ws-mime --ws-oddities --ws-no-stop"
         )
         options = self.options(monkeypatch, *arguments.split()).websocket
-        assert (options.auth_token, options.tracks, options.dtmf) == ("t", ("inbound",), "42#")
+        assert (options.auth_token, options.tracks) == ("t", ("inbound",))
         assert (options.drop_at_ns, options.timestamp_unit) == (5 * NS_PER_SECOND, TimestampUnit.SAMPLES)
         assert options.shared_chunks
         assert options.mime_encoding

@@ -147,6 +147,8 @@ class Dialect:
         takes_mp3: ``stream_bidirectional_mode=mp3`` exists, and is what a carrier does that is not told otherwise.
         talks_back_on: the tracks with which audio is taken; another choice makes the stream a one-way one.
         message_ms: how much raw audio a message holds, (least, most).
+        invalid_media: the violation's number for audio that cannot be played.
+        stream_name: the identifier on the wire, given the stream's UUID.
     """
 
     writer: type[FrameWriter]
@@ -156,6 +158,8 @@ class Dialect:
     takes_mp3: bool = False
     talks_back_on: tuple[tuple[str, ...], ...] = (("inbound",), ("outbound",), ("inbound", "outbound"))
     message_ms: tuple[float, float] = (0, float("inf"))
+    invalid_media: int = 0
+    stream_name: Callable[[str], str] = str
 
 
 def bearer(token: str) -> dict[str, str]:

@@ -33,8 +33,13 @@ _PRESS_MS = 160
 class SignalWireWriter(FrameWriter):
     """Serialises the frames of one stream."""
 
-    kinds = {"start": True, "media": True, "dtmf": True, "mark": False, "unknown": True, "stop": True}
-    encodings: ClassVar = {"PCMU": "audio/x-mulaw", "PCMA": "audio/x-alaw", "L16": "audio/x-L16", "OPUS": "audio/opus"}
+    kinds: ClassVar = {"start": True, "media": True, "dtmf": True, "mark": False, "unknown": True, "stop": True}
+    encodings: ClassVar = {
+        "PCMU": "audio/x-mulaw",
+        "PCMA": "audio/x-alaw",
+        "L16": "audio/x-L16",
+        "OPUS": "audio/opus",
+    }
     """cXML has the first and L16, the REST command PCMU, PCMA and OPUS; how it spells the last two is a guess."""
 
     def _frame(self, event: str, sequence_number: int, **fields: Any) -> str:

@@ -1,7 +1,7 @@
 """SignalWire's tap to a ``ws`` device: one JSON message that names the format, then nothing but binary audio.
 
-As a public listener for it reads it; the vendor's documents do not show the wire. There are no names, no numbers and no
-end but the closing of the socket, and nothing says that audio may come back.
+As a public listener for it reads it; the vendor's documents do not show the wire. There are no names, no numbers and
+no end but the closing of the socket, and nothing says that audio may come back.
 """
 
 from __future__ import annotations
@@ -9,13 +9,22 @@ from __future__ import annotations
 import json
 from typing import ClassVar
 
-from media.carrier.dialects.contract import Command, Dialect, FrameWriter, Message, Reader, StreamIdentity, Violation, bearer
+from media.carrier.dialects.contract import (
+    Command,
+    Dialect,
+    FrameWriter,
+    Message,
+    Reader,
+    StreamIdentity,
+    Violation,
+    bearer,
+)
 
 
 class TapWriter(FrameWriter):
     """Serialises the messages of one tap."""
 
-    kinds = {"media": False}
+    kinds: ClassVar = {"media": False}
     encodings: ClassVar = {"PCMU": "audio/mulaw", "PCMA": "audio/alaw"}
     is_text = False
 

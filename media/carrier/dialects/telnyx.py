@@ -46,7 +46,7 @@ _FIRST_OCCURRENCE = datetime(2026, 2, 3, 10, 0, tzinfo=UTC)
 class TelnyxWriter(FrameWriter):
     """Serialises the frames of one stream."""
 
-    kinds = {
+    kinds: ClassVar = {
         "start": True,
         "media": True,
         "dtmf": True,
@@ -156,7 +156,7 @@ _decode = msgspec.json.Decoder(_Media | _Mark | _Clear).decode
 
 
 def read(message: Message) -> Command | Violation:
-    """Return what a message asks for. It needs no stream_id, and one too many is met often: other fields are ignored."""
+    """Return what a message asks for. It needs no stream_id, and is often sent one: other fields are ignored."""
     if isinstance(message, bytes):
         return Violation(MALFORMED_FRAME, "a binary message")
     try:
@@ -181,4 +181,5 @@ TELNYX = Dialect(
     tracks=("inbound", "outbound"),
     takes_mp3=True,
     message_ms=(20, 30_000),
+    invalid_media=INVALID_MEDIA,
 )

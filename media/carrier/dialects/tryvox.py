@@ -24,7 +24,7 @@ from media.carrier.dialects.contract import (
 class TryVoxWriter(FrameWriter):
     """Serialises the frames of one stream."""
 
-    kinds = {"start": False, "media": False}
+    kinds: ClassVar = {"start": False, "media": False}
     encodings: ClassVar = {"PCMU": "PCMU"}
 
     def start(self, sequence_number: int) -> str:

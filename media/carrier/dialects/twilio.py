@@ -8,7 +8,7 @@ stream's streamSid), 31924 for a message on a stream that takes none. Here all o
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
@@ -26,6 +26,9 @@ from media.carrier.dialects.contract import (
     no_token,
 )
 
+if TYPE_CHECKING:
+    from media.carrier.options import WebSocketOptions
+
 PROTOCOL_ERROR = 31924
 MALFORMED_MESSAGE = 31950
 INVALID_MESSAGE = 31951
@@ -38,20 +41,24 @@ def sid(prefix: str, uuid_text: str) -> str:
     return prefix + uuid_text.replace("-", "")
 
 
-def stream_sid(identity: StreamIdentity) -> str:
+def stream_sid(stream_id: str) -> str:
     """Return the stream's."""
-    return sid("MZ", identity.stream_id)
+    return sid("MZ", stream_id)
 
 
 class TwilioWriter(FrameWriter):
     """Serialises the frames of one stream."""
 
-    kinds = {"start": True, "media": True, "dtmf": True, "mark": True, "unknown": True, "stop": True}
+    kinds: ClassVar = {"start": True, "media": True, "dtmf": True, "mark": True, "unknown": True, "stop": True}
     encodings: ClassVar = {"PCMU": "audio/x-mulaw"}
+
+    def __init__(self, identity: StreamIdentity, codec: str, sample_rate_hz: int, options: WebSocketOptions) -> None:
+        super().__init__(identity, codec, sample_rate_hz, options)
+        self._stream_sid = stream_sid(identity.stream_id)
 
     def _frame(self, event: str, sequence_number: int, **fields: Any) -> str:
         head = {"event": event, "sequenceNumber": self.number(sequence_number)}
-        return json.dumps(head | fields | {"streamSid": stream_sid(self.identity)})
+        return json.dumps(head | fields | {"streamSid": self._stream_sid})
 
     def connected(self) -> str:
         """Return the first frame of a socket."""
@@ -61,7 +68,7 @@ class TwilioWriter(FrameWriter):
         """Return the frame that names the call and the format."""
         identity = self.identity
         start = {
-            "streamSid": stream_sid(identity),
+            "streamSid": stream_sid(identity.stream_id),
             "accountSid": sid("AC", identity.user_id),
             "callSid": sid("CA", identity.call_session_id),
             "tracks": list(self.options.streamed_tracks),
@@ -76,7 +83,7 @@ class TwilioWriter(FrameWriter):
         return (
             f'{{"event":"media","sequenceNumber":{quote}{sequence_number}{quote},"media":{{"track":"{track}",'
             f'"chunk":{quote}{chunk}{quote},"timestamp":{quote}{timestamp}{quote},"payload":"{payload!s}"}},'
-            f'"streamSid":"{stream_sid(self.identity)}"}}'
+            f'"streamSid":"{self._stream_sid}"}}'
         )
 
     def dtmf(self, sequence_number: int, digit: str, offset_ns: int) -> str:
@@ -129,7 +136,7 @@ _decode = msgspec.json.Decoder(_Media | _Mark | _Clear).decode
 
 def reader(identity: StreamIdentity, *, takes_audio: bool) -> Reader:
     """Return the function that reads what is sent to one stream."""
-    mine = stream_sid(identity)
+    mine = stream_sid(identity.stream_id)
 
     def read(message: Message) -> Command | Violation:
         if not takes_audio:
@@ -154,5 +161,7 @@ TWILIO = Dialect(
     reader=reader,
     headers=no_token,
     talks_back_on=(("inbound",),),
+    invalid_media=INVALID_MESSAGE,
+    stream_name=stream_sid,
 )
 """``<Connect><Stream>`` has the inbound track only; with others it is ``<Start><Stream>``, which takes no audio."""

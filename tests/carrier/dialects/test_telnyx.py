@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import json
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from typing import Any
 
 import pytest
 
-from media.carrier.frames import INVALID_MEDIA, TOKEN_HEADER, FrameWriter, StreamIdentity
+from media.carrier.dialects.contract import Clear, Mark, Media, StreamIdentity, Violation
+from media.carrier.dialects.telnyx import INVALID_MEDIA, MALFORMED_FRAME, TELNYX, TOKEN_HEADER, TelnyxWriter, read
 from media.carrier.options import WebSocketOptions
-from strep.g711 import Codec
 
 IDENTITY = StreamIdentity("5b0f3f0e-3c5d-4e0e-9c39-2f9a6b1d7c10", "v3:x", "7f3a1a10", "0d8a8a44", 3)
 
 
-def writer(codec: Codec = Codec.PCMU, **options: Any) -> FrameWriter:
-    return FrameWriter(IDENTITY, codec, WebSocketOptions(**options))
+def writer(codec: str = "PCMU", sample_rate_hz: int = 8000, **options: Any) -> TelnyxWriter:
+    return TelnyxWriter(IDENTITY, codec, sample_rate_hz, WebSocketOptions(**options))
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -39,7 +39,7 @@ class TestDocumented:
         assert frame["start"]["custom_parameters"] == {"call": "3"}
 
     def test_media(self) -> None:
-        frame = parse(writer().media(4, "inbound", 2, 20, bytes(range(160))))
+        frame = parse(writer().media(4, "inbound", 2, 20, b64encode(bytes(range(160))).decode()))
         payload = frame["media"].pop("payload")
         assert b64decode(payload, validate=True) == bytes(range(160))
         assert frame == {
@@ -71,22 +71,75 @@ class TestDocumented:
 class TestSpellings:
     def test_numbers(self) -> None:
         frames = writer(numbers_as_strings=False)
-        assert parse(frames.media(4, "outbound", 2, 20, b"\xff"))["media"]["chunk"] == 2
-        assert parse(frames.media(4, "outbound", 2, 20, b"\xff"))["sequence_number"] == 4
+        assert parse(frames.media(4, "outbound", 2, 20, "/w=="))["media"]["chunk"] == 2
+        assert parse(frames.media(4, "outbound", 2, 20, "/w=="))["sequence_number"] == 4
         assert parse(frames.start(1))["sequence_number"] == 1
 
     @pytest.mark.parametrize(
         ("codec", "mime", "name"),
         [
-            (Codec.PCMA, False, "PCMA"),
-            (Codec.PCMU, True, "audio/x-mulaw"),
-            (Codec.PCMA, True, "audio/x-alaw"),
+            ("PCMA", False, "PCMA"),
+            ("PCMU", True, "audio/x-mulaw"),
+            ("PCMA", True, "audio/x-alaw"),
         ],
     )
-    def test_encodings(self, codec: Codec, mime: bool, name: str) -> None:
+    def test_encodings(self, codec: str, mime: bool, name: str) -> None:
         start = parse(writer(codec, mime_encoding=mime).start(1))["start"]
         assert start["media_format"]["encoding"] == name
 
     def test_oddities(self) -> None:
         assert "field_of_the_future" in parse(writer(oddities=True).start(1))["start"]
-        assert parse(writer().unknown(3, {"sky": "clear"}))["event"] == "weather"
+        assert parse(writer().unknown(3))["event"] == "weather"
+
+    @pytest.mark.parametrize(("codec", "rate_hz"), [("G722", 16_000), ("L16", 16_000), ("OPUS", 48_000)])
+    def test_wide_codecs(self, codec: str, rate_hz: int) -> None:
+        form = parse(writer(codec, rate_hz).start(1))["start"]["media_format"]
+        assert form == {"encoding": codec, "sample_rate": rate_hz, "channels": 1}
+
+
+class TestHeaders:
+    def test_the_raw_token_in_a_header_of_its_own(self) -> None:
+        assert TELNYX.headers("tok-51") == {"x-telnyx-streaming-auth-token": "tok-51"}
+        assert TELNYX.headers("") == {}
+
+
+class TestReading:
+    """What a server sends (protocols of 2026): three events, no stream_id needed, other fields ignored."""
+
+    @pytest.mark.parametrize(
+        ("text", "command"),
+        [
+            ('{"event":"media","media":{"payload":"//8="}}', Media(b"\xff\xff")),
+            ('{"media":{"payload":"//8="},"stream_id":"x","event":"media"}', Media(b"\xff\xff")),
+            ('{"event":"mark","mark":{"name":"greeting-1"}}', Mark("greeting-1")),
+            ('{"event":"clear"}', Clear()),
+        ],
+    )
+    def test_commands(self, text: str, command: Any) -> None:
+        assert read(text) == command
+
+    @pytest.mark.parametrize(
+        "message",
+        [
+            "",
+            "no json",
+            "[]",
+            "{}",
+            '{"event":"media"}',
+            '{"event":"media","media":{}}',
+            '{"event":"mark","mark":7}',
+            '{"event":"mark","mark":{"name":7}}',
+            '{"event":"stop"}',
+            b'{"event":"clear"}',
+        ],
+    )
+    def test_malformed_frame(self, message: str | bytes) -> None:
+        violation = read(message)
+        assert isinstance(violation, Violation)
+        assert violation.code == MALFORMED_FRAME == 100003
+
+    @pytest.mark.parametrize("payload", ['"%%%%"', '"/w"', '"//8=\\n"', "7", "null", "{}"])
+    def test_invalid_media(self, payload: str) -> None:
+        violation = read(f'{{"event":"media","media":{{"payload":{payload}}}}}')
+        assert isinstance(violation, Violation)
+        assert violation.code == INVALID_MEDIA == 100004
