@@ -15,7 +15,7 @@ from media.carrier.options import BLeg, TimestampUnit, Transport
 from media.carrier.pacing import Instant
 from media.carrier.truth import Truth
 from strep.clock import NS_PER_SECOND
-from strep.g711 import Codec
+from media.codecs import Encoding
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +107,7 @@ class TestOptions:
         options = self.options(monkeypatch, *arguments.split())
         network, faults = options.network, options.faults
         assert (options.transport, options.calls, options.seconds) == (Transport.STREP, 7, 30)
-        assert (options.stagger_ms, options.audio, options.codec) == (3, None, Codec.PCMA)
+        assert (options.stagger_ms, options.audio, options.encoding) == (3, None, Encoding("PCMA"))
         assert (options.ptime_ms, options.b_leg, options.seed) == (30, BLeg.OWN_ID, 9)
         assert (network.loss, network.burst_loss, network.reorder) == (0.02, 4, 0.01)
         assert (network.duplicate, network.jitter_ms) == (0.03, 15)
