@@ -216,6 +216,10 @@ class SimulationOptions:
         digits = "".join(digit for _, digit in self.key_presses())
         if set(digits) - set(KEYS):
             raise ConfigurationError(f"dtmf: {digits!r} has digits that no telephone has")
+        if digits and self.transport is not Transport.WEBSOCKET:
+            raise ConfigurationError(
+                "dtmf, press: keys are pressed over WebSocket only; there are no event packets yet"
+            )
         for time_ns in [time_ns for time_ns, _ in (*self.presses, *self.says)]:
             if not 0 <= time_ns < self.duration_ns:
                 raise ConfigurationError(f"press, say: {time_ns / NS_PER_SECOND:g} s is not inside the call")

@@ -14,8 +14,8 @@ from media.carrier import command
 from media.carrier.options import BLeg, TimestampUnit, Transport
 from media.carrier.pacing import Instant
 from media.carrier.truth import Truth
-from strep.clock import NS_PER_SECOND
 from media.codecs import Encoding
+from strep.clock import NS_PER_SECOND
 
 
 @pytest.fixture(autouse=True)
