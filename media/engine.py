@@ -150,8 +150,7 @@ class Engine:
         if call.has_ended:
             return
         call.has_ended = True
-        for track in call.tracks:
-            self.timeline.finish(track.slot)
+        self.timeline.finish(*(track.slot for track in call.tracks))
         self._hand_out(self._clock.now_ns())
         statistics = [self.timeline.statistics(track.slot) for track in call.tracks]
         self.conservation_errors += sum(not s.conserved or s.in_flight != 0 for s in statistics)
@@ -180,8 +179,7 @@ class Engine:
         """End every call, also those of tracks that have not joined one yet."""
         now_ns = self._clock.now_ns()
         homeless = [track for track in self._tracks.values() if track.call is None]
-        for track in homeless:
-            self.timeline.finish(track.slot)  # where it begins is known only then
+        self.timeline.finish(*self._tracks)  # where the homeless begin is known only then
         self._hand_out(now_ns)
         for track in homeless:
             self._join(track, now_ns)
@@ -274,8 +272,10 @@ class Engine:
             if now_ns - track.first_arrival_ns > NS_PER_SECOND:
                 self._join(track, now_ns)
         oldest = now_ns - self._idle_timeout_ns
-        for call in list(self.calls.values()):
-            if call.last_activity_ns < oldest and all(self.last_delivery_ns(track) < oldest for track in call.tracks):
+        for call in [call for call in self.calls.values() if call.last_activity_ns < oldest]:
+            heard_ns = [self.last_delivery_ns(track) for track in call.tracks]
+            call.last_activity_ns = max([call.last_activity_ns, *heard_ns])  # not asked again before that is too old
+            if call.last_activity_ns < oldest:
                 self.end_call(call, "idle")
 
     def snapshot(self) -> dict[str, Any]:
