@@ -6,14 +6,16 @@ from typing import Any
 
 from media.calls import Call, Track
 from media.sinks.contract import CallReport, TrackReport
-from strep.g711 import Codec
+from strep.g711 import LINEAR, Codec
 from strep.timeline import Timeline
 
 
-def call_report(call: Call, reason: str, timeline: Timeline, payload_types: dict[int, dict[str, int]]) -> CallReport:
+def call_report(
+    call: Call, reason: str, timeline: Timeline, payload_types: dict[Track, dict[str, int]]
+) -> CallReport:
     """Return the report of `call`, whose tracks are finished but not closed yet; times are the caller's to add."""
     ordered = sorted(call.tracks, key=lambda track: (track.direction, track.first_arrival_ns))
-    tracks = [track_report(track, timeline, payload_types[track.slot]) for track in ordered]
+    tracks = [track_report(track, timeline, payload_types[track]) for track in ordered]
     length = max((track.start_samples + track.length_samples for track in tracks), default=0)
     events: list[dict[str, Any]] = list(call.events)
     if call.events_dropped:
@@ -33,7 +35,7 @@ def track_report(track: Track, timeline: Timeline, payload_types: dict[str, int]
     has_audio = columns.audio_samples[track.slot] > 0
     return TrackReport(
         direction=track.direction,
-        codec=Codec(int(columns.codec[track.slot])).name if has_audio else None,
+        codec=_codec(track, int(columns.codec[track.slot])) if has_audio else None,
         start_samples=start,
         length_samples=timeline.length(track.slot),
         statistics=dict(timeline.statistics(track.slot).as_dict()),
@@ -42,4 +44,10 @@ def track_report(track: Track, timeline: Timeline, payload_types: dict[str, int]
         sources=[track.source],
         ledger_truncated=ledger.truncated,
         payload_types=payload_types,
+        telephone_events=track.keys.packets if track.keys is not None else 0,
     )
+
+
+def _codec(track: Track, codec: int) -> str:
+    """Return the name of what was received, `codec` being what is on the tape."""
+    return track.decoder.encoding.name if codec == LINEAR and track.decoder is not None else Codec(codec).name

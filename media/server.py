@@ -274,8 +274,8 @@ class Server:
                 "tracks": [
                     {
                         "direction": track.direction.name.lower(),
-                        "length_samples": self.engine.timeline.length(track.slot),
-                        **self.engine.timeline.statistics(track.slot).as_dict(),
+                        "length_samples": self.engine.timeline_of(track).length(track.slot),
+                        **self.engine.timeline_of(track).statistics(track.slot).as_dict(),
                     }
                     for track in call.tracks
                 ],
