@@ -12,9 +12,8 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from media.codecs import STATIC_PAYLOAD_TYPES, Encoding, encoding_of_payload_type
+from media.codecs import PCMU, STATIC_PAYLOAD_TYPES, Encoding, encoding_of_payload_type
 from media.tapes import law_of
-from strep.rtp import COMFORT_NOISE
 
 TELEPHONE_EVENT = "telephone-event"
 NO_LAW = 0xFF
@@ -99,15 +98,9 @@ class PayloadTypes:
 
     def opening(self, payload_type: int) -> Encoding:
         """Return what a track that begins with this type is taken for: PCMU where it does not tell."""
-        return self._encodings.get(payload_type, _PCMU)
+        return self._encodings.get(payload_type, PCMU)
 
     def event_clock_hz(self, payload_type: int) -> int:
         """Return the unit of the durations of telephone-events of this type."""
         return self._event_clocks[payload_type]
 
-    def is_comfort_noise(self, payload_type: int) -> bool:
-        """Tell whether it is CN (RFC 3389): audio without samples."""
-        return payload_type == COMFORT_NOISE
-
-
-_PCMU = Encoding("PCMU")

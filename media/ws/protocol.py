@@ -1,7 +1,8 @@
 """One socket's conversation with the carrier: frames in, calls to the host out; no I/O.
 
 The shell's duty: give every message to `receive`, call `poll` at `deadline`, and `closed` once when the socket is
-gone. When `receive` or `poll` return a `Close`, close the socket with it.
+gone. When `receive` or `poll` return a `Close`, close the socket with it. What goes the other way it is given by
+`Wire.send`, at any time.
 
 Conservation: ``received == accepted + sum(rejected)``, after every call. Nothing raises out of this class.
 """
@@ -12,11 +13,13 @@ import logging
 from collections import Counter
 from dataclasses import dataclass
 
+from media.codecs import PCMU
+from media.tapes import law_of
 from media.ws.closing import Close, close_with
 from media.ws.description import DIRECTIONS, announced_tracks, event, identity
 from media.ws.dialects.choosing import Choice
 from media.ws.dialects.dialect import Parse
-from media.ws.encodings import codec_of
+from media.ws.encodings import encoding_of
 from media.ws.host import Handshake, StreamHandle, StreamHost, StreamRefused, StreamStart
 from media.ws.messages import (
     Connected,
@@ -35,9 +38,9 @@ from media.ws.messages import (
 )
 from media.ws.reject import WsReject
 from media.ws.states import MISPLACED, TRANSITIONS, State
+from media.ws.wire import NoWire, Wire
 from strep.clock import NEVER_NS, NS_PER_SECOND
 from strep.errors import WireError
-from strep.g711 import SAMPLE_RATE_HZ
 
 logger = logging.getLogger(__name__)
 
@@ -57,21 +60,26 @@ class ConnectionOptions:
     """So many malformed messages in a row end the connection."""
     tap_track: str = "inbound"
     """Which track a tap is that does not say."""
+    l16_is_big_endian: bool = False
+    """Byte order of L16 payloads, which no document tells."""
+    max_unsent_bytes: int = 256 << 10
+    """A peer that leaves more than that unread, beyond what the kernel holds, is closed; 13 s of mu-law."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSnapshot:
-    """Counters of one connection: ``received == accepted + sum(rejected.values())``."""
+    """Counters of one connection: ``received == accepted + sum(rejected.values())``; `sent` messages went back."""
 
     state: State
     stream_id: str
     received: int
     accepted: int
     rejected: dict[WsReject, int]
+    sent: int = 0
 
 
 class MediaStreamConnection:
-    """One socket, from the end of its opening handshake on."""
+    """One socket, from the end of its opening handshake on; to the host it is the stream's `Outgoing`."""
 
     def __init__(
         self,
@@ -79,12 +87,14 @@ class MediaStreamConnection:
         now_ns: int,
         handshake: Handshake | None = None,
         options: ConnectionOptions | None = None,
+        wire: Wire | None = None,
     ) -> None:
         self._host = host
         self._handshake = handshake or Handshake()
         self._options = options or ConnectionOptions()
         self._choice = Choice(self._handshake.path, f"tap-{self._handshake.connection_id}", self._options.tap_track)
         self._parse: Parse = self._choice.parse
+        self._wire = wire or NoWire()
         self._enter(State.CONNECTING)
         self._deadline_ns = now_ns + self._options.start_timeout_ns
         self._auth_token = self._handshake.auth_token
@@ -92,17 +102,20 @@ class MediaStreamConnection:
         self._stream_id_as_sent: str | None = None
         self._handle: StreamHandle | None = None
         self._session = 0
+        self._encoding = PCMU
+        self._is_g711 = True
         self._close: Close | None = None
         self._refusal = ""  # of the start frame at hand; it closes the socket, so it is one line a connection
         self._malformed_in_a_row = 0
         self._received = 0
         self._accepted = 0
+        self._sent = 0
         self._rejected: Counter[WsReject] = Counter()
 
     def snapshot(self) -> ConnectionSnapshot:
         """Return a frozen copy of the counters."""
         rejected = dict(self._rejected)
-        return ConnectionSnapshot(self._state, self._stream_id, self._received, self._accepted, rejected)
+        return ConnectionSnapshot(self._state, self._stream_id, self._received, self._accepted, rejected, self._sent)
 
     def deadline(self) -> int:
         """Return when `poll` has something to do, in ns; `NEVER_NS` while the stream runs."""
@@ -143,6 +156,41 @@ class MediaStreamConnection:
                 self._malformed_in_a_row = 0
                 self._receive_frame(frame, now_ns)
         return self._close
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes that the peer has not read and the kernel does not hold."""
+        return self._wire.buffered_bytes
+
+    def send(self, text: str | bytes) -> bool:
+        """Send a text message without waiting, str or UTF-8; return whether it is on its way."""
+        if not self._can_send():
+            return False
+        self._wire.send(text)
+        return True
+
+    def send_binary(self, data: bytes) -> bool:
+        """Send a binary message without waiting; return whether it is on its way."""
+        if not self._can_send():
+            return False
+        self._wire.send_binary(data)
+        return True
+
+    def close(self, close: Close) -> None:
+        """Begin to close the socket, unless that has begun."""
+        if self._close is None:
+            self._close = close
+            self._wire.close(close)
+
+    def _can_send(self) -> bool:
+        if self._close is not None:
+            return False
+        unsent_bytes = self._wire.buffered_bytes
+        if unsent_bytes > self._options.max_unsent_bytes:
+            self.close(close_with(1008, f"does not read: {unsent_bytes} bytes wait"))
+            return False
+        self._sent += 1
+        return True
 
     def _receive_frame(self, frame: Frame, now_ns: int) -> None:
         try:
@@ -222,25 +270,26 @@ class MediaStreamConnection:
         self._stream_id_as_sent, self._stream_id = stream_id, normalise_stream_id(stream_id)
         self._parse = self._choice.settle()
         media_format = frame.start.media_format
+        asked = media_format.encoding, media_format.sample_rate, media_format.channels
         try:
-            codec = codec_of(media_format.encoding, media_format.sample_rate, media_format.channels)
+            self._encoding = encoding_of(*asked, big_endian=self._options.l16_is_big_endian)
             start = StreamStart(
                 stream_id=self._stream_id,
-                codec=codec,
-                sample_rate_hz=SAMPLE_RATE_HZ,
+                encoding=self._encoding,
                 tracks=announced_tracks(frame.start.tracks),
                 identity={"stream_id": self._stream_id, **identity(frame.start)},
                 auth_token=self._auth_token,
                 handshake=self._handshake,
                 dialect=self._choice.dialect,
                 stream_id_as_sent=stream_id,
+                outgoing=self,
             )
+            self._is_g711 = law_of(self._encoding) is not None
             self._handle = self._host.stream_started(start, now_ns)
             self._enter(State.STREAMING)  # from here on the host is owed an end
         except WireError as error:
             close = close_with(1003, str(error).removeprefix(f"{error.reason}: "))
-            asked = f"encoding {ascii_excerpt(media_format.encoding)}, sample_rate {media_format.sample_rate}"
-            detail = f"{asked}, channels {media_format.channels} not served"
+            detail = f"encoding {ascii_excerpt(asked[0])}, sample_rate {asked[1]}, channels {asked[2]} not served"
             return self._refuse(WsReject.UNSUPPORTED_ENCODING, close, detail)
         except StreamRefused as refusal:
             return self._refuse(WsReject.REFUSED, close_with(refusal.close_code, refusal.reason), refusal.reason)
@@ -260,11 +309,21 @@ class MediaStreamConnection:
         if not body.payload:
             return WsReject.EMPTY_PAYLOAD
         assert handle is not None
+        samples = len(body.payload) if self._is_g711 else self._samples_of(body.payload)
+        if not samples:
+            return WsReject.UNDECODABLE
         placement = handle.sequencer.place(
-            direction, body.chunk, frame.sequence_number, body.timestamp, len(body.payload), self._session
+            direction, body.chunk, frame.sequence_number, body.timestamp, samples, self._session
         )
         self._host.stream_media(handle, direction, placement, body.payload, now_ns)
         return None
+
+    def _samples_of(self, payload: bytes) -> int:
+        """Return the samples of a payload that is not G.711; 0 if it cannot be one of the stream's encoding."""
+        try:
+            return self._encoding.samples_of(payload)
+        except WireError:
+            return 0
 
     def _take_event(self, frame: Dtmf | Mark | Error) -> None:
         assert self._handle is not None
