@@ -31,7 +31,7 @@ class PcmBatch:
         first: (n,) int32, first valid column.
         last: (n,) int32, end of the valid columns (exclusive).
         codec: (n,) uint8, a `strep.g711.Codec` value, or `strep.g711.LINEAR` for all rows.
-        encoded: (n, block_samples) uint8, the code bytes as the carrier sent them; int16, PCM, where `codec` is LINEAR.
+        encoded: (n, block_samples) uint8, code bytes as the carrier sent them; where `codec` is LINEAR, int16 PCM.
         sample_rate_hz: of every row.
         late: true for a patch: packets that came after their block was released. A recording puts them
             in their place; a live sink ignores them.

@@ -134,7 +134,13 @@ class Engine:
         return call
 
     def open_track(
-        self, track_of: Callable[[int], Track], encoding: Encoding, join: JoinTrack, tape: TapeFormat = CODE_BYTES
+        self,
+        track_of: Callable[[int], Track],
+        encoding: Encoding,
+        join: JoinTrack,
+        tape: TapeFormat = CODE_BYTES,
+        *,
+        clock_hz: int | None = None,
     ) -> Track:
         """Open a track of `encoding` on a tape of its call's format.
 
@@ -143,6 +149,7 @@ class Engine:
             encoding: what it begins with.
             join: names its call when the first block is due.
             tape: the call's format; `media.tapes.format_of` the encoding where there is none yet.
+            clock_hz: of its timestamps; that of RTP unless given.
         """
         law = law_of(encoding)
         if tape not in self._reels:
@@ -151,19 +158,19 @@ class Engine:
         self._joiners[track] = join
         track.handle = track.slot
         if law is None or tape.is_linear:
-            self.decode(track, encoding)
+            self.decode(track, encoding, clock_hz)
             self.desk.add(track)
         if track.call is not None:
             track.call.tracks.append(track)
         return track
 
-    def decode(self, track: Track, encoding: Encoding) -> None:
+    def decode(self, track: Track, encoding: Encoding, clock_hz: int | None = None) -> None:
         """Give `track` a decoder if it has none: payloads come that are not what its tape holds."""
         if track.decoder is None:
             reel, settings = self._reels[track.tape], self.timeline.settings
             law = None if track.tape.is_linear else Codec(int(reel.timeline.codec[track.slot]))
             place = track.slot, encoding, track.tape.sample_rate_hz, law
-            track.decoder = DecodedTrack(*place, reel.buffer, settings.reorder_wait_ns)
+            track.decoder = DecodedTrack(*place, reel.buffer, settings.reorder_wait_ns, clock_hz)
 
     def timeline_of(self, track: Track) -> Timeline:
         """Return where `track` lies."""
@@ -230,6 +237,14 @@ class Engine:
     def receive(self, frames: FrameBatch) -> None:
         """Take frames of known tracks of code bytes, in the order of their arrival."""
         self.timeline.receive(frames)
+
+    def shift_waiting(self, track: Track, sequence_number: int, shift_samples: int) -> None:
+        """Move frames of `track` from `sequence_number` on that wait; see `Timeline.shift_waiting`."""
+        reel = self._reels[track.tape]
+        reel.deliver()
+        reel.timeline.shift_waiting(track.slot, sequence_number, shift_samples)
+        if track.decoder is not None:
+            track.decoder.shift(sequence_number, shift_samples)
 
     def count_payload_types(self, slot: NDArray[np.int64], payload_type: NDArray[np.uint8]) -> None:
         """Count packets that are no audio we can decode, of tracks of code bytes, for the report."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Int64 = NDArray[np.int64]
-Samples = NDArray[np.uint8] | NDArray[np.int16]
-"""Code bytes or linear PCM, as the timeline has it (`strep.table.TimelineSettings`)."""
+Samples = NDArray[Any]
+"""Code bytes, uint8, or linear PCM, int16, as the timeline has it (`strep.table.TimelineSettings`)."""
 
 
 @dataclass(slots=True)

@@ -101,10 +101,10 @@ class DecodeOrder:
             yield from self._give_up()
 
     def shift(self, sequence_number: int, ticks: int) -> None:
-        """Move the timestamps of what waits behind `sequence_number`: they were estimates."""
+        """Move the timestamps of what waits from `sequence_number` on: they were estimates."""
         extended = self._highest + signed_difference_16(sequence_number, self._highest & 0xFFFF)
         for number, packet in self._waiting.items():
-            if number > extended:
+            if number >= extended:
                 self._waiting[number] = packet._replace(timestamp=(packet.timestamp + ticks) & 0xFFFF_FFFF)
 
     def _give_up(self) -> Iterator[tuple[Packet, Fate]]:

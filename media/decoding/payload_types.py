@@ -103,4 +103,3 @@ class PayloadTypes:
     def event_clock_hz(self, payload_type: int) -> int:
         """Return the unit of the durations of telephone-events of this type."""
         return self._event_clocks[payload_type]
-

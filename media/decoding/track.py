@@ -32,6 +32,7 @@ class DecodedTrack:
         law: Codec | None,
         buffer: FrameBuffer,
         reorder_wait_ns: int,
+        clock_hz: int | None = None,
     ) -> None:
         """Start before the first packet.
 
@@ -42,6 +43,7 @@ class DecodedTrack:
             law: of a tape of code bytes, None where the tape holds PCM.
             buffer: where frames wait for the tape.
             reorder_wait_ns: how long a hole is waited for before the codec goes on without it.
+            clock_hz: of timestamps; that of the encoding in RTP unless given.
         """
         self.encoding = encoding
         self._slot = slot
@@ -50,6 +52,7 @@ class DecodedTrack:
         self._buffer = buffer
         self._order = DecodeOrder(reorder_wait_ns)
         self._is_ordered = False
+        self._clock_hz = clock_hz
         self._decoder: FrameDecoder | None = None
         self._resampler: Resampler | None = None
         self._ssrc: int | None = None
@@ -80,7 +83,7 @@ class DecodedTrack:
             self._deliver(each, fate)
 
     def shift(self, sequence_number: int, shift_samples: int) -> None:
-        """Move what waits behind `sequence_number`; see `media.ws.chunks.Placement`."""
+        """Move what waits from `sequence_number` on; see `media.ws.chunks.Placement`."""
         self._order.shift(sequence_number, shift_samples)
 
     def _deliver(self, packet: Packet, fate: Fate) -> None:
@@ -114,7 +117,7 @@ class DecodedTrack:
     def _start(self, packet: Packet, length: int) -> int:
         """Return where a packet of `length` samples begins on the tape, modulo 2**32, by its own clock."""
         encoding = packet.encoding or self.encoding
-        clock_hz = encoding.rtp_clock_hz
+        clock_hz = self._clock_hz or encoding.rtp_clock_hz
         if packet.ssrc != self._ssrc:
             self._ssrc, self._timestamp = packet.ssrc, None
         before, timestamp = self._timestamp, packet.timestamp

@@ -35,7 +35,7 @@ class FrameBuffer:
     def add_place(
         self, slot: int, sequence_number: int, timestamp: int, generation: int, arrival_ns: int, *, is_audio: bool
     ) -> None:
-        """Append a frame without samples; with `is_audio` it is one that the gap behind it is silence of (RFC 3389)."""
+        """Append a frame without samples; with `is_audio` it is counted as delivered, like comfort noise."""
         if is_audio:
             self._places.append(len(self._columns))
         self.add(slot, sequence_number, timestamp, generation, arrival_ns, b"")

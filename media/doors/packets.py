@@ -129,9 +129,7 @@ def _choose_laws(law: UInt8, slot: Int64, engine: Engine, is_g711: NDArray[np.bo
             engine.timeline.set_codec(int(slot[i]), Codec(int(law[i])))
 
 
-def _transcode(
-    table: UInt8, packets: PacketColumns, source: UInt8, target: UInt8, other: NDArray[np.bool_]
-) -> None:
+def _transcode(table: UInt8, packets: PacketColumns, source: UInt8, target: UInt8, other: NDArray[np.bool_]) -> None:
     """Rewrite the payloads of the `other` packets from the `source` to the `target` law, by groups of equal shape."""
     waiting = np.flatnonzero(other)
     while len(waiting):

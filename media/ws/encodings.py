@@ -59,7 +59,9 @@ def encoding_of(
     if channels not in (1, None):
         raise _refusal(f"channels {channels}")
     try:
-        return Encoding(name, _rate(name, rates), big_endian and squeezed != "pcms16le")
+        rate_hz = _rate(name, rates)
+        is_swapped = name == "L16" and (not big_endian or squeezed == "pcms16le")
+        return Encoding(name, rate_hz, big_endian=not is_swapped)
     except ValueError:
         raise _refusal(f"sample_rate {_shown('/'.join(sorted(rates)) or 'missing')}") from None
 

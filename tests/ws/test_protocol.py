@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from media.codecs import PCMU
 from media.ws.host import StreamRefused
 from media.ws.reject import WsReject
 from media.ws.states import MISPLACED, TRANSITIONS, State
-from strep.g711 import Codec
 from strep.header import Direction
 from tests.ws.conversations import Conversation, streaming
 from tests.ws.fakes import STREAM_ID, FakeHost, connected, dtmf, mark, media, start, stop
@@ -75,7 +75,7 @@ class TestStart:
             start(STREAM_ID.upper(), body={"from": "+15550100", "tracks": ["inbound"]}),
         )
         (told,) = conversation.host.starts
-        assert (told.stream_id, told.codec, told.sample_rate_hz) == (STREAM_ID, Codec.PCMU, 8000)
+        assert (told.stream_id, told.encoding) == (STREAM_ID, PCMU)
         assert told.identity == {"stream_id": STREAM_ID, "call_control_id": "v3:q1Zk0aTx", "from": "+15550100"}
         assert (told.auth_token, told.tracks) == ("tok", (Direction.INBOUND,))
         assert told.handshake.path == "/media?t=1"
@@ -89,7 +89,8 @@ class TestStart:
     @pytest.mark.parametrize(
         ("media_format", "text"),
         [
-            ({"encoding": "L16", "sample_rate": 16000, "channels": 1}, "encoding 'L16'"),
+            ({"encoding": "AMR-WB", "sample_rate": 16000, "channels": 1}, "encoding 'AMR-WB'"),
+            ({"encoding": "L16", "sample_rate": 7999, "channels": 1}, "sample_rate '7999'"),
             ({"encoding": "PCMU", "sample_rate": 16000, "channels": 1}, "sample_rate '16000'"),
             ({"encoding": "PCMU", "sample_rate": 8000, "channels": 2}, "channels 2"),
             ({}, "encoding ''"),

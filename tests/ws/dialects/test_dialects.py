@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from media.codecs import PCMU
 from media.ws.dialects.choosing import DIALECTS
 from media.ws.dialects.dialect import Dialect, Playback
 from media.ws.dialects.signalwire import SIGNALWIRE
@@ -19,7 +20,6 @@ from media.ws.host import Handshake
 from media.ws.messages import CarrierFrame, Connected, Error, Media, MediaBody, UnknownEvent
 from media.ws.protocol import MediaStreamConnection
 from strep.errors import WireError
-from strep.g711 import Codec
 from strep.header import Direction
 from tests.ws.dialects.documents import CONVERSATIONS, MZ, OWN_ID, OWN_TRACK, SAYS, SW, TAP_SAYS
 from tests.ws.fakes import FakeHost
@@ -131,7 +131,7 @@ class TestConversations:
         assert connection.snapshot().rejected == {}
         (told,) = host.starts
         assert told.dialect is dialect
-        assert (told.codec, told.sample_rate_hz) == (Codec.PCMU, 8000)
+        assert told.encoding == PCMU
         assert [call for call in host.calls if call != "event"] == [
             "started", "media", "detached" if dialect is SIGNALWIRE_TAP else "stopped",
         ]  # fmt: skip
