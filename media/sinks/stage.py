@@ -173,11 +173,9 @@ class Stage:
         They are (n,) whole frames: two little-endian int16 as one uint32, or two code bytes as one uint16, see
         `decode`. A channel that ends before that is silent from its end on: 0, or the law's silence.
         """
-        short: NDArray[np.bool_] = (self.end[slots] < until[:, None]).any(axis=1)
-        rows = zip(
-            slots.tolist(), self.base[slots].tolist(), until.tolist(), self.law[slots].tolist(), short, strict=True
-        )
-        for slot, base, end, (left, right), is_short in rows:
+        short = self.end[slots].min(axis=1) < until
+        columns = (slots, self.base[slots], until, self.law[slots], short)
+        for slot, base, end, (left, right), is_short in zip(*(column.tolist() for column in columns), strict=True):
             frames: NDArray[Any] = self._pairs[slot, : end - base]
             if self._decode:
                 frames = decode_frames(frames, _CODECS[left], _CODECS[right], self._decoded)
