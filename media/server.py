@@ -85,7 +85,7 @@ class Server:
         self._clock = clock or SystemClock()
         all_sinks = list(sinks)
         if config.record is not None:
-            all_sinks.append(RecordingSink(config.record, config.record_format, self._clock))
+            all_sinks.append(RecordingSink(config.record, config.record_format, self._clock, config.max_tracks))
         self._salvage = Salvage(config.record, config.idle_timeout_s) if config.record is not None else None
         self.unfinished_sinks: list[str] = []
         self.runners = [SinkRunner(sink, self._clock) for sink in all_sinks]

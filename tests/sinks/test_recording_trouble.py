@@ -98,7 +98,7 @@ class TestTrouble:
     def test_a_patch_that_cannot_be_read(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         sink = RecordingSink(tmp_path, clock=ManualClock())
         sink.call_started(call_info(0))
-        for block in range(10):
+        for block in range(11):
             sink.receive(batch_of(Row(0, 0, 800 * block)))
         monkeypatch.setattr(os, "pread", refuse)
         sink.receive(batch_of(Row(0, 1, 0), Row(0, 1, 800), late=True))
