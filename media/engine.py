@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from media.blocks import PcmBatch
 from media.calls import Call, CallIndexes, Track
@@ -18,7 +17,7 @@ from media.codecs import Encoding
 from media.decoding.desk import Desk
 from media.decoding.payload_types import PayloadTypes
 from media.decoding.track import DecodedTrack
-from media.reels import UNJOINED, Reel
+from media.reels import UNJOINED, Reel, Reels
 from media.reports import call_report
 from media.sinks.contract import CallInfo
 from media.sinks.queue import CallEnded, CallStarted, Item
@@ -52,6 +51,7 @@ class Engine:
         timeline: all tracks of G.711 that are not decoded on their way in.
         payload_types: what RTP payload types stand for.
         desk: tracks that are decoded on their way in.
+        reels: all timelines, with the tracks on them.
         calls: live calls by call_id.
         calls_started, calls_ended: totals; their difference is the number of live calls.
         conservation_errors: tracks whose packets did not add up at their end; always 0.
@@ -89,7 +89,7 @@ class Engine:
         self._idle_timeout_ns = idle_timeout_ns
         self._max_tracks = max_tracks
         self._indexes = CallIndexes()
-        self._reels = {CODE_BYTES: Reel(timeline)}
+        self.reels = Reels(timeline)
         self._joiners: dict[Track, JoinTrack] = {}
         self._forgetters: dict[str, Forget] = {}
         self._next_housekeeping_ns = self._next_release_ns = 0
@@ -152,9 +152,7 @@ class Engine:
             clock_hz: of its timestamps; that of RTP unless given.
         """
         law = law_of(encoding)
-        if tape not in self._reels:
-            self._reels[tape] = Reel.like(self.timeline.settings, tape)
-        track = self._reels[tape].open(track_of, None if tape.is_linear else law or Codec.PCMU)
+        track = self.reels.at(tape).open(track_of, None if tape.is_linear else law or Codec.PCMU)
         self._joiners[track] = join
         track.handle = track.slot
         if law is None or tape.is_linear:
@@ -167,18 +165,10 @@ class Engine:
     def decode(self, track: Track, encoding: Encoding, clock_hz: int | None = None) -> None:
         """Give `track` a decoder if it has none: payloads come that are not what its tape holds."""
         if track.decoder is None:
-            reel, settings = self._reels[track.tape], self.timeline.settings
+            reel, wait_ns = self.reels.of(track), self.timeline.settings.reorder_wait_ns
             law = None if track.tape.is_linear else Codec(int(reel.timeline.codec[track.slot]))
             place = track.slot, encoding, track.tape.sample_rate_hz, law
-            track.decoder = DecodedTrack(*place, reel.buffer, settings.reorder_wait_ns, clock_hz)
-
-    def timeline_of(self, track: Track) -> Timeline:
-        """Return where `track` lies."""
-        return self._reels[track.tape].timeline
-
-    def track_at(self, slot: int) -> Track:
-        """Return the track in this slot of `timeline`."""
-        return self._reels[CODE_BYTES].tracks[slot]
+            track.decoder = DecodedTrack(*place, reel.buffer, wait_ns, clock_hz)
 
     def end_call(self, call: Call, reason: str) -> None:
         """Finish all tracks of `call`, hand out the rest of their audio and report; a second end does nothing."""
@@ -188,11 +178,10 @@ class Engine:
         for track in call.tracks:
             self._finish(track)
         self._hand_out(self._clock.now_ns())
-        statistics = [self.timeline_of(track).statistics(track.slot) for track in call.tracks]
+        statistics = [self.reels.of(track).timeline.statistics(track.slot) for track in call.tracks]
         self.conservation_errors += sum(not s.conserved or s.in_flight != 0 for s in statistics)
         started_wall_ns = call.info.started_wall_ns if call.origin_ns is None else self.wall_ns(call.origin_ns)
-        payload_types = {track: self.payload_types_of(track) for track in call.tracks}
-        report = call_report(call, reason, self._reels[call.tape].timeline, payload_types)
+        report = call_report(call, reason, self.reels.at(call.tape))
         report.started_wall_ns, report.ended_wall_ns = started_wall_ns, self._clock.wall_ns()
         for track in call.tracks:
             self._close_track(track)
@@ -208,17 +197,14 @@ class Engine:
     def _finish(self, track: Track) -> None:
         """Resolve all that a track still holds."""
         self.desk.finish(track)
-        reel = self._reels[track.tape]
+        reel = self.reels.of(track)
         reel.deliver()
         reel.timeline.finish(track.slot)
 
     def _close_track(self, track: Track) -> None:
-        reel = self._reels[track.tape]
         self.desk.remove(track)
-        reel.close(track)
+        self.reels.close(track)
         del self._joiners[track]
-        if not reel.tracks and reel.format != CODE_BYTES:  # a peer may name many rates
-            del self._reels[reel.format]
 
     def end_all(self, reason: str) -> None:
         """End every call, also those of tracks that have not joined one yet."""
@@ -238,32 +224,11 @@ class Engine:
         """Take frames of known tracks of code bytes, in the order of their arrival."""
         self.timeline.receive(frames)
 
-    def shift_waiting(self, track: Track, sequence_number: int, shift_samples: int) -> None:
-        """Move frames of `track` from `sequence_number` on that wait; see `Timeline.shift_waiting`."""
-        reel = self._reels[track.tape]
-        reel.deliver()
-        reel.timeline.shift_waiting(track.slot, sequence_number, shift_samples)
-        if track.decoder is not None:
-            track.decoder.shift(sequence_number, shift_samples)
-
-    def count_payload_types(self, slot: NDArray[np.int64], payload_type: NDArray[np.uint8]) -> None:
-        """Count packets that are no audio we can decode, of tracks of code bytes, for the report."""
-        np.add.at(self._reels[CODE_BYTES].payload_types, (slot, payload_type), 1)
-
-    def count_payload_type(self, track: Track, payload_type: int) -> None:
-        """Count one packet of any track that is no audio we can decode."""
-        self._reels[track.tape].payload_types[track.slot, payload_type] += 1
-
-    def payload_types_of(self, track: Track) -> dict[str, int]:
-        """Return the packets of `track` that are no audio we can decode, by RTP payload type."""
-        counts = self._reels[track.tape].payload_types[track.slot]
-        return {str(payload_type): int(counts[payload_type]) for payload_type in np.flatnonzero(counts).tolist()}
-
     def poll(self, now_ns: int) -> None:
         """Give up what is overdue, hand out what is ready, and once a second look after idle calls."""
         is_due = now_ns >= self._next_release_ns
         self.desk.poll(now_ns)
-        for reel in self._reels.values():
+        for reel in self.reels:
             reel.deliver()
             reel.timeline.poll(now_ns, release=is_due)
         if is_due:
@@ -273,7 +238,7 @@ class Engine:
             self._hand_out(now_ns)
         if now_ns >= self._next_housekeeping_ns:
             self._next_housekeeping_ns = now_ns + HOUSEKEEPING_NS
-            for reel in self._reels.values():
+            for reel in self.reels:
                 reel.timeline.realign()
             self._end_idle_calls(now_ns)
 
@@ -283,10 +248,10 @@ class Engine:
 
     def audio_deadline(self) -> int:
         """Return when audio that waits for something may wait no longer, in ns; `NEVER_NS` if none does."""
-        return min(self.desk.deadline(), *(reel.timeline.deadline() for reel in self._reels.values()))
+        return min(self.desk.deadline(), *(reel.timeline.deadline() for reel in self.reels))
 
     def _hand_out(self, now_ns: int) -> None:
-        for reel in self._reels.values():
+        for reel in self.reels:
             for blocks in reel.timeline.take_blocks():
                 self._hand_out_batch(reel, blocks, now_ns, late=False)
             for blocks in reel.timeline.take_patches():
@@ -318,7 +283,7 @@ class Engine:
         """The start of a track is known: fix its call and its place there."""
         if track.offset_samples is not None:
             return
-        reel, slot = self._reels[track.tape], track.slot
+        reel, slot = self.reels.of(track), track.slot
         columns = reel.timeline.table_for(slot).tracks
         if track.call is None:
             track.join(self._joiners[track](track, now_ns))
@@ -333,7 +298,7 @@ class Engine:
 
     def last_delivery_ns(self, track: Track) -> int:
         """Return when audio of `track` last found its place: not when packets last arrived."""
-        return max(self.timeline_of(track).last_delivery_ns(track.slot), track.first_arrival_ns)
+        return max(self.reels.of(track).timeline.last_delivery_ns(track.slot), track.first_arrival_ns)
 
     def _homeless(self) -> list[Track]:
         """Return the tracks of which it is not known yet what call they belong to."""

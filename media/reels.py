@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from media.calls import Track
 from media.doors.buffer import FrameBuffer
 from media.tapes import TapeFormat
 from strep.g711 import Codec
-from strep.table import TimelineSettings
 from strep.timeline import Timeline
 
 UNJOINED = -1
@@ -44,11 +44,6 @@ class Reel:
         self.offset_of_slot = np.zeros(capacity, np.int64)
         self.payload_types = np.zeros((capacity, PAYLOAD_TYPES), np.uint32)
 
-    @classmethod
-    def like(cls, settings: TimelineSettings, tape: TapeFormat) -> Reel:
-        """Return an empty reel of format `tape`, with the other `settings`."""
-        return cls(Timeline(replace(settings, sample_rate_hz=tape.sample_rate_hz, is_linear=tape.is_linear)))
-
     def open(self, track_of: Callable[[int], Track], law: Codec | None) -> Track:
         """Return a new track, which `track_of` makes from its slot; `law` is None where the tape is PCM."""
         slot = self.timeline.open(law)
@@ -80,3 +75,52 @@ class Reel:
         """Hand decoded frames to the timeline."""
         if len(self.buffer):
             self.timeline.receive(self.buffer.take())
+
+    def count_payload_types(self, slot: NDArray[np.int64], payload_type: NDArray[np.uint8]) -> None:
+        """Count packets that are no audio we can decode, for the report of their tracks."""
+        np.add.at(self.payload_types, (slot, payload_type), 1)
+
+    def payload_types_of(self, track: Track) -> dict[str, int]:
+        """Return the packets of `track` that are no audio we can decode, by RTP payload type."""
+        counts = self.payload_types[track.slot]
+        return {str(payload_type): int(counts[payload_type]) for payload_type in np.flatnonzero(counts).tolist()}
+
+    def shift_waiting(self, track: Track, sequence_number: int, shift_samples: int) -> None:
+        """Move frames of `track` from `sequence_number` on that wait; see `Timeline.shift_waiting`."""
+        self.deliver()
+        self.timeline.shift_waiting(track.slot, sequence_number, shift_samples)
+        if track.decoder is not None:
+            track.decoder.shift(sequence_number, shift_samples)
+
+
+class Reels:
+    """The reels in use, by format."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        """Start with that of code bytes, which stays; others are made with the same settings when they are needed."""
+        self.code_bytes = Reel(timeline)
+        self._by_format = {self.code_bytes.format: self.code_bytes}
+
+    def __iter__(self) -> Iterator[Reel]:
+        """Iterate over those that there are now."""
+        return iter(list(self._by_format.values()))
+
+    def at(self, tape: TapeFormat) -> Reel:
+        """Return the reel of format `tape`."""
+        reel = self._by_format.get(tape)
+        if reel is None:
+            settings = self.code_bytes.timeline.settings
+            wide = replace(settings, sample_rate_hz=tape.sample_rate_hz, is_linear=tape.is_linear)
+            reel = self._by_format[tape] = Reel(Timeline(wide))
+        return reel
+
+    def of(self, track: Track) -> Reel:
+        """Return the reel that `track` is on."""
+        return self._by_format[track.tape]
+
+    def close(self, track: Track) -> None:
+        """Take `track` off its reel, and forget a reel that nobody is on: peers may name any number of rates."""
+        reel = self._by_format[track.tape]
+        reel.close(track)
+        if not reel.tracks and reel is not self.code_bytes:
+            del self._by_format[track.tape]

@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from media.calls import Call, Track
+from media.reels import Reel
 from media.sinks.contract import CallReport, TrackReport
 from strep.g711 import LINEAR, Codec
-from strep.timeline import Timeline
 
 
-def call_report(
-    call: Call, reason: str, timeline: Timeline, payload_types: dict[Track, dict[str, int]]
-) -> CallReport:
+def call_report(call: Call, reason: str, reel: Reel) -> CallReport:
     """Return the report of `call`, whose tracks are finished but not closed yet; times are the caller's to add."""
     ordered = sorted(call.tracks, key=lambda track: (track.direction, track.first_arrival_ns))
-    tracks = [track_report(track, timeline, payload_types[track]) for track in ordered]
+    tracks = [track_report(track, reel) for track in ordered]
     length = max((track.start_samples + track.length_samples for track in tracks), default=0)
     events: list[dict[str, Any]] = list(call.events)
     if call.events_dropped:
@@ -26,8 +24,9 @@ def call_report(
     return CallReport(reason, 0, length, tracks, events, note)
 
 
-def track_report(track: Track, timeline: Timeline, payload_types: dict[str, int]) -> TrackReport:
+def track_report(track: Track, reel: Reel) -> TrackReport:
     """Return the report of one track, positions on the call's timeline."""
+    timeline = reel.timeline
     table = timeline.table_for(track.slot)
     columns, ledger = table.tracks, table.ledgers[track.slot]
     offset = track.offset_samples or 0
@@ -43,7 +42,7 @@ def track_report(track: Track, timeline: Timeline, payload_types: dict[str, int]
         totals={kind.value: n for kind, n in timeline.ledger_totals(track.slot).items()},
         sources=[track.source],
         ledger_truncated=ledger.truncated,
-        payload_types=payload_types,
+        payload_types=reel.payload_types_of(track),
         telephone_events=track.keys.packets if track.keys is not None else 0,
     )
 

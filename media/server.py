@@ -281,8 +281,8 @@ class Server:
                 "tracks": [
                     {
                         "direction": track.direction.name.lower(),
-                        "length_samples": self.engine.timeline_of(track).length(track.slot),
-                        **self.engine.timeline_of(track).statistics(track.slot).as_dict(),
+                        "length_samples": self.engine.reels.of(track).timeline.length(track.slot),
+                        **self.engine.reels.of(track).timeline.statistics(track.slot).as_dict(),
                     }
                     for track in call.tracks
                 ],

@@ -45,9 +45,14 @@ def frames_of(batch: DatagramBatch, packets: PacketColumns, slot: Int64, engine:
         is_audio = is_g711 | (payload_type == COMFORT_NOISE)
         length = np.where(is_g711, packets.payload_length, 0)
         for i in np.flatnonzero(is_event).tolist():
-            press(engine, engine.track_at(int(slot[i])), packet_of(batch, packets, i, None), int(payload_type[i]))
+            press(
+                engine,
+                engine.reels.code_bytes.tracks[int(slot[i])],
+                packet_of(batch, packets, i, None),
+                int(payload_type[i]),
+            )
         unknown = ~is_audio & ~is_event
-        engine.count_payload_types(slot[unknown], payload_type[unknown])
+        engine.reels.code_bytes.count_payload_types(slot[unknown], payload_type[unknown])
         _choose_laws(law, slot, engine, is_g711)
         _transcode(batch.table, packets, law, codec[slot], is_g711 & (law != codec[slot]))
     return FrameBatch(
@@ -98,7 +103,7 @@ def _decode_tracks(
         elif types.is_event[payload_type]:
             press(engine, track, packet, payload_type)
         elif packet.encoding is None:
-            engine.count_payload_type(track, payload_type)
+            engine.reels.of(track).payload_types[track.slot, payload_type] += 1
         engine.desk.receive(track, packet)
     kept = np.flatnonzero(~decoded)
     return packets.take(kept), slot[kept]
@@ -113,7 +118,7 @@ def _decode_strangers(
     if not strange.any():
         return packets, slot
     for i in np.flatnonzero(strange).tolist():
-        track, encoding = engine.track_at(int(slot[i])), types.opening(int(packets.payload_type[i]))
+        track, encoding = engine.reels.code_bytes.tracks[int(slot[i])], types.opening(int(packets.payload_type[i]))
         engine.decode(track, encoding)
         engine.desk.receive(track, packet_of(batch, packets, i, encoding))
     kept = np.flatnonzero(~strange)
@@ -125,7 +130,7 @@ def _choose_laws(law: UInt8, slot: Int64, engine: Engine, is_g711: NDArray[np.bo
     columns = engine.timeline.table.tracks
     undecided = is_g711 & (law != columns.codec[slot]) & (columns.longest[slot] == 0)
     for i in np.flatnonzero(undecided).tolist():
-        if engine.track_at(int(slot[i])).decoder is None:  # whose frames may wait, in the law that was
+        if engine.reels.code_bytes.tracks[int(slot[i])].decoder is None:  # whose frames may wait, in the law that was
             engine.timeline.set_codec(int(slot[i]), Codec(int(law[i])))
 
 

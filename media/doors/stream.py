@@ -107,7 +107,7 @@ class StreamDoor:
         if placement.shift_samples:
             self.deliver(now_ns)
             following = (placement.sequence_number + 1) & 0xFFFF
-            self._engine.shift_waiting(track, following, placement.shift_samples)
+            self._engine.reels.of(track).shift_waiting(track, following, placement.shift_samples)
         if not len(self._buffer):
             self._wake()
         self.frames += 1

@@ -298,7 +298,7 @@ def test_rates_that_nobody_uses_any_more_are_let_go() -> None:
         world.stream.stream_media(stream, Direction.INBOUND, place, bytes(320), world.clock.now_ns())
         world.tick()
         world.stream.stream_stopped(stream, world.clock.now_ns())
-    assert len(world.engine._reels) == 1
+    assert list(world.engine.reels) == [world.engine.reels.code_bytes]
 
 
 def test_blocks_say_that_they_are_linear() -> None:
