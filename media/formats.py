@@ -123,6 +123,8 @@ def parse_payload_type(text: str) -> PayloadType:
     if match["channels"] not in (None, "2" if name == "OPUS" else "1"):
         raise ValueError(f"has {match['channels']} channels; calls are mono")
     clock = match["clock"] or {"OPUS": "48000"}.get(name, "8000")
+    if not int(clock):
+        raise ValueError("has a clock of 0 Hz")
     payload_type = PayloadType(number, name, int(clock))
     try:
         payload_type.encoding  # noqa: B018

@@ -13,9 +13,13 @@ from importlib.util import find_spec
 import numpy as np
 
 from media.codecs import PCMU, STATIC_PAYLOAD_TYPES, Encoding, encoding_of_payload_type
+from media.codecs.pyav import EXTRA
 from media.tapes import law_of
+from strep.errors import ConfigurationError
 
 TELEPHONE_EVENT = "telephone-event"
+NEED_PYAV = ("G722", "OPUS")
+"""Where it is missing, packets of static types are counted and not decoded, and others refused."""
 NO_LAW = 0xFF
 LARGEST = 127
 
@@ -64,11 +68,15 @@ class PayloadTypes:
         law: (128,) uint8, a `strep.g711.Codec` or NO_LAW.
         is_decoded: (128,) bool, other encodings that are served.
         is_event: (128,) bool, telephone-event.
-        unavailable: names of encodings that this Python lacks a package for.
     """
 
     def __init__(self, configured: Iterable[PayloadType] = ()) -> None:
-        """Put together the static types, the defaults and those that are `configured`; the last one wins."""
+        """Put together the static types, the defaults and those that are `configured`; the last one wins.
+
+        Raises:
+            ConfigurationError: a configured encoding needs a package that is not installed.
+        """
+        configured = tuple(configured)
         static = {number: encoding_of_payload_type(number) for number in STATIC_PAYLOAD_TYPES}
         encodings = {number: encoding for number, encoding in static.items() if encoding is not None}
         self._event_clocks: dict[int, int] = {}
@@ -80,8 +88,10 @@ class PayloadTypes:
                 self._event_clocks[payload_type.number] = payload_type.clock_hz
             else:
                 encodings[payload_type.number] = encoding
-        lacking = () if find_spec("av") else ("G722", "OPUS")
-        self.unavailable = sorted({encoding.name for encoding in encodings.values()}.intersection(lacking))
+        lacking = () if find_spec("av") else NEED_PYAV
+        missing = next((str(payload_type) for payload_type in configured if payload_type.name in lacking), None)
+        if missing:
+            raise ConfigurationError(f"payload_type {missing} needs PyAV, which is not installed: {EXTRA}")
         self._encodings = {n: encoding for n, encoding in encodings.items() if encoding.name not in lacking}
         laws = {number: law_of(encoding) for number, encoding in self._encodings.items()}
         self.law = np.full(LARGEST + 1, NO_LAW, np.uint8)

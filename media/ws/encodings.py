@@ -10,6 +10,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from media.codecs import Encoding
+from media.decoding.payload_types import NEED_PYAV
 from strep.errors import WireError
 
 _NAMES = {
@@ -54,7 +55,7 @@ def encoding_of(
         rates.add(str(sample_rate_hz))
     if name is None:
         raise _refusal(f"encoding {_shown(encoding)}")
-    if name in ("G722", "OPUS") and find_spec("av") is None:
+    if name in NEED_PYAV and find_spec("av") is None:
         raise WireError("UNSUPPORTED_ENCODING", f"{name} not served: PyAV is not installed here")
     if channels not in (1, None):
         raise _refusal(f"channels {channels}")
