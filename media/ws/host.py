@@ -19,7 +19,7 @@ from media.codecs import Encoding
 from media.ws.chunks import ChunkSequencer, Placement
 from media.ws.dialects.dialect import Dialect
 from media.ws.dialects.telnyx import TELNYX
-from media.ws.wire import Outgoing
+from media.ws.wire import Wire
 from strep.errors import StrepError
 from strep.header import Direction
 
@@ -56,7 +56,7 @@ class StreamStart:
         handshake: where the socket comes from.
         dialect: how the carrier writes, and is to be written to.
         stream_id_as_sent: the id as frames to the carrier must repeat it.
-        outgoing: the way back, to this socket; a stream that reconnects has another one.
+        wire: the way back, bounded; valid until the stream has stopped or is detached from this socket.
     """
 
     stream_id: str
@@ -67,7 +67,7 @@ class StreamStart:
     handshake: Handshake = field(default_factory=Handshake)
     dialect: Dialect = TELNYX
     stream_id_as_sent: str = ""
-    outgoing: Outgoing | None = field(default=None, repr=False, compare=False)
+    wire: Wire | None = field(default=None, repr=False, compare=False)
 
 
 class StreamRefused(StrepError):

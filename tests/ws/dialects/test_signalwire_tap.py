@@ -13,6 +13,7 @@ from media.ws.reject import WsReject
 from media.ws.states import State
 from strep.errors import WireError
 from strep.header import Direction
+from tests.ws.dialects.documents import reader
 from tests.ws.fakes import FakeHost
 
 HEADERS = [
@@ -96,7 +97,7 @@ def test_two_taps_are_two_streams() -> None:
 
 
 def test_parser_alone() -> None:
-    parse = SIGNALWIRE_TAP.parser("tap-1", "inbound")
+    parse = reader(SIGNALWIRE_TAP)
     first = parse(b"a")
     assert isinstance(first, StartWithMedia)
     assert first.media == Media(MediaBody(b"a", "inbound"))
