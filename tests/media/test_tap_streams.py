@@ -1,4 +1,4 @@
-"""A tap has no timestamps: its audio is continuous, unless the arrival clock says that a second or more is missing."""
+"""A tap has no timestamps: its audio is continuous, unless the arrival clock says that over a second is missing."""
 
 from __future__ import annotations
 

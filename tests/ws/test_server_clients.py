@@ -81,7 +81,7 @@ class TestHostileClients:
     @pytest.mark.parametrize(
         ("frames", "code"),
         [
-            ([start(body={"media_format": {"encoding": "OPUS", "sample_rate": 8000}})], 1003),
+            ([start(body={"media_format": {"encoding": "AMR-WB", "sample_rate": 8000}})], 1003),
             ([start(None)], 1002),
         ],
     )
