@@ -6,7 +6,7 @@ Per packet nothing happens here: a block of every track that has one ready passe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Protocol
 
 import numpy as np
@@ -175,8 +175,7 @@ class Engine:
         if call.has_ended:
             return
         call.has_ended = True
-        for track in call.tracks:
-            self._finish(track)
+        self._finish(self.reels.at(call.tape), call.tracks)
         self._hand_out(self._clock.now_ns())
         statistics = [self.reels.of(track).timeline.statistics(track.slot) for track in call.tracks]
         self.conservation_errors += sum(not s.conserved or s.in_flight != 0 for s in statistics)
@@ -194,12 +193,12 @@ class Engine:
             outlet.put(CallEnded(call.info, report))
         self._indexes.give_back(call.info.index)
 
-    def _finish(self, track: Track) -> None:
-        """Resolve all that a track still holds."""
-        self.desk.finish(track)
-        reel = self.reels.of(track)
+    def _finish(self, reel: Reel, tracks: Collection[Track]) -> None:
+        """Resolve all that tracks of one reel still hold."""
+        for track in tracks:
+            self.desk.finish(track)
         reel.deliver()
-        reel.timeline.finish(track.slot)
+        reel.timeline.finish(*(track.slot for track in tracks))
 
     def _close_track(self, track: Track) -> None:
         self.desk.remove(track)
@@ -210,8 +209,8 @@ class Engine:
         """End every call, also those of tracks that have not joined one yet."""
         now_ns = self._clock.now_ns()
         homeless = self._homeless()
-        for track in homeless:
-            self._finish(track)  # where it begins is known only then
+        for reel in self.reels:
+            self._finish(reel, reel.tracks.values())  # where the homeless begin is known only then
         self._hand_out(now_ns)
         for track in homeless:
             self._join(track, now_ns)
@@ -309,8 +308,10 @@ class Engine:
             if now_ns - track.first_arrival_ns > NS_PER_SECOND:
                 self._join(track, now_ns)
         oldest = now_ns - self._idle_timeout_ns
-        for call in list(self.calls.values()):
-            if call.last_activity_ns < oldest and all(self.last_delivery_ns(track) < oldest for track in call.tracks):
+        for call in [call for call in self.calls.values() if call.last_activity_ns < oldest]:
+            heard_ns = [self.last_delivery_ns(track) for track in call.tracks]
+            call.last_activity_ns = max([call.last_activity_ns, *heard_ns])  # not asked again before that is too old
+            if call.last_activity_ns < oldest:
                 self.end_call(call, "idle")
 
     def snapshot(self) -> dict[str, Any]:

@@ -91,14 +91,14 @@ class Timeline:
         table.tape.clear(slot, codec.silence)
         return True
 
-    def finish(self, slot: int) -> None:
-        """Resolve and release all that a track still holds; its report is due then, and `close`."""
-        table = self._table
-        if table.tracks.started[slot]:
-            which = np.array([slot])
+    def finish(self, *slots: int) -> None:
+        """Resolve and release all that distinct tracks still hold; their reports are due then, and `close`."""
+        which = np.array(slots, np.int64)
+        which = which[self._table.tracks.started[which]]
+        if len(which):
             self._lane.leave(which)
-            resolve_all(table, which)
-            flush(table, which)
+            resolve_all(self._table, which)
+            flush(self._table, which)
 
     def close(self, slot: int) -> None:
         """Give the slot back."""
