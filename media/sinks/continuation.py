@@ -1,7 +1,7 @@
 """Going on with a recording that a dead process left behind.
 
-What is needed is on the disk: the audio, whose length the file's size tells (the header may be behind by a
-second), and the sidecar in state "recording", which says when position 0 was. Live and dead are told apart by the
+What is needed is on the disk: the audio, whose length the file's size tells (the header may be behind by
+seconds), and the sidecar in state "recording", which says when position 0 was. Live and dead are told apart by the
 lock on the file, never by its age. The new process has a timeline of its own, whose position 0 is the first
 packet it received; all of it is moved to where that moment lies in the file, and what is missing is a `restart`.
 """

