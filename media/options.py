@@ -86,7 +86,13 @@ OPTIONS = (
         "Receive plain RTP on a pair of ports: inbound on RX, outbound on TX, each PORT or HOST:PORT. Repeatable.",
         repeatable=True,
     ),
-    Option("ws", DOORS, formats.ENDPOINT, "127.0.0.1:9001", "Accept media streams over WebSocket."),
+    Option(
+        "ws",
+        DOORS,
+        formats.ENDPOINT,
+        "127.0.0.1:9001",
+        "Accept media streams over WebSocket at any path; /twilio, /signalwire, ... names who speaks.",
+    ),
     Option(
         "payload_type",
         DOORS,
