@@ -7,10 +7,13 @@ noise.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 
 from media.codecs import Encoding
 from media.decoding.payload_types import NEED_PYAV
+from media.tapes import law_of
 from strep.errors import WireError
 
 _NAMES = {
@@ -65,6 +68,18 @@ def encoding_of(
         return Encoding(name, rate_hz, big_endian=not is_swapped)
     except ValueError:
         raise _refusal(f"sample_rate {_shown('/'.join(sorted(rates)) or 'missing')}") from None
+
+
+def counter_of(encoding: Encoding) -> Callable[[bytes], int]:
+    """Return what counts the samples of a payload: 0 if it cannot be one."""
+    return len if law_of(encoding) is not None else partial(_samples_of, encoding)
+
+
+def _samples_of(encoding: Encoding, payload: bytes) -> int:
+    try:
+        return encoding.samples_of(payload)
+    except WireError:
+        return 0
 
 
 def _rate(name: str, rates: set[str]) -> int:

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from media.codecs import PCMU
-from media.tapes import law_of
 from media.ws.closing import Close, close_with
 from media.ws.description import DIRECTIONS, announced_tracks, event, identity
 from media.ws.dialects.choosing import Choice
 from media.ws.dialects.dialect import Parser
-from media.ws.encodings import encoding_of
+from media.ws.encodings import counter_of, encoding_of
 from media.ws.host import Handshake, StreamHandle, StreamHost, StreamRefused, StreamStart
 from media.ws.messages import (
     Connected,
@@ -94,7 +94,7 @@ class MediaStreamConnection:
         self._options = options or ConnectionOptions()
         self._choice = Choice(self._handshake.path, f"tap-{self._handshake.connection_id}", self._options.tap_track)
         self._parser: Parser = self._choice
-        self._parse = self._parser.parse
+        self._parse: Callable[[str | bytes], Frame] = self._parser.parse
         self._wire = wire or NoWire()
         self._enter(State.CONNECTING)
         self._deadline_ns = now_ns + self._options.start_timeout_ns
@@ -103,8 +103,7 @@ class MediaStreamConnection:
         self._stream_id_as_sent: str | None = None
         self._handle: StreamHandle | None = None
         self._session = 0
-        self._encoding = PCMU
-        self._is_g711 = True
+        self._samples_of: Callable[[bytes], int] = len
         self._close: Close | None = None
         self._refusal = ""  # of the start frame at hand; it closes the socket, so it is one line a connection
         self._malformed_in_a_row = 0
@@ -147,23 +146,21 @@ class MediaStreamConnection:
         """Take one message: text as str, binary as bytes. Return how to close the socket, if it must be closed."""
         if isinstance(message, str):
             return self.receive_text(message, now_ns)
-        self._received += 1
-        if self._close is not None:
-            self._reject(WsReject.AFTER_CLOSE)
-        else:
-            self._receive_binary(message, now_ns)
-        return self._close
+        return self._receive(self._parser.parse_binary, message, now_ns)
 
     def receive_text(self, text: str | bytes, now_ns: int) -> Close | None:
         """Take one text message, as str or in UTF-8; otherwise as `receive`."""
+        return self._receive(self._parse, text, now_ns)
+
+    def _receive(self, parse: Callable[[Any], Frame], message: str | bytes, now_ns: int) -> Close | None:
         self._received += 1
         if self._close is not None:
             self._reject(WsReject.AFTER_CLOSE)
             return self._close
         try:
-            frame = self._parse(text)
+            frame = parse(message)
         except WireError as error:
-            self._receive_malformed(WsReject[error.reason], str(error))
+            self._receive_malformed(WsReject[error.reason], str(error).removeprefix("BINARY: "))
         else:
             self._malformed_in_a_row = 0
             self._receive_frame(frame, now_ns)
@@ -195,15 +192,6 @@ class MediaStreamConnection:
         if self._close is None:
             self._close = close
             self._wire.close(close)
-
-    def _receive_binary(self, data: bytes, now_ns: int) -> None:
-        try:
-            frame = self._parser.parse_binary(data)
-        except WireError as error:
-            self._receive_malformed(WsReject[error.reason], str(error).removeprefix("BINARY: "))
-        else:
-            self._malformed_in_a_row = 0
-            self._receive_frame(frame, now_ns)
 
     def _receive_frame(self, frame: Frame, now_ns: int) -> None:
         try:
@@ -290,10 +278,10 @@ class MediaStreamConnection:
         media_format = frame.start.media_format
         asked = media_format.encoding, media_format.sample_rate, media_format.channels
         try:
-            self._encoding = encoding_of(*asked, big_endian=self._options.l16_is_big_endian)
+            encoding = encoding_of(*asked, big_endian=self._options.l16_is_big_endian)
             start = StreamStart(
                 stream_id=self._stream_id,
-                encoding=self._encoding,
+                encoding=encoding,
                 tracks=announced_tracks(frame.start.tracks),
                 identity={"stream_id": self._stream_id, **identity(frame.start)},
                 auth_token=self._auth_token,
@@ -302,7 +290,7 @@ class MediaStreamConnection:
                 stream_id_as_sent=stream_id,
                 wire=self,
             )
-            self._is_g711 = law_of(self._encoding) is not None
+            self._samples_of = counter_of(encoding)
             self._handle = self._host.stream_started(start, now_ns)
             self._enter(State.STREAMING)  # from here on the host is owed an end
         except WireError as error:
@@ -327,7 +315,7 @@ class MediaStreamConnection:
         if not body.payload:
             return WsReject.EMPTY_PAYLOAD
         assert handle is not None
-        samples = len(body.payload) if self._is_g711 else self._samples_of(body.payload)
+        samples = self._samples_of(body.payload)
         if not samples:
             return WsReject.UNDECODABLE
         placement = handle.sequencer.place(
@@ -335,13 +323,6 @@ class MediaStreamConnection:
         )
         self._host.stream_media(handle, direction, placement, body.payload, now_ns)
         return None
-
-    def _samples_of(self, payload: bytes) -> int:
-        """Return the samples of a payload that is not G.711; 0 if it cannot be one of the stream's encoding."""
-        try:
-            return self._encoding.samples_of(payload)
-        except WireError:
-            return 0
 
     def _take_event(self, frame: Dtmf | Mark | Error) -> None:
         assert self._handle is not None

@@ -100,5 +100,6 @@ def test_on_a_tape_of_code_bytes_it_is_that_law() -> None:
     decoded, buffer = track(encoding, 8000, Codec.PCMA)
     decoded.receive(l16(encoding, 0, 0))
     frames = buffer.take()
-    assert (frames.table.dtype, frames.length.tolist()) == (np.uint8, [160])
+    assert frames.table.dtype == np.uint8
+    assert frames.length.tolist() == [160]
     assert set(frames.table[0].tolist()) == {Codec.PCMA.silence}

@@ -78,5 +78,6 @@ def test_a_tape_of_pcm_is_silent_at_0() -> None:
     tape.grow(2 * SLOTS)
     assert tape.read_one(1, RING - 1, 2).tolist() == [-30_000, 30_000]
     taken = tape.take_blocks(column([1]), column([1]))
-    assert (taken.dtype, taken.tolist()) == (np.int16, [[7, -30_000, 30_000, 9] + [0] * (BLOCK - 4)])
+    assert taken.dtype == np.int16
+    assert taken.tolist() == [[7, -30_000, 30_000, 9] + [0] * (BLOCK - 4)]
     assert not tape.read_one(1, BLOCK, BLOCK).any()
