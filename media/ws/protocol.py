@@ -13,7 +13,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from media.ws.closing import Close, close_with
 from media.ws.description import DIRECTIONS, announced_tracks, event, identity
@@ -36,6 +35,7 @@ from media.ws.messages import (
     is_usable_stream_id,
     normalise_stream_id,
 )
+from media.ws.options import ConnectionOptions
 from media.ws.reject import WsReject
 from media.ws.states import MISPLACED, TRANSITIONS, State
 from media.ws.wire import NoWire, Wire
@@ -46,24 +46,6 @@ logger = logging.getLogger(__name__)
 
 MAX_DETAIL_CHARACTERS = 200
 """How much a log line tells of what was wrong."""
-
-
-@dataclass(frozen=True)
-class ConnectionOptions:
-    """Limits of one connection."""
-
-    start_timeout_ns: int = 10 * NS_PER_SECOND
-    """Time from opening until the start frame."""
-    linger_ns: int = 5 * NS_PER_SECOND
-    """Time from the stop frame until this side closes, if the carrier does not."""
-    max_malformed: int = 100
-    """So many malformed messages in a row end the connection."""
-    tap_track: str = "inbound"
-    """Which track a tap is that does not say."""
-    l16_is_big_endian: bool = False
-    """Byte order of L16 payloads, which no document tells."""
-    max_unsent_bytes: int = 256 << 10
-    """A peer that leaves more than that unread, beyond what the kernel holds, is closed; 13 s of mu-law."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,19 +128,30 @@ class MediaStreamConnection:
         """Take one message: text as str, binary as bytes. Return how to close the socket, if it must be closed."""
         if isinstance(message, str):
             return self.receive_text(message, now_ns)
-        return self._receive(self._parser.parse_binary, message, now_ns)
+        return self._receive_binary(message, now_ns)
 
     def receive_text(self, text: str | bytes, now_ns: int) -> Close | None:
         """Take one text message, as str or in UTF-8; otherwise as `receive`."""
-        return self._receive(self._parse, text, now_ns)
-
-    def _receive(self, parse: Callable[[Any], Frame], message: str | bytes, now_ns: int) -> Close | None:
         self._received += 1
         if self._close is not None:
             self._reject(WsReject.AFTER_CLOSE)
             return self._close
         try:
-            frame = parse(message)
+            frame = self._parse(text)
+        except WireError as error:
+            self._receive_malformed(WsReject[error.reason], str(error))
+        else:
+            self._malformed_in_a_row = 0
+            self._receive_frame(frame, now_ns)
+        return self._close
+
+    def _receive_binary(self, data: bytes, now_ns: int) -> Close | None:
+        self._received += 1
+        if self._close is not None:
+            self._reject(WsReject.AFTER_CLOSE)
+            return self._close
+        try:
+            frame = self._parser.parse_binary(data)
         except WireError as error:
             self._receive_malformed(WsReject[error.reason], str(error).removeprefix("BINARY: "))
         else:

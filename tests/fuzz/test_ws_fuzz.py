@@ -25,7 +25,8 @@ from media.ws.dialects.choosing import DIALECTS
 from media.ws.dialects.dialect import Dialect
 from media.ws.host import Handshake
 from media.ws.messages import parse
-from media.ws.protocol import ConnectionOptions, MediaStreamConnection
+from media.ws.options import ConnectionOptions
+from media.ws.protocol import MediaStreamConnection
 from media.ws.reject import WsReject
 from strep.errors import WireError
 from tests.ws.dialects.documents import CONVERSATIONS, reader

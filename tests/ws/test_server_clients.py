@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed
 
 from media.ws.closing import Close
 from media.ws.host import StreamRefused
-from media.ws.protocol import ConnectionOptions
+from media.ws.options import ConnectionOptions
 from media.ws.reject import WsReject
 from strep.clock import NS_PER_MS
 from tests.ws.doors import PATIENT, Door, closing, open_door

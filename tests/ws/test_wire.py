@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from media.ws.closing import Close
-from media.ws.protocol import ConnectionOptions, MediaStreamConnection
+from media.ws.options import ConnectionOptions
+from media.ws.protocol import MediaStreamConnection
 from tests.ws.fakes import FakeHost, start, stop
 
 

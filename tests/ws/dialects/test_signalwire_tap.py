@@ -8,7 +8,8 @@ from media.codecs import PCMU, Encoding
 from media.ws.dialects.signalwire_tap import SIGNALWIRE_TAP
 from media.ws.host import Handshake
 from media.ws.messages import Media, MediaBody, Start, StartWithMedia, UnknownEvent
-from media.ws.protocol import ConnectionOptions, MediaStreamConnection
+from media.ws.options import ConnectionOptions
+from media.ws.protocol import MediaStreamConnection
 from media.ws.reject import WsReject
 from media.ws.states import State
 from strep.errors import WireError
