@@ -26,6 +26,7 @@ QUESTIONS = {
     "startup": "How long does a server take to start?",
     "offer": "How many packets a second does the load generator offer from one core, and when?",
     "websocket": "What does a media frame cost over WebSocket, and how many calls does a core carry?",
+    "mp3": "What does it take to make an MP3 message?",
 }
 """Name, which is the file's, and the question in one line; in the order of ``strep bench all``."""
 

@@ -29,8 +29,8 @@ def by_libmpg123(piece: bytes) -> Pcm:
 def by_ffmpeg(piece: bytes) -> Pcm:
     with av.open(io.BytesIO(piece), "r") as container:
         blocks = [frame.to_ndarray()[0] for frame in container.decode(audio=0)]
-    heard: Pcm = np.clip(np.rint(np.concatenate(blocks) * 32768), -32768, 32767).astype(np.int16)
-    return heard
+    full_scale: NDArray[np.float32] = np.concatenate(blocks) * np.float32(32768)
+    return np.clip(np.rint(full_scale), -32768, 32767).astype(np.int16)
 
 
 def tone(rate_hz: int, seconds: float) -> Pcm:
