@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
+
 import numpy as np
 
 from strep.frames import FrameBatch
+
+_COLUMNS = 6
 
 
 class FrameBuffer:
@@ -12,12 +16,12 @@ class FrameBuffer:
 
     def __init__(self) -> None:
         """Start empty."""
-        self._columns: list[tuple[int, int, int, int, int, int]] = []
+        self._rows = array("q")  # _COLUMNS numbers a frame
         self._payloads: list[bytes] = []
 
     def __len__(self) -> int:
         """Return the number of frames that wait."""
-        return len(self._columns)
+        return len(self._payloads)
 
     def add(
         self, slot: int, sequence_number: int, timestamp: int, generation: int, arrival_ns: int, payload: bytes
@@ -27,18 +31,18 @@ class FrameBuffer:
         `generation` counts how often the sender began to count anew; it is to the timeline what an SSRC is.
         An empty payload keeps its place in the sequence and counts as invalid.
         """
-        self._columns.append((slot, sequence_number, timestamp, generation, arrival_ns, len(payload)))
+        self._rows.extend((slot, sequence_number, timestamp, generation, arrival_ns, len(payload)))
         self._payloads.append(payload)
 
     def take(self) -> FrameBatch:
         """Return all frames in the order of their arrival, and start empty again."""
-        columns = np.array(self._columns, np.int64).reshape(-1, 6)
-        slot, sequence_number, timestamp, generation, arrival_ns, length = columns.T
-        n, width = len(columns), int(length.max(initial=0))
+        rows = np.frombuffer(self._rows, np.int64).reshape(-1, _COLUMNS)
+        slot, sequence_number, timestamp, generation, arrival_ns, length = rows.T.copy()
+        n, width = len(rows), int(length.max(initial=0))
         if not (length == width).all():
             self._payloads = [payload.ljust(width, b"\0") for payload in self._payloads]
         table = np.frombuffer(b"".join(self._payloads), np.uint8).reshape(n, width)
-        self._columns, self._payloads = [], []
+        self._rows, self._payloads = array("q"), []
         return FrameBatch(
             slot=slot,
             sequence_number=sequence_number,
