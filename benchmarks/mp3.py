@@ -79,10 +79,7 @@ def measure(settings: Settings, say: Say, scratch: Path) -> Report:
         answers=_answers(spreads, settings.lengths[0]),
         tables=[_table(spreads, made)],
         runs=len(made),
-        charts=[
-            Bars(f"Pieces of {length_s} s", "ms per second of audio", _bars(spreads, length_s))
-            for length_s in settings.lengths
-        ],  # fmt: skip
+        charts=[_chart(spreads, length_s) for length_s in settings.lengths],
         conditions=[["MP3", f"{RATE_HZ} Hz, mono, {KBITS_PER_SECOND[RATE_HZ]} kbit/s"]],
         figures=msgspec.to_builtins(made),
         complaints=complaints,
@@ -93,7 +90,7 @@ def _makers(scratch: Path) -> dict[str, Callable[[Pcm], bytes]]:
     with_context, bare = Mp3PieceEncoder(RATE_HZ), Mp3PieceEncoder(RATE_HZ, context_samples=0)
     makers: dict[str, Callable[[Pcm], bytes]] = {
         "strep": lambda pcm: with_context.encode(pcm, pcm),
-        "bare": lambda pcm: bare.encode(pcm),
+        "bare": bare.encode,
     }
     try:
         import av  # noqa: F401
@@ -153,9 +150,10 @@ def _table(spreads: dict[tuple[str, int], Spread], made: list[Made]) -> Table:
     return Table("Elapsed time", ["made by", "piece, s", "ms per second of audio", "bytes"], cells)
 
 
-def _bars(spreads: dict[tuple[str, int], Spread], length_s: int) -> list[Bar]:
+def _chart(spreads: dict[tuple[str, int], Spread], length_s: int) -> Bars:
     labelled = ((name, spread) for (name, length), spread in spreads.items() if length == length_s)
-    return [Bar(_LABELS[name], spread, ours=name in ("strep", "bare")) for name, spread in labelled]
+    bars = [Bar(_LABELS[name], spread, ours=name in ("strep", "bare")) for name, spread in labelled]
+    return Bars(f"Pieces of {length_s} s", "ms per second of audio", bars)
 
 
 QUESTION = Question(

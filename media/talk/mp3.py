@@ -99,7 +99,10 @@ class Mp3PieceEncoder:
         frames = _count_frames(audio)
         delay = _ENCODER_DELAY_SAMPLES + len(self._before)
         padding = frames * _FRAME_SAMPLES - delay - len(pcm)
-        self._before = np.concatenate((self._before, pcm))[len(self._before) + len(pcm) - self.context_samples :]
+        past = np.concatenate((self._before, pcm))
+        # Whole frames: with any other delay ffmpeg's libraries may give a sample too many.
+        kept = min(len(past), self.context_samples) // _FRAME_SAMPLES * _FRAME_SAMPLES
+        self._before = past[len(past) - kept :]
         return _tag_frame(_header_at(audio, 0), frames, len(audio), delay, padding) + audio
 
     def reset(self) -> None:
