@@ -22,7 +22,7 @@ COLUMNS: dict[str, tuple[str, int | float, str]] = {
     "in_use": ("?", 0, "the slot belongs to a track"),
     "started": ("?", 0, "a first packet has arrived"),
     "starting": ("?", 0, "a track or an epoch is young: its first packets may still be out of order"),
-    "codec": ("u1", 0, "strep.g711.Codec of the tape"),
+    "codec": ("u1", 0, "strep.g711.Codec of the tape, or LINEAR"),
     "ssrc": ("i8", -1, "synchronization source of the current epoch"),
     "highest_sequence": ("i8", 0, "extended highest sequence number received (RFC 3550 A.1)"),
     "next_sequence": ("i8", 0, "first extended sequence number that is neither delivered nor given up"),

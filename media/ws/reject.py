@@ -25,6 +25,7 @@ class WsReject(IntEnum):
     REFUSED = 12
     HOST_FAILED = 13
     AFTER_CLOSE = 14
+    UNDECODABLE = 15
 
     @property
     def text(self) -> str:
@@ -35,7 +36,7 @@ class WsReject(IntEnum):
 _TEXT = {
     WsReject.NOT_JSON: "not JSON, not UTF-8, or nested too deeply",
     WsReject.BAD_FIELD: "a field is missing, of another type or out of range, or the payload is not base64",
-    WsReject.BINARY: "binary message; media frames are JSON text",
+    WsReject.BINARY: "binary message; media frames of this dialect are JSON text",
     WsReject.UNKNOWN_EVENT: "an event that this dialect does not know",
     WsReject.BEFORE_START: "a frame of a stream that has not started",
     WsReject.AFTER_STOP: "a frame after the stop frame",
@@ -46,5 +47,6 @@ _TEXT = {
     WsReject.UNSUPPORTED_ENCODING: "a start frame with an encoding that is not served",
     WsReject.REFUSED: "a start frame that the server turned down",
     WsReject.HOST_FAILED: "the server itself failed at this frame",
+    WsReject.UNDECODABLE: "media that cannot be a payload of the stream's encoding",
     WsReject.AFTER_CLOSE: "a message after this side had begun to close",
 }
