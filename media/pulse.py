@@ -2,7 +2,7 @@
 
 While traffic flows, all sockets are drained on a short clock: a receiver woken for every datagram would make batches
 of one and pay the whole price of a batch for each. The clock goes slower where all sinks have patience, as long as
-what comes until the next beat fills but a part of the kernel's buffers. When nothing has come for a while the
+what comes until the next beat fills but a part of the kernel's buffers and is not enough for a cheap batch. When nothing has come for a while the
 pulse sleeps until a socket is readable, and beats once a second for the housekeeping.
 """
 
@@ -27,6 +27,8 @@ BATCHES_PER_BEAT = 8
 
 SAFE_FILL = 0.25
 """The part of a receive buffer that may fill between two beats: the rest is for beats that come late."""
+ENOUGH = 4096
+"""Datagrams and frames of a beat; with more of them in it none gets cheaper."""
 Take = Callable[[DatagramBatch, int], None]
 """What a door does with a batch: (batch, now_ns)."""
 
@@ -146,14 +148,14 @@ class Pulse:
         for deliver in self._before_poll:
             taken += deliver(now_ns)
         self._engine.poll(horizon_ns)
-        self._set_interval(now_ns, fill)
+        self._set_interval(now_ns, max(fill, taken / ENOUGH))
         return taken, has_backlog
 
     def _set_interval(self, now_ns: int, fill: float) -> None:
-        """Choose the next interval; in the last one the fullest buffer came to `fill` of what is safe."""
+        """Choose the next interval; the last one brought `fill` of what is safe, or of what is enough."""
         elapsed_ns, self._last_ns = now_ns - self._last_ns, now_ns
-        safe_ns = elapsed_ns / fill if fill else self._longest_ns
-        self._interval_ns = round(min(max(safe_ns, self._shortest_ns), self._longest_ns))
+        until_full_ns = elapsed_ns / fill if fill else self._longest_ns
+        self._interval_ns = round(min(max(until_full_ns, self._shortest_ns), self._longest_ns))
 
     def _sleep(self) -> None:
         self._is_asleep = True

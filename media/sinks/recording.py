@@ -94,7 +94,7 @@ class RecordingSink:
             calls: at once, for which address space is reserved; see `Stage`.
         """
         # A disk may stall for seconds while the kernel writes back: wait, for what is dropped here is lost.
-        self.options = SinkOptions("recording", max_queue_bytes=512 << 20, max_queue_seconds=30.0, patience_ms=20)
+        self.options = SinkOptions("recording", max_queue_bytes=512 << 20, max_queue_seconds=30.0, patience_ms=100)
         self._directory = Path(directory)
         self._passthrough = format == "passthrough"
         self._encoding = Encoding.PCMU if self._passthrough else Encoding.PCM16

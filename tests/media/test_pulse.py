@@ -120,6 +120,18 @@ def test_with_patience_it_beats_as_seldom_as_the_buffer_allows() -> None:
     assert [beat(1) for _ in range(3)] == [5, 20, 20]
 
 
+def test_with_patience_it_waits_for_enough_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("media.pulse.ENOUGH", 100)
+    bench = Bench(patience_ms=100)
+    bench.loop.fire()
+    intervals = []
+    for _ in range(3):  # two datagrams a millisecond
+        due_ns = bench.loop.pending[0][0]
+        bench.receiver.put(bench.clock.now_ns(), 2 * (due_ns - bench.clock.now_ns()) // NS_PER_MS)
+        intervals.append(bench.loop.fire() // NS_PER_MS)
+    assert intervals == [100, 50, 50]
+
+
 def test_a_beat_that_took_long_is_not_followed_by_a_volley() -> None:
     bench = Bench()
     bench.loop.fire()
