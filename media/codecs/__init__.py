@@ -1,1 +1,58 @@
-"""Codecs that are no table: encoders and decoders with a memory, one per track or per playing call."""
+"""Codecs: what an encoding is, and its encoder and decoder, one per track or per playing call.
+
+PCMU, PCMA and L16 are here; G.722 and Opus come with ``pip install strep[codecs]``.
+"""
+
+from __future__ import annotations
+
+from media.codecs.contract import FrameDecoder
+from media.codecs.encoding import STATIC_PAYLOAD_TYPES, Encoding, encoding_of_payload_type
+from media.talk.contract import FrameEncoder
+
+__all__ = [
+    "STATIC_PAYLOAD_TYPES",
+    "Encoding",
+    "FrameDecoder",
+    "FrameEncoder",
+    "decoder_for",
+    "encoder_for",
+    "encoding_of_payload_type",
+]
+
+
+def encoder_for(encoding: Encoding) -> FrameEncoder:
+    """Make an encoder.
+
+    Raises:
+        ConfigurationError: the codec needs a package that is not installed; the text says which.
+    """
+    if encoding.name == "G722":
+        from media.codecs.g722 import G722Encoder
+
+        return G722Encoder(encoding)
+    if encoding.name == "OPUS":
+        from media.codecs.opus import OpusEncoder
+
+        return OpusEncoder(encoding)
+    from media.codecs.plain import PlainCodec
+
+    return PlainCodec(encoding)
+
+
+def decoder_for(encoding: Encoding) -> FrameDecoder:
+    """Make a decoder.
+
+    Raises:
+        ConfigurationError: the codec needs a package that is not installed; the text says which.
+    """
+    if encoding.name == "G722":
+        from media.codecs.g722 import G722Decoder
+
+        return G722Decoder(encoding)
+    if encoding.name == "OPUS":
+        from media.codecs.opus import OpusDecoder
+
+        return OpusDecoder(encoding)
+    from media.codecs.plain import PlainCodec
+
+    return PlainCodec(encoding)
