@@ -44,9 +44,8 @@ class CarrierClock:
         self.ends_ns = self.run_ns + (self.sent - self._run) * NS_PER_SECOND // self._rate
 
     def cut(self, position: int, now_ns: int) -> None:
-        """Take note that the carrier has nothing behind `position`: it was cleared, refused, or the socket is gone."""
-        if self.sent > position:
-            self.sent = position
+        """Take note that the carrier has nothing behind `position`: it has refused it."""
+        self.sent = min(self.sent, position)
         if position <= self._run:
             self._run = self._anchor = position
             self.run_ns = self._anchor_ns = min(self.run_ns, now_ns)

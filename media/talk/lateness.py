@@ -29,8 +29,7 @@ class Lateness:
         if late_ns <= 0:
             self._counts[0] += 1
             return
-        if late_ns > self.max_ns:
-            self.max_ns = late_ns
+        self.max_ns = max(self.max_ns, late_ns)
         self._counts[min(late_ns // BUCKET_NS, BUCKETS - 1)] += 1
 
     @property

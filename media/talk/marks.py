@@ -1,4 +1,4 @@
-"""Marks of one call that are with the carrier: those of the application, and our own, which tell how far it has played.
+"""Marks of one call that are with the carrier: the application's, and our own, which tell how far it has played.
 
 A mark comes back when what was sent before it has been played; after a clear all come back at once, and that is no
 proof of anything. So whatever is cleared or sent again becomes *void*: that many marks of that name are swallowed

@@ -4,14 +4,14 @@ A source of any length is cut into *pieces*. The numbers, in seconds:
 
 * a token bucket of one lets a piece go `INTERVAL_NS` (1.1) after the one before at the earliest: one a second is the
   carrier's limit, the rest is for a network that pushes two messages closer together;
-* the first piece of a run is 1.25, so that a source that is still talking is heard early and the next piece is allowed
-  before this one is over; the following ones are twice as long each, up to 5: fewer seams for players that
+* the first piece of a run is 1.25, so that a source that is still talking is heard early, and the next piece is
+  allowed before this one is over; the following ones are twice as long each, up to 5: fewer seams for players that
   ignore the MP3's tag, and still a bound to what a clear throws away;
 * a piece is sent when the carrier has 2 left. So it never holds more than 7, and a piece that is refused
   for the rate (100005) can be sent again once before the caller hears a hole.
 
 A slow source gets shorter pieces (at least 1.1, because the next must wait so long), and when nothing has come
-for a second, what is there is sent.
+for half a second, what is there is sent.
 
 Errors are about the last piece that was sent and has not been acknowledged by the mark of ours that stands behind it.
 """
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from media.talk.contract import Pcm, PlaybackError, ReturnFrames, Wire
+from media.talk.contract import Pcm, ReturnFrames, Wire
 from media.talk.player import Player
 from media.talk.playout import EARLY_NS, POLL_NS, Playout
 from media.talk.voice import EMPTY
@@ -34,9 +34,9 @@ FIRST_NS, LONGEST_NS = 1250 * NS_PER_MS, 5 * NS_PER_SECOND
 GROWTH = 2
 LEAD_NS = 2 * NS_PER_SECOND
 TAIL_LEAD_NS = 500 * NS_PER_MS
-"""The rest of the last play is sent only when the carrier has so little left: a play that is queued meanwhile joins it."""
-PATIENCE_NS = NS_PER_SECOND
-"""How long a slow source is waited for before the little that it gave is sent."""
+"""The rest of the last play is sent when the carrier has so little left: a play that is queued till then joins it."""
+QUIET_NS, PATIENCE_NS = NS_PER_SECOND // 2, 2 * NS_PER_SECOND
+"""What a slow source has given is sent when nothing more came for so long, or when it has waited for so long."""
 MAX_REFUSALS = 20
 """A piece that was refused so often in a row for the rate is given up."""
 
@@ -64,7 +64,7 @@ class Mp3Playout(Playout):
         super().__init__(player, frames)
         self._encode = encode
         self._pending: Pcm = EMPTY
-        self._waits_since_ns = 0
+        self._waits_since_ns = self._grew_ns = 0  # when the first of what is pending came, and the last
         self._next_ns = 0  # the token bucket: when the next message is allowed
         self._length_ns = FIRST_NS
         self._piece: _Piece | None = None
@@ -86,7 +86,7 @@ class Mp3Playout(Playout):
         samples = self._due_samples(now_ns)
         if samples and now_ns >= self._next_ns:
             pcm, self._pending = self._pending[:samples], self._pending[samples:]
-            self._waits_since_ns = now_ns
+            self._waits_since_ns = self._grew_ns = now_ns
             payload = self._frames.media(self._encode(pcm))
             self._piece = _Piece(payload, self._clock.sent, len(pcm))
             self._send(wire, self._piece, now_ns)
@@ -120,6 +120,7 @@ class Mp3Playout(Playout):
         if len(pcm):
             if not len(self._pending):
                 self._waits_since_ns = now_ns
+            self._grew_ns = now_ns
             self._pending = np.concatenate([self._pending, pcm])
 
     def _due_samples(self, now_ns: int) -> int:
@@ -135,11 +136,11 @@ class Mp3Playout(Playout):
             return pending
         if self._is_exhausted:
             return pending if left_ns <= TAIL_LEAD_NS else 0
-        if left_ns <= TAIL_LEAD_NS and (pending >= shortest or now_ns - self._waits_since_ns >= PATIENCE_NS):
-            return pending
-        return 0
+        is_enough = pending >= shortest and not self._clock.is_dry(now_ns)
+        is_slow = now_ns - self._grew_ns >= QUIET_NS or now_ns - self._waits_since_ns >= PATIENCE_NS
+        return pending if left_ns <= TAIL_LEAD_NS and (is_enough or is_slow) else 0
 
-    def _next_send_ns(self, now_ns: int) -> int:
+    def _next_send_ns(self) -> int:
         piece = self._piece
         if piece is not None and piece.again_ns is not None:
             return max(piece.again_ns, self._next_ns)
@@ -147,8 +148,8 @@ class Mp3Playout(Playout):
             return NEVER_NS
         left_ns = LEAD_NS if len(self._pending) >= self._samples(self._length_ns) else TAIL_LEAD_NS
         if not self._is_exhausted and left_ns == TAIL_LEAD_NS:
-            return max(now_ns + POLL_NS, self._clock.ends_ns - LEAD_NS)
-        return max(self._next_ns, self._clock.ends_ns - left_ns, now_ns)
+            return max(self._polled_ns + POLL_NS, self._clock.ends_ns - LEAD_NS)
+        return max(self._next_ns, self._clock.ends_ns - left_ns)
 
     def _drop_unsent(self, *, is_cut: bool) -> None:
         self._pending = EMPTY
@@ -181,7 +182,7 @@ class Mp3Playout(Playout):
         is_final = code in (MALFORMED, INVALID) or piece.unknown_errors > 1 or piece.refusals > MAX_REFUSALS
         self._take_back(piece, now_ns)
         if is_final:
-            self._give_up(piece, words)
+            self._give_up(piece, words, now_ns)
         else:
             piece.again_ns = now_ns + INTERVAL_NS
 
@@ -190,8 +191,8 @@ class Mp3Playout(Playout):
         self._marks.void(self.player.unsend_marks(piece.start), piece.start)
         self._clock.cut(piece.start, now_ns)
 
-    def _give_up(self, piece: _Piece, words: str) -> None:
+    def _give_up(self, piece: _Piece, words: str, now_ns: int) -> None:
         failed = self.player.sounding_between(piece.start, piece.start + piece.samples)
         self._piece, self._pending = None, EMPTY
-        self._fail(failed, PlaybackError(f"the carrier refused the audio: {words}"))
         self.player.retract(piece.start)
+        self._fail(failed, words, now_ns)

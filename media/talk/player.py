@@ -64,12 +64,13 @@ class Player:
     Attributes:
         sample_rate_hz: of the output.
         position: samples of output so far.
+        last_end: where in the output the last play of the queue ended that has been read out.
         gaps: see `PlayerSnapshot`.
     """
 
     def __init__(self, sample_rate_hz: int) -> None:
         self.sample_rate_hz = sample_rate_hz
-        self.position = 0
+        self.position = self.last_end = 0
         self.gaps = 0
         self._heard_position = 0
         # Plays and marks in the order of their sounding; those before the cursor were read out, but not heard.
@@ -147,6 +148,8 @@ class Player:
                 item.position = self.position
             elif not item.is_read_out:
                 return
+            else:
+                self.last_end = self.position
             self._cursor += 1
 
     # -- pulling -------------------------------------------------------------------------------------
@@ -166,7 +169,8 @@ class Player:
 
     def _pull_queue(self, samples: int) -> Pcm:
         """Read the play whose turn it is, and those behind it, until there is enough."""
-        pcm, parts = EMPTY, []
+        pcm: Pcm = EMPTY
+        parts: list[Pcm] = []
         start = self.position
         while (voice := self._base()) is not None and not voice.is_paused:
             voice.begin()
@@ -300,6 +304,7 @@ class Player:
                 item.position = None
         self._cursor = self._first_unread()
         self.position = position
+        self.last_end = min(self.last_end, position)
         self._pass_marks()
         return again
 
@@ -312,9 +317,7 @@ class Player:
     def sounding_between(self, start: int, end: int) -> list[Voice]:
         """Return the plays that have samples in the output from `start` to `end`."""
         return [
-            voice
-            for voice in self._voices()
-            if any(first < end and first + n > start for first, n in voice.segments)
+            voice for voice in self._voices() if any(first < end and first + n > start for first, n in voice.segments)
         ]
 
     # -- ends ----------------------------------------------------------------------------------------

@@ -88,6 +88,7 @@ class Playout(ABC):
         self._has_marks = frames.mark("") is not None
         self._is_measured = False
         self._is_stalled = False
+        self._polled_ns = 0
         self._messages = self._underruns = self._stalls = self._recalls = 0
         self._errors = self._marks_missing = self._marks_early = 0
 
@@ -98,7 +99,7 @@ class Playout(ABC):
         """Send what is due."""
 
     @abstractmethod
-    def _next_send_ns(self, now_ns: int) -> int:
+    def _next_send_ns(self) -> int:
         """Return when `_send_due` has something to do, `NEVER_NS` while there is nothing to send."""
 
     @abstractmethod
@@ -133,10 +134,12 @@ class Playout(ABC):
                 self._marks.send(mark)
                 wire.send(message)
 
-    def _fail(self, voices: list[Voice], error: PlaybackError) -> None:
+    def _fail(self, voices: list[Voice], words: str, now_ns: int) -> None:
+        error = PlaybackError(f"the carrier refused the audio: {words}")
         for voice in voices:
-            self.player.end(voice, PlayState.FAILED, error)
+            voice.give_up(error)
             logger.warning("%s failed: %s", voice.handle.label or "a play", error)
+        self._settle(now_ns)
 
     # -- the four verbs ------------------------------------------------------------------------------
 
@@ -159,7 +162,7 @@ class Playout(ABC):
 
     def poll(self, now_ns: int) -> None:
         """Send what is due, and bring positions up to date."""
-        wire = self.wire
+        wire, self._polled_ns = self.wire, now_ns
         if wire is not None and wire.is_open:
             was_stalled, self._is_stalled = self._is_stalled, wire.buffered_bytes > MAX_BUFFERED_BYTES
             if not self._is_stalled:
@@ -169,15 +172,15 @@ class Playout(ABC):
                 self._stalls += 1
         self._settle(now_ns)
 
-    def deadline(self, now_ns: int) -> int:
+    def deadline(self) -> int:
         """Return when `poll` is due; `NEVER_NS` while nothing sounds and nothing waits."""
         if self.wire is None or not self.wire.is_open:
             return NEVER_NS
         if self._is_stalled:
-            return now_ns + POLL_NS
-        send_ns = self._next_send_ns(now_ns)
+            return self._polled_ns + POLL_NS
+        send_ns = self._next_send_ns()
         is_sounding = self.player.is_unheard or self._marks.own or self._estimated
-        return min(send_ns, now_ns + REPORT_NS) if is_sounding else send_ns
+        return min(send_ns, self._polled_ns + REPORT_NS) if is_sounding else send_ns
 
     def snapshot(self) -> PlayoutSnapshot:
         """Return the counters."""
@@ -236,8 +239,8 @@ class Playout(ABC):
             self._acknowledge(mark.position)
             self.player.advance(mark.position, is_measured=True)
 
-    def _acknowledge(self, position: int) -> None:
-        """Take note that the carrier has taken, and played, everything before `position`."""
+    def _acknowledge(self, position: int) -> None:  # noqa: B027
+        """Take note that the carrier has taken, and played, everything before `position`; a mode may not care."""
 
     def _tell(self, mark: QueuedMark, *, was_played: bool) -> None:
         self.player.drop_mark(mark)

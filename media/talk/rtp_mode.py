@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from media.talk.contract import FrameEncoder, Pcm, PlaybackError, ReturnFrames, Wire
+from media.talk.contract import FrameEncoder, Pcm, ReturnFrames, Wire
 from media.talk.lateness import Lateness
-from media.talk.playout import EARLY_NS, POLL_NS, Playout
 from media.talk.player import Player
+from media.talk.playout import EARLY_NS, POLL_NS, Playout
 from media.talk.voice import EMPTY
 from strep.clock import NEVER_NS, NS_PER_MS, NS_PER_SECOND
 
@@ -27,7 +27,7 @@ MIN_MESSAGE_MS, MAX_MESSAGE_MS = 20, 30_000
 """What the carrier takes (Telnyx, "Bidirectional media streaming")."""
 MIN_LOOKAHEAD_MS, MAX_LOOKAHEAD_MS = 40, 200
 MARK_EVERY_NS = NS_PER_SECOND // 2
-"""How much audio lies between two marks of ours."""
+"""How much audio lies between two marks of ours, at most; there is one behind the end of every play too."""
 FLUSH_NS = 15 * NS_PER_MS
 """A piece of a frame that a slow source has left is padded and sent so long before the carrier runs dry."""
 
@@ -110,7 +110,7 @@ class RtpPlayout(Playout):
             wire.send(self._frames.media(payload))
             self._count_sent(samples, now_ns)
             self._is_running = True
-            if clock.sent - self._marked >= self._mark_samples:
+            if clock.sent - self._marked >= self._mark_samples or self._marked < self.player.last_end <= clock.sent:
                 self._mark_here(wire)
         if not self._encoded and not len(self._pending) and (not self.player.has_more or self.player.is_held):
             self._is_running = False
@@ -156,14 +156,14 @@ class RtpPlayout(Playout):
         samples = len(pcm) + padding
         return self._encoder.encode(np.concatenate([pcm, np.zeros(padding, np.int16)])), samples
 
-    def _next_send_ns(self, now_ns: int) -> int:
+    def _next_send_ns(self) -> int:
         due_ns = self._clock.ends_ns - self._lead_ns
         if self._encoded:
-            return max(due_ns, now_ns)
+            return due_ns
         is_waiting = self.player.has_more and not self.player.is_held
         if is_waiting or len(self._pending):
-            return max(due_ns, now_ns + POLL_NS // 2 if due_ns <= now_ns else now_ns)
-        return max(due_ns, now_ns) if self._options.keep_alive else NEVER_NS
+            return max(due_ns, self._polled_ns + POLL_NS // 2)
+        return due_ns if self._options.keep_alive else NEVER_NS
 
     def _drop_unsent(self, *, is_cut: bool) -> None:
         self._encoded.clear()
@@ -175,12 +175,12 @@ class RtpPlayout(Playout):
             self._encoder.reset()
 
     def take_error(self, code: int | str | None, words: str, now_ns: int) -> None:
-        """Fail what sounds: in this mode the carrier complains about the kind of what it gets, not about one message."""
+        """Fail what sounds: here the carrier complains about the kind of what it gets, not about one message."""
         self._errors += 1
         if code in (100003, 100004, 100005):
             sounding = self.player.sounding_between(self._heard(now_ns), self.player.position)
             if sounding:
                 hint = "was the stream asked for with stream_bidirectional_mode=rtp, and with this codec?"
                 position = self._recall(now_ns)
-                self._fail(sounding, PlaybackError(f"the carrier refused the audio: {words}; {hint}"))
                 self._retract(position)
+                self._fail(sounding, f"{words}; {hint}", now_ns)

@@ -1,4 +1,4 @@
-"""`Voice`: one play being read: passes of a loop, volume, and what was read but not heard, which can be taken back."""
+"""`Voice`: one play being read: passes of a loop, volume, and what was read but not heard and can be taken back."""
 
 from __future__ import annotations
 
@@ -155,7 +155,8 @@ class Voice:
             gains = np.full(n, end, np.float32)
             gains[:steps] = np.linspace(self._gain, end, steps + 1, dtype=np.float32)[1:]
             self._gain = self._target_gain if abs(end - self._target_gain) < 1e-4 else end
-        return np.clip(np.rint(pcm * np.float32(1) * gains), -32768, 32767).astype(np.int16)
+        loud: Pcm = np.clip(np.rint(pcm * np.float32(1) * gains), -32768, 32767).astype(np.int16)
+        return loud
 
     # -- what was read and not heard -----------------------------------------------------------------
 
@@ -211,8 +212,14 @@ class Voice:
         if source is not None:
             source.close()
 
+    def give_up(self, error: PlaybackError) -> None:
+        """Give nothing any more, and fail with `error` when what the carrier has was heard."""
+        self.close_source()
+        self._taken_back.clear()
+        self.error = error
+
     def close(self) -> None:
-        """Give nothing any more."""
+        """Give nothing any more, and forget what was given."""
         self.close_source()
         self._taken_back.clear()
         self._unheard.clear()
