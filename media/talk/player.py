@@ -227,6 +227,13 @@ class Player:
         self._unsent_marks -= len(due)
         return due
 
+    def is_mark_due(self, position: int) -> bool:
+        """Whether `due_marks` would return one."""
+        if not self._unsent_marks:
+            return False
+        marks = (item for item in self._queue[: self._cursor] if isinstance(item, QueuedMark) and not item.is_sent)
+        return any(mark.position is not None and mark.position <= position for mark in marks)
+
     def unsend_marks(self, position: int) -> list[QueuedMark]:
         """Return the marks behind output `position` that were sent, and count them as not sent."""
         marks = [item for item in self._queue[: self._cursor] if isinstance(item, QueuedMark) and item.is_sent]

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from media.talk.carrier_clock import CarrierClock
 from media.talk.contract import PlaybackError, ReturnFrames, Wire
-from media.talk.handle import Heard, PlayState
+from media.talk.handle import Heard, PlaybackControl, PlayState
 from media.talk.marks import Marks, OwnMark
 from media.talk.player import Player, QueuedMark
 from media.talk.voice import Voice
@@ -86,7 +86,7 @@ class Playout(ABC):
         self._on_mark: dict[QueuedMark, OnMark] = {}
         self._estimated: list[QueuedMark] = []  # of a dialect without marks: the clock tells when they are due
         self._has_marks = frames.mark("") is not None
-        self._is_measured = False
+        self._is_measured = self._are_marks_lost = False
         self._is_stalled = False
         self._polled_ns = 0
         self._messages = self._underruns = self._stalls = self._recalls = 0
@@ -147,6 +147,7 @@ class Playout(ABC):
         """Send by this wire from now on; what the wire before it had not brought to be heard is sent again."""
         self.detach(now_ns)
         self.wire = wire
+        self._hurry()
 
     def detach(self, now_ns: int) -> None:
         """The wire is gone: what was not heard is taken back, and waits for the next."""
@@ -178,6 +179,8 @@ class Playout(ABC):
             return NEVER_NS
         if self._is_stalled:
             return self._polled_ns + POLL_NS
+        if self.player.is_mark_due(self._clock.sent):
+            return self._polled_ns
         send_ns = self._next_send_ns()
         is_sounding = self.player.is_unheard or self._marks.own or self._estimated
         return min(send_ns, self._polled_ns + REPORT_NS) if is_sounding else send_ns
@@ -202,7 +205,7 @@ class Playout(ABC):
         """Return the output position up to which was heard: not beyond a mark that is still out."""
         heard = self._clock.heard(now_ns)
         own = self._marks.own
-        return min(heard, own[0].position - 1) if own else heard
+        return min(heard, own[0].position - 1) if own and not self._are_marks_lost else heard
 
     def _settle(self, now_ns: int) -> None:
         own = self._marks.own
@@ -219,7 +222,7 @@ class Playout(ABC):
         if not self._marks_missing:
             logger.warning("marks do not come back: from here on the clock alone says what of a play was heard")
         self._marks_missing += 1
-        self._is_measured = False
+        self._is_measured, self._are_marks_lost = False, True
         for asked in [asked for asked in self._on_mark if asked.is_sent and (asked.position or 0) <= mark.position]:
             self._marks.drop(asked)
             self._tell(asked, was_played=True)
@@ -235,7 +238,7 @@ class Playout(ABC):
                 self._is_measured = False
                 return
             self._clock.confirm(mark.position, now_ns)
-            self._is_measured = True
+            self._is_measured, self._are_marks_lost = True, False
             self._acknowledge(mark.position)
             self.player.advance(mark.position, is_measured=True)
 
@@ -248,7 +251,22 @@ class Playout(ABC):
         if on_mark is not None:
             on_mark(was_played)
 
+    def _hurry(self) -> None:
+        """Have `poll` called at once: there is news, however lately it was called."""
+        self._polled_ns = 0
+
     # -- what the application asks for ---------------------------------------------------------------
+
+    def add(self, voice: Voice, control: PlaybackControl | None = None) -> None:
+        """Queue a play, or lay it over what plays; see `Player.add`.
+
+        Raises:
+            PlaybackError: it cannot be.
+        """
+        self.player.add(voice, control)
+        if voice.is_overlay:
+            self.refresh()
+        self._hurry()
 
     def mark(self, name: str, on_mark: OnMark) -> QueuedMark:
         """Put a mark behind everything that is queued; `on_mark` is told what became of it.
@@ -292,6 +310,7 @@ class Playout(ABC):
 
     def refresh(self) -> None:
         """Let what has changed be heard with the next message: take back what was pulled and not sent."""
+        self._hurry()
         position = self._committed
         if self.player.position > position:
             self._drop_unsent(is_cut=False)
@@ -306,6 +325,7 @@ class Playout(ABC):
     def _recall(self, now_ns: int) -> int:
         """Make the carrier forget what it has not played; return the output position where it stands."""
         self._recalls += 1
+        self._hurry()
         clear, heard = self._frames.clear(), self._heard(now_ns)
         if self.wire is None or clear is None:
             self._drop_unsent(is_cut=False)

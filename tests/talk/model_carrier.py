@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from media.talk.contract import Pcm, PlaybackError
-from media.talk.handle import Playback
+from media.talk.handle import Playback, PlaybackControl
 from media.talk.playout import Playout
 from media.talk.voice import Voice
 from strep.clock import NEVER_NS, NS_PER_MS, NS_PER_SECOND, ManualClock
@@ -21,18 +21,18 @@ RATE_HZ = 8000
 STEP_NS = 5 * NS_PER_MS
 PLAYS = 7
 PER_PLAY = 8000
-"""A sample is ``play * PER_PLAY + index % PER_PLAY - 28000`` and never 0, so that silence is nobody's."""
+"""A sample is ``play * PER_PLAY + index % PER_PLAY - 28000``, 0 left out, so that silence is nobody's."""
 
 
 def samples_of(play: int, start: int, end: int) -> Pcm:
     """Return samples `start` to `end` of a play, which tell whose they are and where they belong."""
     values = play * PER_PLAY + np.arange(start, end) % PER_PLAY - 28000
-    return np.where(values == 0, 1, values).astype(np.int16)
+    return (values + (values >= 0)).astype(np.int16)
 
 
 def indices_of(play: int, heard: Pcm) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Return the indices, modulo `PER_PLAY`, of the samples of `play` in what was heard, in order."""
-    values = heard.astype(np.int64) + 28000
+    values = heard.astype(np.int64) - (heard > 0) + 28000
     mine = values[(values // PER_PLAY == play) & (heard != 0)]
     return mine % PER_PLAY
 
@@ -199,7 +199,7 @@ class ModelCarrier:
             self._parts.append(np.zeros(wanted, np.int16))
 
 
-class World:
+class World(PlaybackControl):
     """A playout, its carrier and the clock; everything moves in steps of 5 ms."""
 
     def __init__(self, playout: Playout, carrier: ModelCarrier, clock: ManualClock) -> None:
@@ -209,9 +209,7 @@ class World:
     def play(self, play: int, samples: int, *, source: ArraySource | None = None, **options: Any) -> Playback:
         handle = Playback(RATE_HZ, f"play {play}")
         voice = Voice(source or ArraySource(samples_of(play, 0, samples)), handle, **options)
-        self.playout.player.add(voice, self)  # type: ignore[arg-type]
-        if voice.is_overlay:
-            self.playout.refresh()
+        self.playout.add(voice, self)
         return handle
 
     def pause(self, voice: Voice) -> None:

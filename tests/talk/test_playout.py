@@ -241,7 +241,8 @@ class TestPause:
         heard = np.trim_zeros(world.carrier.heard)
         assert np.array_equal(heard[:4000], np.full(4000, 1020))
         assert np.array_equal(heard[4000:8000], np.full(4000, 20))
-        assert np.array_equal(heard[8000:], np.array([1020] * 8000 + [1000] * 4000))
+        # What was sent ahead stays as it is: 100 ms.
+        assert np.array_equal(heard[8000:], np.array([20] * 800 + [1020] * 7200 + [1000] * 4800))
 
 
 def test_a_call_that_ends_settles_everything() -> None:
