@@ -25,7 +25,8 @@ from media.sinks.runner import SinkRunner
 from media.sinks.salvage import Salvage
 from media.sockets import BoundSockets
 from media.watch import CounterWatch
-from media.ws.server import MediaWebSocketServer, WsServerOptions
+from media.ws.options import WsServerOptions
+from media.ws.server import MediaWebSocketServer
 from media.ws.totals import WsServerSnapshot
 from strep.clock import NS_PER_MS, NS_PER_SECOND, Clock, SystemClock
 from strep.datagrams import DatagramBatch

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from media.ws.chunks import ChunkSequencer, Placement
+from media.ws.wire import Outgoing
 from strep.errors import StrepError
 from strep.g711 import Codec
 from strep.header import Direction
@@ -48,6 +49,7 @@ class StreamStart:
             to, tags, client_state, custom_parameters; JSON values of bounded depth, only those that were given.
         auth_token: of the header or of the connected frame, for the host to check; never part of `identity`.
         handshake: where the socket comes from.
+        outgoing: the way back, to this socket; a stream that reconnects has another one.
     """
 
     stream_id: str
@@ -57,6 +59,7 @@ class StreamStart:
     identity: dict[str, Any] = field(default_factory=dict)
     auth_token: str | None = field(default=None, repr=False)
     handshake: Handshake = Handshake()
+    outgoing: Outgoing | None = field(default=None, repr=False, compare=False)
 
 
 class StreamRefused(StrepError):

@@ -1,7 +1,8 @@
 """One socket's conversation with the carrier: frames in, calls to the host out; no I/O.
 
 The shell's duty: give every message to `receive`, call `poll` at `deadline`, and `closed` once when the socket is
-gone. When `receive` or `poll` return a `Close`, close the socket with it.
+gone. When `receive` or `poll` return a `Close`, close the socket with it. What goes the other way it is given by
+`Wire.send`, at any time.
 
 Conservation: ``received == accepted + sum(rejected)``, after every call. Nothing raises out of this class.
 """
@@ -33,6 +34,7 @@ from media.ws.messages import (
 )
 from media.ws.reject import WsReject
 from media.ws.states import MISPLACED, TRANSITIONS, State
+from media.ws.wire import NoWire, Wire
 from strep.clock import NEVER_NS, NS_PER_SECOND
 from strep.errors import WireError
 from strep.g711 import SAMPLE_RATE_HZ
@@ -53,21 +55,24 @@ class ConnectionOptions:
     """Time from the stop frame until this side closes, if the carrier does not."""
     max_malformed: int = 100
     """So many malformed messages in a row end the connection."""
+    max_unsent_bytes: int = 256 << 10
+    """A peer that leaves more than that unread, beyond what the kernel holds, is closed; 13 s of mu-law."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSnapshot:
-    """Counters of one connection: ``received == accepted + sum(rejected.values())``."""
+    """Counters of one connection: ``received == accepted + sum(rejected.values())``; `sent` messages went back."""
 
     state: State
     stream_id: str
     received: int
     accepted: int
     rejected: dict[WsReject, int]
+    sent: int = 0
 
 
 class MediaStreamConnection:
-    """One socket, from the end of its opening handshake on."""
+    """One socket, from the end of its opening handshake on; to the host it is the stream's `Outgoing`."""
 
     def __init__(
         self,
@@ -75,10 +80,12 @@ class MediaStreamConnection:
         now_ns: int,
         handshake: Handshake | None = None,
         options: ConnectionOptions | None = None,
+        wire: Wire | None = None,
     ) -> None:
         self._host = host
         self._handshake = handshake or Handshake()
         self._options = options or ConnectionOptions()
+        self._wire = wire or NoWire()
         self._enter(State.CONNECTING)
         self._deadline_ns = now_ns + self._options.start_timeout_ns
         self._auth_token = self._handshake.auth_token
@@ -91,12 +98,13 @@ class MediaStreamConnection:
         self._malformed_in_a_row = 0
         self._received = 0
         self._accepted = 0
+        self._sent = 0
         self._rejected: Counter[WsReject] = Counter()
 
     def snapshot(self) -> ConnectionSnapshot:
         """Return a frozen copy of the counters."""
         rejected = dict(self._rejected)
-        return ConnectionSnapshot(self._state, self._stream_id, self._received, self._accepted, rejected)
+        return ConnectionSnapshot(self._state, self._stream_id, self._received, self._accepted, rejected, self._sent)
 
     def deadline(self) -> int:
         """Return when `poll` has something to do, in ns; `NEVER_NS` while the stream runs."""
@@ -139,6 +147,41 @@ class MediaStreamConnection:
                 self._malformed_in_a_row = 0
                 self._receive_frame(frame, now_ns)
         return self._close
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes that the peer has not read and the kernel does not hold."""
+        return self._wire.buffered_bytes
+
+    def send(self, text: str | bytes) -> bool:
+        """Send a text message without waiting, str or UTF-8; return whether it is on its way."""
+        if not self._can_send():
+            return False
+        self._wire.send(text)
+        return True
+
+    def send_binary(self, data: bytes) -> bool:
+        """Send a binary message without waiting; return whether it is on its way."""
+        if not self._can_send():
+            return False
+        self._wire.send_binary(data)
+        return True
+
+    def close(self, close: Close) -> None:
+        """Begin to close the socket, unless that has begun."""
+        if self._close is None:
+            self._close = close
+            self._wire.close(close)
+
+    def _can_send(self) -> bool:
+        if self._close is not None:
+            return False
+        unsent_bytes = self._wire.buffered_bytes
+        if unsent_bytes > self._options.max_unsent_bytes:
+            self.close(close_with(1008, f"does not read: {unsent_bytes} bytes wait"))
+            return False
+        self._sent += 1
+        return True
 
     def _receive_frame(self, frame: Frame, now_ns: int) -> None:
         try:
@@ -225,6 +268,7 @@ class MediaStreamConnection:
                 identity={"stream_id": self._stream_id, **identity(frame.start)},
                 auth_token=self._auth_token,
                 handshake=self._handshake,
+                outgoing=self,
             )
             self._handle = self._host.stream_started(start, now_ns)
             self._enter(State.STREAMING)  # from here on the host is owed an end

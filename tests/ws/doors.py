@@ -9,11 +9,14 @@ from contextlib import asynccontextmanager
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from media.ws.server import MediaWebSocketServer, WsServerOptions
+from media.ws.options import WsServerOptions
+from media.ws.server import MediaWebSocketServer
 from strep.clock import Clock
 from tests.ws.fakes import FakeHost
 
 PATIENT = WsServerOptions(ping_interval_s=3600, ping_timeout_s=3600)
+
+HANGS_S = 60
 
 
 class Door:
@@ -38,11 +41,12 @@ class Door:
 @asynccontextmanager
 async def open_door(options: WsServerOptions = PATIENT, clock: Clock | None = None) -> AsyncIterator[Door]:
     door = Door(options, clock)
-    door.address, door.port = await door.server.start()
-    try:
-        yield door
-    finally:
-        await door.server.close()
+    async with asyncio.timeout(HANGS_S):  # pytest-timeout's signal does not reach uvloop
+        door.address, door.port = await door.server.start()
+        try:
+            yield door
+        finally:
+            await door.server.close()
         snapshot = door.server.snapshot()
         assert snapshot.connections == 0
         assert snapshot.received == snapshot.accepted + sum(snapshot.rejected.values())

@@ -14,7 +14,8 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from media.ws.server import AUTH_HEADER, MediaWebSocketServer
+from media.ws.opening import AUTH_HEADER
+from media.ws.server import MediaWebSocketServer
 from strep.clock import ManualClock
 from tests.ws.doors import PATIENT, closing, open_door
 from tests.ws.fakes import STREAM_ID, FakeHost, connected, dtmf, media, start, stop
@@ -185,7 +186,7 @@ class TestDoor:
                     await client.send(start())
                     await door.host.until("started")
                 await door.settled(1)
-        texts = [record.getMessage() for record in caplog.records if record.name == "media.ws.server"]
+        texts = [record.getMessage() for record in caplog.records if record.name == "media.ws.desk"]
         assert any("for '/media'" in text for text in texts)
         assert any(f"stream {STREAM_ID}, 1 messages, 0 rejected" in text for text in texts)
 

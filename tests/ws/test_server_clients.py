@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 from dataclasses import replace
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from media.ws.closing import Close
 from media.ws.host import StreamRefused
 from media.ws.protocol import ConnectionOptions
 from media.ws.reject import WsReject
@@ -172,6 +174,51 @@ class TestTime:
             client.writer.close()
             await door.host.until("detached")
             assert "media" not in door.host.calls
+
+
+class TestWayBack:
+    async def test_messages_in_order(self) -> None:
+        async with open_door() as door, connect(door.url) as client:
+            await client.send(start())
+            await door.host.until("started")
+            outgoing = door.host.starts[0].outgoing
+            assert outgoing is not None
+            assert all([outgoing.send("ä"), outgoing.send("ö".encode()), outgoing.send_binary(b"\xff" * 70_000)])
+            assert [await client.recv() for _ in range(3)] == ["ä", "ö", b"\xff" * 70_000]
+            outgoing.close(Close(1000, "hung up"))
+            assert not outgoing.send("late")
+            assert await closing(client) == (1000, "hung up")
+
+    async def test_peer_that_never_reads(self) -> None:
+        connection = replace(PATIENT.connection, max_unsent_bytes=10_000)
+        async with open_door(replace(PATIENT, close_timeout_s=0.05, connection=connection)) as door:
+            client = await RawClient.connect(door)
+            await client.send_text(start())
+            await door.host.until("started")
+            outgoing = door.host.starts[0].outgoing
+            assert outgoing is not None
+            most = 0
+            while outgoing.send("x" * 1000):
+                most = max(most, outgoing.buffered_bytes)
+            assert 10_000 < most <= 11_004
+            assert not outgoing.send("x")
+            await door.host.until("detached")
+            await door.settled(1)
+            assert door.server.snapshot().closed == {1008: 1}
+            client.writer.close()
+
+    async def test_peer_that_pings_and_never_reads(self) -> None:
+        connection = replace(PATIENT.connection, max_unsent_bytes=10_000)
+        async with open_door(replace(PATIENT, connection=connection)) as door:
+            client = await RawClient.connect(door)
+            await client.send_text(start())
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            ping = b"\x89\xfd" + bytes(4) + bytes(125)
+            with contextlib.suppress(ConnectionError):
+                while not client.writer.is_closing():
+                    client.writer.write(ping * 1000)
+                    await client.writer.drain()
+            await door.host.until("detached")
 
 
 class RawClient:

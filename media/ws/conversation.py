@@ -1,0 +1,164 @@
+"""The shell of one open WebSocket: its bytes to `Framing`, its messages to `MediaStreamConnection`, its timers.
+
+Everything is taken as it comes, so nothing queues here: a server that is too slow does not read, and TCP holds the
+peer back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from websockets.server import ServerProtocol
+
+from media.ws.closing import Close, close_with
+from media.ws.framing import Framing, Message, binary_frame, text_frame
+from media.ws.host import Handshake
+from media.ws.protocol import MediaStreamConnection
+from strep.clock import NEVER_NS, NS_PER_SECOND
+
+if TYPE_CHECKING:
+    from media.ws.desk import Desk
+
+logger = logging.getLogger(__name__)
+
+
+class Conversation(asyncio.Protocol):
+    """One open WebSocket; it is the `Wire` of its `connection`.
+
+    Attributes:
+        handshake: who it is.
+        connection: the conversation without the socket.
+    """
+
+    def __init__(
+        self, desk: Desk, transport: asyncio.Transport, protocol: ServerProtocol, handshake: Handshake
+    ) -> None:
+        options = desk.options
+        self.handshake = handshake
+        self.connection = MediaStreamConnection(
+            desk.host, desk.clock.now_ns(), handshake, options.connection, wire=self
+        )
+        self._desk, self._transport = desk, transport
+        self._framing = Framing(protocol, options.max_message_bytes)
+        self._loop = asyncio.get_running_loop()
+        self._deadline_ns = NEVER_NS
+        self._deadline_timer: asyncio.TimerHandle | None = None
+        self._end_timer: asyncio.TimerHandle | None = None
+        self._pings = 0
+        self._keepalive_timer = self._loop.call_later(options.ping_interval_s, self._ping)
+        self._watch_deadline()
+
+    @property
+    def first_close(self) -> Close:
+        """Code and reason of the close frame that came or went first; 1006 if there was none."""
+        return self._framing.first_close
+
+    # -- asyncio.Protocol ------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; a failure of ours ends this connection and no other."""
+        try:
+            messages = self._framing.receive(data)
+            if messages:
+                self._hand_on(messages)
+        except Exception:
+            self._desk.totals.failed += 1
+            logger.exception("connection from %s failed", self.handshake.remote)
+            self._framing.close(close_with(1011, "internal error"))
+        self._write()
+
+    def eof_received(self) -> None:
+        """The peer sends no more; returning nothing closes the socket."""
+        self._framing.receive_eof()
+        self._write()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell everybody that the socket is gone."""
+        for timer in (self._deadline_timer, self._end_timer, self._keepalive_timer):
+            if timer is not None:
+                timer.cancel()
+        self.connection.closed(self._desk.clock.now_ns())
+        self._desk.settle(self)
+
+    # -- Wire ------------------------------------------------------------------------------------------
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Bytes that the kernel has not taken."""
+        return self._transport.get_write_buffer_size()
+
+    def send(self, text: str | bytes) -> None:
+        """Send a text message; bytes are UTF-8 already."""
+        if self._framing.is_open:
+            self._transport.write(text_frame(text.encode() if isinstance(text, str) else text))
+
+    def send_binary(self, data: bytes) -> None:
+        """Send a binary message."""
+        if self._framing.is_open:
+            self._transport.write(binary_frame(data))
+
+    def close(self, close: Close) -> None:
+        """Begin the closing handshake."""
+        self._framing.close(close)
+        self._write()
+
+    # -- inside ----------------------------------------------------------------------------------------
+
+    def _hand_on(self, messages: list[Message]) -> None:
+        now_ns, receive = self._desk.clock.now_ns(), self.connection.receive
+        for message in messages:
+            close = receive(message, now_ns)
+            if close is not None:
+                self._framing.close(close)
+                break
+        self._watch_deadline()
+
+    def _write(self) -> None:
+        """Write what `Framing` has to say; once either side has begun to close, the other has some time to follow."""
+        for data in self._framing.take_output():
+            if data:
+                self._transport.write(data)
+            elif not self._transport.is_closing():
+                self._transport.write_eof()  # closing with data unread would take the close frame away from the peer
+        if self._end_timer is None and not self._framing.is_open:
+            self._end_timer = self._loop.call_later(self._desk.options.close_timeout_s, self._transport.abort)
+        if self.buffered_bytes > self._desk.options.connection.max_unsent_bytes:
+            self._transport.abort()  # pings whose pongs it does not read
+
+    def _watch_deadline(self) -> None:
+        deadline_ns = self.connection.deadline()
+        if deadline_ns == self._deadline_ns:
+            return
+        self._deadline_ns = deadline_ns
+        if self._deadline_timer is not None:
+            self._deadline_timer.cancel()
+        if deadline_ns != NEVER_NS:
+            delay_ns = max(deadline_ns - self._desk.clock.now_ns(), 0)
+            self._deadline_timer = self._loop.call_later(delay_ns / NS_PER_SECOND, self._poll)
+
+    def _poll(self) -> None:
+        self._deadline_ns = NEVER_NS
+        close = self.connection.poll(self._desk.clock.now_ns())
+        if close is not None:
+            self.close(close)
+        else:
+            self._watch_deadline()  # the loop's clock was ahead of ours
+
+    def _ping(self) -> None:
+        if self._framing.is_open:
+            self._pings += 1
+            self._framing.ping(self._pings.to_bytes(8))
+            self._write()
+            timeout_s = self._desk.options.ping_timeout_s
+            self._keepalive_timer = self._loop.call_later(timeout_s, self._expect_pong)
+
+    def _expect_pong(self) -> None:
+        options = self._desk.options
+        if self._framing.pong != self._pings.to_bytes(8):
+            self._framing.fail(close_with(1011, "keepalive ping timeout"))
+            self._write()
+            return
+        rest_s = max(options.ping_interval_s - options.ping_timeout_s, 0.0)
+        self._keepalive_timer = self._loop.call_later(rest_s, self._ping)

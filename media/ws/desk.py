@@ -1,0 +1,81 @@
+"""`Desk`: what all sockets of the WebSocket door share: the host behind it, limits, counters, and who is there."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from websockets.server import ServerProtocol
+
+from media.ws.closing import Close
+from media.ws.conversation import Conversation
+from media.ws.host import Handshake, StreamHost
+from media.ws.opening import BadHandshakes, Opening
+from media.ws.options import WsServerOptions
+from media.ws.totals import WsServerSnapshot, WsTotals
+from strep.clock import Clock
+
+logger = logging.getLogger(__name__)
+
+
+class Desk:
+    """Where sockets come in and check out.
+
+    Attributes:
+        host: where streams go.
+        options: limits.
+        clock: for everything but the event loop's own timers.
+        totals: of connections that have ended.
+        bad_handshakes: sockets that have never been connections.
+        opening: sockets in their opening handshake.
+        open: sockets behind it.
+        is_serving: whether new ones may come.
+    """
+
+    def __init__(self, host: StreamHost, options: WsServerOptions, clock: Clock) -> None:
+        self.host, self.options, self.clock = host, options, clock
+        self.totals, self.bad_handshakes = WsTotals(), BadHandshakes(logger, clock)
+        self.opening: set[Opening] = set()
+        self.open: set[Conversation] = set()
+        self.is_serving = True
+        self._changed = asyncio.Event()
+
+    def begin(self, transport: asyncio.Transport, protocol: ServerProtocol, handshake: Handshake) -> Conversation:
+        """Let a socket in whose opening handshake is done."""
+        conversation = Conversation(self, transport, protocol, handshake)
+        self.open.add(conversation)
+        self.totals.opened += 1
+        logger.info("connection from %s for %.200r", handshake.remote, handshake.path)
+        return conversation
+
+    def settle(self, conversation: Conversation) -> None:
+        """Add a connection that has ended to the totals, and log how it did."""
+        counters, (code, reason) = conversation.connection.snapshot(), conversation.first_close
+        self.open.discard(conversation)
+        self.totals.settle(counters, code)
+        self._changed.set()
+        logger.info(
+            "connection from %s closed (%d %s): stream %s, %d messages, %d rejected",
+            conversation.handshake.remote,
+            code,
+            reason,
+            counters.stream_id or "none",
+            counters.received,
+            counters.received - counters.accepted,
+        )
+
+    async def close(self) -> None:
+        """Close every connection with 1001, and wait until all have ended; each has `close_timeout_s` for that."""
+        self.is_serving = False
+        for opening in list(self.opening):
+            opening.abort()
+        for conversation in list(self.open):
+            conversation.connection.close(Close(1001, "server stopping"))
+        while self.open:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def snapshot(self) -> WsServerSnapshot:
+        """Return a frozen copy of the counters, those of open connections included."""
+        open_connections = [conversation.connection.snapshot() for conversation in self.open]
+        return self.totals.snapshot(open_connections, bad_handshakes=self.bad_handshakes.count)
