@@ -1,8 +1,14 @@
 """Demultiplexing: the key of a packet's track to the track's slot, for whole columns.
 
 A key is three 64-bit words. For STREP: the halves of the call_leg_id and (L, D). For plain RTP: the source
-address, and port, SSRC and door. The index is an open-addressing hash table in one numpy array: lookups probe all
+address, and port, SSRC and door. The index is a hash table in one numpy array in which every key lies exactly where
+a look-up expects it (hash and displace, Pagh 1999): keys fall into small buckets, and a bucket whose newest key
+would meet another key moves to where there is room for all of it. So a look-up is one look at one entry, for all
 rows at once, and only keys that were never seen take a Python statement.
+
+::
+
+    first, second, third -> mixed -> bucket of mixed -> its seed -> place of (mixed, seed) -> entry
 """
 
 from __future__ import annotations
@@ -18,21 +24,26 @@ Int64 = NDArray[np.int64]
 Key = tuple[int, int, int]
 
 UNKNOWN = -1
-_DELETED = -2
 _WORDS = 4
 """Of an entry of the table: the key and its slot; half a cache line."""
 _ENTRY = np.dtype((np.void, 8 * _WORDS))
+_MOST_SEEDS = 256
+"""Tried for a bucket; with three entries in four free, a few do."""
+_HALF = np.uint64(32)
+_ALL_BITS = (1 << 64) - 1
 
 
 class Demux:
     """A map from keys to small integers.
 
-    The hash is keyed by secret random multipliers, so that a sender cannot choose identifiers that collide.
+    The hash is keyed by secret random multipliers, so that a sender cannot choose identifiers that collide. If two
+    keys do in all 64 bits, no seed parts them: then `lookup` does not know the later one, and `get` does.
     """
 
     def __init__(self) -> None:
         """Start empty."""
-        self._multipliers = [np.uint64(secrets.randbits(64) | 1) for _ in range(3)]
+        self._multipliers = [secrets.randbits(64) | 1 for _ in range(3)]
+        self._words = [np.uint64(multiplier) for multiplier in self._multipliers]
         self._slots: dict[Key, int] = {}
         self._rebuild(1 << 10)
 
@@ -41,44 +52,53 @@ class Demux:
         return len(self._slots)
 
     def _rebuild(self, size: int) -> None:
-        self._mask = size - 1
-        self._shift = np.uint64(64 - size.bit_length() + 1)
+        self._size, buckets = size, size // 8
+        self._bucket_shift, self._place_shift = (65 - length.bit_length() for length in (buckets, size))
+        self._seeds = np.zeros(buckets, np.uint64)
+        self._buckets: dict[int, list[Key]] = {}
         table = np.zeros((size, _WORDS), np.uint64)
         self._keys, self._slot = table[:, :3], table.view(np.int64)[:, 3]
         self._entries = table.view(_ENTRY)[:, 0]
         self._slot[:] = UNKNOWN
-        self._deleted = 0
-        for key, slot in self._slots.items():
-            self._insert(key, slot)
+        for key in self._slots:
+            self._insert(key)
 
-    def _hash(self, first: UInt64, second: UInt64, third: UInt64) -> Int64:
+    def _mix(self, key: Key) -> int:
+        """Return 64 bits of one `key`, as `lookup` does."""
         a, b, c = self._multipliers
-        mixed = first * a
-        mixed ^= second * b
-        mixed ^= third * c
-        mixed *= a
-        mixed >>= self._shift
-        return mixed.view(np.int64)
+        mixed = key[0] * a & _ALL_BITS
+        mixed = (mixed ^ mixed >> 32) + key[1] * b + key[2] * c & _ALL_BITS
+        return (mixed ^ mixed >> 32) * b & _ALL_BITS
 
-    def _first_place(self, key: Key) -> int:
-        words = [np.array([word], np.uint64) for word in key]
-        return int(self._hash(words[0], words[1], words[2])[0])
+    def _place(self, mixed: int, seed: int) -> int:
+        return ((mixed ^ seed) * self._multipliers[2] & _ALL_BITS) >> self._place_shift
 
-    def _insert(self, key: Key, slot: int) -> None:
-        place = self._first_place(key)
-        while self._slot[place] >= 0:
-            place = (place + 1) & self._mask
-        self._deleted -= self._slot[place] == _DELETED
-        self._slot[place] = slot
-        self._keys[place] = key
+    def _insert(self, key: Key) -> None:
+        """Put `key` into its bucket, and all keys of the bucket where there is room for them."""
+        bucket = self._mix(key) >> self._bucket_shift
+        keys = self._buckets.setdefault(bucket, [])
+        seed = int(self._seeds[bucket])
+        self._slot[[self._place(self._mix(each), seed) for each in keys]] = UNKNOWN
+        keys.append(key)
+        mixed = [self._mix(each) for each in keys]
+        for another in range(_MOST_SEEDS):
+            places = [self._place(each, seed ^ another) for each in mixed]
+            if len(set(places)) == len(keys) and (self._slot[places] == UNKNOWN).all():
+                break
+        else:
+            another = 0
+            places = [self._place(self._mix(each), seed) for each in keys]
+        self._seeds[bucket] = seed ^ another
+        self._slot[places] = [self._slots[each] for each in keys]
+        self._keys[places] = keys
 
     def add(self, key: Key, slot: int) -> None:
         """Map a new `key` to `slot`."""
         self._slots[key] = slot
-        if 4 * (len(self._slots) + self._deleted) > self._mask + 1:
-            self._rebuild(max(1 << 10, 1 << (8 * len(self._slots)).bit_length()))
+        if 4 * len(self._slots) > self._size:
+            self._rebuild(1 << (8 * len(self._slots)).bit_length())
         else:
-            self._insert(key, slot)
+            self._insert(key)
 
     def get(self, key: Key) -> int:
         """Return the slot of one `key`, `UNKNOWN` if there is none."""
@@ -91,33 +111,33 @@ class Demux:
 
     def remove(self, key: Key) -> None:
         """Forget `key`."""
-        slot = self._slots.pop(key)
-        place = self._first_place(key)
-        while self._slot[place] != slot or tuple(self._keys[place].tolist()) != key:
-            place = (place + 1) & self._mask
-        self._slot[place] = _DELETED
-        self._deleted += 1
+        del self._slots[key]
+        bucket = (mixed := self._mix(key)) >> self._bucket_shift
+        keys = self._buckets[bucket]
+        keys.remove(key)
+        if not keys:
+            del self._buckets[bucket]
+        place = self._place(mixed, int(self._seeds[bucket]))
+        if tuple(self._keys[place].tolist()) == key:
+            self._slot[place] = UNKNOWN
 
     def lookup(self, first: UInt64, second: UInt64, third: UInt64) -> Int64:
         """Return the slot of each key, `UNKNOWN` where there is none; (n,) uint64 in, (n,) int64 out."""
-        place = self._hash(first, second, third)
-        slot, match = self._look(place, first, second, third)
-        if match.all():
-            return slot
-        probing = np.flatnonzero(~match)
-        while len(probing):
-            probing = probing[slot[probing] != UNKNOWN]  # an entry that was never used ends the search
-            place[probing] = here = (place[probing] + 1) & self._mask
-            slot[probing], match = self._look(here, first[probing], second[probing], third[probing])
-            probing = probing[~match]
-        return slot
-
-    def _look(self, place: Int64, first: UInt64, second: UInt64, third: UInt64) -> tuple[Int64, NDArray[np.bool_]]:
-        """Return the slots in the entries at `place`, and whether their keys are those that are sought."""
-        entry = self._entries[place].view(np.uint64).reshape(-1, _WORDS)
+        a, b, c = self._words
+        place = first * a
+        place ^= place >> _HALF
+        place += second * b
+        place += third * c
+        place ^= place >> _HALF
+        place *= b
+        place ^= self._seeds[(place >> np.uint64(self._bucket_shift)).view(np.int64)]
+        place *= c
+        place >>= np.uint64(self._place_shift)
+        entry = self._entries[place.view(np.int64)].view(np.uint64).reshape(-1, _WORDS)
         slot = entry.view(np.int64)[:, 3].copy()
-        match: NDArray[np.bool_] = entry[:, 0] == first
+        match = entry[:, 0] == first
         match &= entry[:, 1] == second
         match &= entry[:, 2] == third
-        match &= slot >= 0
-        return slot, match
+        if not match.all():
+            slot[~match] = UNKNOWN
+        return slot

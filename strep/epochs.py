@@ -3,7 +3,7 @@
 A new SSRC, a jump of the sequence number or a timestamp that the arrival clock does not confirm may be a
 sender that started anew, or a stray. So such a packet is held, and when a second one agrees with it
 (RFC 3550 A.1: MIN_SEQUENTIAL = 2) both begin a new *epoch*; nothing of it is lost. A stray stays quarantined.
-These are rare events and handled one at a time.
+These are rare events and handled one at a time; only tracks begin many at once.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from strep.resolve import resolve_all
 from strep.serial import SEQUENCE_MODULUS, TIMESTAMP_MODULUS, signed_difference_16, signed_difference_32
 from strep.table import HeldFrame, Mapping, TrackTable
 
+Int64 = NDArray[np.int64]
+
 MAX_MISORDER = 100
 """RFC 3550 A.1: a sequence number so little behind the highest is a straggler, not a restart."""
 START_LOOKBACK = 32
@@ -27,30 +29,30 @@ AGREEMENT_PACKETS = 3
 """A held packet is confirmed by another one at most so many sequence numbers away."""
 
 
-def start_track(table: TrackTable, slot: int, frame: HeldFrame) -> None:
-    """Anchor a track at its first packet."""
-    tracks = table.tracks
+def start_tracks(table: TrackTable, frames: FrameBatch) -> None:
+    """Anchor tracks at their first packets, which are to be placed after that."""
+    tracks, slot = table.tracks, frames.slot
     position = table.start_position
     tracks.started[slot] = True
     tracks.anchor_position[slot] = tracks.origin[slot] = position
-    tracks.anchor_ns[slot] = frame.arrival_ns
+    tracks.anchor_ns[slot] = frames.arrival_ns
     tracks.highest_end[slot] = position
     tracks.released[slot] = tracks.resolved_end[slot] = position - table.lookback_samples
     tracks.epoch_start[slot] = position - table.lookback_samples
-    _map(table, slot, frame, SEQUENCE_MODULUS | frame.sequence_number, position)
+    _map(table, frames, SEQUENCE_MODULUS | frames.sequence_number, position)
 
 
-def _map(table: TrackTable, slot: int, frame: HeldFrame, sequence: int, position: int) -> None:
-    """Let `frame`, of extended `sequence`, lie at `position`, and wait for what it may have overtaken."""
-    tracks = table.tracks
-    timestamp = TIMESTAMP_MODULUS + frame.timestamp
-    tracks.ssrc[slot] = frame.ssrc
+def _map(table: TrackTable, frames: FrameBatch, sequence: Int64 | int, position: int) -> None:
+    """Let `frames`, of extended `sequence`, lie at `position`, and wait for what they may have overtaken."""
+    tracks, slot = table.tracks, frames.slot
+    timestamp = TIMESTAMP_MODULUS + frames.timestamp
+    tracks.ssrc[slot] = frames.ssrc
     tracks.base_sequence[slot] = sequence
     tracks.highest_sequence[slot] = sequence - 1
     tracks.next_sequence[slot] = sequence - START_LOOKBACK
     tracks.highest_timestamp[slot] = timestamp
     tracks.offset[slot] = position - timestamp
-    tracks.highest_arrival_ns[slot] = frame.arrival_ns
+    tracks.highest_arrival_ns[slot] = frames.arrival_ns
     tracks.starting[slot] = True
     tracks.has_transit[slot] = False
 
@@ -84,7 +86,7 @@ def begin_epoch(table: TrackTable, slot: int, frame: HeldFrame) -> None:
     tracks.epoch_anchor_ns[slot] = frame.arrival_ns
     tracks.highest_end[slot] = max(position, end)
     tracks.epoch_start[slot] = end
-    _map(table, slot, frame, sequence, position)
+    _map(table, as_batch(slot, frame), sequence, position)
 
 
 def _continued_position(table: TrackTable, slot: int, frame: HeldFrame, mapping: Mapping) -> int | None:

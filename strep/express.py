@@ -49,15 +49,17 @@ class ExpressLane:
     def _allocate(self, capacity: int) -> None:
         self._lane = np.zeros((capacity, _FIELDS), np.int64)
         self._lane[:, _KIND] = _CLOSED
+        self._entered = np.zeros(capacity, np.int64)
+        """Extended sequence number of the first packet taken; those since then are not in the window."""
         self._estimates = self._lane.view(np.float64)
         self._rows = self._lane.view(_ROW)[:, 0]
 
     def grow(self) -> None:
         """Make room for as many tracks as the table has."""
-        old, capacity = self._lane, self._table.tracks.capacity
+        old, entered, capacity = self._lane, self._entered, self._table.tracks.capacity
         if capacity > len(old):
             self._allocate(capacity)
-            self._lane[: len(old)] = old
+            self._lane[: len(old)], self._entered[: len(old)] = old, entered
 
     def take(self, frames: FrameBatch) -> Int64 | None:
         """Place the frames that were expected; return the index of those that were not, None if there is none.
@@ -122,6 +124,7 @@ class ExpressLane:
             return
         slot = slot[index]
         lane, estimates = self._lane, self._estimates
+        self._entered[slot] = sequence[index] + 1
         lane[slot, _EXPECTED] = (sequence[index] + 1 & 0xFFFF) << 32 | timestamp[index] & 0xFFFF_FFFF
         lane[slot, _KIND] = frames.ssrc[index] << 16 | frames.length[index]
         lane[slot, _POSITION] = end[index]
@@ -140,10 +143,12 @@ class ExpressLane:
         slot = slot[self._lane[slot, _KIND] != _CLOSED]
         if len(slot):
             self._settle(slot)
-            self._lane[slot, _KIND] = _CLOSED
+            self.drop(slot)
 
     def drop(self, slot: Int64) -> None:
-        """Predict nothing for settled tracks whose tapes were changed by others since."""
+        """Predict nothing more for settled tracks, and let the window know what has come."""
+        slot = slot[self._lane[slot, _KIND] != _CLOSED]
+        self._table.window.mark_run(slot, self._entered[slot], self._table.tracks.next_sequence[slot])
         self._lane[slot, _KIND] = _CLOSED
 
     def settle_one(self, slot: int) -> None:
@@ -177,7 +182,6 @@ class ExpressLane:
         sequence = tracks.next_sequence[slot]
         samples = position - tracks.highest_end[slot]  # resolved_end may be ahead of it
         packets = samples // (state[:, _KIND] & 0xFFFF)  # all of one length
-        self._mark(slot, sequence, packets)
         sequence += packets
         tracks.next_sequence[slot] = sequence
         tracks.highest_sequence[slot] = sequence - 1
@@ -194,13 +198,3 @@ class ExpressLane:
         tracks.jitter[slot] = estimates[:, _JITTER]
         tracks.jitter_sum[slot] = estimates[:, _JITTER_SUM]
         tracks.jitter_max[slot] = estimates[:, _JITTER_MAX]
-
-    def _mark(self, slot: Int64, sequence: Int64, packets: Int64) -> None:
-        """Let the window know the `packets` sequence numbers from `sequence` on."""
-        window = self._table.window
-        for step in range(int(packets.max())):
-            more = packets > step
-            if more.all():
-                window.mark(slot, sequence + step)
-            else:
-                window.mark(slot[more], sequence[more] + step)

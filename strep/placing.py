@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strep.clock import NS_PER_SECOND
-from strep.epochs import MAX_MISORDER, as_batch, held_frame, hold_or_begin, start_track, write_late
+from strep.epochs import MAX_MISORDER, as_batch, held_frame, hold_or_begin, start_tracks, write_late
 from strep.frames import FrameBatch
 from strep.release import release_blocks
 from strep.resolve import advance, resolve_all, skip_gap
@@ -25,6 +25,9 @@ Int64 = NDArray[np.int64]
 def receive_round(table: TrackTable, frames: FrameBatch) -> None:
     """Take frames, each track at most once, whatever they are."""
     tracks, slot = table.tracks, frames.slot
+    is_first = ~tracks.started[slot]
+    if is_first.any():
+        start_tracks(table, frames.take(np.flatnonzero(is_first)))
     highest = tracks.highest_sequence[slot]
     steps = signed_differences_16(frames.sequence_number, highest)
     sequence = highest + steps
@@ -33,7 +36,7 @@ def receive_round(table: TrackTable, frames: FrameBatch) -> None:
     timestamp = last_timestamp + duration
     position = timestamp + tracks.offset[slot]
     tracks.received[slot] += 1
-    known = tracks.started[slot] & (frames.ssrc == tracks.ssrc[slot])
+    known = frames.ssrc == tracks.ssrc[slot]
     in_order = (
         known
         & (steps == 1)
@@ -180,13 +183,9 @@ def _make_room(table: TrackTable, slot: Int64, sequence: Int64, timestamp: Int64
 
 
 def _receive_odd(table: TrackTable, frames: FrameBatch, index: int) -> None:
-    """A first packet, or one that contradicts its stream: see `strep.epochs`."""
+    """A packet that contradicts its stream: see `strep.epochs`."""
     slot = int(frames.slot[index])
     frame = held_frame(frames, index)
-    if not table.tracks.started[slot]:
-        start_track(table, slot, frame)
-        _receive_again(table, slot, frame)
-        return
     held = hold_or_begin(table, slot, frame)
     if held is not None:
         _receive_again(table, slot, held)

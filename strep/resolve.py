@@ -57,8 +57,8 @@ def give_up(table: TrackTable, slot: Int64) -> None:
     """
     tracks = table.tracks
     is_young = tracks.starting[slot]
-    for young in slot[is_young].tolist():
-        _end_start(table, young)
+    if is_young.any():
+        _end_starts(table, slot[is_young])
     slot = slot[~is_young]
     if not len(slot):
         return
@@ -97,23 +97,23 @@ def skip_gap(table: TrackTable, slot: Int64, position: Int64, missing: Int64) ->
     skip_to(table, slot[ahead], position[ahead])
 
 
-def _end_start(table: TrackTable, slot: int) -> None:
-    """The reorder wait of a new track or epoch is over: its first packet is the lowest that has come."""
+def _end_starts(table: TrackTable, slot: Int64) -> None:
+    """The reorder waits of new tracks or epochs are over: their first packets are the lowest that have come."""
     tracks = table.tracks
     tracks.starting[slot] = False
-    waiting = table.window.waiting(slot, int(tracks.next_sequence[slot]))
-    if not len(waiting):  # its own first packet does not fit on the tape before there is room
-        tracks.next_sequence[slot] = tracks.highest_sequence[slot] + 1
-        return
-    first = int(waiting[0])
+    first = table.window.first_waiting(slot, tracks.next_sequence[slot])
+    nothing = first > tracks.highest_sequence[slot]  # the first packet does not fit on the tape before there is room
+    tracks.next_sequence[slot[nothing]] = tracks.highest_sequence[slot[nothing]] + 1
+    slot, first = slot[~nothing], first[~nothing]
     tracks.next_sequence[slot] = tracks.base_sequence[slot] = first
-    position = int(table.window.entry(np.array([slot]), np.array([first]))[0][0])
-    if not tracks.epochs[slot]:
-        tracks.origin[slot] = tracks.released[slot] = tracks.resolved_end[slot] = position
-    else:
-        _join_epochs(table, slot, first, position)
+    position, _, _, _ = table.window.entry(slot, first)
+    is_new = tracks.epochs[slot] == 0
+    new = slot[is_new]
+    tracks.origin[new] = tracks.released[new] = tracks.resolved_end[new] = position[is_new]
+    for i in np.flatnonzero(~is_new).tolist():
+        _join_epochs(table, int(slot[i]), int(first[i]), int(position[i]))
     tracks.epoch_start[slot] = tracks.resolved_end[slot]
-    advance(table, np.array([slot]))
+    advance(table, slot)
 
 
 def _join_epochs(table: TrackTable, slot: int, first: int, position: int) -> None:

@@ -57,6 +57,13 @@ class Window:
         """Remember sequence numbers that need not wait."""
         self.sequence[slot, sequence & _MASK] = sequence
 
+    def mark_run(self, slot: Int64, first: Int64, end: Int64) -> None:
+        """Remember all sequence numbers from `first` to `end`, exclusive, of each of the distinct `slot`s."""
+        first = np.maximum(first, end - WINDOW_PACKETS)  # what came before would be overwritten
+        count = end - first
+        step = np.arange(int(count.sum())) - np.repeat(np.cumsum(count) - count, count)
+        self.mark(np.repeat(slot, count), np.repeat(first, count) + step)
+
     def remember(self, slot: int, sequence: int) -> None:
         """Mark one sequence number of the past, unless a later one has its entry."""
         index = sequence & _MASK
@@ -90,7 +97,7 @@ class Window:
         )
 
     def first_waiting(self, slot: Int64, sequence: Int64) -> Int64:
-        """Return the lowest sequence number >= `sequence` in each slot's ring; one must be there."""
+        """Return the lowest sequence number >= `sequence` in each slot's ring, an impossibly high one if none is."""
         rows = self.sequence[slot]
         waiting: Int64 = np.where(rows >= sequence[:, None], rows, _FAR).min(axis=1)
         return waiting

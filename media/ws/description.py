@@ -11,6 +11,10 @@ from strep.header import Direction
 
 DIRECTIONS = {"inbound": Direction.INBOUND, "outbound": Direction.OUTBOUND}
 """Track names; any other is not guessed."""
+_IDENTITY = (
+    "user_id", "call_control_id", "call_session_id", "to", "tags", "client_state", "custom_parameters", "call_sid",
+    "account_sid", "call_uuid", "account_id",
+)  # fmt: skip
 MAX_DEPTH = 3
 """Levels of nesting that identity keeps; what is deeper becomes JSON text."""
 
@@ -20,6 +24,7 @@ def event(frame: Dtmf | Mark | Error) -> dict[str, Any]:
     said: dict[str, Any] = {"event": type(frame).__name__.lower(), "sequence_number": frame.sequence_number}
     if isinstance(frame, Dtmf):
         said |= {"digit": frame.dtmf.digit, "occurred_at": frame.occurred_at}
+        said |= {"track": frame.dtmf.track, "duration_ms": frame.dtmf.duration_ms}
     elif isinstance(frame, Mark):
         said |= {"name": frame.mark.name}
     else:
@@ -29,8 +34,7 @@ def event(frame: Dtmf | Mark | Error) -> dict[str, Any]:
 
 def identity(body: StartBody) -> dict[str, Any]:
     """Return what the start frame says of the call, without the format."""
-    names = ("user_id", "call_control_id", "call_session_id", "to", "tags", "client_state", "custom_parameters")
-    said = {name: getattr(body, name) for name in names} | {"from": body.from_}
+    said = {name: getattr(body, name) for name in _IDENTITY} | {"from": body.from_}
     return {name: _shallow(value, MAX_DEPTH) for name, value in said.items() if value is not None}
 
 

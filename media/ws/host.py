@@ -13,8 +13,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from uuid import uuid4
 
 from media.ws.chunks import ChunkSequencer, Placement
+from media.ws.dialects.dialect import Dialect
+from media.ws.dialects.telnyx import TELNYX
 from media.ws.wire import Outgoing
 from strep.errors import StrepError
 from strep.g711 import Codec
@@ -29,11 +32,13 @@ class Handshake:
         remote: address and port, for logs.
         path: the request's path with its query.
         auth_token: the ``x-telnyx-streaming-auth-token`` header, not checked.
+        connection_id: of this socket and no other; a stream that the carrier does not name is named after it.
     """
 
     remote: str = ""
     path: str = "/"
     auth_token: str | None = field(default=None, repr=False)
+    connection_id: str = field(default_factory=lambda: str(uuid4()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +51,12 @@ class StreamStart:
         sample_rate_hz: of every payload.
         tracks: the directions that the carrier announced; empty where it did not say, which is usual.
         identity: what the carrier said of the call: stream_id, call_control_id, call_session_id, user_id, from,
-            to, tags, client_state, custom_parameters; JSON values of bounded depth, only those that were given.
+            to, tags, client_state, custom_parameters, call_sid, account_sid, call_uuid, account_id; JSON values of
+            bounded depth, only those that were given.
         auth_token: of the header or of the connected frame, for the host to check; never part of `identity`.
         handshake: where the socket comes from.
+        dialect: how the carrier writes, and is to be written to.
+        stream_id_as_sent: the id as frames to the carrier must repeat it.
         outgoing: the way back, to this socket; a stream that reconnects has another one.
     """
 
@@ -58,7 +66,9 @@ class StreamStart:
     tracks: tuple[Direction, ...] = ()
     identity: dict[str, Any] = field(default_factory=dict)
     auth_token: str | None = field(default=None, repr=False)
-    handshake: Handshake = Handshake()
+    handshake: Handshake = field(default_factory=Handshake)
+    dialect: Dialect = TELNYX
+    stream_id_as_sent: str = ""
     outgoing: Outgoing | None = field(default=None, repr=False, compare=False)
 
 

@@ -1,4 +1,6 @@
-"""The carrier's frames on a media stream (``streaming_start``): parse and serialize, nothing else.
+"""The frames of a media stream, and how Telnyx writes them (``streaming_start``): parse and serialize, nothing else.
+
+These structures are what every dialect's frames become; see `media.ws.dialects` for what others write differently.
 
 ::
 
@@ -72,6 +74,10 @@ class StartBody(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     client_state: Any = None
     custom_parameters: Any = None
     tracks: Any = None
+    call_sid: Any = None
+    account_sid: Any = None
+    call_uuid: Any = None
+    account_id: Any = None
 
 
 class Start(_Frame, frozen=True):
@@ -99,10 +105,12 @@ class Media(_Frame, frozen=True):
     sequence_number: Counter | None = None
 
 
-class DtmfBody(msgspec.Struct, frozen=True, gc=False):
-    """A digit."""
+class DtmfBody(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A digit; which track it was heard on, or for how long, is told by some dialects only."""
 
     digit: str
+    track: str | None = None
+    duration_ms: Counter | None = None
 
 
 class Dtmf(_Frame, frozen=True):
@@ -161,6 +169,13 @@ class Stop(_Frame, frozen=True):
     sequence_number: Counter | None = None
 
 
+class StartWithMedia(msgspec.Struct, frozen=True, gc=False):
+    """The first audio of a stream that has no start frame: what a start frame would have said, and the audio."""
+
+    start: Start
+    media: Media
+
+
 class UnknownEvent(msgspec.Struct, frozen=True, gc=False):
     """A well-formed frame of an event that this dialect does not have; it has used up a sequence number."""
 
@@ -169,12 +184,12 @@ class UnknownEvent(msgspec.Struct, frozen=True, gc=False):
 
 
 CarrierFrame = Connected | Start | Media | Dtmf | Mark | Error | Stop
-Frame = CarrierFrame | UnknownEvent
+Frame = CarrierFrame | StartWithMedia | UnknownEvent
 
 _KNOWN_EVENTS = frozenset({"connected", "start", "media", "dtmf", "mark", "error", "stop"})
+_EVENT_DECODER = msgspec.json.Decoder(UnknownEvent)
 # strict=False reads integers from strings; the bytes of a payload are decoded from base64 in the same pass.
 _DECODER: msgspec.json.Decoder[CarrierFrame] = msgspec.json.Decoder(CarrierFrame, strict=False)
-_EVENT_DECODER = msgspec.json.Decoder(UnknownEvent)
 
 
 def parse(message: str | bytes) -> Frame:
@@ -186,18 +201,32 @@ def parse(message: str | bytes) -> Frame:
     try:
         return _DECODER.decode(message)
     except msgspec.ValidationError as error:
-        return _parse_unknown(message, error)
+        return parse_unknown(message, error)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise WireError("NOT_JSON", _quote(str(error))) from error
+        raise not_json(error) from error
 
 
-def _parse_unknown(message: str | bytes, error: msgspec.ValidationError) -> UnknownEvent:
-    """Tell an unknown event from a known one with a wrong field, which is `error`."""
+def not_json(error: Exception) -> WireError:
+    """Return what to raise when a decoder says that a message is no JSON."""
+    return WireError("NOT_JSON", _quote(str(error)))
+
+
+def parse_unknown(
+    message: str | bytes,
+    error: msgspec.ValidationError,
+    decoder: msgspec.json.Decoder[UnknownEvent] = _EVENT_DECODER,
+    known: frozenset[str] = _KNOWN_EVENTS,
+) -> UnknownEvent:
+    """Tell an unknown event from a `known` one with a wrong field, which is `error`.
+
+    Raises:
+        WireError: BAD_FIELD.
+    """
     try:
-        frame = _EVENT_DECODER.decode(message)
+        frame = decoder.decode(message)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         raise WireError("BAD_FIELD", _quote(str(error))) from error
-    if frame.event in _KNOWN_EVENTS:
+    if frame.event in known:
         raise WireError("BAD_FIELD", _quote(str(error))) from error
     number = str(frame.sequence_number)
     return UnknownEvent(frame.event, int(number) if re.fullmatch("[0-9]{1,18}", number) else None)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 
 from media.ws.closing import Close, close_with
 from media.ws.description import DIRECTIONS, announced_tracks, event, identity
+from media.ws.dialects.choosing import Choice
+from media.ws.dialects.dialect import Parse
 from media.ws.encodings import codec_of
 from media.ws.host import Handshake, StreamHandle, StreamHost, StreamRefused, StreamStart
 from media.ws.messages import (
@@ -25,12 +27,12 @@ from media.ws.messages import (
     Mark,
     Media,
     Start,
+    StartWithMedia,
     Stop,
     UnknownEvent,
     ascii_excerpt,
     is_usable_stream_id,
     normalise_stream_id,
-    parse,
 )
 from media.ws.reject import WsReject
 from media.ws.states import MISPLACED, TRANSITIONS, State
@@ -55,6 +57,8 @@ class ConnectionOptions:
     """Time from the stop frame until this side closes, if the carrier does not."""
     max_malformed: int = 100
     """So many malformed messages in a row end the connection."""
+    tap_track: str = "inbound"
+    """Which track a tap is that does not say."""
     max_unsent_bytes: int = 256 << 10
     """A peer that leaves more than that unread, beyond what the kernel holds, is closed; 13 s of mu-law."""
 
@@ -85,6 +89,8 @@ class MediaStreamConnection:
         self._host = host
         self._handshake = handshake or Handshake()
         self._options = options or ConnectionOptions()
+        self._choice = Choice(self._handshake.path, f"tap-{self._handshake.connection_id}", self._options.tap_track)
+        self._parse: Parse = self._choice.parse
         self._wire = wire or NoWire()
         self._enter(State.CONNECTING)
         self._deadline_ns = now_ns + self._options.start_timeout_ns
@@ -136,13 +142,11 @@ class MediaStreamConnection:
         self._received += 1
         if self._close is not None:
             self._reject(WsReject.AFTER_CLOSE)
-        elif isinstance(message, bytes):
-            self._receive_malformed(WsReject.BINARY, f"{len(message)} bytes")
         else:
             try:
-                frame = parse(message)
+                frame = self._parse(message)
             except WireError as error:
-                self._receive_malformed(WsReject[error.reason], str(error))
+                self._receive_malformed(WsReject[error.reason], str(error).removeprefix("BINARY: "))
             else:
                 self._malformed_in_a_row = 0
                 self._receive_frame(frame, now_ns)
@@ -191,7 +195,7 @@ class MediaStreamConnection:
             if not self._rejected[WsReject.HOST_FAILED]:
                 logger.exception("stream %s: the host failed", self._stream_id)
             reject = WsReject.HOST_FAILED
-            if isinstance(frame, Start):
+            if isinstance(frame, Start | StartWithMedia):
                 self._close = close_with(1011, "internal error")
         if reject is None:
             self._accepted += 1
@@ -227,6 +231,8 @@ class MediaStreamConnection:
             self._auth_token = self._auth_token or frame.auth_token
         elif isinstance(frame, Start):
             reject = self._take_start(frame, now_ns)
+        elif isinstance(frame, StartWithMedia):
+            reject = self._take_start(frame.start, now_ns) or self._take_media(frame.media, now_ns)
         elif frame.stream_id != self._stream_id_as_sent and not self._is_own(frame.stream_id):
             reject = WsReject.OTHER_STREAM
         elif isinstance(frame, Media):
@@ -249,7 +255,7 @@ class MediaStreamConnection:
         return WsReject.OUT_OF_ORDER if isinstance(frame, Connected) else MISPLACED[self._state]
 
     def _is_own(self, stream_id: str | None) -> bool:
-        return stream_id is None or normalise_stream_id(stream_id) == self._stream_id
+        return stream_id is None or stream_id.lower() == self._stream_id.lower()
 
     def _take_start(self, frame: Start, now_ns: int) -> WsReject | None:
         stream_id = frame.stream_id or ""
@@ -257,6 +263,7 @@ class MediaStreamConnection:
             close = close_with(1002, "start frame without a usable stream_id (A-Z a-z 0-9 _ . : -)")
             return self._refuse(WsReject.BAD_FIELD, close, f"stream_id {ascii_excerpt(frame.stream_id)} not usable")
         self._stream_id_as_sent, self._stream_id = stream_id, normalise_stream_id(stream_id)
+        self._parse = self._choice.settle()
         media_format = frame.start.media_format
         try:
             codec = codec_of(media_format.encoding, media_format.sample_rate, media_format.channels)
@@ -268,6 +275,8 @@ class MediaStreamConnection:
                 identity={"stream_id": self._stream_id, **identity(frame.start)},
                 auth_token=self._auth_token,
                 handshake=self._handshake,
+                dialect=self._choice.dialect,
+                stream_id_as_sent=stream_id,
                 outgoing=self,
             )
             self._handle = self._host.stream_started(start, now_ns)
@@ -318,6 +327,6 @@ def _detail(frame: Frame, reject: WsReject) -> str:
     """Return what is worth telling of a frame that was not taken."""
     if isinstance(frame, UnknownEvent):
         return ascii_excerpt(frame.event)
-    if reject is WsReject.OTHER_STREAM and not isinstance(frame, Connected):
+    if reject is WsReject.OTHER_STREAM and not isinstance(frame, Connected | StartWithMedia):
         return f"{type(frame).__name__.lower()} of {ascii_excerpt(frame.stream_id)}"
     return ""

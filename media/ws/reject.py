@@ -35,7 +35,7 @@ class WsReject(IntEnum):
 _TEXT = {
     WsReject.NOT_JSON: "not JSON, not UTF-8, or nested too deeply",
     WsReject.BAD_FIELD: "a field is missing, of another type or out of range, or the payload is not base64",
-    WsReject.BINARY: "binary message; media frames are JSON text",
+    WsReject.BINARY: "binary message; media frames of this dialect are JSON text",
     WsReject.UNKNOWN_EVENT: "an event that this dialect does not know",
     WsReject.BEFORE_START: "a frame of a stream that has not started",
     WsReject.AFTER_STOP: "a frame after the stop frame",

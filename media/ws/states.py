@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from media.ws.messages import Connected, Dtmf, Error, Frame, Mark, Media, Start, Stop
+from media.ws.messages import Connected, Dtmf, Error, Frame, Mark, Media, Start, StartWithMedia, Stop
 from media.ws.reject import WsReject
 
 
@@ -17,9 +17,10 @@ class State(Enum):
     STOPPED = "stopped"
 
 
-# Frames that may come, and the state after them. The connected frame may be missing.
+# Frames that may come, and the state after them. The connected frame may be missing, and a stream that has no start
+# frame begins with its first audio.
 TRANSITIONS: dict[State, dict[type[Frame], State]] = {
-    State.CONNECTING: {Connected: State.CONNECTED, Start: State.STREAMING},
+    State.CONNECTING: {Connected: State.CONNECTED, Start: State.STREAMING, StartWithMedia: State.STREAMING},
     State.CONNECTED: {Start: State.STREAMING},
     State.STREAMING: {
         Media: State.STREAMING,

@@ -7,6 +7,7 @@ Invariants:
 3. Every message is counted exactly once: ``accepted + rejected == received``.
 4. The host hears ``started`` before anything else of a stream, and exactly one end for each ``started``.
 5. What is handed on has a place in RTP's range and is not empty.
+6. All of that holds in every dialect, chosen by path or by the frames themselves, at any mixture of them.
 
 ``STREP_FUZZ=long`` runs it for longer.
 """
@@ -20,13 +21,17 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from media.ws.dialects.choosing import DIALECTS
+from media.ws.dialects.dialect import Dialect
+from media.ws.host import Handshake
 from media.ws.messages import parse
 from media.ws.protocol import ConnectionOptions, MediaStreamConnection
 from media.ws.reject import WsReject
 from strep.errors import WireError
+from tests.ws.dialects.documents import CONVERSATIONS
 from tests.ws.fakes import STREAM_ID, FakeHost, connected, dtmf, mark, media, start, stop
 
-REASONS = {"NOT_JSON", "BAD_FIELD"}
+REASONS = {"NOT_JSON", "BAD_FIELD", "BINARY"}
 assert {reject.name for reject in WsReject} >= REASONS
 
 SCALARS = (
@@ -103,11 +108,46 @@ def test_parser(message: str | bytes) -> None:
         assert error.reason in REASONS  # noqa: PT017
 
 
+DOCUMENTED = [message for messages in CONVERSATIONS.values() for message in messages]
+FRAGMENTS = [b"{", b'"', b"\\", b"9" * 30, b"null", b"[]", b"streamSid", b"stream_id", b"call_uuid", b"content-type"]
+
+
+@st.composite
+def documented(draw: st.DrawFn) -> str | bytes:
+    """Return a message of any dialect's document, often with pieces cut out, changed or added."""
+    message = draw(st.sampled_from(DOCUMENTED))
+    raw = bytearray(message.encode() if isinstance(message, str) else message)
+    for _ in range(draw(st.integers(0, 3))):
+        at = draw(st.integers(0, len(raw)))
+        raw[at : at + draw(st.integers(0, 12))] = draw(st.binary(max_size=3) | st.sampled_from(FRAGMENTS))
+    is_text = isinstance(message, str) != draw(st.sampled_from([False] * 9 + [True]))
+    return raw.decode(errors=draw(st.sampled_from(["replace", "surrogateescape"]))) if is_text else bytes(raw)
+
+
+@given(documented(), st.sampled_from(DIALECTS))
+def test_parsers_of_all_dialects(message: str | bytes, dialect: Dialect) -> None:
+    parse_one = dialect.parser("tap-1", "inbound")
+    for _ in range(2):
+        try:
+            parse_one(message)
+        except WireError as error:
+            assert error.reason in REASONS  # noqa: PT017
+
+
+@given(st.lists(documented(), max_size=40), st.sampled_from(["/", *(dialect.path for dialect in DIALECTS)]))
+def test_connection_of_any_dialect(messages: list[str | bytes], path: str) -> None:
+    converse(messages, Handshake(path=path), ConnectionOptions())
+
+
 @given(st.lists(MESSAGES, max_size=40), st.booleans(), st.integers(1, 50))
 def test_connection(messages: list[str | bytes], starts_well: bool, max_malformed: int) -> None:
-    host = FakeHost()
-    connection = MediaStreamConnection(host, 0, options=ConnectionOptions(max_malformed=max_malformed))
     script = [connected(), start(), *messages] if starts_well else messages
+    converse(script, Handshake(), ConnectionOptions(max_malformed=max_malformed))
+
+
+def converse(script: list[str | bytes], handshake: Handshake, options: ConnectionOptions) -> None:
+    host = FakeHost()
+    connection = MediaStreamConnection(host, 0, handshake, options)
     for now_ns, message in enumerate(script):
         close = connection.receive(message, now_ns)
         snapshot = connection.snapshot()
