@@ -39,7 +39,7 @@ class PcmSource(Protocol):
         """Its whole length, None where nobody knows yet."""
 
     def read(self, samples: int) -> Pcm:
-        """Return (n,) int16, n <= `samples`; fewer means: that is all there is now, more may come unless `has_ended`."""
+        """Return (n,) int16, n <= `samples`; fewer: that is all there is now, more may come unless `has_ended`."""
 
     def rewind(self) -> bool:
         """Begin again from the first sample; False where that cannot be done (a live source)."""
@@ -63,14 +63,14 @@ class FrameEncoder(Protocol):
         """Return the payload of (n * frame_samples,) int16."""
 
     def silence(self) -> bytes:
-        """Return the payload of one frame of silence, without touching the encoder's memory where the codec has none."""
+        """Return the payload of one frame of silence."""
 
     def reset(self) -> None:
         """Forget the past: what comes next has no connection with what came before (after `clear`)."""
 
 
 class Wire(Protocol):
-    """The sending half of one socket. `send` never waits and never raises; what is sent on a closed wire is dropped."""
+    """The sending half of one socket. `send` never waits, never raises; what is sent on a closed wire is dropped."""
 
     @property
     def is_open(self) -> bool:
@@ -81,7 +81,7 @@ class Wire(Protocol):
         """What was sent and not yet taken by the kernel: a peer that does not read shows here."""
 
     def send(self, message: str | bytes) -> None:
-        """Queue one message, text as str, binary as bytes; beyond the wire's limit the peer is closed as not reading."""
+        """Queue one message, text as str; beyond the wire's limit the peer is closed as not reading."""
 
 
 class ReturnFrames(Protocol):

@@ -117,7 +117,7 @@ class Playback:
             self._control.stop(self._voice)
 
     async def wait(self) -> Playback:
-        """Wait until it has ended, and return it: `state` says how, `error` why; nothing is raised for a failed one."""
+        """Wait until it has ended, and return it: `state` says how, `error` why. A failed one raises nothing."""
         if not self.state.is_final:
             ended = asyncio.get_running_loop().create_future()
 

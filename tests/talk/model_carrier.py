@@ -33,7 +33,7 @@ def samples_of(play: int, start: int, end: int) -> Pcm:
 def indices_of(play: int, heard: Pcm) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Return the indices, modulo `PER_PLAY`, of the samples of `play` in what was heard, in order."""
     values = heard.astype(np.int64) - (heard > 0) + 28000
-    mine = values[(values // PER_PLAY == play) & (heard != 0)]
+    mine: np.ndarray[Any, np.dtype[np.int64]] = values[(values // PER_PLAY == play) & (heard != 0)]
     return mine % PER_PLAY
 
 
@@ -134,7 +134,8 @@ class ModelCarrier:
     def audible(self) -> Pcm:
         """What was heard without silence."""
         heard = self.heard
-        return heard[heard != 0]
+        sounds: Pcm = heard[heard != 0]
+        return sounds
 
     @property
     def queued(self) -> int:

@@ -106,10 +106,10 @@ class TestPacing:
         assert here.playout.snapshot().stalls == 1
         assert np.array_equal(here.carrier.audible, samples_of(0, 0, 8000))
 
-    @pytest.mark.parametrize("bad", [{"message_ms": 10}, {"message_ms": 30_020}, {"lookahead_ms": 220}])
-    def test_options_out_of_range_are_refused(self, bad: dict[str, int]) -> None:
-        with pytest.raises(ValueError, match=next(iter(bad))):
-            RtpOptions(**bad)
+    @pytest.mark.parametrize(("message_ms", "lookahead_ms"), [(10, 100), (30_020, 100), (20, 220), (20, 20)])
+    def test_options_out_of_range_are_refused(self, message_ms: int, lookahead_ms: int) -> None:
+        with pytest.raises(ValueError, match="_ms="):
+            RtpOptions(message_ms, lookahead_ms)
 
 
 class TestBargeIn:
