@@ -1,0 +1,159 @@
+"""Audio from the web: where it may come from, how long it may take, and how much of it.
+
+A URL may come from whoever is on the phone. So names are resolved once, what they resolve to is judged, and that very
+address is connected to; every redirect goes the same way. Everything here runs in a worker thread.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import socket
+import ssl
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
+
+from media.talk.contract import PlaybackError
+from media.talk.sources.conversion import shown
+
+_REDIRECTS = {301, 302, 303, 307, 308}
+_HEADERS = {"User-Agent": "strep", "Accept": "audio/*, */*;q=0.5", "Accept-Encoding": "identity"}
+_SAFE = "/%:@!$&'()*+,;=~?[]"
+"""Characters that a path or a query may hold as they are (RFC 3986 sections 3.3 and 3.4)."""
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+@dataclass(frozen=True, slots=True)
+class UrlRules:
+    """What a URL is allowed.
+
+    Attributes:
+        allow_private: loopback, private, link-local and other addresses that are not of the public internet.
+        redirects: how many are followed.
+        connect_s: to connect to one address, and for TLS.
+        stall_s: without a byte.
+        open_s: until there is something to play, all in all.
+        size_bytes: of the body.
+        tls: how certificates are judged; None is the system's way.
+    """
+
+    allow_private: bool = False
+    redirects: int = 3
+    connect_s: float = 5.0
+    stall_s: float = 10.0
+    open_s: float = 20.0
+    size_bytes: int = 64 * 2**20
+    tls: ssl.SSLContext | None = None
+
+
+def is_public(address: str) -> bool:
+    """Return whether an IP address is one of the public internet, also where IPv6 wraps an IPv4 address."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        wrapped = ip.ipv4_mapped or ip.sixtofour or (ip.teredo or (None, None))[1]
+        if ip in _NAT64:
+            wrapped = ipaddress.IPv4Address(ip.packed[-4:])
+        if wrapped is not None and not is_public(str(wrapped)):
+            return False
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
+
+
+def name_of(url: str) -> str:
+    """Return a URL as errors show it: without what may be a secret."""
+    return shown(url.partition("?")[0].partition("#")[0])
+
+
+def request(url: str, rules: UrlRules) -> tuple[http.client.HTTPResponse, socket.socket]:
+    """Ask for `url`, and for where it redirects to, and return the answer with its body unread, and its socket.
+
+    Raises:
+        PlaybackError: not allowed, not there, too slow, too large, or no success.
+    """
+    for _ in range(rules.redirects + 1):
+        what = name_of(url)
+        try:
+            answer, connected = _ask(_parts(url, what), what, rules)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise PlaybackError(f"{what}: {failure(error, rules)}") from error
+        location = answer.getheader("Location")
+        if answer.status not in _REDIRECTS or not location:
+            return _accepted(answer, what, rules), connected
+        answer.close()
+        connected.close()
+        url = urljoin(url, location)
+    raise PlaybackError(f"{what}: more than {rules.redirects} redirects")
+
+
+def failure(error: Exception, rules: UrlRules) -> str:
+    """Return what went wrong with a connection in words."""
+    if isinstance(error, TimeoutError):
+        return f"stalled ({rules.connect_s:g} s to connect, {rules.stall_s:g} s without a byte are allowed)"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {getattr(error, 'verify_message', '') or error.reason or error}"
+    if isinstance(error, http.client.HTTPException):
+        return f"no HTTP answer ({shown(repr(error))})"
+    return shown(getattr(error, "strerror", None) or str(error))
+
+
+def _parts(url: str, what: str) -> SplitResult:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        raise PlaybackError(f"{what}: only http and https can be played, not {shown(parts.scheme) or 'nothing'}")
+    if not parts.hostname:
+        raise PlaybackError(f"{what}: there is no host in it")
+    if parts.username is not None:
+        raise PlaybackError("a URL with a user name or password in it is not played")
+    return parts
+
+
+def _ask(parts: SplitResult, what: str, rules: UrlRules) -> tuple[http.client.HTTPResponse, socket.socket]:
+    is_tls = parts.scheme == "https"
+    host, port = str(parts.hostname).encode("idna").decode(), parts.port or (443 if is_tls else 80)
+    connected = _connected(host, port, what, rules)
+    try:
+        connection: http.client.HTTPConnection
+        if is_tls:
+            tls = rules.tls or ssl.create_default_context()
+            connected = tls.wrap_socket(connected, server_hostname=host)
+            connection = http.client.HTTPSConnection(host, port, context=tls)
+        else:
+            connection = http.client.HTTPConnection(host, port)
+        connected.settimeout(rules.stall_s)
+        connection.sock = connected
+        target = quote(parts.path or "/", _SAFE) + (f"?{quote(parts.query, _SAFE)}" if parts.query else "")
+        connection.request("GET", target, headers=_HEADERS)
+        return connection.getresponse(), connected
+    except BaseException:
+        connected.close()
+        raise
+
+
+def _connected(host: str, port: int, what: str, rules: UrlRules) -> socket.socket:
+    """Return a connection to one of the addresses of `host` that are allowed."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
+    allowed = [address for address in addresses if rules.allow_private or is_public(address)]
+    if not allowed:
+        raise PlaybackError(f"{what}: {addresses[0]} is no address of the public internet, which is not allowed")
+    refusal: OSError | None = None
+    for address in allowed:
+        try:
+            return socket.create_connection((address, port), timeout=rules.connect_s)
+        except OSError as error:
+            refusal = error
+    raise refusal or OSError("there is no address")
+
+
+def _accepted(answer: http.client.HTTPResponse, what: str, rules: UrlRules) -> http.client.HTTPResponse:
+    refusal = ""
+    if answer.status != HTTPStatus.OK:
+        refusal = f"the answer is {answer.status} {shown(answer.reason)}".rstrip()
+    elif answer.length is not None and answer.length > rules.size_bytes:
+        refusal = f"{answer.length} bytes are more than the {rules.size_bytes} allowed"
+    elif answer.getheader("Content-Encoding", "identity").lower() != "identity":
+        refusal = f"it comes with Content-Encoding {shown(str(answer.getheader('Content-Encoding')))}"
+    if refusal:
+        answer.close()
+        raise PlaybackError(f"{what}: {refusal}")
+    return answer
