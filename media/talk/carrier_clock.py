@@ -72,4 +72,4 @@ class CarrierClock:
     def confirm(self, position: int, now_ns: int) -> None:
         """Take note that everything before `position` has been played, as a mark says."""
         if position >= self._anchor:
-            self._anchor, self._anchor_ns = position, now_ns
+            self._anchor, self._anchor_ns = position, max(now_ns, self.earliest_ns(position))

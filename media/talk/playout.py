@@ -29,8 +29,8 @@ MAX_BUFFERED_BYTES = 64 << 10
 """What may wait in a wire before nothing more is sent: five seconds of RTP mode, a few pieces of MP3 mode."""
 MARK_GRACE_NS = 3 * NS_PER_SECOND
 """A mark that is overdue by so much will not come; from then on the clock alone says what was heard."""
-EARLY_MARK_NS = 150 * NS_PER_MS
-"""A mark that comes so long before its audio can have been played is no proof that it was."""
+EARLY_MARK_NS = 40 * NS_PER_MS
+"""A mark that comes so long before its audio can have been played is no proof that it was; two frames are allowed."""
 EARLY_NS = 2 * NS_PER_MS
 """What is due so soon is sent with what is due now: a timer that wakes for many calls at once costs less."""
 POLL_NS = 20 * NS_PER_MS

@@ -1,4 +1,4 @@
-"""MP3 mode against a carrier with a rate limit; here a "file" is its samples, so that what was heard can be compared."""
+"""MP3 mode against a carrier with a rate limit; a "file" here is its samples, to compare with what was heard."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from strep.clock import NS_PER_SECOND, ManualClock
 from tests.talk.model_carrier import RATE_HZ, ArraySource, JsonFrames, ModelCarrier, World, samples_of
 
 
-def world(**carrier: object) -> World:
+def world() -> World:
     def encode(pcm: Pcm) -> bytes:
         return pcm.astype("<i2").tobytes()
 
     clock = ManualClock(10 * NS_PER_SECOND)
-    carrier.setdefault("min_interval_ns", NS_PER_SECOND)
-    return World(Mp3Playout(Player(RATE_HZ), JsonFrames(), encode), ModelCarrier(clock, **carrier), clock)  # type: ignore[arg-type]
+    carrier = ModelCarrier(clock, min_interval_ns=NS_PER_SECOND)
+    return World(Mp3Playout(Player(RATE_HZ), JsonFrames(), encode), carrier, clock)
 
 
 class TestPieces:

@@ -1,4 +1,4 @@
-"""Whatever is asked for, and whatever the carrier does: every sample is heard or cut off, in order, and we know which.
+"""Whatever is asked for, whatever the carrier does: every sample is heard or cut off, in order, and we know which.
 
 The carrier answers at once here, so that nothing is an estimate; `test_a_slow_network_costs_no_more_than_its_delay`
 is about one that does not.
