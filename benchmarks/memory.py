@@ -1,8 +1,9 @@
 """What does a call weigh, and what stays when it has gone?
 
 The first is a slope: what the server holds under two loads, divided by the calls between them, so that the
-interpreter and the libraries cancel out. The second is a difference: what it holds when 2,000 short calls have come
-and gone, and when 10,000 have; of both, no more live at once than their rate and the idle timeout make.
+interpreter and the libraries cancel out. The second is a series: what it holds when 5,000 short calls have come and
+gone, 10,000, and so on; no more live at once than their rate and the idle timeout make. A leak goes on rising, what
+only fills up (the heap's gaps, caches with a bound) stops.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from benchmarks.weight import Weight, weigh
 
 BOUND_KIB = 96.0
 """Per call."""
+_SEEDS = 1_000_000
+"""Between the looks: no two calls of a server sound alike, or are called alike."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -38,8 +41,8 @@ class Settings(msgspec.Struct, frozen=True):
     many: Annotated[int, Meta(ge=2, description="Calls of the larger load.")] = 2500
     seconds: Annotated[float, Meta(ge=1, description="For how long all of them are there.")] = 8.0
     ramp: Annotated[float, Meta(ge=1, description="Calls that begin, and end, per second.")] = 200.0
-    gone: Annotated[int, Meta(ge=1, description="Short calls after which it is first looked what stays.")] = 2000
-    all_gone: Annotated[int, Meta(ge=2, description="And short calls in all.")] = 10_000
+    gone: Annotated[int, Meta(ge=1, description="Short calls between one look at what stays and the next.")] = 5000
+    all_gone: Annotated[int, Meta(ge=2, description="And short calls in all.")] = 20_000
     repeats: Annotated[int, Meta(ge=1, description="How often.")] = 2
 
 
@@ -47,12 +50,12 @@ class Stay(msgspec.Struct, frozen=True):
     """What is left of short calls.
 
     Attributes:
-        calls_between: the later ones.
-        weights: before and after these; each as it was, and without the reserves of Python and the C library.
+        calls: between one look and the next.
+        weights: after each time so many; as it was, and without the reserves of Python and the C library.
         complaints: what the referee found.
     """
 
-    calls_between: int
+    calls: int
     weights: list[tuple[Weight, Weight]] = []
     complaints: list[str] = []
 
@@ -62,9 +65,13 @@ class Stay(msgspec.Struct, frozen=True):
         return bool(self.weights) and not self.complaints
 
     def grown_kib(self, *, held: bool) -> int:
-        """Return how much more was resident after the later calls; `held`: without reserves."""
-        before, after = self.weights
-        return after[held].rss_kib - before[held].rss_kib
+        """Return how much more was resident at the last look than at the first; `held`: without reserves."""
+        return self.weights[-1][held].rss_kib - self.weights[0][held].rss_kib
+
+    @property
+    def later_calls(self) -> int:
+        """Calls that came and went between the first look and the last."""
+        return self.calls * (len(self.weights) - 1)
 
 
 class Scale:
@@ -132,21 +139,21 @@ def _slope(settings: Settings, found: list[tuple[Run, Weight | None]]) -> list[S
 
 
 def _come_and_go(settings: Settings, scratch: Path) -> Stay:
-    """Let short calls come, end by their idle timeout, and be forgotten; look before and after the later ones."""
-    between = settings.all_gone - settings.gone
+    """Let short calls come, end by their idle timeout, and be forgotten; look again and again."""
+    looks = max(settings.all_gone // settings.gone, 2)
     try:
         with ShortCalls(scratch) as short_calls:
-            weights = [short_calls.run(settings.gone, seed=1), short_calls.run(between, seed=2)]
-            return Stay(between, weights, short_calls.complaints)
+            weights = [short_calls.run(settings.gone, seed=look * _SEEDS) for look in range(1, looks + 1)]
+            return Stay(settings.gone, weights, short_calls.complaints)
     except ChildError as error:
-        return Stay(between, complaints=[str(error)])
+        return Stay(settings.gone, complaints=[str(error)])
 
 
 def _say_stay(stay: Stay) -> str:
     if not stay.counts:
         return f"short calls: DO NOT COUNT: {(stay.complaints or ['nothing was weighed'])[0]}"
     held, resident = stay.grown_kib(held=True), stay.grown_kib(held=False)
-    return f"{stay.calls_between:,} short calls more leave {held:+,} KiB behind, {resident:+,} KiB with reserves"
+    return f"{stay.later_calls:,} short calls more leave {held:+,} KiB behind, {resident:+,} KiB with reserves"
 
 
 def _steady(slopes: list[Slope]) -> Table:
@@ -163,21 +170,19 @@ def _steady(slopes: list[Slope]) -> Table:
 
 
 def _left(stays: list[Stay]) -> Table:
-    columns = ["calls", "resident memory", "before, KiB", "after, KiB", "more, KiB", "more, bytes per call"]
+    columns = ["short calls gone", "held, KiB", "with reserves, KiB"]
     cells = []
     for stay in stays:
         if not stay.counts:
-            cells.append([f"{stay.calls_between:,}", "does not count", "", "", "", ""])
+            cells.append([f"{stay.calls:,}", "does not count", ""])
             continue
-        for name, held in (("held", True), ("with reserves", False)):
-            grown, (before, after) = stay.grown_kib(held=held), stay.weights
-            sizes = [f"{before[held].rss_kib:,}", f"{after[held].rss_kib:,}", f"{grown:+,}"]
-            cells.append([f"{stay.calls_between:,}", name, *sizes, f"{grown * 1024 / stay.calls_between:+.1f}"])
+        for look, (reserved, held) in enumerate(stay.weights, 1):
+            cells.append([f"{look * stay.calls:,}", f"{held.rss_kib:,}", f"{reserved.rss_kib:,}"])
     note = (
         "Held is what is left when Python has collected its garbage and the C library given back what it had in "
         "reserve (malloc_trim(3)); with reserves is how the process is found."
     )
-    return Table("Before and after more short calls", columns, cells, text_columns=2, note=note)
+    return Table("Resident memory while short calls come and go", columns, cells, text_columns=1, note=note)
 
 
 def _answers(settings: Settings, slopes: list[Slope], stays: list[Stay]) -> list[str]:
@@ -188,9 +193,12 @@ def _answers(settings: Settings, slopes: list[Slope], stays: list[Stay]) -> list
     counting = [stay for stay in stays if stay.counts]
     if counting:
         held, resident = (Spread.of(stay.grown_kib(held=held) for stay in counting) for held in (True, False))
+        calls = counting[0].later_calls
+        per_call = held.median * 1024 / calls
         answers.append(
-            f"after {settings.all_gone:,} calls the server holds {held.text('+,.0f')} KiB more than after "
-            f"{settings.gone:,}; with what Python and the C library keep in reserve, {resident.text('+,.0f')} KiB"
+            f"after {settings.gone + calls:,} calls the server holds {held.text('+,.0f')} KiB more than after "
+            f"{settings.gone:,}, {per_call:+.0f} bytes a call; with what Python and the C library keep in reserve, "
+            f"{resident.text('+,.0f')} KiB"
         )
     return answers
 
@@ -202,7 +210,7 @@ QUESTION = Question(
 a call. Recordings in the page cache belong to the kernel and are not in it.
 
 Then a third server gets calls of half a second, 250 a second, which end by an idle timeout of one second. When all
-are gone its resident memory is read, after --gone of them and again after --all-gone: the difference is what stays.
+are gone its resident memory is read, each time after --gone more of them, up to --all-gone: what rises stays.
 It is read as it is, and once more after gc.collect() and malloc_trim(3), which tells reserves from what is held.
 The referee checks every recording.""",
     settings=Settings,

@@ -27,6 +27,7 @@ QUESTIONS = {
     "offer": "How many packets a second does the load generator offer from one core, and when?",
     "talk": "How late does audio go out to calls that are talked to, and how soon do they fall silent?",
     "websocket": "What does a media frame cost over WebSocket, and how many calls does a core carry?",
+    "mp3": "What does it take to make an MP3 message?",
 }
 """Name, which is the file's, and the question in one line; in the order of ``strep bench all``."""
 

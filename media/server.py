@@ -88,7 +88,7 @@ class Server:
         self._clock = clock or SystemClock()
         all_sinks = list(sinks)
         if config.record is not None:
-            all_sinks.append(RecordingSink(config.record, config.record_format, self._clock))
+            all_sinks.append(RecordingSink(config.record, config.record_format, self._clock, config.max_tracks))
         self._switchboard = Switchboard(app, _playback_mode(config), self._clock) if app is not None else None
         if self._switchboard is not None:
             all_sinks.append(self._switchboard.listening)

@@ -1,7 +1,7 @@
 """Going on with a recording that a dead process left behind.
 
-What is needed is on the disk: the audio, whose length the file's size tells (the header may be behind by a
-second), and the sidecar in state "recording", which says when position 0 was. Live and dead are told apart by the
+What is needed is on the disk: the audio, whose length the file's size tells (the header may be behind by
+seconds), and the sidecar in state "recording", which says when position 0 was. Live and dead are told apart by the
 lock on the file, never by its age. The new process has a timeline of its own, whose position 0 is the first
 packet it received; all of it is moved to where that moment lies in the file, and what is missing is a `restart`.
 """
@@ -9,6 +9,7 @@ packet it received; all of it is moved to where that moment lies in the file, an
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -104,9 +105,9 @@ def take_over(call: CallInfo, directory: Path, encoding: Encoding, clock: Clock)
         encoding: what would be written into a new file; a G.711 law stands for either.
         clock: to find the place of the call's beginning in the file.
     """
-    number = 1
-    while (path := directory / (f"{call.call_id}.json" if number == 1 else f"{call.call_id}.{number}.json")).exists():
-        number += 1
+    stem, number = os.path.join(directory, call.call_id), 1
+    while os.path.exists(name := f"{stem}.json" if number == 1 else f"{stem}.{number}.json"):
+        path, number = Path(name), number + 1
         try:
             taken = _take_over(call, path, encoding, clock)
         except (OSError, ValueError) as error:

@@ -7,14 +7,14 @@ two PCM samples it stands for: half the look-ups, and what comes out is interlea
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from strep.g711 import Codec, decode_table
 
-_PAIR = np.dtype("<u2")  # left is the low byte: in memory left comes first
+PAIR = np.dtype("<u2")
+"""A code byte of each channel; left is the low one, so that in memory it comes first."""
 
 
 @cache
@@ -26,16 +26,16 @@ def _pair_table(left: Codec, right: Codec) -> NDArray[np.uint32]:
     return frames.reshape(-1).view(np.uint32)
 
 
-def decode_frames(codes: NDArray[np.uint8], left: Codec, right: Codec, out: NDArray[np.uint32]) -> NDArray[Any]:
-    """Return (n, 2) code bytes of the given laws as (n, 2) little-endian int16.
+def decode_frames(
+    pairs: NDArray[np.uint16], left: Codec, right: Codec, out: NDArray[np.uint32]
+) -> NDArray[np.uint32]:
+    """Return pairs of code bytes of the given laws as frames: (n,) words of two little-endian int16.
 
     Args:
-        codes: contiguous.
+        pairs: (n,) of `PAIR`, contiguous.
         left: law of channel 0.
         right: law of channel 1.
         out: (n or more,) the memory to use; the result is a view of it.
     """
-    words = out[: len(codes)]
-    # "clip" costs nothing, no index is outside; the default would go through a buffer to keep `out` on errors.
-    _pair_table(left, right).take(codes.reshape(-1).view(_PAIR), out=words, mode="clip")
-    return words.view("<i2").reshape(-1, 2)
+    # No index is outside, and "wrap" is the quickest way to say so; the default would keep `out` safe from errors.
+    return _pair_table(left, right).take(pairs, out=out[: len(pairs)], mode="wrap")

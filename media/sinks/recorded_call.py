@@ -21,12 +21,12 @@ from media.sinks.continuation import beginning, boot_id, take_over
 from media.sinks.contract import CallInfo, CallReport
 from media.sinks.sidecar import UNSERIALIZABLE, Sidecar, State, describe, iso8601, overwrite, replace
 from media.sinks.wav import Encoding, WavFile, make_directory
-from strep.clock import NS_PER_MS, NS_PER_SECOND, Clock, SystemClock
+from strep.clock import NS_PER_SECOND, Clock, SystemClock
 
 _LOG = logging.getLogger(__name__)
 NO_MEDIA = "no_media"
-_HEADER_EVERY_NS = 500 * NS_PER_MS
-"""Writes come a second apart; this bounds the header's share when a broken call makes many small ones."""
+_HEADER_EVERY_NS = 2 * NS_PER_SECOND
+"""How far the header may be behind what is in the file: it costs another system call."""
 
 
 @dataclass(slots=True)
@@ -97,14 +97,15 @@ class RecordedCall:
                 self.fail(error)
 
     def write(self, position_samples: int, frames: NDArray[Any], now_ns: int) -> None:
-        """Write whole frames, (n, 2); see `WavFile.write`."""
+        """Write whole frames; see `WavFile.write`."""
         if self.wav:
             try:
                 self.wav.write(position_samples, frames)
             except OSError as error:
                 self.fail(error)
             self.header_due = True
-            self.flush_header(now_ns)
+            if self._header_ns is None or now_ns - self._header_ns >= _HEADER_EVERY_NS:
+                self.flush_header(now_ns)
 
     def patch(self, channel: int, position_samples: int, samples: NDArray[Any]) -> None:
         """Put one track's samples into frames that are in the file already."""
@@ -203,8 +204,11 @@ class RecordedCall:
     def _put_sidecar(self, document: Sidecar) -> None:
         """Replace the sidecar, or, on a disk without room for another file, write over the one that is there."""
         try:
-            make_directory(self._sidecar.parent)
-            replace(self._sidecar, document)
+            try:
+                replace(self._sidecar, document)
+            except FileNotFoundError:  # somebody removed the directory, or it could not be made before
+                make_directory(self._sidecar.parent)
+                replace(self._sidecar, document)
         except OSError as error:
             reason = f"{type(error).__name__}: {error}"
             try:

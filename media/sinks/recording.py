@@ -21,17 +21,21 @@ from numpy.typing import NDArray
 from media.blocks import PcmBatch
 from media.sinks.contract import CallInfo, CallReport, SinkOptions
 from media.sinks.recorded_call import RecordedCall, Trouble
-from media.sinks.stage import Stage
+from media.sinks.stage import Positions, Slots, Stage, Tracks
 from media.sinks.wav import Encoding
-from strep.clock import NS_PER_MS, NS_PER_SECOND, Clock, SystemClock
+from strep.clock import NS_PER_MS, Clock, SystemClock
 from strep.g711 import Codec, decode, transcode_table
 
-FLUSH_SAMPLES = 8_000
-"""A call with so much staged is written: a second of telephone audio."""
+FLUSH_SAMPLES = 8_192
+"""A call is written whenever so much of it, header included, fills the file: a second of telephone audio, 32 KiB.
+
+Pieces that are a power of two long and lie at a multiple of it cost the kernel a third less: each is one folio.
+"""
 LAG_SAMPLES = 4_000
 """How far the file may be behind the further channel of a call, waiting for the other one."""
 _STAGE_SAMPLES = FLUSH_SAMPLES + LAG_SAMPLES + 800  # and a block; 25 KiB a call
-_AGED_NS = NS_PER_SECOND
+AGED_NS = 1250 * NS_PER_MS
+"""What waited for so long is written, however little: a call that goes on is due before."""
 _SWEEP_NS = 250 * NS_PER_MS
 _NO_LAW = 0xFF
 
@@ -75,6 +79,7 @@ class RecordingSink:
         directory: Path,
         format: Literal["pcm16", "passthrough"] = "pcm16",
         clock: Clock | None = None,
+        calls: int = 16,
     ) -> None:
         """Prepare; the directory is made with the first call.
 
@@ -83,6 +88,7 @@ class RecordingSink:
             format: "pcm16", or "passthrough": the carrier's G.711 bytes as they came, half the size. The law
                 is that of the call's first block; blocks of the other law are transcoded to it.
             clock: for header times and log lines.
+            calls: at once, for which address space is reserved; see `Stage`.
         """
         # A disk may stall for seconds while the kernel writes back: wait, for what is dropped here is lost.
         self.options = SinkOptions("recording", max_queue_bytes=512 << 20, max_queue_seconds=30.0, patience_ms=20)
@@ -91,10 +97,16 @@ class RecordingSink:
         self._encoding = Encoding.PCMU if self._passthrough else Encoding.PCM16
         self._clock = clock or SystemClock()
         self._trouble = Trouble()
-        self._stage = Stage(_STAGE_SAMPLES, decode=not self._passthrough)
+        self._stage = Stage(
+            _STAGE_SAMPLES,
+            FLUSH_SAMPLES,
+            lead_samples=self._encoding.data_offset // self._encoding.frame_bytes,
+            decode=not self._passthrough,
+            calls=calls,
+        )
         self._live: dict[int, RecordedCall] = {}
         self._by_slot: dict[int, RecordedCall] = {}
-        self._slots = np.full(1, -1, np.int32)  # by CallInfo.index; the last is a sentinel, -1
+        self._slots = np.full(1, -1, np.intp)  # by CallInfo.index; the last is a sentinel, -1
         self._laws = np.full(1, _NO_LAW, np.uint8)  # as _slots: the law of a passthrough file
         self._offsets = np.zeros(1, np.int64)  # as _slots: where in its file a call's position 0 lies
         self._next_sweep_ns = 0
@@ -133,8 +145,7 @@ class RecordingSink:
         """Stage the blocks, write the calls that have a second of them."""
         now_ns = batch.now_ns
         if len(batch):
-            self._take(batch)
-            self._write(*self._stage.full(FLUSH_SAMPLES, LAG_SAMPLES), now_ns)
+            self._write(*self._stage.full(self._take(batch), LAG_SAMPLES), now_ns)
         if not len(batch) or now_ns >= self._next_sweep_ns:
             self._next_sweep_ns = now_ns + _SWEEP_NS
             self._sweep(now_ns)
@@ -171,34 +182,33 @@ class RecordingSink:
             stage_bytes=self._stage.size_bytes,
         )
 
-    def _take(self, batch: PcmBatch) -> None:
-        """Put every row in its place."""
-        calls = np.where(batch.call < len(self._slots), batch.call, -1)
-        rows, codecs = self._recoded(batch, calls) if self._passthrough else (batch.encoded, batch.codec)
-        slots, channels = self._slots[calls], batch.channel
-        positions = batch.positions + self._offsets[calls] if self._moved else batch.positions
+    def _take(self, batch: PcmBatch) -> Tracks:
+        """Put every row in its place; return its track in the stage, negative where there is none."""
+        slots = self._slots.take(batch.call, mode="clip")
+        rows, codecs = self._recoded(batch, slots) if self._passthrough else (batch.encoded, batch.codec)
+        tracks = slots * 2 + batch.channel
+        positions = batch.positions + self._offsets.take(batch.call, mode="clip") if self._moved else batch.positions
         width = rows.shape[1]
-        whole = (batch.first == 0) & (batch.last == width)
-        self._stage.adopt(slots, channels, codecs)
-        fast = whole & self._stage.accepts(slots, channels, positions, codecs, width)
+        fast = self._stage.accepts(tracks, positions, codecs, width)
+        fast &= batch.last - batch.first == width
         self._blocks += len(batch)
         if fast.all():
-            self._stage.scatter(slots, channels, positions, rows, batch.now_ns)
-            return
-        slow = ~fast & (slots >= 0)
-        tracks = slots * 2 + channels
-        fast &= ~np.isin(tracks, tracks[slow])  # the rows of one track stay in their order
+            self._stage.scatter(tracks, positions, rows, batch.now_ns)
+            return tracks
+        is_known = slots >= 0
+        fast &= ~np.isin(tracks, tracks[~fast & is_known])  # the rows of one track stay in their order
         chosen = np.flatnonzero(fast)
         if len(chosen):
-            self._stage.scatter(slots[chosen], channels[chosen], positions[chosen], rows[chosen], batch.now_ns)
-        singles = np.flatnonzero(~fast & (slots >= 0))
+            self._stage.scatter(tracks[chosen], positions[chosen], rows[chosen], batch.now_ns)
+        singles = np.flatnonzero(~fast & is_known)
         self._single_rows += len(singles)
         for row in singles.tolist():
-            slot, channel = int(slots[row]), int(channels[row])
+            slot, channel = int(slots[row]), int(batch.channel[row])
             first, last = int(batch.first[row]), int(batch.last[row])
             if slot in self._by_slot and first < last:
                 self._set_channel_law(slot, channel, Codec(int(codecs[row])), batch.now_ns)
                 self._place(slot, channel, int(positions[row]) + first, rows[row, first:last], batch.now_ns)
+        return tracks
 
     def _place(self, slot: int, channel: int, position: int, codes: NDArray[np.uint8], now_ns: int) -> None:
         """Put one track's code bytes where they belong: the file, the stage, or beyond it."""
@@ -226,27 +236,30 @@ class RecordingSink:
 
     def _sweep(self, now_ns: int) -> None:
         """Write what has been staged for long, and the headers that are behind."""
-        self._write(*self._stage.aged(now_ns - _AGED_NS), now_ns)
+        self._write(*self._stage.aged(now_ns - AGED_NS), now_ns)
         for recording in [r for r in self._by_slot.values() if r.header_due]:
             recording.flush_header(now_ns)
             self._drop_failed(recording.slot)
 
-    def _write(self, slots: NDArray[np.int32], until: NDArray[np.int64], now_ns: int) -> None:
+    def _write(self, slots: Slots, until: Positions, now_ns: int) -> None:
         """Write the staged frames before ``until[i]`` of each slot and forget them."""
         if not len(slots):
             return
-        bases = self._stage.base[slots]
-        for slot, base, end in zip(slots.tolist(), bases.tolist(), until.tolist(), strict=True):
-            self._by_slot[slot].write(base, self._stage.frames(slot, end), now_ns)
+        failed = []
+        for slot, base, frames in self._stage.frames(slots, until):
+            recording = self._by_slot[slot]
+            recording.write(base, frames, now_ns)
+            if recording.wav is None:
+                failed.append(recording)
         self._stage.consume(slots, until, now_ns)
-        for slot in slots.tolist():
-            self._drop_failed(slot)
+        for recording in failed:
+            self._unstage(recording)
 
     def _write_all(self, slot: int, now_ns: int) -> None:
         """Write everything that is staged of one call."""
         head = self._stage.head(slot)
         if head > self._stage.base[slot]:
-            self._write(np.array([slot], np.int32), np.array([head], np.int64), now_ns)
+            self._write(np.array([slot]), np.array([head]), now_ns)
 
     def _drop_failed(self, slot: int) -> None:
         recording = self._by_slot[slot]
@@ -267,14 +280,14 @@ class RecordingSink:
             self._write_all(slot, now_ns)
             self._stage.law[slot, channel] = codec
 
-    def _recoded(self, batch: PcmBatch, calls: NDArray[np.int32]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def _recoded(self, batch: PcmBatch, slots: Slots) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         """Return the batch's code bytes, each row in the law of its call's file, and these laws."""
-        laws = self._laws[calls]
-        new = np.flatnonzero((laws == _NO_LAW) & (self._slots[calls] >= 0))
+        laws = self._laws.take(batch.call, mode="clip")
+        new = np.flatnonzero((laws == _NO_LAW) & (slots >= 0))
         if len(new):
             for row in new.tolist():
-                self._set_law(int(calls[row]), Codec(int(batch.codec[row])))
-            laws = self._laws[calls]
+                self._set_law(int(batch.call[row]), Codec(int(batch.codec[row])))
+            laws = self._laws.take(batch.call, mode="clip")
         other = (laws != batch.codec) & (laws != _NO_LAW)
         if not other.any():
             return batch.encoded, laws

@@ -11,7 +11,8 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +32,7 @@ _RESERVE_BYTES = 768
 _ERROR_CHARACTERS = 200
 """Length to which an error is cut where room is short."""
 
+_EPOCH = datetime(1970, 1, 1)
 _HEAD_BYTES = 64
 _UNFINISHED = b'"state": "recording"'
 """In the head of a document, as `serialize` writes it."""
@@ -172,8 +174,8 @@ def describe(
 
 def iso8601(wall_ns: int) -> str:
     """Return nanoseconds since the epoch as UTC with microseconds, rounded down."""
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=wall_ns // 1000)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    moment = _EPOCH + timedelta(microseconds=wall_ns // 1000)
+    return moment.isoformat(timespec="microseconds") + "Z"
 
 
 def serialize(document: Sidecar) -> bytes:
@@ -204,14 +206,19 @@ def replace(path: Path, document: Sidecar) -> None:
     content = serialize(document)
     if document.state == "recording":
         content = content[:-1].ljust(len(content) + _RESERVE_BYTES) + b"\n"
-    temporary = path.with_name(f".{path.name}.tmp")
+    directory, name = os.path.split(path)
+    temporary = os.path.join(directory, f".{name}.tmp")
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        with open(fd, "wb") as file:
-            file.write(content)
+        try:
+            while content:
+                content = content[os.write(fd, content) :]
+        finally:
+            os.close(fd)
         os.replace(temporary, path)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
         raise
 
 

@@ -25,11 +25,14 @@ from strep.g711 import Codec
 
 CHANNELS = 2
 
-_RIFF = struct.Struct("<4s I 4s")  # "RIFF" or "RF64", size of the file - 8, "WAVE"
-_DS64 = struct.Struct("<4s I QQQI")  # "JUNK" or "ds64", 28, size of the file - 8, of data, samples, 0 rows
-_FMT = struct.Struct("<4s I HHIIHH")  # "fmt ", 16, tag, channels, rate, bytes/s, bytes per frame, bits
-_FMT_FACT = struct.Struct("<4s I HHIIHHH 4s I I")  # the same, 18, ... no extra bytes; "fact", 4, samples
-_DATA = struct.Struct("<4s I")  # "data", size
+_BEGINNING = "4s I 4s  4s I QQQI  4s I HHIIHH"
+"""Of every header: "RIFF" or "RF64", size of the file - 8, "WAVE"; "JUNK" or "ds64", 28, size of the file - 8, of
+data, samples, 0 rows; "fmt ", its size, tag, channels, rate, bytes/s, bytes per frame, bits."""
+_PCM = struct.Struct(f"<{_BEGINNING}  4s I")  # "data", size
+_G711 = struct.Struct(f"<{_BEGINNING} H  4s I I  4s I")  # no extra bytes of fmt; "fact", 4, samples; "data", size
+_SAMPLES_OFFSET = struct.calcsize("<4s I 4s  4s I QQ")
+_RATE_OFFSET = struct.calcsize("<4s I 4s  4s I QQQI  4s I HH")
+_SIZE_BYTES = 4
 
 _IN_DS64 = 0xFFFF_FFFF
 """A 32-bit size that says: look in ds64 (EBU Tech 3306 section 3)."""
@@ -56,7 +59,7 @@ class Encoding(Enum):
         self.bits = bits
         self.silence = silence
         self.frame_bytes = CHANNELS * bits // 8
-        self.data_offset = _RIFF.size + _DS64.size + (_FMT if bits == 16 else _FMT_FACT).size + _DATA.size
+        self.data_offset = (_PCM if bits == 16 else _G711).size  # a multiple of `frame_bytes`
         self.dtype: np.dtype[Any] = np.dtype("<i2" if bits == 16 else "u1")
 
     @classmethod
@@ -70,24 +73,20 @@ LONGEST_HEADER_BYTES = max(encoding.data_offset for encoding in Encoding)
 
 def serialize_header(encoding: Encoding, sample_rate_hz: int, length_samples: int) -> bytes:
     """Return everything before the samples, for `length_samples` samples in each channel."""
-    data = length_samples * encoding.frame_bytes
+    frame = encoding.frame_bytes
+    data = length_samples * frame
     riff = encoding.data_offset - 8 + data
-    large = riff >= _IN_DS64
-    tag, frame, bits = encoding.tag, encoding.frame_bytes, encoding.bits
-    rate = sample_rate_hz
-    if encoding is Encoding.PCM16:
-        fmt = _FMT.pack(b"fmt ", 16, tag, CHANNELS, rate, rate * frame, frame, bits)
-    else:
-        fact = min(length_samples, _IN_DS64)
-        fmt = _FMT_FACT.pack(b"fmt ", 18, tag, CHANNELS, rate, rate * frame, frame, bits, 0, b"fact", 4, fact)
-    return b"".join(
-        (
-            _RIFF.pack(b"RF64" if large else b"RIFF", _IN_DS64 if large else riff, b"WAVE"),
-            _DS64.pack(b"ds64" if large else b"JUNK", 28, riff, data, length_samples, 0),
-            fmt,
-            _DATA.pack(b"data", _IN_DS64 if large else data),
-        )
-    )
+    magic, room, riff_size, data_size = b"RIFF", b"JUNK", riff, data
+    if riff >= _IN_DS64:
+        magic, room, riff_size, data_size = b"RF64", b"ds64", _IN_DS64, _IN_DS64
+    beginning = (magic, riff_size, b"WAVE", room, 28, riff, data, length_samples, 0)
+    rate, bits = sample_rate_hz, encoding.bits
+    if bits == 16:
+        fmt = (b"fmt ", 16, encoding.tag, CHANNELS, rate, rate * frame, frame, bits)
+        return _PCM.pack(*beginning, *fmt, b"data", data_size)
+    fmt = (b"fmt ", 18, encoding.tag, CHANNELS, rate, rate * frame, frame, bits)
+    fact = (b"fact", 4, min(length_samples, _IN_DS64))
+    return _G711.pack(*beginning, *fmt, 0, *fact, b"data", data_size)
 
 
 def parse_header(data: bytes) -> tuple[Encoding, int]:
@@ -98,10 +97,11 @@ def parse_header(data: bytes) -> tuple[Encoding, int]:
     """
     for encoding in Encoding:
         if len(data) >= encoding.data_offset:
-            (sample_rate_hz,) = struct.unpack_from("<I", data, _RIFF.size + _DS64.size + 12)
-            samples = _DS64.unpack_from(data, _RIFF.size)[4]
+            (sample_rate_hz,) = struct.unpack_from("<I", data, _RATE_OFFSET)
+            (samples,) = struct.unpack_from("<Q", data, _SAMPLES_OFFSET)
             if data[:4] != b"RF64":
-                samples = _DATA.unpack_from(data, encoding.data_offset - _DATA.size)[1] // encoding.frame_bytes
+                (data_size,) = struct.unpack_from("<I", data, encoding.data_offset - _SIZE_BYTES)
+                samples = data_size // encoding.frame_bytes
             if data.startswith(serialize_header(encoding, sample_rate_hz, samples)):
                 return encoding, sample_rate_hz
     raise ValueError("not a header of ours")
@@ -180,17 +180,25 @@ class WavFile:
     def create(
         cls, directory: Path, name: str, encoding: Encoding, sample_rate_hz: int, *, companion: str = ".json"
     ) -> WavFile:
-        """Create ``<name>.wav``, or ``<name>.2.wav`` and so on where that or its companion file exists."""
-        make_directory(directory)
+        """Create ``<name>.wav``, or ``<name>.2.wav`` and so on where that or its companion file exists.
+
+        The directory is made where it is missing.
+
+        Raises:
+            OSError: none can be made.
+        """
         number = 1
         while True:
-            stem = name if number == 1 else f"{name}.{number}"
+            stem = os.path.join(directory, name if number == 1 else f"{name}.{number}")
             number += 1
-            if not (directory / (stem + companion)).exists():
+            if not os.path.exists(stem + companion):
                 try:
-                    return cls(directory / f"{stem}.wav", encoding, sample_rate_hz)
+                    return cls(Path(stem + ".wav"), encoding, sample_rate_hz)
                 except FileExistsError:
                     pass
+                except FileNotFoundError:
+                    make_directory(directory)
+                    return cls(Path(stem + ".wav"), encoding, sample_rate_hz)
 
     def let_go(self) -> None:
         """Close the file as it is."""
@@ -215,7 +223,7 @@ class WavFile:
 
         Args:
             position_samples: of the first frame.
-            frames: (n, 2) of the encoding's dtype, contiguous.
+            frames: (n, 2) of the encoding's dtype, or (n,) of whole frames; contiguous.
         """
         if len(frames) == 0:
             return
@@ -252,7 +260,8 @@ class WavFile:
         try:
             self._fd = fd
             self.flush_header()
-            os.ftruncate(fd, self._offset(self.length_samples))
+            if os.fstat(fd).st_size > (end := self._offset(self.length_samples)):
+                os.ftruncate(fd, end)
         finally:
             self._fd = -1
             os.close(fd)
@@ -274,12 +283,11 @@ class WavFile:
 
     def _pwrite(self, position_samples: int, frames: NDArray[Any]) -> None:
         offset = self._offset(position_samples)
-        written = 0
+        size, written = frames.nbytes, 0
         try:
             written = os.pwrite(self._fd, frames.data, offset)
-            while written < frames.nbytes:
-                rest = frames.data.cast("B")[written:]
-                written += os.pwrite(self._fd, rest, offset + written)
+            while written < size:
+                written += os.pwrite(self._fd, frames.data.cast("B")[written:], offset + written)
         finally:
             end = position_samples + written // self.encoding.frame_bytes
             if written and end > self.length_samples:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import capacity, latency, memory, scale, startup, workers
+from benchmarks import capacity, latency, memory, mp3, scale, startup, workers
 from benchmarks.progress import Silent
 from benchmarks.question import Question
 from benchmarks.readme import section
@@ -75,3 +75,10 @@ def test_startup(tmp_path: Path) -> None:
     report = ask(startup.QUESTION, startup.Settings(repeats=1), tmp_path)
     assert report.complaints == []
     assert [cells[0] for cells in report.tables[0].cells][-1] == "strep serve, to its line `ready`"
+
+
+def test_mp3(tmp_path: Path) -> None:
+    report = ask(mp3.QUESTION, mp3.Settings(repeats=1, lengths=(1,)), tmp_path)
+    assert report.complaints == []
+    assert [cells[0] for cells in report.tables[0].cells][:2] == ["strep, Mp3PieceEncoder", mp3._LABELS["bare"]]
+    assert report.answers[0].startswith("an MP3 of 1 s takes ")

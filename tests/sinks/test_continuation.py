@@ -137,7 +137,7 @@ def test_again_and_again(tmp_path: Path, clock: ManualClock) -> None:
 def test_what_the_dead_had_not_written_is_in_the_gap(tmp_path: Path, clock: ManualClock) -> None:
     first = Process(tmp_path, clock)
     first.record(10)
-    first.sink.receive(batch_of(Row(0, 0, 8000), Row(0, 1, 8000), now_ns=clock.now_ns()))
+    first.sink.receive(batch_of(Row(0, 0, 8000, 160), Row(0, 1, 8000, 160), now_ns=clock.now_ns()))
     pause(clock, 0.1)
     first.die()
     second = Process(tmp_path, clock, seed=1)

@@ -60,7 +60,7 @@ class DecodedAhead:
         self._head: list[Pcm] = []
         self._turn = 0  # how often it was rewound
         self._produced = 0  # samples of this turn
-        self._is_filling = self._is_done = self._is_closed = False
+        self._is_filling = self._is_done = self._is_closed = self._is_released = False
         self._error: PlaybackError | None = None
         self._length_samples = length_samples
         # Of the job that runs.
@@ -135,7 +135,7 @@ class DecodedAhead:
         """Have a job fill up, or clean up, where there is something to do and none is at it."""
         with self._lock:
             is_low = not self._is_done and self._buffer.samples <= self._ahead_samples // 2
-            if self._is_filling or not (self._is_closed or is_low):
+            if self._is_filling or self._is_released or not (self._is_closed or is_low):
                 return
             self._is_filling = True
         self._workers.submit(self._fill)
@@ -146,7 +146,7 @@ class DecodedAhead:
                 turn = self._turn
                 is_full = self._buffer.samples >= self._ahead_samples
                 if self._is_closed or self._is_done or is_full:
-                    self._is_filling = False
+                    self._is_filling, self._is_released = False, self._is_closed
                     break
             try:
                 block = self._next_block(turn)
@@ -159,7 +159,7 @@ class DecodedAhead:
             with self._lock:
                 if turn == self._turn and not self._is_closed:
                     self._take(block, error)
-        if self._is_closed:
+        if self._is_released:
             self._drop_blocks()
             self._release()
 

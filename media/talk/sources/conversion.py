@@ -39,7 +39,7 @@ def scaled(samples: NDArray[Any]) -> NDArray[np.float32]:
     if samples.dtype.kind == "f":
         return samples.astype(np.float32)
     if samples.dtype == np.uint8:
-        return (samples.astype(np.float32) - 128) / 128
+        return (samples.astype(np.float32) - np.float32(128)) / np.float32(128)
     scale: NDArray[np.float32] = samples.astype(np.float32)
     scale /= np.float32(-float(np.iinfo(samples.dtype).min))
     return scale

@@ -77,11 +77,14 @@ def request(url: str, rules: UrlRules) -> tuple[http.client.HTTPResponse, socket
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise PlaybackError(f"{what}: {failure(error, rules)}") from error
         location = answer.getheader("Location")
-        if answer.status not in _REDIRECTS or not location:
-            return _accepted(answer, what, rules), connected
+        refusal = "" if answer.status in _REDIRECTS and location else _refusal(answer, rules)
+        if refusal is None:
+            return answer, connected
         answer.close()
         connected.close()
-        url = urljoin(url, location)
+        if refusal:
+            raise PlaybackError(f"{what}: {refusal}")
+        url = urljoin(url, str(location))
     raise PlaybackError(f"{what}: more than {rules.redirects} redirects")
 
 
@@ -145,15 +148,11 @@ def _connected(host: str, port: int, what: str, rules: UrlRules) -> socket.socke
     raise refusal or OSError("there is no address")
 
 
-def _accepted(answer: http.client.HTTPResponse, what: str, rules: UrlRules) -> http.client.HTTPResponse:
-    refusal = ""
+def _refusal(answer: http.client.HTTPResponse, rules: UrlRules) -> str | None:
+    """Return why an answer is not taken, None if it is."""
+    encoding = answer.getheader("Content-Encoding", "identity")
     if answer.status != HTTPStatus.OK:
-        refusal = f"the answer is {answer.status} {shown(answer.reason)}".rstrip()
-    elif answer.length is not None and answer.length > rules.size_bytes:
-        refusal = f"{answer.length} bytes are more than the {rules.size_bytes} allowed"
-    elif answer.getheader("Content-Encoding", "identity").lower() != "identity":
-        refusal = f"it comes with Content-Encoding {shown(str(answer.getheader('Content-Encoding')))}"
-    if refusal:
-        answer.close()
-        raise PlaybackError(f"{what}: {refusal}")
-    return answer
+        return f"the answer is {answer.status} {shown(answer.reason)}".rstrip()
+    if answer.length is not None and answer.length > rules.size_bytes:
+        return f"{answer.length} bytes are more than the {rules.size_bytes} allowed"
+    return f"it comes with Content-Encoding {shown(encoding)}" if encoding.lower() != "identity" else None

@@ -1,0 +1,154 @@
+"""MP3 in pieces: each is a whole file that decodes, by itself, to exactly its own samples.
+
+MP3 delays what it encodes, and fills up its last frame. How much of both, says a tag in a first frame that is no
+audio (Xing's, "Info" for constant bit rates, with LAME's extension), and decoders cut it off::
+
+    | tag frame | 576 of the encoder | 529 of the decoder + before | the piece | behind, fill |
+                |<------------- decoded, but cut off ------------->|           |<-- cut off ->|
+
+What is cut off need not be silence. A decoder adds neighbouring frames up, so the edges of a piece are right only if
+the frames over the edges are those of the whole stream: hence a piece is encoded together with the samples before and
+behind it. Measured on a sine cut into pieces (8 kHz, 32 kbit/s), what differs from the sine within 10 ms of a cut is
+-79 dB with them, as everywhere else, and -36 dB without.
+
+A player that does not know the tag puts all of that into every seam: at 8 kHz 138 ms of silence, 144 ms that it
+played before and 41 to 218 ms that it plays again; without the samples before and behind, 138 ms and 13 to 74 ms of
+silence.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import lameenc
+import numpy as np
+
+from media.talk.contract import Pcm
+from strep.errors import UsageError
+
+GAIN = 0.95
+"""LAME's, which makes room for what a lossy codec adds to a full scale; it has no switch."""
+CONTEXT_SAMPLES = 1152
+"""Two frames, enough for both filter banks. With more, libmpg123 skips frames that others borrowed bits from."""
+SHORTEST_SAMPLES = 48
+"""Of a piece; below, ffmpeg's libraries do not cut the end off. Fill up with silence."""
+KBITS_PER_SECOND = {8000: 32, 16000: 64, 24000: 64}
+_ENCODER_DELAY_SAMPLES = 576
+_FRAME_SAMPLES = 576  # of MPEG-2 and MPEG-2.5 Layer III
+_QUALITY = 5  # LAME's, 0 best, 9 fastest; from 7 to 2 the sine above comes out alike, in half to twice the time
+
+# The frame header (ISO/IEC 13818-3 section 2.4.2.3): 11 bits of ones, 2 version, 2 layer, 1 no CRC, 4 bit rate,
+# 2 sample rate, 1 padded, 9 that do not matter here.
+_KBITS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
+_RATES_HZ = {2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # by version: MPEG-2, MPEG-2.5
+_HEADER_BYTES, _SIDE_BYTES = 4, 9  # of a mono frame
+_LAYER_III, _MONO = 0b011, 0xC0  # no CRC either
+
+# "Info", flags (all four fields follow), frames, bytes, seek table, quality; then LAME's extension: encoder, method
+# (1, constant), lowpass, 8 of gain, flags, bit rate, 12 bits delay and 12 bits padding, misc, gain, preset, bytes,
+# CRC of the audio, CRC of the tag (both not given).
+_TAG = struct.Struct(">4sIII100sI9sBB8sBB3sBBHIHH")
+_SEEK_TABLE = bytes(position * 255 // 99 for position in range(100))
+_ALL_FIELDS, _CONSTANT = 0xF, 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """What a frame header says; `size_bytes` is that of the frame."""
+
+    version: int
+    rate_index: int
+    size_bytes: int
+
+
+class Mp3PieceEncoder:
+    """Pieces of one stream, in order.
+
+    Args:
+        sample_rate_hz: of `KBITS_PER_SECOND`.
+        context_samples: how much of what comes before and behind is encoded with a piece, at most `CONTEXT_SAMPLES`;
+            0 for players that do not know the tag.
+
+    Raises:
+        UsageError: another rate.
+    """
+
+    def __init__(self, sample_rate_hz: int, *, context_samples: int = CONTEXT_SAMPLES) -> None:
+        if sample_rate_hz not in KBITS_PER_SECOND:
+            raise UsageError(f"MP3 is made at {', '.join(map(str, KBITS_PER_SECOND))} Hz, not at {sample_rate_hz}")
+        self.sample_rate_hz = sample_rate_hz
+        self.context_samples = min(context_samples, CONTEXT_SAMPLES)
+        self._before: Pcm = np.zeros(0, np.int16)
+
+    def encode(self, pcm: Pcm, following: Pcm | None = None) -> bytes:
+        """Return a whole MP3 of (n,) int16, n >= `SHORTEST_SAMPLES`.
+
+        Args:
+            pcm: the piece.
+            following: what comes next, as far as it is known, (m,) int16; more than `context_samples` is not looked
+                at. None at the end of the stream, and where nobody knows: then the end of the piece is less exact.
+
+        Raises:
+            UsageError: it is too short.
+        """
+        if len(pcm) < SHORTEST_SAMPLES:
+            raise UsageError(f"a piece has {SHORTEST_SAMPLES} samples at least, not {len(pcm)}")
+        behind = pcm[:0] if following is None else following[: self.context_samples]
+        audio = self._encoded(np.concatenate((self._before, pcm, behind)))
+        frames = _count_frames(audio)
+        delay = _ENCODER_DELAY_SAMPLES + len(self._before)
+        padding = frames * _FRAME_SAMPLES - delay - len(pcm)
+        past = np.concatenate((self._before, pcm))
+        # Whole frames: with any other delay ffmpeg's libraries may give a sample too many.
+        kept = min(len(past), self.context_samples) // _FRAME_SAMPLES * _FRAME_SAMPLES
+        self._before = past[len(past) - kept :]
+        return _tag_frame(_header_at(audio, 0), frames, len(audio), delay, padding) + audio
+
+    def reset(self) -> None:
+        """Forget the past: the next piece has nothing before it."""
+        self._before = np.zeros(0, np.int16)
+
+    def _encoded(self, pcm: Pcm) -> bytes:
+        encoder = lameenc.Encoder()
+        encoder.silence()
+        encoder.set_channels(1)
+        encoder.set_in_sample_rate(self.sample_rate_hz)
+        encoder.set_out_sample_rate(self.sample_rate_hz)
+        encoder.set_bit_rate(KBITS_PER_SECOND[self.sample_rate_hz])
+        encoder.set_quality(_QUALITY)
+        return bytes(encoder.encode(pcm.tobytes())) + bytes(encoder.flush())
+
+
+def _header_at(audio: bytes, offset: int) -> _Header:
+    version, kbits = audio[offset + 1] >> 3 & 3, _KBITS[audio[offset + 2] >> 4]
+    rate_index, is_padded = audio[offset + 2] >> 2 & 3, audio[offset + 2] >> 1 & 1
+    return _Header(version, rate_index, _frame_bytes(kbits, _RATES_HZ[version][rate_index]) + is_padded)
+
+
+def _frame_bytes(kbits: int, rate_hz: int) -> int:
+    return _FRAME_SAMPLES // 8 * kbits * 1000 // rate_hz
+
+
+def _count_frames(audio: bytes) -> int:
+    frames, offset = 0, 0
+    while offset < len(audio):
+        offset += _header_at(audio, offset).size_bytes
+        frames += 1
+    return frames
+
+
+def _tag_frame(like: _Header, frames: int, audio_bytes: int, delay: int, padding: int) -> bytes:
+    """Return the frame that goes before `frames` frames like `like`; its bit rate is the lowest that has the room."""
+    rate_hz = _RATES_HZ[like.version][like.rate_index]
+    needed = _HEADER_BYTES + _SIDE_BYTES + _TAG.size
+    index = next(index for index, kbits in enumerate(_KBITS) if _frame_bytes(kbits, rate_hz) >= needed)
+    size_bytes = _frame_bytes(_KBITS[index], rate_hz)
+    header = bytes([0xFF, 0xE0 | like.version << 3 | _LAYER_III, index << 4 | like.rate_index << 2, _MONO])
+    cut = (delay << 12 | padding).to_bytes(3, "big")
+    total = audio_bytes + size_bytes
+    tag = _TAG.pack(
+        *(b"Info", _ALL_FIELDS, frames, total, _SEEK_TABLE, 100 - 10 * _QUALITY),
+        *(b"LAME3.100", _CONSTANT, 0, bytes(8), 0, 0, cut, 0, 0, 0, total, 0, 0),
+    )
+    return (header + bytes(_SIDE_BYTES) + tag).ljust(size_bytes, b"\0")
