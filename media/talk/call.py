@@ -39,8 +39,6 @@ from strep.header import Direction
 MAX_EVENTS = 1000
 """Events that may wait for an application."""
 MAX_NAME_CHARACTERS = 200
-MAX_SPOKEN_CHARACTERS = 3000
-"""Telnyx's limit of ``speak``."""
 TRACKS = {"inbound": Direction.INBOUND, "outbound": Direction.OUTBOUND}
 
 
@@ -120,13 +118,15 @@ class LiveCall(PlaybackControl):
         Raises:
             PlaybackError: more than 3,000 characters, a language or voice that there is not, or as `play`.
         """
-        from media.voices import open_speech
+        from media.voices.plugins import load_voices
 
-        playout = self._both_ways()
-        if len(text) > MAX_SPOKEN_CHARACTERS:
-            raise PlaybackError(f"a text of {len(text)} characters; {MAX_SPOKEN_CHARACTERS} can be spoken at a time")
-        speech = await open_speech(text, playout.player.sample_rate_hz, voice=voice, language=language)
-        return await self.play(speech, **play)
+        self._both_ways()
+        speech = await load_voices().speak(text, language, voice)
+        try:
+            return await self.play(speech, rate_hz=speech.rate_hz, **play)
+        except BaseException:
+            await speech.aclose()
+            raise
 
     async def clear(self) -> list[Heard]:
         """Fall silent: cut off all plays, here and at the carrier, and return what of each was really heard."""

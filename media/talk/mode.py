@@ -26,7 +26,7 @@ from strep.errors import ConfigurationError
 
 MODES = ("mp3", "rtp")
 CODECS = ("PCMU", "PCMA", "G722", "L16", "OPUS")
-MP3_RATES_HZ = (8000, 16000, 22050, 24000, 32000, 44100, 48000)
+MP3_RATES_HZ = (8000, 16000, 24000)
 HAVE_MEMORY = ("G722", "OPUS")
 
 
@@ -135,7 +135,7 @@ def playout_for(mode: PlaybackMode, frames: ReturnFrames, lateness: Lateness) ->
     if mode.mode == "mp3":
         from media.talk.mp3 import Mp3PieceEncoder
 
-        return Mp3Playout(Player(mode.rate_hz), frames, Mp3PieceEncoder(mode.rate_hz).encode)
+        return Mp3Playout(Player(mode.rate_hz), frames, Mp3PieceEncoder(mode.rate_hz))
     try:
         encoder = encoder_for(mode.encoding)
     except ConfigurationError as error:

@@ -18,8 +18,8 @@ Errors are about the last piece that was sent and has not been acknowledged by t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -44,6 +44,22 @@ UNKNOWN, MALFORMED, INVALID, TOO_OFTEN = 100002, 100003, 100004, 100005
 """Telnyx, "Stream Errors"."""
 
 
+CONTEXT_SAMPLES = 1152
+"""What an encoder wants to see of the audio behind a piece, so that the seam is not heard."""
+SHORTEST_SAMPLES = 48
+"""A piece that would be shorter is filled up with silence."""
+
+
+class PieceEncoder(Protocol):
+    """Makes complete MP3s of the pieces of one stream, in order; see `media.talk.mp3.Mp3PieceEncoder`."""
+
+    def encode(self, pcm: Pcm, following: Pcm | None = None) -> bytes:
+        """Return the MP3 of a piece; `following` is what comes next, as far as it is known."""
+
+    def reset(self) -> None:
+        """Forget the past: the next piece has nothing before it."""
+
+
 @dataclass(slots=True)
 class _Piece:
     """The last piece that was sent, until it is acknowledged: what would be sent again."""
@@ -58,11 +74,11 @@ class _Piece:
 
 
 class Mp3Playout(Playout):
-    """Sends what the player gives as MP3 pieces; `encode` makes one complete MP3 of PCM at the player's rate."""
+    """Sends what the player gives as MP3 pieces, made by `encoder` at the player's rate."""
 
-    def __init__(self, player: Player, frames: ReturnFrames, encode: Callable[[Pcm], bytes]) -> None:
+    def __init__(self, player: Player, frames: ReturnFrames, encoder: PieceEncoder) -> None:
         super().__init__(player, frames)
-        self._encode = encode
+        self._encoder = encoder
         self._pending: Pcm = EMPTY
         self._waits_since_ns = self._grew_ns = 0  # when the first of what is pending came, and the last
         self._next_ns = 0  # the token bucket: when the next message is allowed
@@ -87,7 +103,11 @@ class Mp3Playout(Playout):
         if samples and now_ns >= self._next_ns:
             pcm, self._pending = self._pending[:samples], self._pending[samples:]
             self._waits_since_ns = self._grew_ns = now_ns
-            payload = self._frames.media(self._encode(pcm))
+            if len(pcm) < SHORTEST_SAMPLES:  # then it is all there is
+                self.player.pad(SHORTEST_SAMPLES - len(pcm))
+                pcm = np.concatenate([pcm, np.zeros(SHORTEST_SAMPLES - len(pcm), np.int16)])
+            following = self._pending if len(self._pending) else None
+            payload = self._frames.media(self._encoder.encode(pcm, following))
             self._piece = _Piece(payload, self._clock.sent, len(pcm))
             self._send(wire, self._piece, now_ns)
             self._length_ns = min(self._length_ns * GROWTH, LONGEST_NS)
@@ -110,10 +130,10 @@ class Mp3Playout(Playout):
         return not self.player.has_more or self.player.is_held
 
     def _fill(self, now_ns: int) -> None:
-        """Pull what the next piece lacks."""
+        """Pull what the next piece lacks, and a little of what is behind it."""
         if self._clock.is_dry(now_ns):
             self._length_ns = FIRST_NS
-        missing = self._samples(self._length_ns) - len(self._pending)
+        missing = self._samples(self._length_ns) + CONTEXT_SAMPLES - len(self._pending)
         if missing <= 0:
             return
         pcm = self.player.pull(missing, now_ns)
@@ -132,10 +152,11 @@ class Mp3Playout(Playout):
         mark = self.player.next_mark(self._clock.sent)
         if mark is not None and shortest <= mark - self._clock.sent < pending:
             return mark - self._clock.sent  # it comes back when this piece ends
-        if pending >= self._samples(self._length_ns):
-            return pending
+        length = self._samples(self._length_ns)
         if self._is_exhausted:
-            return pending if left_ns <= TAIL_LEAD_NS else 0
+            return pending if pending >= length or left_ns <= TAIL_LEAD_NS else 0
+        if pending >= length:
+            return length
         is_enough = pending >= shortest and not self._clock.is_dry(now_ns)
         is_slow = now_ns - self._grew_ns >= QUIET_NS or now_ns - self._waits_since_ns >= PATIENCE_NS
         return pending if left_ns <= TAIL_LEAD_NS and (is_enough or is_slow) else 0
@@ -157,6 +178,7 @@ class Mp3Playout(Playout):
             self._piece = None
             self._length_ns = FIRST_NS
             self._is_running = False
+            self._encoder.reset()
 
     @property
     def _committed(self) -> int:
@@ -194,5 +216,6 @@ class Mp3Playout(Playout):
     def _give_up(self, piece: _Piece, words: str, now_ns: int) -> None:
         failed = self.player.sounding_between(piece.start, piece.start + piece.samples)
         self._piece, self._pending = None, EMPTY
+        self._encoder.reset()
         self.player.retract(piece.start)
         self._fail(failed, words, now_ns)

@@ -10,19 +10,34 @@ import pytest
 
 from media.talk.contract import Pcm
 from media.talk.handle import PlayState
-from media.talk.mp3_mode import INTERVAL_NS, LONGEST_NS, MAX_REFUSALS, Mp3Playout
+from media.talk.mp3_mode import INTERVAL_NS, LONGEST_NS, MAX_REFUSALS, SHORTEST_SAMPLES, Mp3Playout
 from media.talk.player import Player
 from strep.clock import NS_PER_SECOND, ManualClock
 from tests.talk.model_carrier import RATE_HZ, ArraySource, JsonFrames, ModelCarrier, World, samples_of
 
 
-def world() -> World:
-    def encode(pcm: Pcm) -> bytes:
+class Samples:
+    """An encoder whose files are the samples; it sees that what is to follow does follow."""
+
+    def __init__(self) -> None:
+        self._expected: Pcm | None = None
+
+    def encode(self, pcm: Pcm, following: Pcm | None = None) -> bytes:
+        if self._expected is not None:
+            n = min(len(pcm), len(self._expected))
+            assert np.array_equal(pcm[:n], self._expected[:n])
+        self._expected = following
+        assert len(pcm) >= SHORTEST_SAMPLES
         return pcm.astype("<i2").tobytes()
 
+    def reset(self) -> None:
+        self._expected = None
+
+
+def world() -> World:
     clock = ManualClock(10 * NS_PER_SECOND)
     carrier = ModelCarrier(clock, min_interval_ns=NS_PER_SECOND)
-    return World(Mp3Playout(Player(RATE_HZ), JsonFrames(), encode), carrier, clock)
+    return World(Mp3Playout(Player(RATE_HZ), JsonFrames(), Samples()), carrier, clock)
 
 
 class TestPieces:
