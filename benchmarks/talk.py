@@ -182,9 +182,9 @@ _COLUMNS = [
     "clear to silence p50 ms", "p99 ms", "max ms", "CPU µs/message", "of a core",
 ]  # fmt: skip
 _NOTE = (
-    "Late is from a message's absolute deadline until the server has handed it to the socket. The deadline is a "
-    "look-ahead before the carrier runs dry: 80 ms may be missing before the caller hears a hole. At the carrier: the "
-    "same until the message had arrived, counted from the first message of its run."
+    "Late is from a message's absolute deadline until the server has handed it to the socket. The deadline is so "
+    "early that 80 ms may be missing before the caller hears a hole. At the carrier: the same until the message had "
+    "arrived, counted from the first message of its run."
 )
 
 

@@ -1,9 +1,9 @@
 """How audio goes back on a stream: MP3 or raw, in which codec and at what rate, and the `Playout` that does it.
 
 A Telnyx ``start`` frame does not say how the stream was asked for (``stream_bidirectional_mode`` and its kin), so
-that is the server's configuration. One stream overrides it by the query of its ``stream_url`` or by custom parameters
-of the same names: ``?playback=rtp&playback_codec=G722&playback_rate=16000``. Custom parameters go first. Other dialects
-take raw audio in the codec that they send.
+that is the server's configuration. A stream overrides it by the query of its ``stream_url`` or by custom parameters
+of the same names: ``?playback=rtp&playback_codec=G722&playback_rate=16000``. Custom parameters go first. Other
+dialects take raw audio in the codec that they send.
 """
 
 from __future__ import annotations

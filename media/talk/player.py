@@ -17,7 +17,6 @@ Rules:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -44,20 +43,6 @@ class QueuedMark:
     is_sent: bool = False
 
 
-class PlayerSnapshot(NamedTuple):
-    """What is in a player.
-
-    Attributes:
-        waiting: plays that have not begun.
-        sounding: plays that have begun and were not heard to their end.
-        gaps: times that a live source had nothing while others sounded, so that silence stands in its place.
-    """
-
-    waiting: int
-    sounding: int
-    gaps: int
-
-
 class Player:
     """The plays of one call; all PCM is mono int16 at `sample_rate_hz`.
 
@@ -65,7 +50,7 @@ class Player:
         sample_rate_hz: of the output.
         position: samples of output so far.
         last_end: where in the output the last play of the queue ended that has been read out.
-        gaps: see `PlayerSnapshot`.
+        gaps: times that a live source had nothing while others sounded, so that silence stands in its place.
     """
 
     def __init__(self, sample_rate_hz: int) -> None:
@@ -344,9 +329,3 @@ class Player:
         for voice in voices:
             voice.handle.settle(PlayState.CUT_OFF)
         return [Heard(voice.handle, voice.handle.position_samples, is_measured) for voice in voices]
-
-    def snapshot(self) -> PlayerSnapshot:
-        """Return what is there."""
-        voices = [item for item in self._queue if isinstance(item, Voice)] + self._overlays
-        waiting = sum(voice.handle.state is PlayState.QUEUED for voice in voices)
-        return PlayerSnapshot(waiting, len(voices) - waiting, self.gaps)

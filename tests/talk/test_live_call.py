@@ -55,6 +55,11 @@ class Carrier:
             media = {"track": "inbound", "chunk": number, "timestamp": str(20 * self._chunk), "payload": payload}
             await self.say("media", sequence_number=str(self._chunk + 1), media=media)
 
+    async def until(self, messages: int) -> None:
+        """Wait for so many messages of audio."""
+        while len(self.payloads) < messages:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
     async def listen(self) -> None:
         async for message in self.socket:
             frame = json.loads(message)
@@ -141,9 +146,7 @@ async def test_an_application_hears_the_caller_and_reads_digits() -> None:
     script = Script(act)
     async with serving(script) as server:
         async with stream(server) as carrier:
-            while not script.calls:
-                await asyncio.sleep(0)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.05)  # until it listens
             await carrier.talk(np.tile(TONE, 4))
             await carrier.say("dtmf", dtmf={"digit": "7"})
         await script.done.wait()
@@ -165,8 +168,7 @@ async def test_playing_goes_on_on_another_socket() -> None:
             first = Carrier(socket, "s1")
             await first.start()
             listening = asyncio.create_task(first.listen())
-            while len(first.payloads) < 20:
-                await asyncio.sleep(0.01)
+            await first.until(20)
         await listening
         async with stream(server) as second:
             await script.done.wait()
@@ -188,8 +190,7 @@ class TestWhatGoesWrong:
 
         script = Script(act)
         async with serving(script) as server, stream(server, "bad"), stream(server, "good") as good:
-            while len(good.payloads) < 25:
-                await asyncio.sleep(0.01)
+            await good.until(25)
             assert server.snapshot()["calls"] == 2
         assert "a bug in it" in caplog.text
         assert server.snapshot()["talk"]["app_failures"] == 1
@@ -244,8 +245,7 @@ class TestWhatGoesWrong:
         script = Script(act)
         async with serving(script) as server:
             async with stream(server) as carrier:
-                while len(carrier.payloads) < 10:
-                    await asyncio.sleep(0.01)
+                await carrier.until(10)
             await script.done.wait()
         play, was_played, reason = script.result
         assert (play.state, was_played, reason) == (PlayState.CUT_OFF, False, "stop")
@@ -279,14 +279,13 @@ class TestWhatGoesWrong:
             return await (await call.play(TONE, rate_hz=8000)).wait()
 
         script = Script(act)
-        async with serving(script) as server:
-            async with connect(
-                f"ws://{server.addresses['ws']}/?playback=rtp&playback_codec=L16&playback_rate=48000"
-            ) as deaf:
-                await Carrier(deaf, "deaf").start()
-                async with stream(server, "good") as good:
-                    while len(good.payloads) < 25:
-                        await asyncio.sleep(0.01)
-                    assert good.heard == encode(TONE, Codec.PCMU).tobytes()
-                deaf.transport.abort()
+        async with (
+            serving(script) as server,
+            connect(f"ws://{server.addresses['ws']}/?playback=rtp&playback_codec=L16&playback_rate=48000") as deaf,
+        ):
+            await Carrier(deaf, "deaf").start()
+            async with stream(server, "good") as good:
+                await good.until(25)
+                assert good.heard == encode(TONE, Codec.PCMU).tobytes()
+            deaf.transport.abort()
         assert not caplog.records
