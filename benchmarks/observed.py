@@ -17,7 +17,7 @@ from benchmarks.kernel import RECEIVE_BUFFER_BYTES, own_buffer
 from benchmarks.probe import Probe, Tap, save
 from benchmarks.receiver import ObservedOptions
 from media.config import Endpoint, ServerConfig
-from media.serve import loop_factory
+from media.serve import freeze_heap, loop_factory
 from media.server import Server
 
 
@@ -54,6 +54,7 @@ class Observed:
             port = int(server.addresses["udp"].rpartition(":")[2])
             own_buffer(port)
             ready(port)
+            freeze_heap()
             await server.wait_closed()
 
     def stop(self) -> None:

@@ -85,11 +85,11 @@ class Frames:
         """Write them; the masks are drawn with `seed`."""
         self._plan, self._random = plan, np.random.default_rng(seed)
         streams = [MediaStream(plan, call) for call in range(plan.options.calls)]
-        self.hello = [self._one(s.writer.connected()) + self._one(s.frame(0)) for s in streams]
-        self.goodbye = [self._one(s.frame(len(s) - 1)) + self._close() for s in streams]
+        self.hello = [self._one(s.writer.connected()) + self._one(s.text(0)) for s in streams]
+        self.goodbye = [self._one(s.text(len(s) - 1)) + self._close() for s in streams]
         self.begin_ns = [plan.scripts[2 * call].start_ns for call in range(plan.options.calls)]
         self.end_ns = [int(stream.times_ns[-1]) for stream in streams]
-        self._write_media(streams[0], [stream.frame(0) for stream in streams])
+        self._write_media(streams[0], [stream.text(0) for stream in streams])
         del streams
         collect()
 
@@ -104,7 +104,7 @@ class Frames:
         payloads = [np.stack([self._plan.payloads(2 * call + d) for call in range(calls)]) for d in (0, 1)]
         taken, blocks = [0, 0], []
         for row in rows:
-            text = first.frame(int(row))
+            text = first.text(int(row))
             direction = int('"outbound"' in text)
             encoded = _base64(payloads[direction][:, taken[direction]])
             taken[direction] += 1
@@ -133,7 +133,8 @@ class Frames:
         body = texts ^ np.tile(keys, (1, length // 4 + 1))[:, :length]
         return np.concatenate([np.tile(np.array(head, np.uint8), (calls, 1)), keys, body], axis=1)
 
-    def _one(self, text: str) -> bytes:
+    def _one(self, text: str | bytes | None) -> bytes:
+        assert isinstance(text, str)
         return self._masked(np.frombuffer(text.encode(), np.uint8)[None, :]).tobytes()
 
     @staticmethod

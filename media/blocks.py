@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from strep.frames import Samples
 from strep.g711 import Codec, decode
 
 
@@ -29,8 +30,8 @@ class PcmBatch:
             when ``first`` is not 0.
         first: (n,) int32, first valid column.
         last: (n,) int32, end of the valid columns (exclusive).
-        codec: (n,) uint8, a `strep.g711.Codec` value.
-        encoded: (n, block_samples) uint8, the code bytes as the carrier sent them.
+        codec: (n,) uint8, a `strep.g711.Codec` value, or `strep.g711.LINEAR` for all rows.
+        encoded: (n, block_samples) uint8, code bytes as the carrier sent them; where `codec` is LINEAR, int16 PCM.
         sample_rate_hz: of every row.
         late: true for a patch: packets that came after their block was released. A recording puts them
             in their place; a live sink ignores them.
@@ -43,7 +44,7 @@ class PcmBatch:
     first: NDArray[np.int32]
     last: NDArray[np.int32]
     codec: NDArray[np.uint8]
-    encoded: NDArray[np.uint8]
+    encoded: Samples
     sample_rate_hz: int = 8000
     late: bool = False
     now_ns: int = 0
@@ -56,7 +57,13 @@ class PcmBatch:
     @property
     def size_bytes(self) -> int:
         """Memory that the batch holds on to while it waits in a queue, its decoded form included."""
-        return 3 * int(self.encoded.nbytes) + 32 * len(self.call)
+        decoded_bytes = 0 if self.is_linear else 2 * int(self.encoded.nbytes)
+        return int(self.encoded.nbytes) + decoded_bytes + 32 * len(self.call)
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the rows are PCM already."""
+        return self.encoded.dtype == np.int16
 
     @property
     def pcm(self) -> NDArray[np.int16]:
@@ -74,7 +81,11 @@ class PcmBatch:
         return cls(i4, u1, none, i4, i4, u1, encoded, now_ns=now_ns)
 
 
-def _decode(encoded: NDArray[np.uint8], codec: NDArray[np.uint8]) -> NDArray[np.int16]:
+def _decode(encoded: Samples, codec: NDArray[np.uint8]) -> NDArray[np.int16]:
+    if encoded.dtype == np.int16:
+        linear: NDArray[np.int16] = encoded.view(np.int16)
+        return linear
+    encoded = encoded.view(np.uint8)
     is_alaw = codec == Codec.PCMA
     if not is_alaw.any():
         return decode(encoded, Codec.PCMU)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from media.decoding.events import TelephoneEvents
+from media.decoding.track import DecodedTrack
 from media.sinks.contract import CallInfo
+from media.tapes import CODE_BYTES, TapeFormat
 from strep.clock import NS_PER_SECOND
-from strep.g711 import SAMPLE_RATE_HZ
 from strep.header import Direction
 
 MAX_EVENTS = 10_000
@@ -19,12 +21,16 @@ class Track:
     """One direction of one leg, or one source of a plain RTP port.
 
     Attributes:
-        slot: its slot in the timeline.
+        slot: its slot in the timeline of its `tape`.
         direction: which channel of the call it is.
         first_arrival_ns: monotonic arrival of its first packet.
         source: where it comes from, for the sidecar; JSON values.
         call: its call; None while that is not decided yet.
         offset_samples: call position = tape position + offset_samples; set when the track joins.
+        tape: how its samples are written down; that of its call.
+        handle: what a door finds it by: its slot, or, where payloads are decoded one by one, a number of its own.
+        decoder: of payloads that are not what the tape holds; None while all are.
+        keys: its telephone-events (RFC 4733); None before the first.
     """
 
     slot: int
@@ -33,6 +39,27 @@ class Track:
     source: dict[str, Any] = field(default_factory=dict)
     call: Call | None = None
     offset_samples: int | None = None
+    tape: TapeFormat = CODE_BYTES
+    handle: int = 0
+    decoder: DecodedTrack | None = None
+    keys: TelephoneEvents | None = None
+    _early_events: list[dict[str, Any]] = field(default_factory=list)
+
+    def add_event(self, event: dict[str, Any]) -> None:
+        """Add `event` to the call, as one of this track; it waits for the call if need be, within bounds."""
+        event = event | {"track": self.direction.name.lower()}
+        if self.call is not None:
+            self.call.add_event(event)
+        elif len(self._early_events) < MAX_EVENTS:
+            self._early_events.append(event)
+
+    def join(self, call: Call) -> None:
+        """Belong to `call` from now on."""
+        self.call = call
+        call.tracks.append(self)
+        for event in self._early_events:
+            call.add_event(event)
+        self._early_events.clear()
 
 
 @dataclass(eq=False, slots=True)
@@ -56,6 +83,11 @@ class Call:
     events_dropped: int = 0
     has_ended: bool = False
 
+    @property
+    def tape(self) -> TapeFormat:
+        """How the samples of all its tracks are written down."""
+        return TapeFormat(self.info.sample_rate_hz, self.info.is_linear)
+
     def add_event(self, event: dict[str, Any]) -> None:
         """Keep `event` for the report, within bounds."""
         if len(self.events) < MAX_EVENTS:
@@ -71,7 +103,7 @@ class Call:
         """
         if self.origin_ns is None:
             self.origin_ns = origin_ns
-        start = max(round((origin_ns - self.origin_ns) * SAMPLE_RATE_HZ / NS_PER_SECOND), 0)
+        start = max(round((origin_ns - self.origin_ns) * self.info.sample_rate_hz / NS_PER_SECOND), 0)
         track.offset_samples = start - origin_position
         return track.offset_samples
 

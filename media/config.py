@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from media.decoding.payload_types import PayloadType
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -82,6 +84,12 @@ class ServerConfig:
     """A longer WebSocket message closes its connection with code 1009."""
     ws_max_connections: int = 10_000
     """WebSocket connections at once."""
+    payload_types: tuple[PayloadType, ...] = ()
+    """What RTP payload types stand for, beside the static ones and 101, which is telephone-event."""
+    ws_l16_byte_order: Literal["little", "big"] = "little"
+    """Byte order of L16 in media streams; in RTP it is big-endian always."""
+    ws_tap_track: Literal["inbound", "outbound"] = "inbound"
+    """Which direction a SignalWire tap is, for it does not say."""
 
 
 @dataclass(frozen=True, slots=True)

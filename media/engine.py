@@ -6,17 +6,22 @@ Per packet nothing happens here: a block of every track that has one ready passe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from media.blocks import PcmBatch
 from media.calls import Call, CallIndexes, Track
+from media.codecs import Encoding
+from media.decoding.desk import Desk
+from media.decoding.payload_types import PayloadTypes
+from media.decoding.track import DecodedTrack
+from media.reels import UNJOINED, Reel, Reels
 from media.reports import call_report
 from media.sinks.contract import CallInfo
 from media.sinks.queue import CallEnded, CallStarted, Item
+from media.tapes import CODE_BYTES, TapeFormat, law_of
 from strep.clock import NS_PER_SECOND, Clock
 from strep.frames import FrameBatch
 from strep.g711 import Codec
@@ -24,8 +29,6 @@ from strep.table import TrackBlocks
 from strep.timeline import Timeline
 
 HOUSEKEEPING_NS = NS_PER_SECOND
-UNJOINED = -1
-PAYLOAD_TYPES = 128
 
 
 class Outlet(Protocol):
@@ -45,7 +48,10 @@ class Engine:
     """All calls of a process.
 
     Attributes:
-        timeline: all tracks.
+        timeline: all tracks of G.711 that are not decoded on their way in.
+        payload_types: what RTP payload types stand for.
+        desk: tracks that are decoded on their way in.
+        reels: all timelines, with the tracks on them.
         calls: live calls by call_id.
         calls_started, calls_ended: totals; their difference is the number of live calls.
         conservation_errors: tracks whose packets did not add up at their end; always 0.
@@ -60,18 +66,22 @@ class Engine:
         idle_timeout_ns: int,
         max_tracks: int,
         patience_ns: int = 0,
+        payload_types: PayloadTypes | None = None,
     ) -> None:
         """Start without calls.
 
         Args:
-            timeline: where the tracks lie.
+            timeline: where tracks of code bytes lie; the timelines of others are made with the same settings.
             clock: only for wall times of calls; decisions use the ``now_ns`` that is given.
             outlets: where blocks and calls go to.
             idle_timeout_ns: a call ends when no track of it got audio for so long.
             max_tracks: tracks that may live at once; more are refused.
             patience_ns: how long a block that is ready may wait, so that more tracks share a batch.
+            payload_types: as configured; the static ones unless given.
         """
         self.timeline = timeline
+        self.payload_types = payload_types or PayloadTypes()
+        self.desk = Desk()
         self.calls: dict[str, Call] = {}
         self.calls_started = self.calls_ended = self.conservation_errors = 0
         self._clock = clock
@@ -79,16 +89,11 @@ class Engine:
         self._idle_timeout_ns = idle_timeout_ns
         self._max_tracks = max_tracks
         self._indexes = CallIndexes()
-        self._tracks: dict[int, Track] = {}
-        self._joiners: dict[int, JoinTrack] = {}
+        self.reels = Reels(timeline)
+        self._joiners: dict[Track, JoinTrack] = {}
         self._forgetters: dict[str, Forget] = {}
         self._next_housekeeping_ns = self._next_release_ns = 0
         self._patience_ns = patience_ns
-        capacity = timeline.capacity
-        self._index_of_slot = np.full(capacity, UNJOINED, np.int32)
-        self._channel_of_slot = np.zeros(capacity, np.uint8)
-        self._offset_of_slot = np.zeros(capacity, np.int64)
-        self._payload_types = np.zeros((capacity, PAYLOAD_TYPES), np.uint32)
 
     def wall_ns(self, now_ns: int) -> int:
         """Return the wall time, in ns since the epoch, of a monotonic moment of this process."""
@@ -102,17 +107,23 @@ class Engine:
 
     def has_room(self) -> bool:
         """Whether one more track may be opened."""
-        return len(self._tracks) < self._max_tracks
+        return len(self._joiners) < self._max_tracks
 
     def open_call(
-        self, call_id: str, door: str, identity: dict[str, Any], now_ns: int, forget: Forget | None = None
+        self,
+        call_id: str,
+        door: str,
+        identity: dict[str, Any],
+        now_ns: int,
+        forget: Forget | None = None,
+        tape: TapeFormat = CODE_BYTES,
     ) -> Call:
         """Begin a call under `call_id`, which gets a number behind it if a live call has it already."""
         name, again = call_id, 1
         while name in self.calls:
             again += 1
             name = f"{call_id}.{again}"
-        info = CallInfo(self._indexes.take(), name, door, self.wall_ns(now_ns), identity=identity)
+        info = CallInfo(self._indexes.take(), name, door, self.wall_ns(now_ns), *tape[:1], identity, tape.is_linear)
         call = Call(info, started_ns=now_ns, last_activity_ns=now_ns)
         self.calls[name] = call
         self.calls_started += 1
@@ -122,42 +133,54 @@ class Engine:
             outlet.put(CallStarted(info))
         return call
 
-    def open_track(self, track_of: Callable[[int], Track], codec: Codec, join: JoinTrack) -> Track:
-        """Open a track; `track_of` makes it from its slot, `join` names its call when the first block is due."""
-        slot = self.timeline.open(codec)
-        track = self._tracks[slot] = track_of(slot)
-        self._joiners[slot] = join
-        self._grow()
-        self._index_of_slot[slot] = UNJOINED
-        self._channel_of_slot[slot] = track.direction
-        self._payload_types[slot] = 0
+    def open_track(
+        self,
+        track_of: Callable[[int], Track],
+        encoding: Encoding,
+        join: JoinTrack,
+        tape: TapeFormat = CODE_BYTES,
+        *,
+        clock_hz: int | None = None,
+    ) -> Track:
+        """Open a track of `encoding` on a tape of its call's format.
+
+        Args:
+            track_of: makes the track from its slot.
+            encoding: what it begins with.
+            join: names its call when the first block is due.
+            tape: the call's format; `media.tapes.format_of` the encoding where there is none yet.
+            clock_hz: of its timestamps; that of RTP unless given.
+        """
+        law = law_of(encoding)
+        track = self.reels.at(tape).open(track_of, None if tape.is_linear else law or Codec.PCMU)
+        self._joiners[track] = join
+        track.handle = track.slot
+        if law is None or tape.is_linear:
+            self.decode(track, encoding, clock_hz)
+            self.desk.add(track)
         if track.call is not None:
             track.call.tracks.append(track)
         return track
 
-    def _grow(self) -> None:
-        capacity = self.timeline.capacity
-        if capacity > len(self._index_of_slot):
-            missing = capacity - len(self._index_of_slot)
-            self._index_of_slot = np.append(self._index_of_slot, np.full(missing, UNJOINED, np.int32))
-            self._channel_of_slot = np.append(self._channel_of_slot, np.zeros(missing, np.uint8))
-            self._offset_of_slot = np.append(self._offset_of_slot, np.zeros(missing, np.int64))
-            more = np.zeros((missing, PAYLOAD_TYPES), np.uint32)
-            self._payload_types = np.concatenate([self._payload_types, more])
+    def decode(self, track: Track, encoding: Encoding, clock_hz: int | None = None) -> None:
+        """Give `track` a decoder if it has none: payloads come that are not what its tape holds."""
+        if track.decoder is None:
+            reel, wait_ns = self.reels.of(track), self.timeline.settings.reorder_wait_ns
+            law = None if track.tape.is_linear else Codec(int(reel.timeline.codec[track.slot]))
+            place = track.slot, encoding, track.tape.sample_rate_hz, law
+            track.decoder = DecodedTrack(*place, reel.buffer, wait_ns, clock_hz)
 
     def end_call(self, call: Call, reason: str) -> None:
         """Finish all tracks of `call`, hand out the rest of their audio and report; a second end does nothing."""
         if call.has_ended:
             return
         call.has_ended = True
-        for track in call.tracks:
-            self.timeline.finish(track.slot)
+        self._finish(self.reels.at(call.tape), call.tracks)
         self._hand_out(self._clock.now_ns())
-        statistics = [self.timeline.statistics(track.slot) for track in call.tracks]
+        statistics = [self.reels.of(track).timeline.statistics(track.slot) for track in call.tracks]
         self.conservation_errors += sum(not s.conserved or s.in_flight != 0 for s in statistics)
         started_wall_ns = call.info.started_wall_ns if call.origin_ns is None else self.wall_ns(call.origin_ns)
-        payload_types = {track.slot: self.payload_types(track) for track in call.tracks}
-        report = call_report(call, reason, self.timeline, payload_types)
+        report = call_report(call, reason, self.reels.at(call.tape))
         report.started_wall_ns, report.ended_wall_ns = started_wall_ns, self._clock.wall_ns()
         for track in call.tracks:
             self._close_track(track)
@@ -170,18 +193,24 @@ class Engine:
             outlet.put(CallEnded(call.info, report))
         self._indexes.give_back(call.info.index)
 
+    def _finish(self, reel: Reel, tracks: Collection[Track]) -> None:
+        """Resolve all that tracks of one reel still hold."""
+        for track in tracks:
+            self.desk.finish(track)
+        reel.deliver()
+        reel.timeline.finish(*(track.slot for track in tracks))
+
     def _close_track(self, track: Track) -> None:
-        self._index_of_slot[track.slot] = UNJOINED
-        self.timeline.close(track.slot)
-        del self._tracks[track.slot]
-        self._joiners.pop(track.slot, None)
+        self.desk.remove(track)
+        self.reels.close(track)
+        del self._joiners[track]
 
     def end_all(self, reason: str) -> None:
         """End every call, also those of tracks that have not joined one yet."""
         now_ns = self._clock.now_ns()
-        homeless = [track for track in self._tracks.values() if track.call is None]
-        for track in homeless:
-            self.timeline.finish(track.slot)  # where it begins is known only then
+        homeless = self._homeless()
+        for reel in self.reels:
+            self._finish(reel, reel.tracks.values())  # where the homeless begin is known only then
         self._hand_out(now_ns)
         for track in homeless:
             self._join(track, now_ns)
@@ -191,22 +220,16 @@ class Engine:
     # -- audio -----------------------------------------------------------------------------------------
 
     def receive(self, frames: FrameBatch) -> None:
-        """Take frames of known tracks, in the order of their arrival."""
+        """Take frames of known tracks of code bytes, in the order of their arrival."""
         self.timeline.receive(frames)
-
-    def count_payload_types(self, slot: NDArray[np.int64], payload_type: NDArray[np.uint8]) -> None:
-        """Count packets that are no audio we can decode, for the report of their tracks."""
-        np.add.at(self._payload_types, (slot, payload_type), 1)
-
-    def payload_types(self, track: Track) -> dict[str, int]:
-        """Return the packets of `track` that are no audio we can decode, by RTP payload type."""
-        counts = self._payload_types[track.slot]
-        return {str(payload_type): int(counts[payload_type]) for payload_type in np.flatnonzero(counts).tolist()}
 
     def poll(self, now_ns: int) -> None:
         """Give up what is overdue, hand out what is ready, and once a second look after idle calls."""
         is_due = now_ns >= self._next_release_ns
-        self.timeline.poll(now_ns, release=is_due)
+        self.desk.poll(now_ns)
+        for reel in self.reels:
+            reel.deliver()
+            reel.timeline.poll(now_ns, release=is_due)
         if is_due:
             self._next_release_ns = (
                 now_ns + self._patience_ns // 2
@@ -214,35 +237,41 @@ class Engine:
             self._hand_out(now_ns)
         if now_ns >= self._next_housekeeping_ns:
             self._next_housekeeping_ns = now_ns + HOUSEKEEPING_NS
-            self.timeline.realign()
+            for reel in self.reels:
+                reel.timeline.realign()
             self._end_idle_calls(now_ns)
 
     def deadline(self) -> int:
         """Return when `poll` is due at the latest, in ns."""
-        return min(self.timeline.deadline(), self._next_housekeeping_ns)
+        return min(self.audio_deadline(), self._next_housekeeping_ns)
+
+    def audio_deadline(self) -> int:
+        """Return when audio that waits for something may wait no longer, in ns; `NEVER_NS` if none does."""
+        return min(self.desk.deadline(), *(reel.timeline.deadline() for reel in self.reels))
 
     def _hand_out(self, now_ns: int) -> None:
-        for blocks in self.timeline.take_blocks():
-            self._hand_out_batch(blocks, now_ns, late=False)
-        for blocks in self.timeline.take_patches():
-            self._hand_out_batch(blocks, now_ns, late=True)
+        for reel in self.reels:
+            for blocks in reel.timeline.take_blocks():
+                self._hand_out_batch(reel, blocks, now_ns, late=False)
+            for blocks in reel.timeline.take_patches():
+                self._hand_out_batch(reel, blocks, now_ns, late=True)
 
-    def _hand_out_batch(self, blocks: TrackBlocks, now_ns: int, *, late: bool) -> None:
+    def _hand_out_batch(self, reel: Reel, blocks: TrackBlocks, now_ns: int, *, late: bool) -> None:
         slot = blocks.slot
-        index = self._index_of_slot[slot]
+        index = reel.index_of_slot[slot]
         if (index == UNJOINED).any():
             for newcomer in slot[index == UNJOINED].tolist():
-                self._join(self._tracks[newcomer], now_ns)
-            index = self._index_of_slot[slot]
+                self._join(reel.tracks[newcomer], now_ns)
+            index = reel.index_of_slot[slot]
         batch = PcmBatch(
             call=index,
-            channel=self._channel_of_slot[slot],
-            positions=blocks.position + self._offset_of_slot[slot],
+            channel=reel.channel_of_slot[slot],
+            positions=blocks.position + reel.offset_of_slot[slot],
             first=blocks.first.astype(np.int32),
             last=blocks.last.astype(np.int32),
-            codec=self.timeline.codec[slot],
+            codec=reel.timeline.codec[slot],
             encoded=blocks.encoded,
-            sample_rate_hz=self.timeline.settings.sample_rate_hz,
+            sample_rate_hz=reel.format.sample_rate_hz,
             late=late,
             now_ns=now_ns,
         )
@@ -253,29 +282,36 @@ class Engine:
         """The start of a track is known: fix its call and its place there."""
         if track.offset_samples is not None:
             return
-        columns, slot = self.timeline.table_for(track.slot).tracks, track.slot
+        reel, slot = self.reels.of(track), track.slot
+        columns = reel.timeline.table_for(slot).tracks
         if track.call is None:
-            track.call = self._joiners[slot](track, now_ns)
-            track.call.tracks.append(track)
+            track.join(self._joiners[track](track, now_ns))
+        assert track.call is not None
         origin = int(columns.origin[slot])
         ahead = origin - int(columns.anchor_position[slot])
-        origin_ns = int(columns.anchor_ns[slot]) + ahead * NS_PER_SECOND // self.timeline.settings.sample_rate_hz
-        self._index_of_slot[slot] = track.call.info.index
-        self._offset_of_slot[slot] = track.call.place(track, origin, origin_ns)
+        origin_ns = int(columns.anchor_ns[slot]) + ahead * NS_PER_SECOND // reel.format.sample_rate_hz
+        reel.index_of_slot[slot] = track.call.info.index
+        reel.offset_of_slot[slot] = track.call.place(track, origin, origin_ns)
 
     # -- the end of silence ----------------------------------------------------------------------------
 
     def last_delivery_ns(self, track: Track) -> int:
         """Return when audio of `track` last found its place: not when packets last arrived."""
-        return max(self.timeline.last_delivery_ns(track.slot), track.first_arrival_ns)
+        return max(self.reels.of(track).timeline.last_delivery_ns(track.slot), track.first_arrival_ns)
+
+    def _homeless(self) -> list[Track]:
+        """Return the tracks of which it is not known yet what call they belong to."""
+        return [track for track in self._joiners if track.call is None]
 
     def _end_idle_calls(self, now_ns: int) -> None:
-        for track in [track for track in self._tracks.values() if track.call is None]:
+        for track in self._homeless():
             if now_ns - track.first_arrival_ns > NS_PER_SECOND:
                 self._join(track, now_ns)
         oldest = now_ns - self._idle_timeout_ns
-        for call in list(self.calls.values()):
-            if call.last_activity_ns < oldest and all(self.last_delivery_ns(track) < oldest for track in call.tracks):
+        for call in [call for call in self.calls.values() if call.last_activity_ns < oldest]:
+            heard_ns = [self.last_delivery_ns(track) for track in call.tracks]
+            call.last_activity_ns = max([call.last_activity_ns, *heard_ns])  # not asked again before that is too old
+            if call.last_activity_ns < oldest:
                 self.end_call(call, "idle")
 
     def snapshot(self) -> dict[str, Any]:
@@ -284,6 +320,6 @@ class Engine:
             "calls": len(self.calls),
             "calls_started": self.calls_started,
             "calls_ended": self.calls_ended,
-            "tracks": len(self._tracks),
+            "tracks": len(self._joiners),
             "conservation_errors": self.conservation_errors,
         }

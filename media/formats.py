@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from media.config import Endpoint, RtpPorts
+from media.decoding.payload_types import LARGEST, TELEPHONE_EVENT, PayloadType
 
 DEFAULT_HOST = "127.0.0.1"
 """What ``:9000`` means: nobody opens a port to the world by leaving something out."""
@@ -21,6 +22,9 @@ DEFAULT_HOST = "127.0.0.1"
 _ENDPOINT = re.compile(r"(?:\[(?P<ipv6>[^\[\]]*)\]|(?P<host>[^:\[\]]*)):(?P<port>[^:]*)")
 _HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?")
 _RTP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_RTP_MAP = re.compile(
+    r"(?P<number>\d{1,3})\s*=\s*(?P<name>[A-Za-z0-9-]+)(/(?P<clock>\d{1,6}))?(/(?P<channels>\d{1,3}))?", re.ASCII
+)
 _NUMBER_AND_UNIT = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[A-Za-z]*)", re.ASCII)
 _MS_PER_UNIT = {"": 1000, "ms": 1, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000}
 _BYTES_PER_UNIT = {"": 1, "B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -103,6 +107,32 @@ def parse_rtp_ports(text: str) -> RtpPorts:
     return RtpPorts(name, rx, tx)
 
 
+def parse_payload_type(text: str) -> PayloadType:
+    """Return ``NUMBER=NAME``, ``NUMBER=NAME/CLOCK`` or ``NUMBER=NAME/CLOCK/CHANNELS``, as an SDP rtpmap has it.
+
+    Raises:
+        ValueError: it is something else, or a codec that is not served.
+    """
+    match = _RTP_MAP.fullmatch(text.strip())
+    if match is None:
+        raise ValueError("is not NUMBER=NAME/CLOCK")
+    number, name = int(match["number"]), match["name"]
+    if number > LARGEST:
+        raise ValueError(f"has the number {number}; payload types are 0 to {LARGEST}")
+    name = TELEPHONE_EVENT if name.lower() == TELEPHONE_EVENT else name.upper()
+    if match["channels"] not in (None, "2" if name == "OPUS" else "1"):
+        raise ValueError(f"has {match['channels']} channels; calls are mono")
+    clock = match["clock"] or {"OPUS": "48000"}.get(name, "8000")
+    if not int(clock):
+        raise ValueError("has a clock of 0 Hz")
+    payload_type = PayloadType(number, name, int(clock))
+    try:
+        payload_type.encoding  # noqa: B018
+    except ValueError as error:
+        raise ValueError(f"cannot be: {error}") from None
+    return payload_type
+
+
 def _show_rtp_ports(ports: RtpPorts) -> str:
     return f"{ports.name}={ports.rx},{ports.tx}"
 
@@ -183,6 +213,7 @@ def _within(lowest: Any, highest: Any, read: Format) -> Format:
 
 ENDPOINT = Format("HOST:PORT", parse_endpoint)
 RTP_PORTS = Format("NAME=RX,TX", parse_rtp_ports, _show_rtp_ports)
+PAYLOAD_TYPE = Format("NUMBER=NAME/CLOCK", parse_payload_type)
 DIRECTORY = Format("DIRECTORY", _parse_directory)
 
 

@@ -104,7 +104,7 @@ class Pulse:
     def _beat(self) -> None:
         taken, has_backlog = self._drain_safely(self._clock.now_ns())
         self._quiet_beats = 0 if taken else self._quiet_beats + 1
-        if self._quiet_beats > IDLE_BEATS and self._engine.timeline.deadline() == NEVER_NS:
+        if self._quiet_beats > IDLE_BEATS and self._engine.audio_deadline() == NEVER_NS:
             self._sleep()
             return
         self._next_ns += self._interval_ns

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from media.calls import Call, Track
+from media.reels import Reel
 from media.sinks.contract import CallReport, TrackReport
-from strep.g711 import Codec
-from strep.timeline import Timeline
+from strep.g711 import LINEAR, Codec
 
 
-def call_report(call: Call, reason: str, timeline: Timeline, payload_types: dict[int, dict[str, int]]) -> CallReport:
+def call_report(call: Call, reason: str, reel: Reel) -> CallReport:
     """Return the report of `call`, whose tracks are finished but not closed yet; times are the caller's to add."""
     ordered = sorted(call.tracks, key=lambda track: (track.direction, track.first_arrival_ns))
-    tracks = [track_report(track, timeline, payload_types[track.slot]) for track in ordered]
+    tracks = [track_report(track, reel) for track in ordered]
     length = max((track.start_samples + track.length_samples for track in tracks), default=0)
     events: list[dict[str, Any]] = list(call.events)
     if call.events_dropped:
@@ -24,8 +24,9 @@ def call_report(call: Call, reason: str, timeline: Timeline, payload_types: dict
     return CallReport(reason, 0, length, tracks, events, note)
 
 
-def track_report(track: Track, timeline: Timeline, payload_types: dict[str, int]) -> TrackReport:
+def track_report(track: Track, reel: Reel) -> TrackReport:
     """Return the report of one track, positions on the call's timeline."""
+    timeline = reel.timeline
     table = timeline.table_for(track.slot)
     columns, ledger = table.tracks, table.ledgers[track.slot]
     offset = track.offset_samples or 0
@@ -33,7 +34,7 @@ def track_report(track: Track, timeline: Timeline, payload_types: dict[str, int]
     has_audio = columns.audio_samples[track.slot] > 0
     return TrackReport(
         direction=track.direction,
-        codec=Codec(int(columns.codec[track.slot])).name if has_audio else None,
+        codec=_codec(track, int(columns.codec[track.slot])) if has_audio else None,
         start_samples=start,
         length_samples=timeline.length(track.slot),
         statistics=dict(timeline.statistics(track.slot).as_dict()),
@@ -41,5 +42,11 @@ def track_report(track: Track, timeline: Timeline, payload_types: dict[str, int]
         totals={kind.value: n for kind, n in timeline.ledger_totals(track.slot).items()},
         sources=[track.source],
         ledger_truncated=ledger.truncated,
-        payload_types=payload_types,
+        payload_types=reel.payload_types_of(track),
+        telephone_events=track.keys.packets if track.keys is not None else 0,
     )
+
+
+def _codec(track: Track, codec: int) -> str:
+    """Return the name of what was received, `codec` being what is on the tape."""
+    return track.decoder.encoding.name if codec == LINEAR and track.decoder is not None else Codec(codec).name

@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from media.config import Endpoint, RtpPorts, ServerConfig
+from media.decoding.payload_types import PayloadTypes
 from media.doors.rtp import RtpDoor
 from media.doors.stream import StreamDoor
 from media.doors.strep import StrepDoor
@@ -28,7 +29,7 @@ from media.talk.call import Application
 from media.talk.mode import PlaybackMode
 from media.talk.switchboard import Switchboard
 from media.watch import CounterWatch
-from media.ws.options import WsServerOptions
+from media.ws.options import ConnectionOptions, WsServerOptions
 from media.ws.server import MediaWebSocketServer
 from media.ws.totals import WsServerSnapshot
 from strep.clock import NS_PER_MS, NS_PER_SECOND, Clock, SystemClock
@@ -105,6 +106,7 @@ class Server:
             idle_timeout_ns=round(config.idle_timeout_s * NS_PER_SECOND),
             max_tracks=config.max_tracks,
             patience_ns=round(patience_ms * NS_PER_MS),
+            payload_types=PayloadTypes(config.payload_types),
         )
         self.strep = StrepDoor(self.engine)
         self.rtp = {ports.name: RtpDoor(ports.name, self.engine) for ports in config.rtp}
@@ -164,6 +166,9 @@ class Server:
                 config.ws.port,
                 max_message_bytes=config.ws_max_message_bytes,
                 max_connections=config.ws_max_connections,
+                connection=ConnectionOptions(
+                    tap_track=config.ws_tap_track, l16_is_big_endian=config.ws_l16_byte_order == "big"
+                ),
             )
             self._ws = MediaWebSocketServer(self.stream, options, self._clock)
             self._addresses["ws"] = str(Endpoint(*await self._ws.start(self._sockets.ws)))
@@ -292,8 +297,8 @@ class Server:
                 "tracks": [
                     {
                         "direction": track.direction.name.lower(),
-                        "length_samples": self.engine.timeline.length(track.slot),
-                        **self.engine.timeline.statistics(track.slot).as_dict(),
+                        "length_samples": self.engine.reels.of(track).timeline.length(track.slot),
+                        **self.engine.reels.of(track).timeline.statistics(track.slot).as_dict(),
                     }
                     for track in call.tracks
                 ],

@@ -31,13 +31,15 @@ _MOST_SEEDS = 256
 """Tried for a bucket; with three entries in four free, a few do."""
 _HALF = np.uint64(32)
 _ALL_BITS = (1 << 64) - 1
+_NOBODY = np.uint64(_ALL_BITS)
+"""`UNKNOWN`, unsigned."""
 
 
 class Demux:
     """A map from keys to small integers.
 
     The hash is keyed by secret random multipliers, so that a sender cannot choose identifiers that collide. If two
-    keys do in all 64 bits, no seed parts them: then `lookup` does not know the later one, and `get` does.
+    keys do in all 64 bits, no seed parts them: then `lookup` knows but one of them at most, and `get` does.
     """
 
     def __init__(self) -> None:
@@ -56,10 +58,10 @@ class Demux:
         self._bucket_shift, self._place_shift = (65 - length.bit_length() for length in (buckets, size))
         self._seeds = np.zeros(buckets, np.uint64)
         self._buckets: dict[int, list[Key]] = {}
-        table = np.zeros((size, _WORDS), np.uint64)
-        self._keys, self._slot = table[:, :3], table.view(np.int64)[:, 3]
-        self._entries = table.view(_ENTRY)[:, 0]
-        self._slot[:] = UNKNOWN
+        self._table = np.zeros((size, _WORDS), np.uint64)
+        self._entries = self._table.view(_ENTRY)[:, 0]
+        self._table[:, 3] = _NOBODY
+        self._is_taken = bytearray(size)
         for key in self._slots:
             self._insert(key)
 
@@ -77,20 +79,27 @@ class Demux:
         """Put `key` into its bucket, and all keys of the bucket where there is room for them."""
         bucket = self._mix(key) >> self._bucket_shift
         keys = self._buckets.setdefault(bucket, [])
-        seed = int(self._seeds[bucket])
-        self._slot[[self._place(self._mix(each), seed) for each in keys]] = UNKNOWN
+        for other in keys:
+            self._vacate(other, bucket)
         keys.append(key)
         mixed = [self._mix(each) for each in keys]
-        for another in range(_MOST_SEEDS):
-            places = [self._place(each, seed ^ another) for each in mixed]
-            if len(set(places)) == len(keys) and (self._slot[places] == UNKNOWN).all():
+        before = int(self._seeds[bucket])
+        for seed in range(before, before + _MOST_SEEDS):
+            places = [self._place(each, seed) for each in mixed]
+            if len(set(places)) == len(keys) and not any(self._is_taken[place] for place in places):
                 break
         else:
-            another = 0
-            places = [self._place(self._mix(each), seed) for each in keys]
-        self._seeds[bucket] = seed ^ another
-        self._slot[places] = [self._slots[each] for each in keys]
-        self._keys[places] = keys
+            seed = before
+            places = [self._place(each, seed) for each in mixed]
+        self._seeds[bucket] = seed
+        for each, place in zip(keys, places, strict=True):
+            self._table[place] = (*each, self._slots[each])
+            self._is_taken[place] = True
+
+    def _vacate(self, key: Key, bucket: int) -> None:
+        place = self._place(self._mix(key), int(self._seeds[bucket]))
+        self._table[place, 3] = _NOBODY
+        self._is_taken[place] = False
 
     def add(self, key: Key, slot: int) -> None:
         """Map a new `key` to `slot`."""
@@ -112,14 +121,11 @@ class Demux:
     def remove(self, key: Key) -> None:
         """Forget `key`."""
         del self._slots[key]
-        bucket = (mixed := self._mix(key)) >> self._bucket_shift
-        keys = self._buckets[bucket]
-        keys.remove(key)
-        if not keys:
+        bucket = self._mix(key) >> self._bucket_shift
+        self._buckets[bucket].remove(key)
+        if not self._buckets[bucket]:
             del self._buckets[bucket]
-        place = self._place(mixed, int(self._seeds[bucket]))
-        if tuple(self._keys[place].tolist()) == key:
-            self._slot[place] = UNKNOWN
+        self._vacate(key, bucket)
 
     def lookup(self, first: UInt64, second: UInt64, third: UInt64) -> Int64:
         """Return the slot of each key, `UNKNOWN` where there is none; (n,) uint64 in, (n,) int64 out."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strep.clock import NS_PER_MS
-from strep.frames import FrameBatch
+from strep.frames import FrameBatch, Samples
 from strep.ledger import Kind
 from strep.release import patch, release_blocks, skip_to
 from strep.resolve import resolve_all
@@ -165,7 +165,7 @@ def _is_unwelcome(table: TrackTable, slot: int, frame: HeldFrame) -> bool:
     return quiet_ns < table.settings.takeover_ms * NS_PER_MS
 
 
-def write_late(table: TrackTable, slot: int, position: int, payload: NDArray[np.uint8]) -> int:
+def write_late(table: TrackTable, slot: int, position: int, payload: Samples) -> int:
     """Put a late packet into its place, onto the tape if that is still here, else as a patch.
 
     Returns how many samples of it had been filled with silence.

@@ -5,7 +5,8 @@ After a packet in good order the next one is known before it comes: its sequence
 prediction and the little that changes with every packet. A packet that matches costs one look at its row, one
 update of it and the copy of its payload. Everything else about the track - two dozen columns of `strep.tracks` -
 follows from how far the row has come, and is brought up to date by `settle` when somebody wants to know:
-per block, not per packet.
+per block, not per packet. The reorder window, which only tracks outside the lane are looked up in, learns what has
+come when they `leave`.
 
 The duty of `Timeline`: whoever reads or changes columns of a track settles it before; whoever changes what the
 prediction rests on lets the track `leave`, and it may `enter` again with its next packet in good order.

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Int64 = NDArray[np.int64]
+Samples = NDArray[Any]
+"""Code bytes, uint8, or linear PCM, int16, as the timeline has it (`strep.table.TimelineSettings`)."""
 
 
 @dataclass(slots=True)
@@ -22,8 +25,8 @@ class FrameBatch:
         arrival_ns: (n,) int64, monotonic, when the kernel had it.
         is_audio: (n,) bool, false for payload types that are no audio we know: they keep their place in
             the sequence, and that is all.
-        table: (rows, width) uint8, where the payloads lie.
-        row, offset, length: (n,) int64, the payload is ``table[row, offset : offset + length]``.
+        table: (rows, width) uint8 or int16, where the payloads lie.
+        row, offset, length: (n,) int64, in samples: the payload is ``table[row, offset : offset + length]``.
     """
 
     slot: Int64
@@ -32,7 +35,7 @@ class FrameBatch:
     ssrc: Int64
     arrival_ns: Int64
     is_audio: NDArray[np.bool_]
-    table: NDArray[np.uint8]
+    table: Samples
     row: Int64
     offset: Int64
     length: Int64
@@ -56,8 +59,8 @@ class FrameBatch:
             self.length[index],
         )
 
-    def payload(self, index: int) -> NDArray[np.uint8]:
+    def payload(self, index: int) -> Samples:
         """Return one frame's payload as a view into the table."""
         start = self.offset[index]
-        view: NDArray[np.uint8] = self.table[self.row[index], start : start + self.length[index]]
+        view: Samples = self.table[self.row[index], start : start + self.length[index]]
         return view

@@ -19,6 +19,8 @@ with warnings.catch_warnings():  # 3.12 announces the removal that audioop-lts a
     import audioop
 
 SAMPLE_RATE_HZ = 8000
+LINEAR = 0xFF
+"""In columns of codecs: no law, but 16-bit linear PCM, a sample an int16."""
 
 
 class Codec(IntEnum):

@@ -29,6 +29,8 @@ class Kind(Enum):
     """Recording was paused on purpose."""
 
 
+_NOTHING = dict.fromkeys(Kind, 0)
+
 Span = tuple[int, int, Kind]
 """Start and length in samples, and the kind."""
 
@@ -39,7 +41,7 @@ class Ledger:
     def __init__(self) -> None:
         """Start empty: everything is received."""
         self.spans: list[Span] = []
-        self.totals = dict.fromkeys(Kind, 0)
+        self.totals = _NOTHING.copy()
         self.truncated = False
 
     def add(self, start: int, length: int, kind: Kind) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from strep.frames import Samples
 from strep.table import TrackBlocks, TrackTable
 
 Int64 = NDArray[np.int64]
@@ -56,12 +57,12 @@ def skip_to(table: TrackTable, slot: Int64, position: Int64) -> None:
     table.tracks.released[slot] = table.tracks.resolved_end[slot] = position
 
 
-def patch(table: TrackTable, slot: int, position: int, payload: NDArray[np.uint8]) -> None:
+def patch(table: TrackTable, slot: int, position: int, payload: Samples) -> None:
     """Hand out one packet that came after its block was released, and put it into the ledger."""
     size = table.settings.block_samples
     for start in range(0, len(payload), size):
         piece = payload[start : start + size]
-        row = np.full((1, size), table.tape.silence[slot], np.uint8)
+        row = np.full((1, size), table.tape.silence[slot], table.tape.dtype)
         row[0, : len(piece)] = piece
         columns = [np.array([value]) for value in (slot, position + start, 0, len(piece))]
         table.patches.append(TrackBlocks(columns[0], columns[1], columns[2], columns[3], row))

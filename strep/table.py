@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strep.clock import NS_PER_MS, NS_PER_SECOND
+from strep.frames import Samples
 from strep.g711 import SAMPLE_RATE_HZ
 from strep.ledger import Ledger
 from strep.tape import Tape
@@ -39,6 +40,8 @@ class TimelineSettings:
     """RFC 3550 A.1: sequence numbers may jump ahead by so many before it counts as a new start."""
     takeover_ms: int = 200
     """An earlier SSRC comes back only after the present one was silent for so long."""
+    is_linear: bool = False
+    """The tapes hold 16-bit linear PCM instead of code bytes."""
 
     @property
     def block_samples(self) -> int:
@@ -74,14 +77,14 @@ class TrackBlocks:
         slot: (n,) int64.
         position: (n,) int64, tape position of the row's column 0.
         first, last: (n,) int64, valid columns.
-        encoded: (n, block_samples) uint8.
+        encoded: (n, block_samples) uint8 code bytes, or int16 PCM.
     """
 
     slot: Int64
     position: Int64
     first: Int64
     last: Int64
-    encoded: NDArray[np.uint8]
+    encoded: Samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ class HeldFrame:
     ssrc: int
     arrival_ns: int
     is_audio: bool
-    payload: NDArray[np.uint8]
+    payload: Samples
 
 
 @dataclass(slots=True)
@@ -126,7 +129,8 @@ class TrackTable:
         """Allocate the first slots."""
         self.tracks = Tracks(self.capacity)
         self.window = Window(self.tracks.capacity)
-        self.tape = Tape(self.settings.block_samples, self.settings.ring_blocks, self.tracks.capacity)
+        shape = self.settings.block_samples, self.settings.ring_blocks, self.tracks.capacity
+        self.tape = Tape(*shape, is_linear=self.settings.is_linear)
 
     @property
     def start_position(self) -> int:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from strep.clock import NEVER_NS
 from strep.express import ExpressLane
 from strep.frames import FrameBatch
-from strep.g711 import Codec
+from strep.g711 import LINEAR, Codec
 from strep.ledger import Kind, Ledger
 from strep.placing import receive_round
 from strep.realign import realign
@@ -32,7 +32,7 @@ Int64 = NDArray[np.int64]
 
 
 class Timeline:
-    """All tracks of one sample rate."""
+    """All tracks of one sample rate, and of one way to write a sample: a code byte or an int16."""
 
     def __init__(self, settings: TimelineSettings | None = None, capacity: int = 64) -> None:
         """Start without a track.
@@ -68,16 +68,16 @@ class Timeline:
         """(capacity,) uint8, the `strep.g711.Codec` of each slot's tape; to be read only."""
         return self._table.tracks.codec
 
-    def open(self, codec: Codec) -> int:
-        """Return the slot of a new track whose tape holds `codec`."""
+    def open(self, codec: Codec | None) -> int:
+        """Return the slot of a new track whose tape holds `codec`; None for PCM, where the settings say so."""
         table = self._table
         slot = table.tracks.allocate()
         if table.tracks.capacity > len(table.tape.silence):
             table.tape.grow(table.tracks.capacity)
             table.window.grow(table.tracks.capacity)
             self._lane.grow()
-        table.tracks.codec[slot] = codec
-        table.tape.clear(slot, codec.silence)
+        table.tracks.codec[slot] = LINEAR if codec is None else codec
+        table.tape.clear(slot, 0 if codec is None else codec.silence)
         table.window.clear(slot)
         table.ledgers[slot] = Ledger()
         return slot
@@ -91,14 +91,14 @@ class Timeline:
         table.tape.clear(slot, codec.silence)
         return True
 
-    def finish(self, slot: int) -> None:
-        """Resolve and release all that a track still holds; its report is due then, and `close`."""
-        table = self._table
-        if table.tracks.started[slot]:
-            which = np.array([slot])
+    def finish(self, *slots: int) -> None:
+        """Resolve and release all that distinct tracks still hold; their reports are due then, and `close`."""
+        which = np.array(slots, np.int64)
+        which = which[self._table.tracks.started[which]]
+        if len(which):
             self._lane.leave(which)
-            resolve_all(table, which)
-            flush(table, which)
+            resolve_all(self._table, which)
+            flush(self._table, which)
 
     def close(self, slot: int) -> None:
         """Give the slot back."""

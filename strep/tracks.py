@@ -6,6 +6,8 @@ slot, and grows by doubling. Positions are samples on the track's own tape (see 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +22,7 @@ COLUMNS: dict[str, tuple[str, int | float, str]] = {
     "in_use": ("?", 0, "the slot belongs to a track"),
     "started": ("?", 0, "a first packet has arrived"),
     "starting": ("?", 0, "a track or an epoch is young: its first packets may still be out of order"),
-    "codec": ("u1", 0, "strep.g711.Codec of the tape"),
+    "codec": ("u1", 0, "strep.g711.Codec of the tape, or LINEAR"),
     "ssrc": ("i8", -1, "synchronization source of the current epoch"),
     "highest_sequence": ("i8", 0, "extended highest sequence number received (RFC 3550 A.1)"),
     "next_sequence": ("i8", 0, "first extended sequence number that is neither delivered nor given up"),
@@ -124,9 +126,15 @@ class Tracks:
         self.count = 0
         """One more than the highest slot ever in use: the length that scans need to look at."""
         self._free: list[int] = []
+        self._columns: list[tuple[NDArray[Any], int | float]] = []
+        """With their initial values."""
         for name, (dtype, initial, _) in COLUMNS.items():
             # Zeros, as they come from the system, take no memory before a slot is used.
-            setattr(self, name, np.full(capacity, initial, dtype) if initial else np.zeros(capacity, dtype))
+            self._set(name, np.full(capacity, initial, dtype) if initial else np.zeros(capacity, dtype))
+
+    def _set(self, name: str, column: NDArray[Any]) -> None:
+        setattr(self, name, column)
+        self._columns.append((column, COLUMNS[name][1]))
 
     def allocate(self) -> int:
         """Return a slot with every column at its initial value."""
@@ -135,8 +143,8 @@ class Tracks:
             self.count += 1
             if self.count > self.capacity:
                 self._grow()
-        for name, (_, initial, _) in COLUMNS.items():
-            getattr(self, name)[slot] = initial
+        for column, initial in self._columns:
+            column[slot] = initial
         self.in_use[slot] = True
         return slot
 
@@ -150,8 +158,9 @@ class Tracks:
 
     def _grow(self) -> None:
         self.capacity *= 2
+        self._columns.clear()
         for name, (dtype, initial, _) in COLUMNS.items():
             column = np.full(self.capacity, initial, dtype)
             old = getattr(self, name)
             column[: len(old)] = old
-            setattr(self, name, column)
+            self._set(name, column)

@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 
 from benchmarks.kernel import RECEIVE_BUFFER_BYTES, own_buffer
 from media.config import Endpoint, ServerConfig
-from media.serve import loop_factory
+from media.serve import freeze_heap, loop_factory
 from media.server import Server
 
 
@@ -44,6 +44,7 @@ class Recording:
             port = int(server.addresses["udp"].rpartition(":")[2])
             own_buffer(port)
             ready(port)
+            freeze_heap()
             await server.wait_closed()
 
     def stop(self) -> None:

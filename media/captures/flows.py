@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from media.calls import Call, Track
 from media.captures.census import FlowKey
 from media.captures.layers import Address
-from media.doors.packets import codec_of, frames_of
+from media.codecs import Encoding
+from media.doors.packets import frames_of
 from media.engine import Engine
+from media.tapes import format_of
 from strep.datagrams import DatagramBatch, PacketColumns, parse_rtp
 from strep.demux import UNKNOWN
 from strep.header import Direction
@@ -38,7 +40,7 @@ class FlowDoor:
         self._engine = engine
         self._flows = flows
         self._slots = np.full(len(flows), UNKNOWN, np.int64)
-        self._flow_of_slot: dict[int, int] = {}
+        self._flow_of_handle: dict[int, int] = {}
         self._calls: dict[tuple[Address, Address], Call] = {}
 
     def receive(self, batch: DatagramBatch, flow: Int64) -> None:
@@ -62,29 +64,31 @@ class FlowDoor:
     def _open(self, flow: int, packets: PacketColumns, i: int, batch: DatagramBatch) -> int:
         key = self._flows[flow]
         arrival_ns = int(batch.arrival_ns[packets.row[i]])
-        call, direction = self._place(key, arrival_ns)
+        encoding = self._engine.payload_types.opening(int(packets.payload_type[i]))
+        call, direction = self._place(key, arrival_ns, encoding)
         (address, port), (to_address, to_port) = key.source, key.destination
         source = {"address": address, "port": port, "ssrc": key.ssrc}
         source["destination"] = {"address": to_address, "port": to_port}
         track = self._engine.open_track(
             lambda slot: Track(slot, direction, arrival_ns, source, call),
-            codec_of(int(packets.payload_type[i])),
+            encoding,
             lambda track, now_ns: call,
+            call.tape,
         )
-        self._flow_of_slot[track.slot] = flow
-        return track.slot
+        self._flow_of_handle[track.handle] = flow
+        return track.handle
 
-    def _place(self, key: FlowKey, arrival_ns: int) -> tuple[Call, Direction]:
+    def _place(self, key: FlowKey, arrival_ns: int, encoding: Encoding) -> tuple[Call, Direction]:
         answered = self._calls.get((key.destination, key.source))
         if answered is not None and all(track.direction is Direction.INBOUND for track in answered.tracks):
             return answered, Direction.OUTBOUND
         ends = f"{key.source[0]}-{key.source[1]}-{key.destination[0]}-{key.destination[1]}"
         name = f"{ends}-{key.ssrc:08x}".replace(":", "_")
-        call = self._engine.open_call(name, "rtp", {"name": name}, arrival_ns, self._forget)
+        call = self._engine.open_call(name, "rtp", {"name": name}, arrival_ns, self._forget, format_of(encoding))
         self._calls[key.source, key.destination] = call
         return call, Direction.INBOUND
 
     def _forget(self, call: Call) -> None:
         for track in call.tracks:
-            self._slots[self._flow_of_slot.pop(track.slot)] = UNKNOWN
+            self._slots[self._flow_of_handle.pop(track.handle)] = UNKNOWN
         self._calls = {ends: other for ends, other in self._calls.items() if other is not call}

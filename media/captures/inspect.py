@@ -168,7 +168,7 @@ class Run:
             first_ns = int(times_ns[start])
             self._wait_until(first_ns)
             # A hole that opens from here on is not due before this, so all up to here may come in one batch.
-            limit_ns = min(first_ns + timeline.settings.reorder_wait_ns, timeline.deadline())
+            limit_ns = min(first_ns + timeline.settings.reorder_wait_ns, self._engine.audio_deadline())
             beyond = times_ns[start + 1 :] > limit_ns
             stop = start + 1 + (int(beyond.argmax()) if beyond.any() else len(beyond))
             self._give_to_doors(datagrams[start:stop])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,20 @@ import msgspec
 from media.carrier import parameters
 from media.carrier.audio import CONVERSATION
 from media.carrier.faults import Faults
+from media.carrier.heard_table import show_heard
 from media.carrier.network import NetworkModel
-from media.carrier.options import BLeg, SimulationOptions, TimestampUnit, Transport, WebSocketOptions
+from media.carrier.options import BLeg, SimulationOptions, Transport
 from media.carrier.report import Progress
 from media.carrier.simulation import Simulation, Target
+from media.carrier.stream_flags import encoding, stream_flags, stream_options
 from media.carrier.summary import describe, lines
+from media.codecs.encoding import NAMES
+from strep.clock import NS_PER_SECOND
 from strep.errors import ConfigurationError
-from strep.g711 import Codec
 
 _OTHER_DESCRIPTORS = 64
+PRESS_STEP_NS = NS_PER_SECOND // 4
+"""From one key to the next of those that are pressed one after the other."""
 EPILOG = """\b
 Examples:
   One conversation, as a carrier forks it to one address:
@@ -35,6 +40,10 @@ Examples:
   200 calls, each with its own tones, over a bad line; what happened goes to a file:
     strep simulate --udp 127.0.0.1:9000 --calls 200 --tones --loss 2% --burst-loss 4
         --reorder 1% --duplicate 0.5% --jitter 15 --truth truth.json
+  Another carrier's stream; a WAV of what each caller heard, and when, goes to a folder:
+    strep simulate --ws ws://127.0.0.1:9001/ --dialect twilio --heard heard/
+  Telnyx in its default mode, where a message is an MP3, with errors at random:
+    strep simulate --ws ws://127.0.0.1:9001/ --playback mp3 --error-rate 5% --heard heard/
   Everything that carriers do to a call in one:
     strep simulate --udp 127.0.0.1:9000 --dtx 30% --hold 4+5 --ssrc-change 10
         --timestamp-jump 14 --wrap --extras 5% --malformed 1%
@@ -62,10 +71,14 @@ Shares are written 2% or 0.02, times in seconds, spans as START+LENGTH in second
 @click.option("--tones", is_flag=True, help="Different tones for each call and direction instead.")
 @click.option(
     "--codec",
-    type=click.Choice([codec.name for codec in Codec], case_sensitive=False),
+    type=click.Choice(NAMES, case_sensitive=False),
     default="PCMU",
     show_default=True,
-    help="Law of the payloads.",
+    help="Of the payloads.",
+)
+@click.option("--codec-rate", type=click.IntRange(1), metavar="HZ", help="Of the codec, where it has several.")
+@click.option(
+    "--payload-type", type=click.IntRange(0, 127), help="RTP's. Default: 0, 8, 9; 96 for L16, 111 for OPUS."
 )
 @click.option(
     "--ptime",
@@ -105,33 +118,25 @@ Shares are written 2% or 0.02, times in seconds, spans as START+LENGTH in second
 @click.option("--extras", type=parameters.SHARE, default=0.0, help="Share with extension, CSRC, padding.")
 @click.option("--header-length", type=click.IntRange(24, 255), default=24, show_default=True, help="STREP HeaderLen.")
 @click.option("--malformed", type=parameters.SHARE, default=0.0, help="Datagrams of rubbish per packet.")
-@click.option("--ws-token", default="", help="Auth token, in the upgrade request and the connected frame.")
 @click.option(
-    "--ws-track",
-    type=click.Choice(["inbound", "outbound", "both"]),
-    default="both",
-    show_default=True,
-    help="Tracks to stream.",
+    "--dtmf",
+    "--ws-dtmf",
+    "dtmf",
+    default="",
+    metavar="DIGITS",
+    help="Keys that each caller presses, spread over the call.",
 )
-@click.option("--ws-drop", type=parameters.SECONDS, help="Break the socket at this time, and dial again.")
-@click.option("--ws-dtmf", default="", metavar="DIGITS", help="Keys pressed during the call.")
-@click.option("--ws-numbers", is_flag=True, help="Counters as JSON numbers, not strings.")
-@click.option("--ws-shared-chunks", is_flag=True, help="One chunk counter for both tracks.")
+@click.option("--press", type=parameters.PRESS, multiple=True, help="Keys pressed at a time: 2.5:1#.")
 @click.option(
-    "--ws-timestamp",
-    type=click.Choice([unit.value for unit in TimestampUnit]),
-    default="ms",
-    show_default=True,
-    help="Unit of timestamp.",
+    "--say", type=parameters.SAY, multiple=True, help="A file spoken at a time, silence between: 1:hello.wav."
 )
-@click.option("--ws-mime", is_flag=True, help="Spell the encoding audio/x-mulaw.")
-@click.option("--ws-oddities", is_flag=True, help="Errors, marks, unknown events and fields in between.")
-@click.option("--ws-no-stop", is_flag=True, help="Close the socket without a stop frame.")
+@stream_flags
 @click.option("--segmented", is_flag=True, help="Many calls from one core: see below.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of all randomness.")
+@click.option("--heard", type=click.Path(path_type=Path, file_okay=False), help="Write what each caller heard here.")
 @click.option("--truth", type=click.Path(path_type=Path, dir_okay=False), help="Write what was sent, as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
-def simulate(truth: Path | None, as_json: bool, **given: Any) -> None:
+def simulate(truth: Path | None, heard: Path | None, as_json: bool, **given: Any) -> None:
     """Be the carrier: send calls of real audio to a media server, with faults, and tell the truth about them.
 
     Give one of --udp, --rtp and --ws. Everything else has a default.
@@ -143,15 +148,29 @@ def simulate(truth: Path | None, as_json: bool, **given: Any) -> None:
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from error
     try:
-        with _progress_bar(total) as on_progress:
-            outcome = asyncio.run(simulation.run(_target(given), on_progress=on_progress))
+        with _progress_bar(total) as on_progress, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            outcome = runner.run(simulation.run(_target(given), on_progress=on_progress, heard_folder=heard))
         if truth is not None:
             outcome.truth.write(truth)
     except (ConfigurationError, OSError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         raise click.Abort from None
-    click.echo(msgspec.json.encode(describe(outcome)).decode() if as_json else "\n".join(lines(outcome)))
+    if as_json:
+        click.echo(msgspec.json.encode(describe(outcome)).decode())
+        return
+    click.echo("\n".join(lines(outcome)))
+    show_heard(outcome)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop's if it is installed: hundreds of sockets cost half as much."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
 
 
 def _target(given: dict[str, Any]) -> Target:
@@ -171,15 +190,27 @@ def _options(given: dict[str, Any]) -> SimulationOptions:
         calls=given["calls"],
         seconds=given["seconds"],
         ptime_ms=int(given["ptime"]),
-        codec=Codec[given["codec"].upper()],
+        codec=encoding(given["codec"], given["codec_rate"], big_endian=not given["ws"] or given["ws_big_endian"]),
+        payload_type=given["payload_type"],
         stagger_ms=given["stagger"],
         audio=None if given["tones"] else given["audio"] or CONVERSATION,
         b_leg=BLeg(given["b_leg"]),
         seed=given["seed"],
         network=_network(given),
         faults=_faults(given),
-        websocket=_websocket(given),
+        websocket=stream_options(given),
+        presses=_presses(given),
+        says=given["say"],
     )
+
+
+def _presses(given: dict[str, Any]) -> tuple[tuple[int, str], ...]:
+    digits, whole_ns = given["dtmf"], int(given["seconds"] * NS_PER_SECOND)
+    evenly = [(whole_ns * place // (len(digits) + 1), digit) for place, digit in enumerate(digits, 1)]
+    at_times = [
+        (time_ns + place * PRESS_STEP_NS, key) for time_ns, keys in given["press"] for place, key in enumerate(keys)
+    ]
+    return (*evenly, *at_times)
 
 
 def _network(given: dict[str, Any]) -> NetworkModel:
@@ -204,22 +235,6 @@ def _faults(given: dict[str, Any]) -> Faults:
         extras=given["extras"],
         header_bytes=given["header_length"],
         malformed=given["malformed"],
-    )
-
-
-def _websocket(given: dict[str, Any]) -> WebSocketOptions:
-    tracks = ("inbound", "outbound") if given["ws_track"] == "both" else (given["ws_track"],)
-    return WebSocketOptions(
-        tracks=tracks,
-        numbers_as_strings=not given["ws_numbers"],
-        shared_chunks=given["ws_shared_chunks"],
-        timestamp_unit=TimestampUnit(given["ws_timestamp"]),
-        mime_encoding=given["ws_mime"],
-        auth_token=given["ws_token"],
-        dtmf=given["ws_dtmf"],
-        oddities=given["ws_oddities"],
-        drop_at_ns=given["ws_drop"],
-        stop_frame=not given["ws_no_stop"],
     )
 
 

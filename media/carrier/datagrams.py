@@ -69,29 +69,35 @@ class DatagramWriter:
         self._blocks = np.concatenate([script.blocks for script in scripts])
         self._extras = np.concatenate([script.extras for script in scripts])
         self._rtp = _rtp_headers(scripts, len(self._blocks))
-        self._plain_bytes = header_bytes + RTP.itemsize + audio.samples_per_packet
+        self._payload_start = header_bytes + RTP.itemsize
         most_extra = len(CSRC_BYTES) + len(EXTENSION_BYTES) + len(PADDING_BYTES)
-        self.width = self._plain_bytes + (most_extra if self._extras.any() else 0)
+        self.width = self._payload_start + audio.width_bytes + (most_extra if self._extras.any() else 0)
         """Bytes of the longest datagram."""
 
     def payloads(self, tracks: Int64, packets: Int64) -> NDArray[np.uint8]:
-        """Return (n, samples per packet) uint8, the code bytes of packet `packets` of each of `tracks`."""
+        """Return (n, bytes of the longest) uint8, what packet `packets` of each of `tracks` carries."""
         return self._audio.take(self._audio_rows[tracks], self._blocks[self._offsets[tracks] + packets])
+
+    def payload_lengths(self, tracks: Int64, packets: Int64) -> Int64:
+        """Return (n,) int64, how many bytes of each row of `payloads` are the payload."""
+        return self._audio.take_lengths(self._audio_rows[tracks], self._blocks[self._offsets[tracks] + packets])
 
     def write(self, tracks: Int64, packets: Int64, width: int = 0) -> DatagramTable:
         """Return the table of packet `packets` of each of `tracks`, at least `width` bytes wide."""
         count = len(tracks)
         rows = np.zeros((count, max(width, self.width)), np.uint8)
-        lengths = np.full(count, self._plain_bytes, np.int64)
         rtp_start = self._headers.shape[1]
-        payload_start = rtp_start + RTP.itemsize
+        payload_start = self._payload_start
         where = self._offsets[tracks] + packets
         rows[:, :rtp_start] = self._headers[tracks]
         rows[:, rtp_start:payload_start] = self._rtp[where]
-        rows[:, payload_start : self._plain_bytes] = self.payloads(tracks, packets)
+        rows[:, payload_start : payload_start + self._audio.width_bytes] = self.payloads(tracks, packets)
+        lengths = payload_start + self.payload_lengths(tracks, packets)
         extras = self._extras[where]
-        for flags in np.unique(extras[extras > 0]):
-            _insert_extras(rows, lengths, np.flatnonzero(extras == flags), Extra(int(flags)), payload_start)
+        has_extras = np.flatnonzero(extras)
+        for flags, length in {*zip(extras[has_extras].tolist(), lengths[has_extras].tolist(), strict=True)}:
+            chosen = has_extras[(extras[has_extras] == flags) & (lengths[has_extras] == length)]
+            _insert_extras(rows, lengths, chosen, Extra(flags), payload_start)
         return DatagramTable(rows, lengths)
 
 
@@ -125,7 +131,8 @@ def _rtp_headers(scripts: Sequence[TrackScript], count: int) -> NDArray[np.uint8
     columns = np.empty(count, RTP)
     columns["first"] = rtp.VERSION << 6
     markers = np.concatenate([script.markers for script in scripts]).astype(np.uint8)
-    columns["second"] = markers << 7 | np.repeat([script.codec for script in scripts], [len(s) for s in scripts])
+    payload_types = np.repeat([script.coding.payload_type for script in scripts], [len(s) for s in scripts])
+    columns["second"] = markers << 7 | payload_types
     columns["sequence"] = np.concatenate([script.sequence_numbers for script in scripts])
     columns["timestamp"] = np.concatenate([script.timestamps for script in scripts])
     columns["ssrc"] = np.concatenate([script.ssrcs for script in scripts])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -113,7 +114,35 @@ class SpanParameter(SecondsParameter):
         return Span(super().convert(start, param, ctx), super().convert(length, param, ctx))
 
 
+class PressParameter(SecondsParameter):
+    """``2.5:1#``: at a time, the keys 1 and #."""
+
+    name = "seconds:digits"
+
+    def convert(self, value: Any, param: Parameter, ctx: Context) -> Any:
+        """Return nanoseconds and the digits."""
+        time, colon, digits = str(value).partition(":")
+        if not colon or not digits:
+            self.fail(f"{value!r} is not SECONDS:DIGITS, like 2.5:1#", param, ctx)
+        return super().convert(time, param, ctx), digits.upper()
+
+
+class SayParameter(SecondsParameter):
+    """``1:hello.wav``: at a time, a file."""
+
+    name = "seconds:file"
+
+    def convert(self, value: Any, param: Parameter, ctx: Context) -> Any:
+        """Return nanoseconds and the path."""
+        time, colon, path = str(value).partition(":")
+        if not colon or not Path(path).is_file():
+            self.fail(f"{value!r} is not SECONDS:FILE, like 1:hello.wav, with a file that is there", param, ctx)
+        return super().convert(time, param, ctx), Path(path)
+
+
 ADDRESS = AddressParameter()
+PRESS = PressParameter()
+SAY = SayParameter()
 RTP_ADDRESS = RtpAddressParameter()
 SHARE = ShareParameter()
 NUMBER = NumberParameter()

@@ -5,21 +5,24 @@ The plan is held in memory at about 60 bytes per packet; the datagrams are writt
 
 from __future__ import annotations
 
+from binascii import b2a_base64
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from media.carrier import malformed, seeds
-from media.carrier.audio import AudioLoop, load, loop
+from media.carrier.audio import AudioLoop, load, loop, spoken
 from media.carrier.datagrams import DatagramTable, DatagramWriter
+from media.carrier.dialects import DIALECTS
 from media.carrier.network import Deliveries, Span
 from media.carrier.options import BLeg, SimulationOptions, Transport
 from media.carrier.script import TrackFormat, TrackScript, write_script
 from media.carrier.seeds import Purpose, random_stream
 from media.carrier.tones import Party, tone_loop
 from media.carrier.truth import TrackTruth, Truth, delivered_mask, expected_tape, track_truth
+from media.codecs import decoder_for
 from strep import header
 from strep.clock import NS_PER_MS
 from strep.header import Direction, Leg, StrepHeader
@@ -52,6 +55,9 @@ class Plan:
     tracks: Int64
     packets: Int64
     _writer: DatagramWriter
+    _audio: AudioLoop
+    _audio_rows: Int64
+    _encoded: dict[tuple[int, int], str | bytes] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Return the number of deliveries."""
@@ -106,14 +112,32 @@ class Plan:
             start = stop
 
     def payloads(self, track: int) -> NDArray[np.uint8]:
-        """Return (packets, samples per packet) uint8, everything that the track sends."""
+        """Return (packets, bytes of the longest) uint8, everything that the track sends."""
         packets = np.arange(len(self.scripts[track]))
         return self._writer.payloads(np.full(len(packets), track), packets)
 
     def payload(self, track: int, packet: int) -> NDArray[np.uint8]:
-        """Return (samples per packet,) uint8, what one packet carries."""
-        one: NDArray[np.uint8] = self._writer.payloads(np.array([track]), np.array([packet]))[0]
-        return one
+        """Return (bytes,) uint8, what one packet carries."""
+        where = np.array([track]), np.array([packet])
+        one: NDArray[np.uint8] = self._writer.payloads(*where)[0]
+        return one[: int(self._writer.payload_lengths(*where)[0])]
+
+    def sent_pcm(self, track: int) -> NDArray[np.int16]:
+        """Return (samples,) int16: what a decoder makes of all that the track sends, packet by packet."""
+        decoder = decoder_for(self.options.encoding)
+        packets = range(len(self.scripts[track]))
+        return np.concatenate([decoder.decode(self.payload(track, packet).tobytes()) for packet in packets])
+
+    def block(self, track: int, block: int, *, is_text: bool) -> str | bytes:
+        """Return payload `block` of a track as it is sent over WebSocket, base64 or as it is; made once."""
+        audio_row = int(self._audio_rows[track])
+        key = audio_row, block % self._audio.payloads.shape[1]
+        known = self._encoded.get(key)
+        if known is None:
+            payload = self._audio.payloads[key][: self._audio.lengths[key]].tobytes()
+            known = b2a_base64(payload, newline=False).decode("ascii") if is_text else payload
+            self._encoded[key] = known
+        return known
 
     def expected_encoded(self, track: int) -> NDArray[np.uint8]:
         """Return (samples,) uint8: the code bytes that a perfect receiver has, silence where nothing came.
@@ -139,8 +163,11 @@ class Plan:
     def _track_truth(self, track: int) -> TrackTruth:
         script = self.scripts[track]
         is_stream = self.options.transport is Transport.WEBSOCKET
-        stream_id = str(seeds.stream_id(self.options.seed, script.party.call)) if is_stream else ""
-        return track_truth(script, self.deliveries[track], stream_id)
+        if not is_stream:
+            return track_truth(script, self.deliveries[track])
+        stream_id = str(seeds.stream_id(self.options.seed, script.party.call))
+        wire_name = DIALECTS[self.options.websocket.dialect].stream_name(stream_id)
+        return track_truth(script, self.deliveries[track], wire_name)
 
 
 def make_plan(options: SimulationOptions) -> Plan:
@@ -162,12 +189,23 @@ def make_plan(options: SimulationOptions) -> Plan:
     audio, audio_rows = audio_of(parties, options)
     header_bytes = options.faults.header_bytes if options.transport is Transport.STREP else 0
     writer = DatagramWriter(scripts, audio, audio_rows, header_bytes)
-    return Plan(options, scripts, deliveries, rubbish, times_ns[order], tracks[order], packets[order], writer)
+    return Plan(
+        options,
+        scripts,
+        deliveries,
+        rubbish,
+        times_ns[order],
+        tracks[order],
+        packets[order],
+        writer,
+        audio,
+        audio_rows,
+    )
 
 
 def form_of(options: SimulationOptions) -> TrackFormat:
     """Return what all scripts have in common."""
-    return TrackFormat(options.codec, options.samples_per_packet, options.packets, options.faults, options.seed)
+    return TrackFormat(options.coding, options.packets, options.faults, options.seed)
 
 
 def parties_of(options: SimulationOptions) -> list[Party]:
@@ -175,7 +213,7 @@ def parties_of(options: SimulationOptions) -> list[Party]:
     legs = (Leg.A,) if options.b_leg is BLeg.NONE else (Leg.A, Leg.B)
     directions = tuple(Direction)
     if options.transport is Transport.WEBSOCKET:
-        directions = tuple(d for d in Direction if d.name.lower() in options.websocket.tracks)
+        directions = tuple(d for d in Direction if d.name.lower() in options.websocket.streamed_tracks)
     return [Party(call, leg, direction) for call in range(options.calls) for leg in legs for direction in directions]
 
 
@@ -200,10 +238,13 @@ def deliver(script: TrackScript, options: SimulationOptions) -> Deliveries:
 
 def audio_of(parties: list[Party], options: SimulationOptions) -> tuple[AudioLoop, Int64]:
     """Return all payloads, and (parties,) int64, which row of them each party speaks."""
+    if options.says:
+        pcm = spoken(options.says, options.duration_ns, options.encoding.sample_rate_hz)
+        return loop(pcm, options.coding), np.array([party.direction for party in parties], np.int64)
     if options.audio is None:
-        audio = tone_loop(parties, options.codec, options.samples_per_packet, options.seed)
+        audio = tone_loop(parties, options.coding, options.seed)
         return audio, np.arange(len(parties))
-    audio = loop(load(options.audio), options.codec, options.samples_per_packet)
+    audio = loop(load(options.audio, options.encoding.sample_rate_hz), options.coding)
     return audio, np.array([party.direction for party in parties], np.int64)
 
 

@@ -8,13 +8,13 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from media.carrier.coding import Coding
 from media.carrier.faults import NEAR_WRAP_SEQUENCE_NUMBER, NEAR_WRAP_TIMESTAMP, Faults
 from media.carrier.network import SETTLING_PACKETS
 from media.carrier.seeds import Purpose, random_stream
 from media.carrier.tones import Party
-from strep.clock import NS_PER_SECOND
 from strep.errors import ConfigurationError
-from strep.g711 import SAMPLE_RATE_HZ, Codec
+from strep.g711 import Codec
 from strep.serial import SEQUENCE_MODULUS, TIMESTAMP_MODULUS
 
 Int64 = NDArray[np.int64]
@@ -27,8 +27,7 @@ class TrackScript:
     Attributes:
         party: call, leg and direction.
         call_leg_id: the STREP header's identifier.
-        codec: of the payloads; its value is the RTP payload type.
-        samples_per_packet: and bytes per payload.
+        coding: of the payloads.
         start_ns: when the call begins, on the simulation's clock.
         blocks: (n,) int64, which of the party's payloads a packet carries. Packet `i` covers the samples
             from ``blocks[i] * samples_per_packet`` on, counted from the call's beginning.
@@ -43,8 +42,7 @@ class TrackScript:
 
     party: Party
     call_leg_id: UUID
-    codec: Codec
-    samples_per_packet: int
+    coding: Coding
     start_ns: int
     blocks: Int64
     send_times_ns: Int64
@@ -58,6 +56,16 @@ class TrackScript:
     def __len__(self) -> int:
         """Return the number of packets."""
         return len(self.blocks)
+
+    @property
+    def codec(self) -> Codec:
+        """The law, of a track in G.711; KeyError for others."""
+        return Codec[self.coding.encoding.name]
+
+    @property
+    def samples_per_packet(self) -> int:
+        """Of PCM."""
+        return self.coding.samples_per_packet
 
     @property
     def positions_samples(self) -> Int64:
@@ -80,30 +88,23 @@ class TrackFormat:
     """What all tracks of a simulation have in common.
 
     Attributes:
-        codec: of all payloads.
-        samples_per_packet: 80, 160, 240 or 480 for 10, 20, 30 or 60 ms.
+        coding: of all payloads.
         packets: payloads in a call without pauses.
         faults: of the sender.
         seed: of the simulation.
     """
 
-    codec: Codec
-    samples_per_packet: int
+    coding: Coding
     packets: int
     faults: Faults
     seed: int
-
-    @property
-    def packet_ns(self) -> int:
-        """Duration of a payload in nanoseconds."""
-        return self.samples_per_packet * NS_PER_SECOND // SAMPLE_RATE_HZ
 
 
 def write_script(party: Party, call_leg_id: UUID, start_ns: int, form: TrackFormat) -> TrackScript:
     """Return the script of one track; the same arguments give the same script."""
     where = (party.call, party.leg, party.direction)
     faults = form.faults
-    times_ns = np.arange(form.packets, dtype=np.int64) * form.packet_ns
+    times_ns = np.arange(form.packets, dtype=np.int64) * form.coding.packet_ns
     blocks = np.flatnonzero(faults.is_sent(times_ns, random_stream(form.seed, Purpose.SUPPRESSION, *where)))
     numbering = _Numbering(blocks, form, random_stream(form.seed, Purpose.NUMBERING, *where))
     for restart_ns, restart in (
@@ -122,8 +123,7 @@ def write_script(party: Party, call_leg_id: UUID, start_ns: int, form: TrackForm
     return TrackScript(
         party=party,
         call_leg_id=call_leg_id,
-        codec=form.codec,
-        samples_per_packet=form.samples_per_packet,
+        coding=form.coding,
         start_ns=start_ns,
         blocks=blocks,
         send_times_ns=start_ns + times_ns[blocks],
@@ -146,7 +146,7 @@ class _Numbering:
         if form.faults.near_wrap:
             sequence, timestamp = NEAR_WRAP_SEQUENCE_NUMBER, NEAR_WRAP_TIMESTAMP
         self.sequence = sequence + np.arange(count, dtype=np.int64)
-        self.timestamps = timestamp + blocks * form.samples_per_packet
+        self.timestamps = timestamp + blocks * form.coding.ticks_per_packet
         self.ssrcs = np.full(count, random.integers(TIMESTAMP_MODULUS), np.uint32)
         self.restarts = np.zeros(count, np.int64)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from media.carrier import websocket
 from media.carrier.ahead import Timetable
@@ -95,13 +96,20 @@ class Simulation:
         """Return the number of deliveries that `run` makes."""
         return len(self._timetable)
 
-    async def run(self, target: Target, pacer: Pacer | None = None, on_progress: Progress | None = None) -> Outcome:
+    async def run(
+        self,
+        target: Target,
+        pacer: Pacer | None = None,
+        on_progress: Progress | None = None,
+        heard_folder: Path | None = None,
+    ) -> Outcome:
         """Send all calls, in real time unless `pacer` says otherwise, and return the truth about them.
 
         Args:
             target: where to.
             pacer: `media.carrier.pacing.Instant` sends everything at once.
             on_progress: called with the number of deliveries made so far, of ``len(simulation)``.
+            heard_folder: WebSocket, where what each caller heard is written to.
 
         Raises:
             ConfigurationError: nobody can be reached at `target`.
@@ -109,7 +117,7 @@ class Simulation:
         pacer = pacer or RealTime()
         if self.options.transport is Transport.WEBSOCKET:
             plan = self.plan()
-            report = await websocket.send_plan(plan, target.stream_url, pacer, on_progress)
+            report = await websocket.send_plan(plan, target.stream_url, pacer, on_progress, heard_folder)
             return Outcome(plan.truth(), report)
         sockets = [connect(address, segmented=target.segmented) for address in target.destinations(self.options)]
         try:

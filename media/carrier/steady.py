@@ -56,7 +56,8 @@ class Steady:
         every = np.arange(len(scripts))
         self._first = writer.write(every, np.zeros_like(every)).rows[:, : HEADER_BYTES + RTP.itemsize].copy()
         self._later = writer.write(every, np.ones_like(every)).rows[:, : HEADER_BYTES + RTP.itemsize].copy()
-        self._ticks = _Ticks(np.array([script.start_ns for script in scripts]), form.packet_ns, form.packets)
+        self._ticks = _Ticks(np.array([script.start_ns for script in scripts]), form.coding.packet_ns, form.packets)
+        self._ticks_per_packet = form.coding.ticks_per_packet
 
     @staticmethod
     def is_possible(options: SimulationOptions) -> bool:
@@ -65,6 +66,7 @@ class Steady:
             options.transport is Transport.STREP
             and replace(options.faults, near_wrap=False) == Faults()
             and options.network == NetworkModel()
+            and options.encoding.can_be_joined  # packets of one length
         )
 
     def __len__(self) -> int:
@@ -83,13 +85,13 @@ class Steady:
         """Return the datagrams of deliveries `start` to `stop` (exclusive)."""
         tracks, packets = self._ticks.rows(start, stop)
         payload_start = self._later.shape[1]
-        rows = np.empty((len(tracks), payload_start + self._audio.samples_per_packet), np.uint8)
+        rows = np.empty((len(tracks), payload_start + self._audio.width_bytes), np.uint8)
         rows[:, :payload_start] = self._later[tracks]
         begins = np.flatnonzero(packets == 0)
         rows[begins, :payload_start] = self._first[tracks[begins]]
         rtp = rows[:, HEADER_BYTES:payload_start].view(RTP)[:, 0]
         rtp["sequence"] = (self._numbers[tracks, 0] + packets) & 0xFFFF
-        rtp["timestamp"] = (self._numbers[tracks, 1] + packets * self._audio.samples_per_packet) & 0xFFFF_FFFF
+        rtp["timestamp"] = (self._numbers[tracks, 1] + packets * self._ticks_per_packet) & 0xFFFF_FFFF
         rows[:, payload_start:] = self._audio.take(self._audio_rows[tracks], packets)
         return DatagramTable(rows, np.full(len(rows), rows.shape[1], np.int64))
 

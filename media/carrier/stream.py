@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from media.carrier import seeds
-from media.carrier.frames import INVALID_MEDIA, UNKNOWN_ERROR, FrameWriter, StreamIdentity
+from media.carrier.dialects import DIALECTS
+from media.carrier.dialects.contract import FrameWriter, Message, StreamIdentity
+from media.carrier.dialects.telnyx import INVALID_MEDIA, UNKNOWN_ERROR
 from media.carrier.network import Span
 from media.carrier.options import TimestampUnit
 from media.carrier.plan import Plan
@@ -32,7 +35,8 @@ class _Event:
     """A frame that is not media: made and delivered at `time_ns`."""
 
     time_ns: int
-    write: Callable[[int], str]
+    kind: str
+    write: Callable[[int], Message]
     is_numbered: bool = True
 
 
@@ -48,17 +52,24 @@ class MediaStream:
         is_media: (n,) bool.
         gap: when the socket is broken, None if it holds.
         writer: for frames that have no place in the plan: ``connected``, returned marks, errors.
+        identity: of the stream.
+        options: of its spelling.
+        start_ns: when the call begins.
     """
 
     def __init__(self, plan: Plan, call: int) -> None:
         self._plan = plan
-        options = plan.options.websocket
+        self.options = options = plan.options.websocket
         self._tracks = [t for t, script in enumerate(plan.scripts) if script.party.call == call]
-        self._start_ns = plan.scripts[self._tracks[0]].start_ns
-        self.writer = FrameWriter(_identity(plan.options.seed, call), plan.options.codec, options)
+        self.start_ns = plan.scripts[self._tracks[0]].start_ns
+        self.identity = identity_of(plan.options.seed, call)
+        encoding = plan.options.encoding
+        self.writer: FrameWriter = DIALECTS[options.dialect].writer(
+            self.identity, encoding.name, encoding.sample_rate_hz, options
+        )
         self.gap = None
         if options.drop_at_ns is not None:
-            self.gap = Span(self._start_ns + options.drop_at_ns, options.redial_after_ns)
+            self.gap = Span(self.start_ns + options.drop_at_ns, options.redial_after_ns)
         self._events = self._write_events()
         self._interjections_ns: list[int] = []
         self._number_frames()
@@ -68,18 +79,26 @@ class MediaStream:
         """Return the number of frames, ``connected`` not among them."""
         return len(self.times_ns)
 
-    def frame(self, row: int) -> str:
-        """Return the text of one frame."""
-        track, item = int(self._row_tracks[row]), int(self._row_items[row])
+    def frame(self, row: int) -> Message:
+        """Return one frame."""
+        track, item = self._row_tracks[row], self._row_items[row]
         if track < 0:
             event = self._events[item]
-            return event.write(self._shifted(int(self._event_numbers[item]), event.time_ns))
-        script = self._plan.scripts[track]
-        sequence_number = self._shifted(int(self._numbers[track][item]), int(script.send_times_ns[item]))
-        payload = self._plan.payload(track, item).tobytes()
-        direction = script.party.direction.name.lower()
-        chunk, timestamp = int(self._chunks[track][item]), int(script.blocks[item]) * self._unit()
-        return self.writer.media(sequence_number, direction, chunk, timestamp, payload)
+            # mypy forgets what a callable in a dataclass with slots returns.
+            made: Message = event.write(self._shifted(int(self._event_numbers[item]), event.time_ns))
+            return made
+        lane = self._lanes[track]
+        payload = lane.payload(lane.blocks[item], is_text=self.writer.is_text)
+        sequence_number = self._shifted(lane.numbers[item], lane.times_ns[item])
+        frame: Message = self.writer.media(
+            sequence_number, lane.direction, lane.chunks[item], lane.blocks[item] * self._unit, payload
+        )
+        return frame
+
+    def text(self, row: int) -> str:
+        """Return one frame of a dialect that has text frames only."""
+        frame = self.frame(row)
+        return frame if isinstance(frame, str) else frame.decode()
 
     def interject(self, now_ns: int) -> int:
         """Return the sequence number of a frame made at `now_ns`; times must not fall from call to call."""
@@ -92,29 +111,21 @@ class MediaStream:
         # A frame made in the same nanosecond as an interjection comes before it.
         return sequence_number + bisect_right(self._interjections_ns, made_ns - 1)
 
-    def _unit(self) -> int:
-        options = self._plan.options
-        unit = options.websocket.timestamp_unit
-        if unit is TimestampUnit.MILLISECONDS:
-            return options.ptime_ms
-        return options.samples_per_packet if unit is TimestampUnit.SAMPLES else 1
-
     def _write_events(self) -> list[_Event]:
         options, writer = self._plan.options.websocket, self.writer
         duration_ns = self._plan.options.duration_ns
-        events = [_Event(self._start_ns, writer.start)]
+        events = [_Event(self.start_ns, "start", writer.start)]
         if self.gap is not None:
-            events.append(_Event(self.gap.end_ns, writer.start))
-        for place, digit in enumerate(options.dtmf, 1):
-            offset_ns = duration_ns * place // (len(options.dtmf) + 1)
-            events.append(_Event(self._start_ns + offset_ns, _dtmf(writer, digit, offset_ns)))
+            events.append(_Event(self.gap.end_ns, "start", writer.start))
+        for offset_ns, digit in self._plan.options.key_presses():
+            events.append(_Event(self.start_ns + offset_ns, "dtmf", _dtmf(writer, digit, offset_ns)))
         if options.oddities:
-            events += _oddities(writer, self._start_ns, duration_ns)
+            events += _oddities(writer, self.start_ns, duration_ns)
         events = [e for e in events if self.gap is None or not self.gap.start_ns <= e.time_ns < self.gap.end_ns]
         if options.stop_frame:
             last_ns = max(int(self._plan.deliveries[track].times_ns[-1]) for track in self._tracks)
-            events.append(_Event(max(self._start_ns + duration_ns, last_ns), writer.stop))
-        return events
+            events.append(_Event(max(self.start_ns + duration_ns, last_ns), "stop", writer.stop))
+        return [replace(e, is_numbered=writer.kinds[e.kind]) for e in events if e.kind in writer.kinds]
 
     def _number_frames(self) -> None:
         """Number everything in the order of making: by time, then events, then tracks."""
@@ -128,12 +139,15 @@ class MediaStream:
         first, *rest = np.split(1 + ranks, np.cumsum(counts)[:-1])
         self._event_numbers = np.zeros(len(self._events), np.int64)
         self._event_numbers[[event.is_numbered for event in self._events]] = first
-        self._numbers = dict(zip(self._tracks, rest, strict=True))
         options = self._plan.options.websocket
         chunks = [np.arange(len(times_ns)) for times_ns in track_times_ns]
         if options.shared_chunks:
             chunks = np.split(_ranks(np.concatenate(track_times_ns)), np.cumsum(counts[1:])[:-1])
-        self._chunks = {t: options.first_chunk + c for t, c in zip(self._tracks, chunks, strict=True)}
+        self._lanes = {
+            track: _Lane(self._plan, track, numbers.tolist(), (options.first_chunk + chunk).tolist())
+            for track, numbers, chunk in zip(self._tracks, rest, chunks, strict=True)
+        }
+        self._unit = self._timestamp_unit()
 
     def _merge(self) -> None:
         """Lay out what is delivered: events before media of the same nanosecond, stop after everything."""
@@ -144,10 +158,29 @@ class MediaStream:
         tracks = np.repeat([-1, *self._tracks], counts)
         items = np.concatenate([np.arange(len(event_times_ns)), *(d.packets for d in deliveries)])
         is_last = np.zeros(len(times_ns), np.bool_)
-        is_last[len(event_times_ns) - 1] = self._plan.options.websocket.stop_frame
+        is_last[: len(event_times_ns)] = [event.kind == "stop" for event in self._events]
         order = np.lexsort((np.arange(len(times_ns)), times_ns, is_last))
-        self.times_ns, self._row_tracks, self._row_items = times_ns[order], tracks[order], items[order]
-        self.is_media = self._row_tracks >= 0
+        self.times_ns, self.is_media = times_ns[order], tracks[order] >= 0
+        self._row_tracks, self._row_items = tracks[order].tolist(), items[order].tolist()
+
+    def _timestamp_unit(self) -> int:
+        options = self._plan.options
+        unit = options.websocket.timestamp_unit
+        if unit is TimestampUnit.MILLISECONDS:
+            return options.ptime_ms
+        return options.samples_per_packet if unit is TimestampUnit.SAMPLES else 1
+
+
+class _Lane:
+    """What one track's media frames are made of, as plain numbers: many frames a second are written from it."""
+
+    def __init__(self, plan: Plan, track: int, numbers: list[int], chunks: list[int]) -> None:
+        script = plan.scripts[track]
+        self.numbers, self.chunks = numbers, chunks
+        self.blocks: list[int] = script.blocks.tolist()
+        self.times_ns: list[int] = script.send_times_ns.tolist()
+        self.direction = script.party.direction.name.lower()
+        self.payload = partial(plan.block, track)
 
 
 def _ranks(times_ns: Int64) -> Int64:
@@ -156,25 +189,25 @@ def _ranks(times_ns: Int64) -> Int64:
     return ranks
 
 
-def _dtmf(writer: FrameWriter, digit: str, offset_ns: int) -> Callable[[int], str]:
+def _dtmf(writer: FrameWriter, digit: str, offset_ns: int) -> Callable[[int], Message]:
     return lambda number: writer.dtmf(number, digit, offset_ns)
 
 
 def _oddities(writer: FrameWriter, start_ns: int, duration_ns: int) -> list[_Event]:
-    frames: list[tuple[Callable[[int], str], bool]] = [
-        (lambda number: writer.old_error(number, INVALID_MEDIA, "simulated, old shape"), True),
-        (lambda _: writer.error(UNKNOWN_ERROR, "simulated, present shape"), False),
-        (lambda number: writer.mark(number, "nobody-asked"), True),
-        (lambda number: writer.unknown(number, {"sky": "clear", "degrees": 21}), True),
+    frames: list[tuple[str, Callable[[int], Message]]] = [
+        ("old_error", lambda number: writer.old_error(number, INVALID_MEDIA, "simulated, old shape")),
+        ("error", lambda _: writer.error(UNKNOWN_ERROR, "simulated, present shape")),
+        ("mark", lambda number: writer.mark(number, "nobody-asked")),
+        ("unknown", writer.unknown),
     ]
     step_ns = duration_ns // (len(frames) + 1)
     return [
-        _Event(start_ns + place * step_ns + NS_PER_MS, write, is_numbered)
-        for place, (write, is_numbered) in enumerate(frames, 1)
+        _Event(start_ns + place * step_ns + NS_PER_MS, kind, write) for place, (kind, write) in enumerate(frames, 1)
     ]
 
 
-def _identity(seed: int, call: int) -> StreamIdentity:
+def identity_of(seed: int, call: int) -> StreamIdentity:
+    """Return the names of a call's stream."""
     random = random_stream(seed, Purpose.IDENTITY, call + 1, direction=Direction.OUTBOUND)
     return StreamIdentity(
         stream_id=str(seeds.stream_id(seed, call)),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from media.carrier.heard_table import describe_heard
 from media.carrier.simulation import Outcome
-from strep.g711 import SAMPLE_RATE_HZ
 
 _COUNTERS = ("sent", "delivered", "duplicated", "reordered", "lost")
 
@@ -18,12 +18,13 @@ def describe(outcome: Outcome) -> dict[str, Any]:
         "seed": truth.seed,
         "calls": truth.calls,
         "tracks": len(truth.tracks),
-        "audio_seconds": truth.total("total_samples") / SAMPLE_RATE_HZ,
+        "audio_seconds": sum(track.total_samples / track.sample_rate_hz for track in truth.tracks),
         **{name: truth.total(name) for name in _COUNTERS},
         "malformed": truth.malformed,
         "lateness": report.lateness.summary(),
         "refused": report.refused,
         "closed_early": report.closed_early,
+        **({"heard": describe_heard(outcome)} if report.playbacks else {}),
     }
 
 

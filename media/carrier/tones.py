@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.carrier.audio import AudioLoop, loop
+from media.carrier.coding import Coding
 from media.carrier.seeds import Purpose, random_stream
 from strep.errors import ConfigurationError
-from strep.g711 import SAMPLE_RATE_HZ, Codec
+from strep.g711 import SAMPLE_RATE_HZ
 from strep.header import Direction, Leg
 
 LOOP_SAMPLES = 26_400
@@ -82,12 +83,18 @@ def chord(party: Party, seed: int = 0) -> NDArray[np.int16]:
     return turn.astype(np.int16)
 
 
-def tone_loop(parties: list[Party], codec: Codec, samples_per_packet: int, seed: int = 0) -> AudioLoop:
+def tone_loop(parties: list[Party], coding: Coding, seed: int = 0) -> AudioLoop:
     """Return the chords of `parties`, a row each."""
-    payloads = np.empty((len(parties), LOOP_SAMPLES // samples_per_packet, samples_per_packet), np.uint8)
+    rate_hz = coding.encoding.sample_rate_hz
+    pcm = np.empty((len(parties), LOOP_SAMPLES * rate_hz // SAMPLE_RATE_HZ), np.int16)
     for row, party in enumerate(parties):
-        payloads[row] = loop(chord(party, seed)[None], codec, samples_per_packet).payloads[0]
-    return AudioLoop(payloads)
+        turn = chord(party, seed)
+        if rate_hz != SAMPLE_RATE_HZ:
+            import soxr
+
+            turn = soxr.resample(turn, SAMPLE_RATE_HZ, rate_hz)[: pcm.shape[1]]
+        pcm[row] = turn
+    return loop(pcm, coding)
 
 
 def identify(pcm: NDArray[np.int16]) -> Party | None:

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from media.carrier.network import Deliveries
 from media.carrier.script import TrackScript
+from strep.g711 import SAMPLE_RATE_HZ
 
 Int64 = NDArray[np.int64]
 
@@ -79,7 +80,9 @@ class TrackTruth:
     last_delivery_ns: int
     epochs: list[EpochTruth]
     stream_id: str = ""
-    """WebSocket only."""
+    """WebSocket only; as it is on the wire."""
+    sample_rate_hz: int = SAMPLE_RATE_HZ
+    """Of the positions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,8 @@ def track_truth(script: TrackScript, deliveries: Deliveries, stream_id: str = ""
         call_leg_id=str(script.call_leg_id),
         leg=script.party.leg.name,
         direction=script.party.direction.name.lower(),
-        codec=script.codec.name,
+        codec=script.coding.encoding.name,
+        sample_rate_hz=script.coding.encoding.sample_rate_hz,
         samples_per_packet=samples,
         start_ns=script.start_ns,
         sent=deliveries.sent,
@@ -161,16 +165,18 @@ def track_truth(script: TrackScript, deliveries: Deliveries, stream_id: str = ""
 def expected_tape(
     script: TrackScript, payloads: NDArray[np.uint8], is_delivered: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
-    """Return (total_samples,) uint8 code bytes: the tape of a track, the codec's silence where nothing came.
+    """Return the tape of a track as uint8 code bytes, the codec's silence where nothing came.
+
+    It has a meaning where bytes have a place in time of their own: G.711 (a byte a sample) and L16 (two).
 
     Args:
         script: of the track.
-        payloads: (n, samples per packet) uint8, of every packet of the script.
+        payloads: (n, bytes per packet) uint8, of every packet of the script.
         is_delivered: (n,) bool.
     """
     kept = np.flatnonzero(is_delivered)
     blocks = script.blocks[kept] - script.blocks[kept[0]]
-    tape = np.full((int(blocks[-1]) + 1, script.samples_per_packet), script.codec.silence, np.uint8)
+    tape = np.full((int(blocks[-1]) + 1, payloads.shape[1]), script.coding.silence, np.uint8)
     tape[blocks] = payloads[kept]
     return tape.ravel()
 

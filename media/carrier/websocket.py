@@ -1,142 +1,147 @@
-"""Shell: dials a WebSocket for every call, sends its frames at their deadlines, answers what comes back."""
+"""Shell: dials a WebSocket for every call and sends all frames at their deadlines, from one task."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from numpy.typing import NDArray
 
-from media.carrier.frames import TOKEN_HEADER
-from media.carrier.pacing import Pacer
+from media.carrier.dialects import DIALECTS
+from media.carrier.heard_files import HeardFiles
+from media.carrier.link import Link
+from media.carrier.options import WebSocketOptions
+from media.carrier.pacing import Instant, Pacer
 from media.carrier.plan import Plan
-from media.carrier.playback import MarkReturned, Playback, Refused
+from media.carrier.playback import Playback, PlaybackForm
 from media.carrier.report import Progress, SendReport
 from media.carrier.stream import MediaStream
-from strep.clock import NEVER_NS, NS_PER_SECOND
+from media.carrier.stream_call import BREAK, DIAL, END, StreamCall
+from strep.clock import NS_PER_MS, NS_PER_SECOND
 from strep.errors import ConfigurationError
 
-_OPEN_TIMEOUT_SECONDS = 30
+_SETTLE_NS = NS_PER_SECOND
+_TICK_NS = NS_PER_MS
+_KEPT_SAMPLES = 32 << 20
+"""Of what all callers heard, in memory."""
 
 
-async def send_plan(plan: Plan, stream_url: str, pacer: Pacer, on_progress: Progress | None = None) -> SendReport:
-    """Send everything in `plan`, a socket and a task for each call.
+async def send_plan(
+    plan: Plan,
+    stream_url: str,
+    pacer: Pacer,
+    on_progress: Progress | None = None,
+    heard_folder: Path | None = None,
+) -> SendReport:
+    """Send everything in `plan`, a socket for each call, and play what comes back.
+
+    Args:
+        plan: of a simulation over WebSocket.
+        stream_url: where each call dials.
+        pacer: the clock and the waiting.
+        on_progress: told how far it is.
+        heard_folder: where what each caller heard is written to, as WAV and JSON.
 
     Raises:
-        ConfigurationError: nobody answers at `stream_url`, or the upgrade is refused.
+        ConfigurationError: nobody answers at `stream_url`, the upgrade is refused, or `heard_folder` cannot be used.
     """
-    report = SendReport(started_ns=pacer.now_ns())
-    calls = [_Call(plan, call, stream_url, pacer, report, on_progress) for call in range(plan.options.calls)]
-    report.playbacks = [call.playback for call in calls]
-    tasks = [asyncio.create_task(call.run()) for call in calls]
     try:
-        await asyncio.gather(*tasks)
+        Link.check(stream_url)
+    except ValueError as error:
+        raise ConfigurationError(f"ws: cannot open {stream_url}: {error}") from error
+    report = SendReport(started_ns=pacer.now_ns())
+    streams = [MediaStream(plan, call) for call in range(plan.options.calls)]
+    report.playbacks = [_playback(plan, stream) for stream in streams]
+    calls = [
+        StreamCall(stream, playback, stream_url, _headers(plan.options.websocket), pacer, report)
+        for stream, playback in zip(streams, report.playbacks, strict=True)
+    ]
+    files = None if heard_folder is None else HeardFiles(heard_folder, plan)
+    try:
+        await _keep_time(calls, streams, pacer, report, on_progress, files)
+        if not report.failures:
+            await asyncio.gather(*(call.wait_finished() for call in calls))
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for call in calls:
+            call.abort()
+        if files is not None:
+            files.finish(report.playbacks)
+    for call in calls:
+        call.raise_failure()
     return report
 
 
-class _Call:
-    """One call: a stream, its socket, and the queue of audio that is played into it."""
+async def _keep_time(
+    calls: Sequence[StreamCall],
+    streams: Sequence[MediaStream],
+    pacer: Pacer,
+    report: SendReport,
+    on_progress: Progress | None,
+    files: HeardFiles | None,
+) -> None:
+    times_ns, numbers, actions = _agenda(streams)
+    place, settle_ns = 0, _SETTLE_NS
+    while place < len(actions) and not report.failures:
+        now_ns = pacer.now_ns() - report.started_ns
+        due = int(np.searchsorted(times_ns, now_ns, side="right"))
+        for row in range(place, due):
+            calls[numbers[row]].do(actions[row])
+        if isinstance(pacer, Instant):  # a clock that jumps would have run away when the far end answers
+            await asyncio.gather(*(call.wait_dialed() for call in calls))
+        if due > place:
+            report.record_lateness()
+            if on_progress is not None:
+                on_progress(report.sent)
+        if files is not None and now_ns >= settle_ns:
+            files.settle(report.playbacks, now_ns)
+            settle_ns = now_ns + _SETTLE_NS
+        place = due
+        if place < len(actions):
+            # In any case others run: sockets are read, and a call that is late does not hold up the rest.
+            # Frames of many calls are due all the time: a wake-up for each would cost more than the frame.
+            earliest_ns = 0 if isinstance(pacer, Instant) else now_ns + _TICK_NS
+            await pacer.sleep_until(report.started_ns + max(int(times_ns[place]), earliest_ns))
+    report.record_lateness()
 
-    def __init__(
-        self, plan: Plan, call: int, url: str, pacer: Pacer, report: SendReport, on_progress: Progress | None
-    ) -> None:
-        self._stream = MediaStream(plan, call)
-        self.playback = Playback(plan.options.websocket.playback_mode)
-        self._token = plan.options.websocket.auth_token
-        self._url, self._pacer, self._report, self._on_progress = url, pacer, report, on_progress
 
-    def _now_ns(self) -> int:
-        return self._pacer.now_ns() - self._report.started_ns
-
-    async def run(self) -> None:
-        """Send the frames; a socket broken on purpose is dialled again, one closed by the far end is not."""
-        gap, times_ns = self._stream.gap, self._stream.times_ns
-        await self._sleep_until(int(times_ns[0]))
-        try:
-            if gap is None:
-                await self._session(0, len(times_ns))
-            else:
-                broken_at = int(np.searchsorted(times_ns, gap.start_ns))
-                await self._session(0, broken_at, breaks_at_ns=gap.start_ns)
-                await self._sleep_until(gap.end_ns)
-                await self._session(broken_at, len(times_ns))
-        except ConnectionClosed:
-            self._report.closed_early += 1
-
-    async def _session(self, start: int, stop: int, breaks_at_ns: int | None = None) -> None:
-        """Send frames `start` to `stop` over a socket of their own."""
-        connection = await self._dial()
-        reader = asyncio.create_task(self._answer(connection))
-        try:
-            await connection.send(self._stream.writer.connected())
-            for row in range(start, stop):
-                await self._send(connection, row)
-            if breaks_at_ns is not None:
-                await self._sleep_until(breaks_at_ns)
-                # Hang up below WebSocket: what was sent arrives, a close frame does not.
-                connection.transport.close()
-                await connection.wait_closed()
-        finally:
-            await connection.close()
-            await reader
-
-    async def _sleep_until(self, deadline_ns: int) -> None:
-        await self._pacer.sleep_until(self._report.started_ns + deadline_ns)
-
-    async def _dial(self) -> ClientConnection:
-        headers = {TOKEN_HEADER: self._token} if self._token else {}
-        try:
-            return await connect(
-                self._url,
-                additional_headers=headers,
-                compression=None,
-                ping_interval=None,
-                open_timeout=_OPEN_TIMEOUT_SECONDS,
-            )
-        except (OSError, WebSocketException, ValueError) as error:
-            raise ConfigurationError(f"ws: cannot open {self._url}: {error}") from error
-
-    async def _send(self, connection: ClientConnection, row: int) -> None:
-        deadline_ns = int(self._stream.times_ns[row])
-        if self._now_ns() < deadline_ns:
-            await self._sleep_until(deadline_ns)
+def _agenda(streams: Sequence[MediaStream]) -> tuple[NDArray[np.int64], list[int], list[int]]:
+    """Return what all calls do, in order of time: when, which call, and a frame's row or one of the other actions."""
+    times_ns: list[NDArray[np.int64]] = []
+    actions: list[NDArray[np.int64]] = []
+    for stream in streams:
+        rows = np.arange(len(stream))
+        start_ns, end_ns = stream.times_ns[:1], stream.times_ns[-1:]
+        if stream.gap is None:
+            times_ns.append(np.concatenate([start_ns, stream.times_ns, end_ns]))
+            actions.append(np.concatenate([[DIAL], rows, [END]]))
         else:
-            await asyncio.sleep(0)  # a late call does not make all others wait until it has caught up
-        await connection.send(self._stream.frame(row))
-        if not self._stream.is_media[row]:
-            return
-        self._report.lateness.record(np.array([self._now_ns() - deadline_ns]))
-        self._report.sent += 1
-        if self._on_progress is not None:
-            self._on_progress(self._report.sent)
+            gap = np.array([stream.gap.start_ns, stream.gap.end_ns])
+            broken_at = int(np.searchsorted(stream.times_ns, gap[0]))
+            before, after = stream.times_ns[:broken_at], stream.times_ns[broken_at:]
+            times_ns.append(np.concatenate([start_ns, before, gap, after, end_ns]))
+            actions.append(np.concatenate([[DIAL], rows[:broken_at], [BREAK, DIAL], rows[broken_at:], [END]]))
+    numbers = np.repeat(np.arange(len(streams)), [len(part) for part in actions])
+    order = np.argsort(np.concatenate(times_ns), kind="stable")
+    return np.concatenate(times_ns)[order], numbers[order].tolist(), np.concatenate(actions)[order].tolist()
 
-    async def _answer(self, connection: ClientConnection) -> None:
-        """Play what comes, and return marks when they are due; ends with the connection."""
-        with contextlib.suppress(ConnectionClosed):
-            while True:
-                try:
-                    async with asyncio.timeout(self._until_next_mark_seconds()):
-                        message = await connection.recv()
-                except TimeoutError:
-                    await self._reply(connection, self.playback.poll(self._now_ns()))
-                else:
-                    await self._reply(connection, self.playback.receive(message, self._now_ns()))
 
-    def _until_next_mark_seconds(self) -> float | None:
-        deadline_ns = self.playback.deadline()
-        return None if deadline_ns == NEVER_NS else max(0, deadline_ns - self._now_ns()) / NS_PER_SECOND
+def _playback(plan: Plan, stream: MediaStream) -> Playback:
+    options, call = plan.options.websocket, stream.identity.call
+    dialect = DIALECTS[options.dialect]
+    form = PlaybackForm(
+        mode=options.mode,
+        encoding=options.playback_encoding,
+        message_ms=dialect.message_ms,
+        start_ns=stream.start_ns,
+        manners=options.manners,
+        seed=plan.options.seed * 1_000_003 + call,
+        invalid_code=dialect.invalid_media,
+        keep_samples=_KEPT_SAMPLES // plan.options.calls,
+    )
+    return Playback(dialect.reader(stream.identity, takes_audio=options.takes_audio), form)
 
-    async def _reply(self, connection: ClientConnection, answers: Sequence[MarkReturned | Refused]) -> None:
-        for answer in answers:
-            if isinstance(answer, Refused):
-                await connection.send(self._stream.writer.error(answer.code, answer.detail))
-            else:
-                number = self._stream.interject(self._now_ns())
-                await connection.send(self._stream.writer.mark(number, answer.name))
+
+def _headers(options: WebSocketOptions) -> dict[str, str]:
+    return DIALECTS[options.dialect].headers(options.auth_token)

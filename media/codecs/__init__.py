@@ -6,10 +6,11 @@ PCMU, PCMA and L16 are here; G.722 and Opus come with ``pip install strep[codecs
 from __future__ import annotations
 
 from media.codecs.contract import FrameDecoder
-from media.codecs.encoding import STATIC_PAYLOAD_TYPES, Encoding, encoding_of_payload_type
+from media.codecs.encoding import PCMU, STATIC_PAYLOAD_TYPES, Encoding, encoding_of_payload_type
 from media.talk.contract import FrameEncoder
 
 __all__ = [
+    "PCMU",
     "STATIC_PAYLOAD_TYPES",
     "Encoding",
     "FrameDecoder",

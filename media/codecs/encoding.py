@@ -110,6 +110,9 @@ class Encoding:
         return len(payload) * (2 if self.name == "G722" else 1)
 
 
+PCMU = Encoding("PCMU")
+
+
 def encoding_of_payload_type(payload_type: int) -> Encoding | None:
     """Return what a static payload type stands for, None where it is dynamic or a codec that is not served."""
     rtp = STATIC_PAYLOAD_TYPES.get(payload_type)

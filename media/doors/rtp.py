@@ -5,7 +5,7 @@ that is decided when a track's first block is due, and by then it is known who e
 
 * a new SSRC from the same address and port, whose predecessor has fallen silent, continues that track's call;
 * else a track joins the live call of this name that comes from the same host, has nobody in this direction
-  and began nearest in time;
+  and began nearest in time, if its audio is of the same rate and kind;
 * else it begins a call of its own.
 """
 
@@ -17,9 +17,10 @@ import numpy as np
 
 from media.calls import Call, Track
 from media.doors.joining import Joining
-from media.doors.packets import codec_of, frames_of
+from media.doors.packets import frames_of
 from media.doors.sources import describe_source, source_words
 from media.engine import Engine
+from media.tapes import format_of
 from strep.clock import NS_PER_MS, NS_PER_SECOND
 from strep.datagrams import DatagramBatch, PacketColumns, parse_rtp
 from strep.demux import UNKNOWN, Demux, Key
@@ -78,22 +79,21 @@ class RtpDoor:
         row = packets.row[i]
         source = {**describe_source(batch.source[row]), "ssrc": int(packets.ssrc[i])}
         arrival_ns = int(batch.arrival_ns[row])
+        encoding = self._engine.payload_types.opening(int(packets.payload_type[i]))
         track = self._engine.open_track(
-            lambda slot: Track(slot, direction, arrival_ns, source),
-            codec_of(int(packets.payload_type[i])),
-            self._join,
+            lambda slot: Track(slot, direction, arrival_ns, source), encoding, self._join, format_of(encoding)
         )
-        self._demux.add(key, track.slot)
-        self._keys[track.slot] = key
-        return track.slot
+        self._demux.add(key, track.handle)
+        self._keys[track.handle] = key
+        return track.handle
 
     def _join(self, track: Track, now_ns: int) -> Call:
         call = self._continued_by(track) or self._joining.partner(track)
-        if call is None:
+        if call is None or call.tape != track.tape:  # one recording has one rate
             started = datetime.fromtimestamp(self._engine.wall_ns(track.first_arrival_ns) / NS_PER_SECOND, UTC)
             name = f"{self.name}-{started:%Y%m%dT%H%M%S}-{track.source['ssrc']:08x}"
             identity = {"name": self.name, "source": track.source}
-            call = self._engine.open_call(name, "rtp", identity, track.first_arrival_ns, self._forget)
+            call = self._engine.open_call(name, "rtp", identity, track.first_arrival_ns, self._forget, track.tape)
         self._joining.add(track, call)
         return call
 
@@ -107,4 +107,4 @@ class RtpDoor:
     def _forget(self, call: Call) -> None:
         self._joining.remove(call)
         for track in call.tracks:
-            self._demux.discard(self._keys.pop(track.slot))
+            self._demux.discard(self._keys.pop(track.handle))

@@ -9,9 +9,11 @@ from functools import partial
 from typing import Any, Protocol
 
 from media.calls import Call, Track
+from media.decoding.order import Packet
 from media.doors.buffer import FrameBuffer
 from media.engine import Engine
 from media.sinks.contract import CallInfo
+from media.tapes import format_of
 from media.ws.chunks import ChunkSequencer, Placement
 from media.ws.host import StreamHandle, StreamRefused, StreamStart
 from strep.header import Direction
@@ -31,7 +33,7 @@ class StreamListener(Protocol):
     """Who talks back; none of these waits."""
 
     def stream_attached(self, info: CallInfo, start: StreamStart) -> None:
-        """A call has begun, or has another socket: ``start.outgoing``."""
+        """A call has begun, or has another socket: ``start.wire``."""
 
     def stream_event(self, info: CallInfo, event: dict[str, Any]) -> bool:
         """The carrier said something; return whether it belongs into the sidecar."""
@@ -49,7 +51,7 @@ class Stream:
         latest: what it said on the newest socket.
         sequencer: places the chunks; it goes on when a second socket continues the stream.
         call: its call; a new one if audio comes after the first has ended.
-        slots: the timeline's slot per direction.
+        tracks: per direction.
         sockets: connections that carry it now.
         oversized: frames that were too long.
         detached_ns: when the last of them closed without a stop frame; None while one is there.
@@ -59,7 +61,7 @@ class Stream:
     sequencer: ChunkSequencer
     call: Call
     latest: StreamStart
-    slots: dict[Direction, int] = field(default_factory=dict)
+    tracks: dict[Direction, Track] = field(default_factory=dict)
     sockets: int = 1
     oversized: int = 0
     detached_ns: int | None = None
@@ -95,9 +97,9 @@ class StreamDoor:
     def stream_started(self, start: StreamStart, now_ns: int) -> Stream:
         """Begin a call for a new stream_id, or continue the one that has it."""
         stream = self._streams.get(start.stream_id)
-        if stream is not None and stream.start.codec != start.codec:
+        if stream is not None and stream.start.encoding != start.encoding:
             if stream.sockets > 0:
-                reason = f"the stream is live in {stream.start.codec.name}, not {start.codec.name}"
+                reason = f"the stream is live in {stream.start.encoding.name}, not {start.encoding.name}"
                 raise StreamRefused(CLOSE_POLICY_VIOLATION, reason)
             self._end(stream, "closed", now_ns)  # one tape holds one law: what follows is another recording
             stream = None
@@ -110,7 +112,7 @@ class StreamDoor:
             return stream
         if not self._engine.has_room():
             raise StreamRefused(CLOSE_TRY_AGAIN_LATER, "no free track: the server is at its limit")
-        stream = Stream(start, ChunkSequencer(start.sample_rate_hz), self._open_call(start, now_ns), start)
+        stream = Stream(start, ChunkSequencer(start.encoding.sample_rate_hz), self._open_call(start, now_ns), start)
         self._streams[start.stream_id] = stream
         self._attach(stream)
         return stream
@@ -121,27 +123,31 @@ class StreamDoor:
         """Take one media frame; it reaches the timeline with the next beat."""
         assert isinstance(handle, Stream)
         if handle.call.has_ended:
-            handle.call, handle.slots = self._open_call(handle.start, now_ns), {}
+            handle.call, handle.tracks = self._open_call(handle.start, now_ns), {}
             self._streams.setdefault(handle.start.stream_id, handle)
             self._attach(handle)
-        slot = handle.slots.get(direction)
-        if slot is None:
+        track = handle.tracks.get(direction)
+        if track is None:
             if not self._engine.has_room():
                 self.no_room += 1
                 return
-            slot = handle.slots[direction] = self._open_track(handle, direction, now_ns)
+            track = handle.tracks[direction] = self._open_track(handle, direction, now_ns)
         if placement.shift_samples:
             self.deliver(now_ns)
             following = (placement.sequence_number + 1) & 0xFFFF
-            self._engine.timeline.shift_waiting(slot, following, placement.shift_samples)
+            self._engine.reels.of(track).shift_waiting(track, following, placement.shift_samples)
         if not len(self._buffer):
             self._wake()
         self.frames += 1
+        if track.decoder is not None:
+            place = placement.sequence_number, placement.timestamp, placement.generation
+            self._engine.desk.receive(track, Packet(*place, now_ns, payload, handle.start.encoding))
+            return
         if len(payload) > MAX_PAYLOAD_SAMPLES:
             self._say_oversized(handle, len(payload))
             payload = b""
         place = placement.sequence_number, placement.timestamp, placement.generation
-        self._buffer.add(slot, *place, now_ns, payload)
+        self._buffer.add(track.slot, *place, now_ns, payload)
 
     def stream_event(self, handle: StreamHandle, event: dict[str, Any]) -> None:
         """Keep a dtmf, mark or error frame for the sidecar."""
@@ -196,19 +202,22 @@ class StreamDoor:
 
     def _open_call(self, start: StreamStart, now_ns: int) -> Call:
         forget = partial(self._forget, start.stream_id)
-        return self._engine.open_call(start.stream_id, "ws", dict(start.identity), now_ns, forget)
+        tape = format_of(start.encoding)
+        return self._engine.open_call(start.stream_id, "ws", dict(start.identity), now_ns, forget, tape)
 
-    def _open_track(self, stream: Stream, direction: Direction, now_ns: int) -> int:
+    def _open_track(self, stream: Stream, direction: Direction, now_ns: int) -> Track:
         source = {"stream_id": stream.start.stream_id, "track": direction.name.lower()}
         call = stream.call
         return self._engine.open_track(
             lambda slot: Track(slot, direction, now_ns, source, call),
-            stream.start.codec,
+            stream.start.encoding,
             lambda track, now_ns: call,
-        ).slot
+            call.tape,
+            clock_hz=stream.start.encoding.sample_rate_hz,
+        )
 
     def _forget(self, stream_id: str, call: Call) -> None:
         stream = self._streams.get(stream_id)
         if stream is not None and stream.call is call:
-            stream.slots = {}
+            stream.tracks = {}
             del self._streams[stream_id]

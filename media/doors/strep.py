@@ -8,9 +8,11 @@ from uuid import UUID
 import numpy as np
 
 from media.calls import Call, Track
-from media.doors.packets import codec_of, frames_of
+from media.codecs import Encoding
+from media.doors.packets import frames_of
 from media.doors.sources import describe_source
 from media.engine import Engine
+from media.tapes import format_of
 from strep.datagrams import DatagramBatch, PacketColumns, parse_strep
 from strep.demux import UNKNOWN, Demux, Key
 from strep.header import Direction, Leg
@@ -61,17 +63,19 @@ class StrepDoor:
             return slot
         arrival_ns = int(batch.arrival_ns[packets.row[i]])
         source = {**describe_source(batch.source[packets.row[i]]), "ssrc": int(packets.ssrc[i])}
-        call = self._call_of(key, arrival_ns)
+        encoding = self._engine.payload_types.opening(int(packets.payload_type[i]))
+        call = self._call_of(key, arrival_ns, encoding)
         direction = Direction(key[2] & 1)
         track = self._engine.open_track(
             lambda slot: Track(slot, direction, arrival_ns, source, call),
-            codec_of(int(packets.payload_type[i])),
+            encoding,
             lambda track, now_ns: call,
+            call.tape,
         )
-        self._demux.add(key, track.slot)
-        return track.slot
+        self._demux.add(key, track.handle)
+        return track.handle
 
-    def _call_of(self, key: Key, arrival_ns: int) -> Call:
+    def _call_of(self, key: Key, arrival_ns: int, encoding: Encoding) -> Call:
         high, low, leg_direction = key
         leg = Leg(leg_direction >> 1)
         call = self._calls.get((high, low, leg))
@@ -80,7 +84,7 @@ class StrepDoor:
             name = call_leg_id if leg is Leg.A else f"{call_leg_id}-b"
             identity = {"call_leg_id": call_leg_id, "leg": leg.name}
             forget = partial(self._forget, (high, low, leg))
-            call = self._engine.open_call(name, "strep", identity, arrival_ns, forget)
+            call = self._engine.open_call(name, "strep", identity, arrival_ns, forget, format_of(encoding))
             self._calls[high, low, leg] = call
         return call
 

@@ -66,6 +66,7 @@ class CallInfo:
         door: "strep", "rtp" or "ws".
         started_wall_ns: wall time of the call's origin (position 0), nanoseconds since the epoch.
         sample_rate_hz: of both channels.
+        is_linear: its blocks are 16-bit PCM; else they are code bytes of G.711, as the carrier sent them.
         identity: what the carrier said: call_leg_id, leg, stream_id, call_control_id, from, to, ...
     """
 
@@ -75,6 +76,7 @@ class CallInfo:
     started_wall_ns: int
     sample_rate_hz: int = 8000
     identity: dict[str, Any] = field(default_factory=dict)
+    is_linear: bool = False
 
 
 @dataclass(slots=True)
@@ -83,7 +85,8 @@ class TrackReport:
 
     Attributes:
         direction: inbound or outbound.
-        codec: "PCMU" or "PCMA", as first received; None if no audio that we can decode ever came.
+        codec: "PCMU", "PCMA", "G722", "L16" or "OPUS"; of the tape for the first two, else as last received. None
+            if no audio that we can decode ever came.
         start_samples: where the track begins on the call's timeline.
         length_samples: its length; the ledger's spans add up to it.
         statistics: counters and RFC 3550 figures, JSON values, names with units.
@@ -92,6 +95,7 @@ class TrackReport:
         totals: samples per kind, "received" included; they add up to `length_samples`.
         payload_types: packets that are no audio we can decode, by RTP payload type.
         sources: each synchronization source or socket seen, JSON values.
+        telephone_events: packets of RFC 4733, in `statistics` among the invalid ones, for they are no audio.
     """
 
     direction: Direction
@@ -104,6 +108,7 @@ class TrackReport:
     sources: list[dict[str, Any]] = field(default_factory=list)
     ledger_truncated: bool = False
     payload_types: dict[str, int] = field(default_factory=dict)
+    telephone_events: int = 0
 
 
 @dataclass(slots=True)

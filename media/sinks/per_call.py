@@ -6,7 +6,7 @@
 
 
     def loudness(call, direction, position_samples, pcm):
-        print(call.call_id, direction.name, position_samples / 8000, abs(pcm).max())
+        print(call.call_id, direction.name, position_samples / call.sample_rate_hz, abs(pcm).max())
 
 
     sink = PerCall(loudness)

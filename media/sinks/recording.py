@@ -5,6 +5,8 @@ batch, and Python touches a call about once a second, to write what it has. Ever
 gaps, late packets, a channel that lags - takes the path of single rows (`_place`), which is slower and makes
 the same file.
 
+Calls that are PCM already, at any rate, are `media.sinks.linear`'s.
+
 A call is written up to where both channels have come, but never more than `LAG_SAMPLES` behind the further
 one; what a lagging channel or a late packet brings for a part that is in the file already is patched into it.
 """
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 
 from media.blocks import PcmBatch
 from media.sinks.contract import CallInfo, CallReport, SinkOptions
+from media.sinks.linear import LinearCalls
 from media.sinks.recorded_call import RecordedCall, Trouble
 from media.sinks.stage import Positions, Slots, Stage, Tracks
 from media.sinks.wav import Encoding
@@ -104,6 +107,7 @@ class RecordingSink:
             decode=not self._passthrough,
             calls=calls,
         )
+        self._linear = LinearCalls()
         self._live: dict[int, RecordedCall] = {}
         self._by_slot: dict[int, RecordedCall] = {}
         self._slots = np.full(1, -1, np.intp)  # by CallInfo.index; the last is a sentinel, -1
@@ -118,13 +122,17 @@ class RecordingSink:
         if call.index in self._live:
             self.call_ended(self._live[call.index].call, None)
         self._started += 1
-        recording = RecordedCall(call, self._directory, self._encoding, self._trouble, self._clock)
+        encoding = Encoding.PCM16 if call.is_linear else self._encoding
+        recording = RecordedCall(call, self._directory, encoding, self._trouble, self._clock)
         self._live[call.index] = recording
         if call.index >= len(self._slots) - 1:
             self._slots = _lengthened(self._slots, 2 * call.index + 64, -1)
             self._laws = _lengthened(self._laws, len(self._slots), _NO_LAW)
             self._offsets = _lengthened(self._offsets, len(self._slots), 0)
-        if recording.wav:
+        if recording.wav and call.is_linear:
+            self._continued += recording.continued is not None
+            self._linear.add(recording)
+        elif recording.wav:
             recording.slot = self._stage.claim()
             self._by_slot[recording.slot] = recording
             self._slots[call.index] = recording.slot
@@ -144,7 +152,10 @@ class RecordingSink:
     def receive(self, batch: PcmBatch) -> None:
         """Stage the blocks, write the calls that have a second of them."""
         now_ns = batch.now_ns
-        if len(batch):
+        if batch.is_linear:
+            self._linear.receive(batch)
+            self._blocks += len(batch)
+        elif len(batch):
             self._write(*self._stage.full(self._take(batch), LAG_SAMPLES), now_ns)
         if not len(batch) or now_ns >= self._next_sweep_ns:
             self._next_sweep_ns = now_ns + _SWEEP_NS
@@ -158,8 +169,9 @@ class RecordingSink:
         self._ended += 1
         if recording.slot >= 0:
             self._write_all(recording.slot, self._clock.now_ns())
+        self._linear.remove(call.index, self._clock.now_ns())
         self._unstage(recording)
-        self._moved -= recording.continued is not None
+        self._moved -= recording.continued is not None and not call.is_linear
         recording.finish(report)
 
     def close(self) -> None:
@@ -170,14 +182,14 @@ class RecordingSink:
     def snapshot(self) -> RecordingSnapshot:
         """Return the counters; from another thread they may be of slightly different moments."""
         return RecordingSnapshot(
-            live=len(self._by_slot),
+            live=len(self._by_slot) + len(self._linear),
             started=self._started,
             ended=self._ended,
             failed=self._trouble.recordings,
             sidecar_errors=self._trouble.sidecars,
             blocks=self._blocks,
             single_rows=self._single_rows,
-            patched_samples=self._patched,
+            patched_samples=self._patched + self._linear.patched_samples,
             continued=self._continued,
             stage_bytes=self._stage.size_bytes,
         )
@@ -237,6 +249,7 @@ class RecordingSink:
     def _sweep(self, now_ns: int) -> None:
         """Write what has been staged for long, and the headers that are behind."""
         self._write(*self._stage.aged(now_ns - AGED_NS), now_ns)
+        self._linear.sweep(now_ns)
         for recording in [r for r in self._by_slot.values() if r.header_due]:
             recording.flush_header(now_ns)
             self._drop_failed(recording.slot)

@@ -62,6 +62,7 @@ class Track(msgspec.Struct, frozen=True):
     payload_types: dict[str, int]
     statistics: dict[str, Any]
     sources: list[dict[str, Any]]
+    telephone_events: int = 0
 
     @classmethod
     def of(cls, report: TrackReport) -> Track:
@@ -78,6 +79,7 @@ class Track(msgspec.Struct, frozen=True):
             payload_types=report.payload_types,
             statistics=report.statistics,
             sources=report.sources,
+            telephone_events=report.telephone_events,
         )
 
 

@@ -70,7 +70,7 @@ class FrameEncoder(Protocol):
 
 
 class Wire(Protocol):
-    """The sending half of one socket. `send` never waits, never raises; what is sent on a closed wire is dropped."""
+    """The sending half of a socket. `send` never waits and never raises; what is sent on a closed wire is dropped."""
 
     @property
     def is_open(self) -> bool:
@@ -81,7 +81,7 @@ class Wire(Protocol):
         """What was sent and not yet taken by the kernel: a peer that does not read shows here."""
 
     def send(self, message: str | bytes) -> None:
-        """Queue one message, text as str; beyond the wire's limit the peer is closed as not reading."""
+        """Queue a message, text as str, binary as bytes; who does not read is closed beyond the limit."""
 
 
 class ReturnFrames(Protocol):

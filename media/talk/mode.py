@@ -69,7 +69,9 @@ def mode_of(start: StreamStart, default: PlaybackMode) -> PlaybackMode:
     if dialect.playback is Playback.NONE:
         raise PlaybackError(f"nothing can be played into this call: a {dialect.name} stream goes one way")
     if dialect.playback is Playback.RTP:
-        mode = replace(default, mode="rtp", codec=start.codec.name, rate_hz=start.sample_rate_hz)
+        heard = start.encoding
+        mode = replace(default, mode="rtp", codec=heard.name, rate_hz=heard.sample_rate_hz)
+        mode = replace(mode, is_big_endian=heard.big_endian)
     else:
         mode = _overridden(default, _asked(start))
     try:

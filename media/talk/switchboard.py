@@ -24,7 +24,6 @@ from media.talk.playout import Playout
 from media.talk.timer import TalkTimer
 from media.ws.closing import close_with
 from media.ws.host import StreamStart
-from media.ws.wire import Outgoing
 from strep.clock import Clock
 
 logger = logging.getLogger("strep.talk")
@@ -33,31 +32,6 @@ APP_GRACE_S = 30.0
 """How long an application may go on after its call has ended."""
 STOP_TIMEOUT_S = 5.0
 """The same when the server stops."""
-
-
-class StreamWire:
-    """A stream's socket as `media.talk.contract.Wire`.
-
-    Attributes:
-        is_open: it has taken everything so far.
-    """
-
-    def __init__(self, outgoing: Outgoing) -> None:
-        self.is_open = True
-        self._outgoing = outgoing
-
-    @property
-    def buffered_bytes(self) -> int:
-        """See `Outgoing.buffered_bytes`."""
-        return self._outgoing.buffered_bytes
-
-    def send(self, message: str | bytes) -> None:
-        """Send a text message, or find out that the socket is closed."""
-        self.is_open = self.is_open and self._outgoing.send(message)
-
-    def hang_up(self) -> None:
-        """Close the socket."""
-        self._outgoing.close(close_with(1000, "the application hung up"))
 
 
 class Switchboard:
@@ -167,12 +141,12 @@ class Switchboard:
     def stream_attached(self, info: CallInfo, start: StreamStart) -> None:
         """A call has a socket: its first, or another one."""
         call = self._calls.get(info.index)
-        if call is None or start.outgoing is None:
+        wire = start.wire
+        if call is None or wire is None:
             return
         if not call.dialect:
             self._connect(call, info.index, start)
-        wire = StreamWire(start.outgoing)
-        call.attach(wire, wire.hang_up)
+        call.attach(wire, lambda: wire.close(close_with(1000, "the application hung up")))
 
     def _connect(self, call: LiveCall, index: int, start: StreamStart) -> None:
         try:

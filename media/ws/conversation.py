@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from websockets.server import ServerProtocol
 
 from media.ws.closing import Close, close_with
-from media.ws.framing import Framing, Message, binary_frame, text_frame
+from media.ws.framing import Framing, Message, serialize
 from media.ws.host import Handshake
 from media.ws.protocol import MediaStreamConnection
 from strep.clock import NEVER_NS, NS_PER_SECOND
@@ -40,7 +40,7 @@ class Conversation(asyncio.Protocol):
         self.connection = MediaStreamConnection(
             desk.host, desk.clock.now_ns(), handshake, options.connection, wire=self
         )
-        self._desk, self._transport = desk, transport
+        self._desk, self._transport, self._now_ns = desk, transport, desk.clock.now_ns
         self._framing = Framing(protocol, options.max_message_bytes)
         self._loop = asyncio.get_running_loop()
         self._deadline_ns = NEVER_NS
@@ -60,9 +60,16 @@ class Conversation(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what came; a failure of ours ends this connection and no other."""
         try:
-            messages = self._framing.receive(data)
-            if messages:
-                self._hand_on(messages)
+            text = self._framing.lone_text(data)
+            if text is None:
+                self._hand_on(self._framing.receive(data))
+            else:
+                close = self.connection.receive_text(text, self._now_ns())
+                if self.connection.deadline() != self._deadline_ns:
+                    self._watch_deadline()
+                if close is None:
+                    return
+                self._framing.close(close)
         except Exception:
             self._desk.totals.failed += 1
             logger.exception("connection from %s failed", self.handshake.remote)
@@ -79,7 +86,7 @@ class Conversation(asyncio.Protocol):
         for timer in (self._deadline_timer, self._end_timer, self._keepalive_timer):
             if timer is not None:
                 timer.cancel()
-        self.connection.closed(self._desk.clock.now_ns())
+        self.connection.closed(self._now_ns())
         self._desk.settle(self)
 
     # -- Wire ------------------------------------------------------------------------------------------
@@ -89,15 +96,15 @@ class Conversation(asyncio.Protocol):
         """Bytes that the kernel has not taken."""
         return self._transport.get_write_buffer_size()
 
-    def send(self, text: str | bytes) -> None:
-        """Send a text message; bytes are UTF-8 already."""
-        if self._framing.is_open:
-            self._transport.write(text_frame(text.encode() if isinstance(text, str) else text))
+    @property
+    def is_open(self) -> bool:
+        """Whether anything that is sent still goes out."""
+        return self._framing.is_open
 
-    def send_binary(self, data: bytes) -> None:
-        """Send a binary message."""
+    def send(self, message: Message) -> None:
+        """Send a message, text as str, binary as bytes."""
         if self._framing.is_open:
-            self._transport.write(binary_frame(data))
+            self._transport.write(serialize(message))
 
     def close(self, close: Close) -> None:
         """Begin the closing handshake."""
@@ -107,7 +114,7 @@ class Conversation(asyncio.Protocol):
     # -- inside ----------------------------------------------------------------------------------------
 
     def _hand_on(self, messages: list[Message]) -> None:
-        now_ns, receive = self._desk.clock.now_ns(), self.connection.receive
+        now_ns, receive = self._now_ns(), self.connection.receive
         for message in messages:
             close = receive(message, now_ns)
             if close is not None:
@@ -135,12 +142,12 @@ class Conversation(asyncio.Protocol):
         if self._deadline_timer is not None:
             self._deadline_timer.cancel()
         if deadline_ns != NEVER_NS:
-            delay_ns = max(deadline_ns - self._desk.clock.now_ns(), 0)
+            delay_ns = max(deadline_ns - self._now_ns(), 0)
             self._deadline_timer = self._loop.call_later(delay_ns / NS_PER_SECOND, self._poll)
 
     def _poll(self) -> None:
         self._deadline_ns = NEVER_NS
-        close = self.connection.poll(self._desk.clock.now_ns())
+        close = self.connection.poll(self._now_ns())
         if close is not None:
             self.close(close)
         else:

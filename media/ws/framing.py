@@ -25,25 +25,19 @@ _FINAL = 0x80
 _TEXT, _BINARY = _FINAL | Opcode.TEXT, _FINAL | Opcode.BINARY
 _OPCODE, _OPCODES = 0x0F, frozenset(Opcode)
 _MASKED, _LENGTH, _MASK_BYTES = 0x80, 0x7F, 4
+_LONE_HEAD, _LONE_BYTES = bytes((_TEXT, _MASKED | 126)), 8
 _TWO_BYTES, _EIGHT_BYTES = 126, 127  # RFC 6455 section 5.2: "Payload length" that says where the length is
 
 
-def text_frame(payload: bytes) -> bytes:
-    """Return a text message as a server sends it, in one frame and not masked."""
-    return _head(_TEXT, len(payload)) + payload
-
-
-def binary_frame(payload: bytes) -> bytes:
-    """Return a binary message as a server sends it."""
-    return _head(_BINARY, len(payload)) + payload
-
-
-def _head(first: int, length: int) -> bytes:
+def serialize(message: Message) -> bytes:
+    """Return a message as a server sends it: in one frame, and not masked."""
+    first, payload = (_TEXT, message.encode()) if isinstance(message, str) else (_BINARY, message)
+    length = len(payload)
     if length < _TWO_BYTES:
-        return bytes((first, length))
+        return bytes((first, length)) + payload
     if length < 1 << 16:
-        return bytes((first, _TWO_BYTES)) + length.to_bytes(2, "big")
-    return bytes((first, _EIGHT_BYTES)) + length.to_bytes(8, "big")
+        return bytes((first, _TWO_BYTES)) + length.to_bytes(2, "big") + payload
+    return bytes((first, _EIGHT_BYTES)) + length.to_bytes(8, "big") + payload
 
 
 class Framing:
@@ -62,6 +56,8 @@ class Framing:
         self._fragments = bytearray()
         self._opcode: Opcode | None = None  # of a message of which the last fragment has not come
         self._has_output = False
+        self._is_between = True  # open, and neither within a frame nor between fragments
+        self._lone_most = _LONE_BYTES + max_message_bytes
 
     @property
     def is_open(self) -> bool:
@@ -74,6 +70,18 @@ class Framing:
         received, sent = self._protocol.close_rcvd, self._protocol.close_sent
         first = received if self._protocol.close_rcvd_then_sent or sent is None else sent
         return Close(int(first.code), first.reason) if first is not None else Close(1006, "")
+
+    def lone_text(self, data: bytes) -> bytes | None:
+        """Return the text that `data` is, if it is one whole frame of ASCII; None, and nothing has happened, if not.
+
+        So nearly all media frames come: of 126 bytes to 64 KiB, and alone in their segment.
+        """
+        if not self._is_between or data[:2] != _LONE_HEAD or len(data) < _LONE_BYTES + _TWO_BYTES:
+            return None
+        if len(data) != _LONE_BYTES + (data[2] << 8 | data[3]) or len(data) > self._lone_most:
+            return None
+        text = apply_mask(data[_LONE_BYTES:], data[4:_LONE_BYTES])
+        return text if text.isascii() else None
 
     def receive(self, data: bytes) -> list[Message]:
         """Take what came from the socket; return the messages that are complete. Afterwards see `take_output`."""
@@ -102,12 +110,13 @@ class Framing:
                 for frame in self._give(data[start:stop]):
                     self._take(frame, messages)
             start = stop
+        self._is_between = self.is_open and not self._partial and self._opcode is None
         return messages
 
     def receive_eof(self) -> None:
         """Take note that the peer sends no more."""
         self._protocol.receive_eof()
-        self._has_output = True
+        self._has_output, self._is_between = True, False
 
     def take_output(self) -> list[bytes]:
         """Return what is to be written to the socket now; an empty piece at the end means to half-close it."""
@@ -125,13 +134,13 @@ class Framing:
         """Put a close frame into the output; a connection that is closing already keeps its reason."""
         if self.is_open:
             self._protocol.send_close(close.code, close.reason)
-            self._has_output = True
+            self._has_output, self._is_between = True, False
 
     def fail(self, close: Close) -> None:
         """The same, and listen to the peer no more."""
         if self.is_open:
             self._protocol.fail(close.code, close.reason)
-            self._has_output = True
+            self._has_output, self._is_between = True, False
 
     def _measure(self, data: bytes, start: int, end: int) -> tuple[int, int]:
         """Return the size of the frame at `start` and of its head; or twice how much of it is needed to tell.

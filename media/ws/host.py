@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import uuid4
 
+from media.codecs import Encoding
 from media.ws.chunks import ChunkSequencer, Placement
 from media.ws.dialects.dialect import Dialect
 from media.ws.dialects.telnyx import TELNYX
-from media.ws.wire import Outgoing
+from media.ws.wire import Wire
 from strep.errors import StrepError
-from strep.g711 import Codec
 from strep.header import Direction
 
 
@@ -47,8 +47,7 @@ class StreamStart:
 
     Attributes:
         stream_id: 1 to 128 characters of ``A-Za-z0-9_.:-``, not beginning with a dot; UUIDs in lower case.
-        codec: of every payload.
-        sample_rate_hz: of every payload.
+        encoding: of every payload.
         tracks: the directions that the carrier announced; empty where it did not say, which is usual.
         identity: what the carrier said of the call: stream_id, call_control_id, call_session_id, user_id, from,
             to, tags, client_state, custom_parameters, call_sid, account_sid, call_uuid, account_id; JSON values of
@@ -57,19 +56,18 @@ class StreamStart:
         handshake: where the socket comes from.
         dialect: how the carrier writes, and is to be written to.
         stream_id_as_sent: the id as frames to the carrier must repeat it.
-        outgoing: the way back, to this socket; a stream that reconnects has another one.
+        wire: the way back, bounded; valid until the stream has stopped or is detached from this socket.
     """
 
     stream_id: str
-    codec: Codec
-    sample_rate_hz: int
+    encoding: Encoding
     tracks: tuple[Direction, ...] = ()
     identity: dict[str, Any] = field(default_factory=dict)
     auth_token: str | None = field(default=None, repr=False)
     handshake: Handshake = field(default_factory=Handshake)
     dialect: Dialect = TELNYX
     stream_id_as_sent: str = ""
-    outgoing: Outgoing | None = field(default=None, repr=False, compare=False)
+    wire: Wire | None = field(default=None, repr=False, compare=False)
 
 
 class StreamRefused(StrepError):

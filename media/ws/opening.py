@@ -51,6 +51,7 @@ class Opening(asyncio.Protocol):
         # No extensions: base64 of noise-like code bytes does not shrink, and deflating takes 64 KiB a connection.
         self._protocol = ServerProtocol(max_size=desk.options.max_message_bytes, logger=library_logger)
         self._head = bytearray()
+        self._handshake: Handshake | None = None  # of one that is accepted
         self._is_over = False
 
     @property
@@ -93,8 +94,8 @@ class Opening(asyncio.Protocol):
             assert isinstance(request, Request)
             self._answer(request)
         self._write()
-        if self.response is not None and self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-            self._hand_over(bytes(self._head[end:]))
+        if self._handshake is not None:
+            self._hand_over(self._handshake, bytes(self._head[end:]))
 
     def _answer(self, request: Request) -> None:
         protocol, desk = self._protocol, self._desk
@@ -105,8 +106,9 @@ class Opening(asyncio.Protocol):
             self.response = protocol.reject(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections.\n")
         else:
             self.response = protocol.accept(request)
-            tokens = request.headers.get_all(AUTH_HEADER)
-            self._handshake = Handshake(self.remote, request.path, tokens[0] if tokens else None)
+            if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
+                tokens = request.headers.get_all(AUTH_HEADER)
+                self._handshake = Handshake(self.remote, request.path, tokens[0] if tokens else None)
             protocol.send_response(self.response)
             return
         self._is_over = True
@@ -120,11 +122,11 @@ class Opening(asyncio.Protocol):
             else:  # the peer has until the end of the time for the handshake to close its half
                 self._transport.write_eof()
 
-    def _hand_over(self, rest: bytes) -> None:
+    def _hand_over(self, handshake: Handshake, rest: bytes) -> None:
         self._is_over = True
         self._timer.cancel()
         self._desk.opening.discard(self)
-        conversation = self._desk.begin(self._transport, self._protocol, self._handshake)
+        conversation = self._desk.begin(self._transport, self._protocol, handshake)
         self._transport.set_protocol(conversation)
         if rest:
             conversation.data_received(rest)

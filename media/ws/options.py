@@ -4,7 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from media.ws.protocol import ConnectionOptions
+from strep.clock import NS_PER_SECOND
+
+
+@dataclass(frozen=True)
+class ConnectionOptions:
+    """Limits of one connection."""
+
+    start_timeout_ns: int = 10 * NS_PER_SECOND
+    """Time from opening until the start frame."""
+    linger_ns: int = 5 * NS_PER_SECOND
+    """Time from the stop frame until this side closes, if the carrier does not."""
+    max_malformed: int = 100
+    """So many malformed messages in a row end the connection."""
+    tap_track: str = "inbound"
+    """Which track a tap is that does not say."""
+    l16_is_big_endian: bool = False
+    """Byte order of L16 payloads, which no document tells."""
+    max_unsent_bytes: int = 256 << 10
+    """A peer that leaves more than that unread, beyond what the kernel holds, is closed; 13 s of mu-law."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """One socket's conversation with the carrier: frames in, calls to the host out; no I/O.
 
 The shell's duty: give every message to `receive`, call `poll` at `deadline`, and `closed` once when the socket is
-gone. When `receive` or `poll` return a `Close`, close the socket with it. What goes the other way it is given by
-`Wire.send`, at any time.
+gone. When `receive` or `poll` return a `Close`, close the socket with it. What goes the other way it is given
+through `Wire`, at any time.
 
 Conservation: ``received == accepted + sum(rejected)``, after every call. Nothing raises out of this class.
 """
@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from media.ws.closing import Close, close_with
 from media.ws.description import DIRECTIONS, announced_tracks, event, identity
 from media.ws.dialects.choosing import Choice
-from media.ws.dialects.dialect import Parse
-from media.ws.encodings import codec_of
+from media.ws.dialects.dialect import Parser
+from media.ws.encodings import counter_of, encoding_of
 from media.ws.host import Handshake, StreamHandle, StreamHost, StreamRefused, StreamStart
 from media.ws.messages import (
     Connected,
@@ -34,33 +35,17 @@ from media.ws.messages import (
     is_usable_stream_id,
     normalise_stream_id,
 )
+from media.ws.options import ConnectionOptions
 from media.ws.reject import WsReject
 from media.ws.states import MISPLACED, TRANSITIONS, State
 from media.ws.wire import NoWire, Wire
 from strep.clock import NEVER_NS, NS_PER_SECOND
 from strep.errors import WireError
-from strep.g711 import SAMPLE_RATE_HZ
 
 logger = logging.getLogger(__name__)
 
 MAX_DETAIL_CHARACTERS = 200
 """How much a log line tells of what was wrong."""
-
-
-@dataclass(frozen=True)
-class ConnectionOptions:
-    """Limits of one connection."""
-
-    start_timeout_ns: int = 10 * NS_PER_SECOND
-    """Time from opening until the start frame."""
-    linger_ns: int = 5 * NS_PER_SECOND
-    """Time from the stop frame until this side closes, if the carrier does not."""
-    max_malformed: int = 100
-    """So many malformed messages in a row end the connection."""
-    tap_track: str = "inbound"
-    """Which track a tap is that does not say."""
-    max_unsent_bytes: int = 256 << 10
-    """A peer that leaves more than that unread, beyond what the kernel holds, is closed; 13 s of mu-law."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +61,7 @@ class ConnectionSnapshot:
 
 
 class MediaStreamConnection:
-    """One socket, from the end of its opening handshake on; to the host it is the stream's `Outgoing`."""
+    """One socket, from the end of its opening handshake on; to the host it is the stream's `Wire`."""
 
     def __init__(
         self,
@@ -90,7 +75,8 @@ class MediaStreamConnection:
         self._handshake = handshake or Handshake()
         self._options = options or ConnectionOptions()
         self._choice = Choice(self._handshake.path, f"tap-{self._handshake.connection_id}", self._options.tap_track)
-        self._parse: Parse = self._choice.parse
+        self._parser: Parser = self._choice
+        self._parse: Callable[[str | bytes], Frame] = self._parser.parse
         self._wire = wire or NoWire()
         self._enter(State.CONNECTING)
         self._deadline_ns = now_ns + self._options.start_timeout_ns
@@ -99,6 +85,7 @@ class MediaStreamConnection:
         self._stream_id_as_sent: str | None = None
         self._handle: StreamHandle | None = None
         self._session = 0
+        self._samples_of: Callable[[bytes], int] = len
         self._close: Close | None = None
         self._refusal = ""  # of the start frame at hand; it closes the socket, so it is one line a connection
         self._malformed_in_a_row = 0
@@ -139,37 +126,59 @@ class MediaStreamConnection:
 
     def receive(self, message: str | bytes, now_ns: int) -> Close | None:
         """Take one message: text as str, binary as bytes. Return how to close the socket, if it must be closed."""
+        if isinstance(message, str):
+            return self.receive_text(message, now_ns)
+        return self._receive_binary(message, now_ns)
+
+    def receive_text(self, text: str | bytes, now_ns: int) -> Close | None:
+        """Take one text message, as str or in UTF-8; otherwise as `receive`."""
         self._received += 1
         if self._close is not None:
             self._reject(WsReject.AFTER_CLOSE)
+            return self._close
+        try:
+            frame = self._parse(text)
+        except WireError as error:
+            self._receive_malformed(WsReject[error.reason], str(error))
         else:
-            try:
-                frame = self._parse(message)
-            except WireError as error:
-                self._receive_malformed(WsReject[error.reason], str(error).removeprefix("BINARY: "))
-            else:
-                self._malformed_in_a_row = 0
-                self._receive_frame(frame, now_ns)
+            self._malformed_in_a_row = 0
+            self._receive_frame(frame, now_ns)
+        return self._close
+
+    def _receive_binary(self, data: bytes, now_ns: int) -> Close | None:
+        self._received += 1
+        if self._close is not None:
+            self._reject(WsReject.AFTER_CLOSE)
+            return self._close
+        try:
+            frame = self._parser.parse_binary(data)
+        except WireError as error:
+            self._receive_malformed(WsReject[error.reason], str(error).removeprefix("BINARY: "))
+        else:
+            self._malformed_in_a_row = 0
+            self._receive_frame(frame, now_ns)
         return self._close
 
     @property
+    def is_open(self) -> bool:
+        """Whether anything that is sent still goes out."""
+        return self._close is None
+
+    @property
     def buffered_bytes(self) -> int:
-        """Bytes that the peer has not read and the kernel does not hold."""
+        """What was sent and not yet taken by the kernel."""
         return self._wire.buffered_bytes
 
-    def send(self, text: str | bytes) -> bool:
-        """Send a text message without waiting, str or UTF-8; return whether it is on its way."""
-        if not self._can_send():
-            return False
-        self._wire.send(text)
-        return True
-
-    def send_binary(self, data: bytes) -> bool:
-        """Send a binary message without waiting; return whether it is on its way."""
-        if not self._can_send():
-            return False
-        self._wire.send_binary(data)
-        return True
+    def send(self, message: str | bytes) -> None:
+        """Send a message without waiting, text as str, binary as bytes; a peer that does not read is closed."""
+        if self._close is not None:
+            return
+        unsent_bytes = self._wire.buffered_bytes
+        if unsent_bytes > self._options.max_unsent_bytes:
+            self.close(close_with(1008, f"does not read: {unsent_bytes} bytes wait"))
+            return
+        self._sent += 1
+        self._wire.send(message)
 
     def close(self, close: Close) -> None:
         """Begin to close the socket, unless that has begun."""
@@ -177,19 +186,12 @@ class MediaStreamConnection:
             self._close = close
             self._wire.close(close)
 
-    def _can_send(self) -> bool:
-        if self._close is not None:
-            return False
-        unsent_bytes = self._wire.buffered_bytes
-        if unsent_bytes > self._options.max_unsent_bytes:
-            self.close(close_with(1008, f"does not read: {unsent_bytes} bytes wait"))
-            return False
-        self._sent += 1
-        return True
-
     def _receive_frame(self, frame: Frame, now_ns: int) -> None:
         try:
-            reject = self._take(frame, now_ns)
+            if type(frame) is Media and self._is_streaming and frame.stream_id == self._stream_id_as_sent:
+                reject = self._take_media(frame, now_ns)  # nearly all frames, and so by the shortest way
+            else:
+                reject = self._take(frame, now_ns)
         except Exception:
             # A frame that our own side cannot take costs that frame. A stream that cannot begin must not seem to.
             if not self._rejected[WsReject.HOST_FAILED]:
@@ -220,6 +222,7 @@ class MediaStreamConnection:
 
     def _enter(self, state: State) -> None:
         self._state, self._expected = state, TRANSITIONS[state]
+        self._is_streaming = state is State.STREAMING
 
     def _take(self, frame: Frame, now_ns: int) -> WsReject | None:
         """Act on a frame; return why it was not taken, None if it was."""
@@ -263,28 +266,29 @@ class MediaStreamConnection:
             close = close_with(1002, "start frame without a usable stream_id (A-Z a-z 0-9 _ . : -)")
             return self._refuse(WsReject.BAD_FIELD, close, f"stream_id {ascii_excerpt(frame.stream_id)} not usable")
         self._stream_id_as_sent, self._stream_id = stream_id, normalise_stream_id(stream_id)
-        self._parse = self._choice.settle()
+        self._parser = self._choice.settle()
+        self._parse = self._parser.parse
         media_format = frame.start.media_format
+        asked = media_format.encoding, media_format.sample_rate, media_format.channels
         try:
-            codec = codec_of(media_format.encoding, media_format.sample_rate, media_format.channels)
+            encoding = encoding_of(*asked, big_endian=self._options.l16_is_big_endian)
             start = StreamStart(
                 stream_id=self._stream_id,
-                codec=codec,
-                sample_rate_hz=SAMPLE_RATE_HZ,
+                encoding=encoding,
                 tracks=announced_tracks(frame.start.tracks),
                 identity={"stream_id": self._stream_id, **identity(frame.start)},
                 auth_token=self._auth_token,
                 handshake=self._handshake,
                 dialect=self._choice.dialect,
                 stream_id_as_sent=stream_id,
-                outgoing=self,
+                wire=self,
             )
+            self._samples_of = counter_of(encoding)
             self._handle = self._host.stream_started(start, now_ns)
             self._enter(State.STREAMING)  # from here on the host is owed an end
         except WireError as error:
             close = close_with(1003, str(error).removeprefix(f"{error.reason}: "))
-            asked = f"encoding {ascii_excerpt(media_format.encoding)}, sample_rate {media_format.sample_rate}"
-            detail = f"{asked}, channels {media_format.channels} not served"
+            detail = f"encoding {ascii_excerpt(asked[0])}, sample_rate {asked[1]}, channels {asked[2]} not served"
             return self._refuse(WsReject.UNSUPPORTED_ENCODING, close, detail)
         except StreamRefused as refusal:
             return self._refuse(WsReject.REFUSED, close_with(refusal.close_code, refusal.reason), refusal.reason)
@@ -304,8 +308,11 @@ class MediaStreamConnection:
         if not body.payload:
             return WsReject.EMPTY_PAYLOAD
         assert handle is not None
+        samples = self._samples_of(body.payload)
+        if not samples:
+            return WsReject.UNDECODABLE
         placement = handle.sequencer.place(
-            direction, body.chunk, frame.sequence_number, body.timestamp, len(body.payload), self._session
+            direction, body.chunk, frame.sequence_number, body.timestamp, samples, self._session
         )
         self._host.stream_media(handle, direction, placement, body.payload, now_ns)
         return None

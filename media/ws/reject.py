@@ -25,6 +25,7 @@ class WsReject(IntEnum):
     REFUSED = 12
     HOST_FAILED = 13
     AFTER_CLOSE = 14
+    UNDECODABLE = 15
 
     @property
     def text(self) -> str:
@@ -46,5 +47,6 @@ _TEXT = {
     WsReject.UNSUPPORTED_ENCODING: "a start frame with an encoding that is not served",
     WsReject.REFUSED: "a start frame that the server turned down",
     WsReject.HOST_FAILED: "the server itself failed at this frame",
+    WsReject.UNDECODABLE: "media that cannot be a payload of the stream's encoding",
     WsReject.AFTER_CLOSE: "a message after this side had begun to close",
 }

@@ -9,6 +9,7 @@ and 1,000. Counted is
   than two per packet: the shortest loop has three. And there is a bound on all of them;
 * every function that is called, in Python or in C (`sys.setprofile`), likewise: numpy's are what a beat costs when it
   is small;
+* the same where calls begin and end, per track;
 * memory (`tracemalloc`): what a beat takes on the way per packet, and that nothing of it stays; and that nothing
   stays of calls that have come, were recorded, and have gone.
 
@@ -53,11 +54,15 @@ WARM_UP, MEASURED = 20, 20
 
 MOST_PER_PACKET = 2
 """Instructions that a packet more may take in a beat; the shortest loop over packets takes three each."""
-MOST_INSTRUCTIONS = 6_000
-MOST_CALLS = 500
+MOST_INSTRUCTIONS = 4_000
+MOST_CALLS = 350
 """Per beat, on the average of those measured; more than twice what it was when this was written."""
 MOST_CALLS_MORE = 100
 """Per beat, when `MANY` packets come instead of `FEW`; about three times what it was."""
+MOST_CALLS_FOR_A_BEGINNING = 200
+"""Per track, when many begin at once; it was 90."""
+MOST_CALLS_FOR_AN_END = 350
+"""Per track, its share of the report included; it was 170."""
 MOST_BYTES_PER_PACKET = 2_000
 """On the way through a beat, at the worst moment; it was 500. The datagram itself has 196."""
 MOST_BYTES_LEFT = 16 << 10
@@ -109,6 +114,9 @@ class Path:
 
     def measured(self) -> None:
         self.beats(MEASURED)
+
+    def end(self) -> None:
+        self._engine.end_all("shutdown")
 
     def careless(self) -> None:
         """The same with a statement per packet."""
@@ -213,6 +221,15 @@ class TestWork:
         few, many = (_calls(_warm(packets).measured) for packets in (FEW, MANY))
         assert (many - few).total() < MOST_CALLS_MORE * MEASURED, (many - few).most_common(5)
         assert many.total() < MOST_CALLS * MEASURED
+
+    def test_a_beginning_takes_little(self) -> None:
+        few, many = Path(FEW), Path(MANY)
+        more = _calls(lambda: many.beats(6)) - _calls(lambda: few.beats(6))  # until none of them is young any more
+        assert more.total() < MOST_CALLS_FOR_A_BEGINNING * (MANY - FEW), more.most_common(5)
+
+    def test_an_end_takes_little(self) -> None:
+        few, many = (_calls(_warm(packets).end) for packets in (FEW, MANY))
+        assert (many - few).total() < MOST_CALLS_FOR_AN_END * (MANY - FEW), (many - few).most_common(5)
 
     def test_the_gate_closes(self) -> None:
         """A statement per packet is found: a gate that cannot fail is none."""

@@ -58,7 +58,7 @@ class TestFrames:
         plan = LOAD.plan()
         frames = Frames(plan)
         carrier = [MediaStream(plan, call) for call in range(LOAD.calls)]
-        expected = [[s.frame(row) for row in np.flatnonzero(s.is_media).tolist()] for s in carrier]
+        expected = [[s.text(row) for row in np.flatnonzero(s.is_media).tolist()] for s in carrier]
         found: list[list[str]] = [[] for _ in carrier]
         for call, start, stop in zip(frames.calls, frames.starts, frames.stops, strict=True):
             opcode, text = unmasked(frames.data[start:stop].tobytes())
@@ -73,10 +73,12 @@ class TestFrames:
     def test_calls_begin_and_end(self) -> None:
         plan = LOAD.plan()
         frames, stream = Frames(plan), MediaStream(plan, 3)
-        connected = len(stream.writer.connected()) + 2 + 4
-        assert unmasked(frames.hello[3][:connected]) == (0x81, stream.writer.connected().encode())
-        assert unmasked(frames.hello[3][connected:]) == (0x81, stream.frame(0).encode())
-        assert unmasked(frames.goodbye[3][:-8]) == (0x81, stream.frame(len(stream) - 1).encode())
+        first = stream.writer.connected()
+        assert isinstance(first, str)
+        connected = len(first) + 2 + 4
+        assert unmasked(frames.hello[3][:connected]) == (0x81, first.encode())
+        assert unmasked(frames.hello[3][connected:]) == (0x81, stream.text(0).encode())
+        assert unmasked(frames.goodbye[3][:-8]) == (0x81, stream.text(len(stream) - 1).encode())
         assert unmasked(frames.goodbye[3][-8:]) == (0x88, (1000).to_bytes(2))
 
     def test_plateau_has_the_rate(self) -> None:

@@ -9,6 +9,8 @@ import pytest
 import soundfile
 
 from media.carrier.audio import CONVERSATION, load, loop
+from media.carrier.coding import Coding
+from media.codecs import Encoding
 from strep.errors import ConfigurationError
 from strep.g711 import Codec, decode, encode
 
@@ -56,13 +58,13 @@ class TestLoop:
     @pytest.mark.parametrize("codec", list(Codec))
     def test_cuts_encodes_and_fills_up(self, codec: Codec) -> None:
         tracks = np.stack([sine(8_000), -sine(8_000)])
-        audio = loop(tracks[:, :250], codec, 160)
+        audio = loop(tracks[:, :250], Coding(Encoding(codec.name)))
         assert audio.payloads.shape == (2, 2, 160)
         assert (audio.payloads[1].ravel()[:250] == encode(tracks[1, :250], codec)).all()
         assert (audio.payloads[:, 1, 90:] == codec.silence).all()
 
     def test_repeats(self) -> None:
-        audio = loop(sine(8_000)[None, :480], Codec.PCMU, 160)
+        audio = loop(sine(8_000)[None, :480], Coding(Encoding("PCMU")))
         assert (audio.take(np.array([0]), np.array([4])) == audio.payloads[0, 1]).all()
 
 

@@ -14,8 +14,8 @@ from media.carrier import command
 from media.carrier.options import BLeg, TimestampUnit, Transport
 from media.carrier.pacing import Instant
 from media.carrier.truth import Truth
+from media.codecs import Encoding
 from strep.clock import NS_PER_SECOND
-from strep.g711 import Codec
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +107,7 @@ class TestOptions:
         options = self.options(monkeypatch, *arguments.split())
         network, faults = options.network, options.faults
         assert (options.transport, options.calls, options.seconds) == (Transport.STREP, 7, 30)
-        assert (options.stagger_ms, options.audio, options.codec) == (3, None, Codec.PCMA)
+        assert (options.stagger_ms, options.audio, options.encoding) == (3, None, Encoding("PCMA"))
         assert (options.ptime_ms, options.b_leg, options.seed) == (30, BLeg.OWN_ID, 9)
         assert (network.loss, network.burst_loss, network.reorder) == (0.02, 4, 0.01)
         assert (network.duplicate, network.jitter_ms) == (0.03, 15)
@@ -122,7 +122,7 @@ class TestOptions:
             "--ws-shared-chunks --ws-timestamp samples --ws-mime --ws-oddities --ws-no-stop"
         )
         options = self.options(monkeypatch, *arguments.split()).websocket
-        assert (options.auth_token, options.tracks, options.dtmf) == ("t", ("inbound",), "42#")
+        assert (options.auth_token, options.tracks) == ("t", ("inbound",))
         assert (options.drop_at_ns, options.timestamp_unit) == (5 * NS_PER_SECOND, TimestampUnit.SAMPLES)
         assert options.shared_chunks
         assert options.mime_encoding

@@ -43,4 +43,4 @@ class TestWebSocket:
 
     def test_dtmf(self) -> None:
         with pytest.raises(ConfigurationError, match="dtmf"):
-            WebSocketOptions(dtmf="12X")
+            SimulationOptions(transport=Transport.WEBSOCKET, websocket=WebSocketOptions(dtmf="12X"))

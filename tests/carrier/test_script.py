@@ -7,20 +7,21 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from media.carrier.coding import Coding
 from media.carrier.faults import Faults
 from media.carrier.network import Span
 from media.carrier.script import TrackFormat, TrackScript, write_script
 from media.carrier.seeds import call_leg_id
 from media.carrier.tones import Party
+from media.codecs import Encoding
 from strep.clock import NS_PER_MS, NS_PER_SECOND
 from strep.errors import ConfigurationError
-from strep.g711 import Codec
 from strep.header import Direction, Leg
 from strep.serial import signed_difference_16, signed_difference_32
 
 
 def script(faults: Faults | None = None, ptime_ms: int = 20, packets: int = 500) -> TrackScript:
-    form = TrackFormat(Codec.PCMA, 8 * ptime_ms, packets, faults or Faults(), 7)
+    form = TrackFormat(Coding(Encoding("PCMA"), ptime_ms), packets, faults or Faults(), 7)
     return write_script(Party(3, Leg.A, Direction.OUTBOUND), call_leg_id(7, 3), 1_000, form)
 
 

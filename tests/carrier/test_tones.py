@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from media.carrier.coding import Coding
 from media.carrier.tones import LOOP_SAMPLES, MAX_CALLS, Party, chord, frequencies_hz, identify, tone_loop
+from media.codecs import Encoding
 from strep.errors import ConfigurationError
 from strep.g711 import Codec, decode
 from strep.header import Direction, Leg
 
+PCMU = Coding(Encoding("PCMU"))
 DTMF_HIGH_HZ = (1209, 1336, 1477, 1633)
 
 
@@ -19,7 +22,7 @@ def parties(calls: int) -> list[Party]:
 
 
 def recording(party: Party, seconds: int = 3, seed: int = 0) -> NDArray[np.int16]:
-    audio = tone_loop([party], Codec.PCMU, 160, seed)
+    audio = tone_loop([party], PCMU, seed)
     return decode(audio.take(np.zeros(50 * seconds, np.int64), np.arange(50 * seconds)).ravel(), Codec.PCMU)
 
 
@@ -49,14 +52,14 @@ class TestChords:
         assert 8_000 < np.abs(pcm.astype(int)).max() < 20_000
 
     def test_no_two_payloads_alike(self) -> None:
-        payloads = tone_loop([Party(7, Leg.A, Direction.INBOUND)], Codec.PCMU, 160).payloads[0]
+        payloads = tone_loop([Party(7, Leg.A, Direction.INBOUND)], PCMU).payloads[0]
         assert len(np.unique(payloads, axis=0)) == len(payloads)
 
 
 class TestIdentify:
     def test_500_calls_in_both_directions(self) -> None:
         everyone = [Party(call, Leg.A, direction) for call in range(500) for direction in Direction]
-        audio = tone_loop(everyone, Codec.PCMU, 160)
+        audio = tone_loop(everyone, PCMU)
         for party, payloads in zip(everyone, audio.payloads, strict=True):
             assert identify(decode(payloads[:50].ravel(), Codec.PCMU)) == party
 
@@ -64,7 +67,7 @@ class TestIdentify:
     @pytest.mark.parametrize("call", [0, 12, 499, MAX_CALLS - 1])
     def test_both_laws_and_legs(self, codec: Codec, call: int) -> None:
         for party in (Party(call, leg, direction) for leg in Leg for direction in Direction):
-            audio = tone_loop([party], codec, 160)
+            audio = tone_loop([party], Coding(Encoding(codec.name)))
             assert identify(decode(audio.payloads[0].ravel(), codec)) == party
 
     @pytest.mark.parametrize("share", [0.02, 0.2, 0.4])

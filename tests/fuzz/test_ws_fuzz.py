@@ -25,10 +25,11 @@ from media.ws.dialects.choosing import DIALECTS
 from media.ws.dialects.dialect import Dialect
 from media.ws.host import Handshake
 from media.ws.messages import parse
-from media.ws.protocol import ConnectionOptions, MediaStreamConnection
+from media.ws.options import ConnectionOptions
+from media.ws.protocol import MediaStreamConnection
 from media.ws.reject import WsReject
 from strep.errors import WireError
-from tests.ws.dialects.documents import CONVERSATIONS
+from tests.ws.dialects.documents import CONVERSATIONS, reader
 from tests.ws.fakes import STREAM_ID, FakeHost, connected, dtmf, mark, media, start, stop
 
 REASONS = {"NOT_JSON", "BAD_FIELD", "BINARY"}
@@ -126,7 +127,7 @@ def documented(draw: st.DrawFn) -> str | bytes:
 
 @given(documented(), st.sampled_from(DIALECTS))
 def test_parsers_of_all_dialects(message: str | bytes, dialect: Dialect) -> None:
-    parse_one = dialect.parser("tap-1", "inbound")
+    parse_one = reader(dialect)
     for _ in range(2):
         try:
             parse_one(message)

@@ -80,7 +80,7 @@ class TestStreams:
         first = world.stream.stream_started(start(), world.clock.now_ns())
         self.feed(world, first, range(10))
         world.stream.stream_detached(first, world.clock.now_ns())
-        second = world.stream.stream_started(start(codec=Codec.PCMA), world.clock.now_ns())
+        second = world.stream.stream_started(start(codec="PCMA"), world.clock.now_ns())
         assert second is not first
         assert len(world.ear.ended) == 1
 
@@ -116,7 +116,7 @@ class TestStreamsMeetingOneAnother:
         world = World()
         world.stream.stream_started(start(), world.clock.now_ns())
         with pytest.raises(StreamRefused, match="live in PCMU"):
-            world.stream.stream_started(start(codec=Codec.PCMA), world.clock.now_ns())
+            world.stream.stream_started(start(codec="PCMA"), world.clock.now_ns())
         assert world.ear.ended == []
 
     def test_digits_keep_a_call_that_is_silent(self) -> None:

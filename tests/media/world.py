@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from media.blocks import PcmBatch
+from media.codecs import Encoding
 from media.doors.rtp import RtpDoor
 from media.doors.sources import pack_source
 from media.doors.stream import StreamDoor
@@ -18,7 +19,6 @@ from media.ws.host import StreamStart
 from strep import header, rtp
 from strep.clock import NS_PER_MS, NS_PER_SECOND, ManualClock
 from strep.datagrams import collect
-from strep.g711 import Codec
 from strep.header import Direction, Leg, StrepHeader
 from strep.rtp import RtpPacket
 from strep.timeline import Timeline
@@ -86,5 +86,5 @@ def audio(number: int, payload_type: int = 0, ssrc: int = 7, length: int = FRAME
     return rtp.serialize(RtpPacket(payload_type, number % 65536, number * FRAME, ssrc, payload))
 
 
-def start(stream_id: str = "s1", codec: Codec = Codec.PCMU) -> StreamStart:
-    return StreamStart(stream_id, codec, 8000, identity={"stream_id": stream_id})
+def start(stream_id: str = "s1", codec: str = "PCMU", sample_rate_hz: int = 8000) -> StreamStart:
+    return StreamStart(stream_id, Encoding(codec, sample_rate_hz), identity={"stream_id": stream_id})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,6 +35,23 @@ def test_against_a_dict(history: list[tuple[bool, Key]], wanted: list[Key]) -> N
     assert len(demux) == len(model)
     assert look_up(demux, wanted) == [model.get(key, UNKNOWN) for key in wanted]
     assert look_up(demux, list(model)) == list(model.values())
+
+
+def test_keys_that_no_seed_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look-ups may miss one of them, but never take one for another."""
+    monkeypatch.setattr(Demux, "_mix", lambda self, key: 0)
+    demux = Demux()
+    demux.add((1, 2, 3), 7)
+    demux.add((4, 5, 6), 8)
+    assert [demux.get((1, 2, 3)), demux.get((4, 5, 6))] == [7, 8]
+    for _ in range(2):
+        found = look_up(demux, [(1, 2, 3), (4, 5, 6)])
+        assert found[0] in (7, UNKNOWN)
+        assert found[1] in (8, UNKNOWN)
+        demux.discard((4, 5, 6))
+    assert demux.get((4, 5, 6)) == UNKNOWN
+    demux.remove((1, 2, 3))
+    assert len(demux) == 0
 
 
 def test_it_grows_and_forgets() -> None:

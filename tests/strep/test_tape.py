@@ -67,3 +67,17 @@ def test_erasing() -> None:
     tape.write_one(0, RING - 5, np.full(10, 7, np.uint8))
     tape.erase_one(0, RING - 2, 4)
     assert tape.read_one(0, RING - 5, 10).tolist() == [7] * 3 + [SILENCE] * 4 + [7] * 3
+
+
+def test_a_tape_of_pcm_is_silent_at_0() -> None:
+    tape = Tape(BLOCK, ROWS, SLOTS, is_linear=True)
+    tape.clear(1, 0)
+    table = np.array([[7, -30_000, 30_000, 9]], np.int16)
+    tape.write(column([1]), column([RING - 1]), table, column([0]), column([1]), column([2]))
+    tape.write(column([1]), column([BLOCK]), table, column([0]), column([0]), column([4]))
+    tape.grow(2 * SLOTS)
+    assert tape.read_one(1, RING - 1, 2).tolist() == [-30_000, 30_000]
+    taken = tape.take_blocks(column([1]), column([1]))
+    assert taken.dtype == np.int16
+    assert taken.tolist() == [[7, -30_000, 30_000, 9] + [0] * (BLOCK - 4)]
+    assert not tape.read_one(1, BLOCK, BLOCK).any()

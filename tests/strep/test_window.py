@@ -26,6 +26,16 @@ def test_it_holds_the_last_packets_of_each_slot() -> None:
     assert window.holds(column(1, 1, 1), recent).tolist() == [False] * 3
 
 
+def test_runs_are_marked_as_if_one_by_one() -> None:
+    first, end = column(300, 5, 900), column(300, 9, 900 + 2 * WINDOW_PACKETS + 3)
+    one_by_one, at_once = Window(3), Window(3)
+    for slot in range(3):
+        for sequence in range(int(first[slot]), int(end[slot])):
+            one_by_one.mark(column(slot), column(sequence))
+    at_once.mark_run(column(0, 1, 2), first, end)
+    assert (at_once.sequence == one_by_one.sequence).all()
+
+
 def test_what_waits_comes_in_order() -> None:
     window = Window(2)
     for sequence in (505, 502, 509):

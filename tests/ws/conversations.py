@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from media.ws.host import Handshake
-from media.ws.protocol import ConnectionOptions, MediaStreamConnection
+from media.ws.options import ConnectionOptions
+from media.ws.protocol import MediaStreamConnection
 from media.ws.reject import WsReject
 from media.ws.states import State
 from tests.ws.fakes import FakeHost, connected, start

@@ -1,22 +1,22 @@
 from __future__ import annotations
 
+from media.codecs import PCMU
 from media.ws.chunks import ChunkSequencer
 from media.ws.host import Handshake, StreamHandle, StreamHost, StreamRefused, StreamStart
 from strep.errors import StrepError
-from strep.g711 import Codec
 from tests.ws.fakes import FakeHost
 
 
 def test_the_fake_is_a_host() -> None:
     host: StreamHost = FakeHost()
-    start = StreamStart("x", Codec.PCMU, 8000)
+    start = StreamStart("x", PCMU)
     handle: StreamHandle = host.stream_started(start, 0)
     assert isinstance(handle.sequencer, ChunkSequencer)
     assert host.stream_started(start, 1) is handle, "the same stream again goes on"
 
 
 def test_secrets_are_not_shown() -> None:
-    start = StreamStart("x", Codec.PCMU, 8000, auth_token="tok", handshake=Handshake(auth_token="tok"))
+    start = StreamStart("x", PCMU, auth_token="tok", handshake=Handshake(auth_token="tok"))
     assert "tok" not in repr(start).replace("auth_token", "")
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from media.codecs import PCMU, Encoding
 from media.ws.host import StreamRefused
 from media.ws.reject import WsReject
 from media.ws.states import MISPLACED, TRANSITIONS, State
-from strep.g711 import Codec
 from strep.header import Direction
 from tests.ws.conversations import Conversation, streaming
 from tests.ws.fakes import STREAM_ID, FakeHost, connected, dtmf, mark, media, start, stop
@@ -75,7 +75,7 @@ class TestStart:
             start(STREAM_ID.upper(), body={"from": "+15550100", "tracks": ["inbound"]}),
         )
         (told,) = conversation.host.starts
-        assert (told.stream_id, told.codec, told.sample_rate_hz) == (STREAM_ID, Codec.PCMU, 8000)
+        assert (told.stream_id, told.encoding) == (STREAM_ID, PCMU)
         assert told.identity == {"stream_id": STREAM_ID, "call_control_id": "v3:q1Zk0aTx", "from": "+15550100"}
         assert (told.auth_token, told.tracks) == ("tok", (Direction.INBOUND,))
         assert told.handshake.path == "/media?t=1"
@@ -89,7 +89,8 @@ class TestStart:
     @pytest.mark.parametrize(
         ("media_format", "text"),
         [
-            ({"encoding": "L16", "sample_rate": 16000, "channels": 1}, "encoding 'L16'"),
+            ({"encoding": "AMR-WB", "sample_rate": 16000, "channels": 1}, "encoding 'AMR-WB'"),
+            ({"encoding": "L16", "sample_rate": 7999, "channels": 1}, "sample_rate '7999'"),
             ({"encoding": "PCMU", "sample_rate": 16000, "channels": 1}, "sample_rate '16000'"),
             ({"encoding": "PCMU", "sample_rate": 8000, "channels": 2}, "channels 2"),
             ({}, "encoding ''"),
@@ -233,3 +234,38 @@ class TestEvents:
         conversation.send(media(None, 5))
         placements = [placement for _, placement, _ in conversation.host.streams[STREAM_ID].media]
         assert placements[1].sequence_number - placements[0].sequence_number == 1
+
+
+class TestEncodings:
+    @pytest.mark.parametrize(
+        ("encoding", "rate_hz", "payloads", "timestamps"),
+        [
+            ("L16", 16000, [b"\x01\x00" * 320, b"\x01\x00" * 160, b"\x00\x00"], [0, 320, 480]),
+            ("G722", 8000, [b"\x01" * 160, b"\x01" * 80, b"\x00"], [0, 320, 480]),
+            ("OPUS", 16000, [b"\x48ab", b"\x40ab", b"\x48"], [0, 320, 480]),
+        ],
+    )
+    def test_durations_are_those_of_the_encoding(
+        self, encoding: str, rate_hz: int, payloads: list[bytes], timestamps: list[int]
+    ) -> None:
+        media_format = {"encoding": encoding, "sample_rate": rate_hz, "channels": 1}
+        conversation = Conversation().send(start(body={"media_format": media_format}))
+        for i, payload in enumerate(payloads):
+            conversation.send(media(i + 1, i + 2, payload=payload))
+        (stream,) = conversation.host.streams.values()
+        assert [placement.timestamp for _, placement, _ in stream.media] == timestamps
+
+    @pytest.mark.parametrize(
+        ("encoding", "payload"), [("L16", b"\x00" * 321), ("OPUS", b"\x03"), ("OPUS", b"\xff\x3f")]
+    )
+    def test_what_cannot_be_decoded_is_not_taken(self, encoding: str, payload: bytes) -> None:
+        media_format = {"encoding": encoding, "sample_rate": 16000, "channels": 1}
+        conversation = Conversation().send(start(body={"media_format": media_format}), media(1, 2, payload=payload))
+        assert conversation.rejected == {WsReject.UNDECODABLE: 1}
+        assert conversation.close is None
+
+    @pytest.mark.parametrize("is_big", [False, True])
+    def test_byte_order_is_configured(self, is_big: bool) -> None:
+        media_format = {"encoding": "L16", "sample_rate": 16000, "channels": 1}
+        conversation = Conversation(l16_is_big_endian=is_big).send(start(body={"media_format": media_format}))
+        assert conversation.host.starts[0].encoding == Encoding("L16", 16000, big_endian=is_big)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from media.ws.closing import Close
-from media.ws.protocol import ConnectionOptions, MediaStreamConnection
+from media.ws.options import ConnectionOptions
+from media.ws.protocol import MediaStreamConnection
 from tests.ws.fakes import FakeHost, start, stop
 
 
 class FakeWire:
+    is_open = True
+
     def __init__(self) -> None:
         self.buffered_bytes = 0
         self.sent: list[str | bytes] = []
@@ -15,9 +18,6 @@ class FakeWire:
 
     def send(self, text: str | bytes) -> None:
         self.sent.append(text)
-
-    def send_binary(self, data: bytes) -> None:
-        self.sent.append(data)
 
     def close(self, close: Close) -> None:
         self.closes.append(close)
@@ -33,32 +33,32 @@ def streaming(max_unsent_bytes: int = 1000) -> tuple[MediaStreamConnection, Fake
 
 def test_the_host_is_given_the_connection() -> None:
     connection, wire, host = streaming()
-    assert host.starts[0].outgoing is connection
-    assert connection.send("a")
-    assert connection.send(b"b")
-    assert connection.send_binary(b"c")
-    assert wire.sent == ["a", b"b", b"c"]
-    assert connection.snapshot().sent == 3
+    assert host.starts[0].wire is connection
+    connection.send("a")
+    connection.send(b"b")
+    assert wire.sent == ["a", b"b"]
+    assert connection.snapshot().sent == 2
 
 
 def test_without_a_wire_it_goes_nowhere() -> None:
     connection = MediaStreamConnection(FakeHost(), 0)
-    assert connection.send("a")
-    assert connection.buffered_bytes == 0
+    connection.send("a")
+    assert (connection.is_open, connection.buffered_bytes, connection.snapshot().sent) == (True, 0, 1)
     connection.close(Close(1000, ""))
-    assert not connection.send_binary(b"b")
+    assert not connection.is_open
 
 
 def test_the_limit() -> None:
     connection, wire, _ = streaming(max_unsent_bytes=1000)
     wire.buffered_bytes = 1000
-    assert connection.send("a")
+    connection.send("a")
     wire.buffered_bytes = 1001
-    assert not connection.send("b")
+    connection.send("b")
     assert wire.closes == [Close(1008, "does not read: 1001 bytes wait")]
+    assert not connection.is_open
     wire.buffered_bytes = 0
-    assert not connection.send("c"), "what is missing in between would be heard"
-    assert (wire.sent, connection.snapshot().sent) == (["a"], 1)
+    connection.send("c")
+    assert (wire.sent, connection.snapshot().sent) == (["a"], 1), "what is missing in between would be heard"
 
 
 def test_the_host_closes_once() -> None:
@@ -72,6 +72,6 @@ def test_the_host_closes_once() -> None:
 def test_a_socket_that_is_gone() -> None:
     connection, wire, _ = streaming()
     connection.closed(2)
-    assert not connection.send("a")
+    connection.send("a")
     connection.close(Close(1000, ""))
-    assert (wire.sent, wire.closes) == ([], [])
+    assert (connection.is_open, wire.sent, wire.closes) == (False, [], [])

@@ -21,7 +21,7 @@ import msgspec
 
 from media.ws import messages
 from media.ws.dialects.decoding import FrameDecoder, WireFrame
-from media.ws.dialects.dialect import base64_text, json_text
+from media.ws.dialects.dialect import TextParser, base64_text, json_text
 from media.ws.messages import CarrierFrame, Counter, MarkBody, MediaBody
 
 Text = str | None
@@ -147,7 +147,7 @@ class _UnknownEvent(msgspec.Struct, rename="camel", frozen=True, gc=False):
     sequence_number: Any = None
 
 
-DECODER = FrameDecoder(Connected | Start | Media | Dtmf | Mark | Stop, _UnknownEvent)
+PARSER = TextParser(FrameDecoder(Connected | Start | Media | Dtmf | Mark | Stop, _UnknownEvent).parse)
 
 
 def document_of(frame: CarrierFrame, version: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from media.ws.dialects.dialect import Dialect, Parse
+from media.ws.dialects.dialect import Dialect, Parser
 from media.ws.dialects.signalwire import SIGNALWIRE
 from media.ws.dialects.signalwire import VERSION as SIGNALWIRE_VERSION
 from media.ws.dialects.signalwire_tap import SIGNALWIRE_TAP, media_type_of
@@ -47,21 +47,25 @@ class Choice:
         self.dialect = named or TELNYX
         self._about = stream_id, track
         self._is_open = named is None
-        self._parse = self.dialect.parser(*self._about)
+        self._parser = self.dialect.parser(*self._about)
 
-    def parse(self, message: str | bytes) -> Frame:
-        """Parse a message of a stream that has not started yet; raises as `Parse` says."""
-        if self._is_open and isinstance(message, str):
-            dialect = _sniff(message)
+    def parse(self, text: str | bytes) -> Frame:
+        """Parse a text message of a stream that has not started yet; see `Parser`."""
+        if self._is_open:
+            dialect = _sniff(text)
             if dialect is not None:
                 self.dialect, self._is_open = dialect, False
-                self._parse = dialect.parser(*self._about)
-        return self._parse(message)
+                self._parser = dialect.parser(*self._about)
+        return self._parser.parse(text)
 
-    def settle(self) -> Parse:
+    def parse_binary(self, data: bytes) -> Frame:
+        """Parse a binary message of a stream that has not started yet."""
+        return self._parser.parse_binary(data)
+
+    def settle(self) -> Parser:
         """Return the parser for the rest of the connection: its stream starts."""
         self._is_open = False
-        return self._parse
+        return self._parser
 
 
 class _Clues(msgspec.Struct, frozen=True, gc=False):
@@ -80,7 +84,7 @@ class _Clues(msgspec.Struct, frozen=True, gc=False):
 _CLUES = msgspec.json.Decoder(_Clues)
 
 
-def _sniff(message: str) -> Dialect | None:
+def _sniff(message: str | bytes) -> Dialect | None:
     """Return the dialect that `message` gives away, None if it could be any."""
     try:
         clues = _CLUES.decode(message)
@@ -103,7 +107,7 @@ def _sniff_start(clues: _Clues) -> Dialect:
     return TRYVOX if clues.call_uuid is not None and clues.start is None else TELNYX
 
 
-def _sniff_header(message: str) -> Dialect | None:
+def _sniff_header(message: str | bytes) -> Dialect | None:
     try:
         media_type = media_type_of(message)
     except WireError:

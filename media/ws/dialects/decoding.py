@@ -7,7 +7,6 @@ from typing import Any, get_args
 import msgspec
 
 from media.ws.messages import CarrierFrame, Frame, not_json, parse_unknown
-from strep.errors import WireError
 
 
 class WireFrame(msgspec.Struct, frozen=True, gc=False):
@@ -36,10 +35,8 @@ class FrameDecoder:
         """Parse one message from the network.
 
         Raises:
-            WireError: NOT_JSON, BAD_FIELD or BINARY; nothing else is raised.
+            WireError: NOT_JSON or BAD_FIELD; nothing else is raised.
         """
-        if isinstance(message, bytes):
-            raise WireError("BINARY", f"{len(message)} bytes")
         try:
             return self._decoder.decode(message).common()
         except msgspec.ValidationError as error:

@@ -6,17 +6,42 @@ from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
 from media.ws.messages import CarrierFrame, Frame
+from strep.errors import WireError
 
-Parse = Callable[[str | bytes], Frame]
-"""One message from the network, text as str and binary as bytes, to a frame.
 
-Raises `WireError` with the name of a `WsReject` (NOT_JSON, BAD_FIELD, BINARY), and nothing else.
-"""
+class Parser(Protocol):
+    """From one connection's messages to frames.
+
+    Both raise `WireError` with the name of a `WsReject` (NOT_JSON, BAD_FIELD, BINARY), and nothing else.
+    """
+
+    @property
+    def parse(self) -> Callable[[str | bytes], Frame]:
+        """Parses a text message, given as str or in UTF-8."""
+
+    def parse_binary(self, data: bytes) -> Frame:
+        """Parse a binary message."""
+
+
+class TextParser:
+    """The parser of a dialect that is all text and has no memory.
+
+    Attributes:
+        parse: see `Parser`.
+    """
+
+    def __init__(self, parse: Callable[[str | bytes], Frame]) -> None:
+        """Parse texts with `parse`."""
+        self.parse = parse
+
+    def parse_binary(self, data: bytes) -> Frame:
+        """Refuse it."""
+        raise WireError("BINARY", f"{len(data)} bytes")
 
 
 class Playback(Enum):
@@ -37,7 +62,7 @@ class Dialect:
     Attributes:
         name: in lower case, as a path has it.
         playback: what may be sent in `media`.
-        parser: makes the `Parse` of one connection, from (a stream_id, a track) for dialects that say neither.
+        parser: makes the `Parser` of one connection, from (a stream_id, a track) for dialects that say neither.
         serialize: a frame as the carrier sends it, for tests and simulation; `parser` is its inverse.
         media: (stream_id, payload) to a message that plays the payload.
         mark: (stream_id, name) to a message that comes back when all before it has been played.
@@ -47,7 +72,7 @@ class Dialect:
 
     name: str
     playback: Playback
-    parser: Callable[[str, str], Parse]
+    parser: Callable[[str, str], Parser]
     serialize: Callable[[CarrierFrame], str | bytes]
     media: Callable[[str, bytes], str] | None = None
     mark: Callable[[str, str], str] | None = None

@@ -7,14 +7,14 @@ mark frames, but in no other; dtmf has its duration in ms as a number; stop has 
 from __future__ import annotations
 
 from media.ws.dialects import camel_case
-from media.ws.dialects.dialect import Dialect, Parse, Playback, json_text
+from media.ws.dialects.dialect import Dialect, Parser, Playback, json_text
 from media.ws.messages import CarrierFrame, Dtmf, Mark
 
 VERSION = "0.2.0"
 
 
-def _parser(stream_id: str, track: str) -> Parse:
-    return camel_case.DECODER.parse
+def _parser(stream_id: str, track: str) -> Parser:
+    return camel_case.PARSER
 
 
 def _serialize(frame: CarrierFrame) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from media.ws.dialects.dialect import Dialect, Parse, Playback, json_text
+from media.ws.dialects.dialect import Dialect, Parser, Playback, json_text
 from media.ws.messages import (
     CarrierFrame,
     Frame,
@@ -57,12 +57,13 @@ class _Tap:
         self._track = track
         self._has_begun = False
 
-    def parse(self, message: str | bytes) -> Frame:
-        if isinstance(message, str):
-            start = self._start(media_type_of(message))
-            self._has_begun = self._has_begun or isinstance(start, Start)
-            return start
-        media = Media(MediaBody(message, self._track))
+    def parse(self, text: str | bytes) -> Frame:
+        start = self._start(media_type_of(text))
+        self._has_begun = self._has_begun or isinstance(start, Start)
+        return start
+
+    def parse_binary(self, data: bytes) -> Frame:
+        media = Media(MediaBody(data, self._track))
         if self._has_begun:
             return media
         self._has_begun = True
@@ -77,14 +78,14 @@ class _Tap:
         return Start(StartBody(MediaFormat(media_type, rate_hz), tracks=[self._track]), self._stream_id)
 
 
-def media_type_of(text: str) -> str | None:
+def media_type_of(text: str | bytes) -> str | None:
     """Return the media type that a header names, in any of its forms; None if it names none.
 
     Raises:
         WireError: NOT_JSON, BAD_FIELD.
     """
-    if text[:6].lower() == "audio/" and len(text) <= MAX_HEADER_CHARACTERS:
-        return text
+    if text[:6].lower() in ("audio/", b"audio/") and len(text) <= MAX_HEADER_CHARACTERS:
+        return text if isinstance(text, str) else text.decode(errors="replace")
     try:
         header = _DECODER.decode(text)
     except msgspec.ValidationError as error:
@@ -94,8 +95,8 @@ def media_type_of(text: str) -> str | None:
     return header if isinstance(header, str) else header.content_type or header.format
 
 
-def _parser(stream_id: str, track: str) -> Parse:
-    return _Tap(stream_id, track).parse
+def _parser(stream_id: str, track: str) -> Parser:
+    return _Tap(stream_id, track)
 
 
 def _serialize(frame: CarrierFrame) -> str | bytes:

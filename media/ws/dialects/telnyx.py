@@ -6,20 +6,14 @@ playback modes the stream was asked for (``stream_bidirectional_mode``, mp3 unle
 
 from __future__ import annotations
 
-from media.ws.dialects.dialect import Dialect, Parse, Playback, base64_text, json_text
-from media.ws.messages import Frame, parse, serialize
-from strep.errors import WireError
+from media.ws.dialects.dialect import Dialect, Parser, Playback, TextParser, base64_text, json_text
+from media.ws.messages import parse, serialize
+
+_PARSER = TextParser(parse)
 
 
-def parse_text(message: str | bytes) -> Frame:
-    """Parse one message; all frames are text."""
-    if isinstance(message, bytes):
-        raise WireError("BINARY", f"{len(message)} bytes")
-    return parse(message)
-
-
-def _parser(stream_id: str, track: str) -> Parse:
-    return parse_text
+def _parser(stream_id: str, track: str) -> Parser:
+    return _PARSER
 
 
 def _media(stream_id: str, payload: bytes) -> str:

@@ -26,7 +26,7 @@ import msgspec
 
 from media.ws import messages
 from media.ws.dialects.decoding import FrameDecoder, WireFrame
-from media.ws.dialects.dialect import Dialect, Parse, Playback, json_text
+from media.ws.dialects.dialect import Dialect, Parser, Playback, TextParser, json_text
 from media.ws.messages import CarrierFrame, Counter, MediaBody, MediaFormat, UnknownEvent
 
 DEFAULT_FORMAT = MediaFormat("PCMU", 8000, 1)
@@ -83,11 +83,11 @@ class Stop(_Frame, frozen=True):
         return messages.Stop(None, self.stream_id)
 
 
-_DECODER = FrameDecoder(Start | Media | Stop, UnknownEvent)
+_PARSER = TextParser(FrameDecoder(Start | Media | Stop, UnknownEvent).parse)
 
 
-def _parser(stream_id: str, track: str) -> Parse:
-    return _DECODER.parse
+def _parser(stream_id: str, track: str) -> Parser:
+    return _PARSER
 
 
 def _serialize(frame: CarrierFrame) -> str:

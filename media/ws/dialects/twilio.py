@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 from media.ws.dialects import camel_case
-from media.ws.dialects.dialect import Dialect, Parse, Playback, json_text
+from media.ws.dialects.dialect import Dialect, Parser, Playback, json_text
 from media.ws.messages import CarrierFrame
 
 VERSION = "1.0.0"
 
 
-def _parser(stream_id: str, track: str) -> Parse:
-    return camel_case.DECODER.parse
+def _parser(stream_id: str, track: str) -> Parser:
+    return camel_case.PARSER
 
 
 def _serialize(frame: CarrierFrame) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from media.ws.dialects.dialect import Dialect
 from media.ws.dialects.signalwire import SIGNALWIRE
 from media.ws.dialects.signalwire_tap import SIGNALWIRE_TAP
@@ -13,6 +15,7 @@ from media.ws.messages import (
     Connected,
     Dtmf,
     DtmfBody,
+    Frame,
     Mark,
     MarkBody,
     Media,
@@ -25,6 +28,14 @@ from media.ws.messages import (
 
 OWN_ID, OWN_TRACK = "tap-1", "inbound"
 """What parsers are given for dialects that have none."""
+
+
+def reader(dialect: Dialect) -> Callable[[str | bytes], Frame]:
+    """Return what parses messages of one connection, text as str and binary as bytes."""
+    parser = dialect.parser(OWN_ID, OWN_TRACK)
+    return lambda message: parser.parse_binary(message) if isinstance(message, bytes) else parser.parse(message)
+
+
 MU_LAW = MediaFormat("audio/x-mulaw", 8000, 1)
 
 MZ = "MZ18ad3ab5a668481ce02b83e7395059f0"

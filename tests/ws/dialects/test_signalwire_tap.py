@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from media.codecs import PCMU, Encoding
 from media.ws.dialects.signalwire_tap import SIGNALWIRE_TAP
 from media.ws.host import Handshake
 from media.ws.messages import Media, MediaBody, Start, StartWithMedia, UnknownEvent
-from media.ws.protocol import ConnectionOptions, MediaStreamConnection
+from media.ws.options import ConnectionOptions
+from media.ws.protocol import MediaStreamConnection
 from media.ws.reject import WsReject
 from media.ws.states import State
 from strep.errors import WireError
-from strep.g711 import Codec
 from strep.header import Direction
+from tests.ws.dialects.documents import reader
 from tests.ws.fakes import FakeHost
 
 HEADERS = [
@@ -38,7 +40,7 @@ def test_headers(header: str) -> None:
     for message in (header, b"\xff" * 160, b"\xfe" * 80, b"\xfd" * 160):
         assert connection.receive(message, 0) is None
     assert connection.snapshot().accepted == 4
-    assert (host.starts[0].stream_id, host.starts[0].codec) == ("tap-7", Codec.PCMU)
+    assert (host.starts[0].stream_id, host.starts[0].encoding) == ("tap-7", PCMU)
     assert [placement.timestamp for _, placement, _ in host.streams["tap-7"].media] == [0, 160, 240]
 
 
@@ -49,14 +51,14 @@ def test_missing_header_is_mu_law() -> None:
     connection.receive(b"\xff" * 160, 0)
     assert connection.snapshot().state is State.STREAMING
     assert connection.snapshot().accepted == 2
-    assert (host.starts[0].codec, host.starts[0].tracks) == (Codec.PCMU, (Direction.OUTBOUND,))
+    assert (host.starts[0].encoding, host.starts[0].tracks) == (PCMU, (Direction.OUTBOUND,))
     assert [direction for direction, _, _ in host.streams["tap-7"].media] == [Direction.OUTBOUND] * 2
 
 
 def test_a_law_is_not_guessed() -> None:
     host = FakeHost()
     tap(host).receive('{"content-type":"audio/alaw;rate=8000"}', 0)
-    assert host.starts[0].codec is Codec.PCMA
+    assert host.starts[0].encoding == Encoding("PCMA")
 
 
 @pytest.mark.parametrize("header", ['{"content-type":"audio/opus;rate=7"}', "audio/wav", '{"format":"video/mp4"}'])
@@ -96,7 +98,7 @@ def test_two_taps_are_two_streams() -> None:
 
 
 def test_parser_alone() -> None:
-    parse = SIGNALWIRE_TAP.parser("tap-1", "inbound")
+    parse = reader(SIGNALWIRE_TAP)
     first = parse(b"a")
     assert isinstance(first, StartWithMedia)
     assert first.media == Media(MediaBody(b"a", "inbound"))

@@ -1,4 +1,4 @@
-"""The carrier's side of Telnyx media streaming: JSON text frames as documented and as met.
+"""Telnyx media streaming: JSON text frames as documented and as met; errors are frames of their own.
 
 Where documents disagree the `WebSocketOptions` choose: counters as strings or numbers, two names for a
 codec, two shapes of an error frame. See `media.carrier.stream` for what is sent when.
@@ -7,18 +7,27 @@ codec, two shapes of an error frame. See `media.carrier.stream` for what is sent
 from __future__ import annotations
 
 import json
-from binascii import b2a_base64
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
-from media.carrier.options import WebSocketOptions
-from strep.g711 import SAMPLE_RATE_HZ, Codec
+import msgspec
+
+from media.carrier.dialects.contract import (
+    Clear,
+    Command,
+    Dialect,
+    FrameWriter,
+    Mark,
+    Media,
+    Message,
+    Reader,
+    StreamIdentity,
+    Violation,
+)
 
 TOKEN_HEADER = "x-telnyx-streaming-auth-token"
 VERSION = "1.0.0"
-MIME_TYPES = {Codec.PCMU: "audio/x-mulaw", Codec.PCMA: "audio/x-alaw"}
+MIME_TYPES = {"PCMU": "audio/x-mulaw", "PCMA": "audio/x-alaw", "L16": "audio/x-L16"}
 
 UNKNOWN_ERROR = 100002
 MALFORMED_FRAME = 100003
@@ -34,51 +43,39 @@ ERROR_TITLES = {
 _FIRST_OCCURRENCE = datetime(2026, 2, 3, 10, 0, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class StreamIdentity:
-    """The names of one stream.
-
-    Attributes:
-        stream_id: UUID text.
-        call_control_id: opaque.
-        call_session_id: UUID text.
-        user_id: UUID text.
-        call: number of the call, sent as the custom parameter ``call``.
-    """
-
-    stream_id: str
-    call_control_id: str
-    call_session_id: str
-    user_id: str
-    call: int
-
-
-class FrameWriter:
+class TelnyxWriter(FrameWriter):
     """Serialises the frames of one stream."""
 
-    def __init__(self, identity: StreamIdentity, codec: Codec, options: WebSocketOptions) -> None:
-        self._identity, self._codec, self._options = identity, codec, options
-        self._quote = '"' if options.numbers_as_strings else ""
-
-    def _number(self, value: int) -> str | int:
-        return str(value) if self._options.numbers_as_strings else value
+    kinds: ClassVar = {
+        "start": True,
+        "media": True,
+        "dtmf": True,
+        "mark": True,
+        "error": False,
+        "old_error": True,
+        "unknown": True,
+        "stop": True,
+    }
+    encodings: ClassVar = {name: name for name in ("PCMU", "PCMA", "G722", "L16", "OPUS")}
 
     def _frame(self, event: str, sequence_number: int, **fields: Any) -> str:
-        stream_id = self._identity.stream_id
-        head = {"event": event, "sequence_number": self._number(sequence_number), "stream_id": stream_id}
+        stream_id = self.identity.stream_id
+        head = {"event": event, "sequence_number": self.number(sequence_number), "stream_id": stream_id}
         return json.dumps(head | fields)
 
     def connected(self) -> str:
         """Return the first frame of a socket, with the token if there is one."""
         frame: dict[str, Any] = {"event": "connected", "version": VERSION}
-        if self._options.auth_token:
-            frame["connected"] = {TOKEN_HEADER: self._options.auth_token}
+        if self.options.auth_token:
+            frame["connected"] = {TOKEN_HEADER: self.options.auth_token}
         return json.dumps(frame)
 
     def start(self, sequence_number: int) -> str:
         """Return the frame that names the call and the format."""
-        identity = self._identity
-        encoding = MIME_TYPES[self._codec] if self._options.mime_encoding else self._codec.name
+        identity = self.identity
+        encoding = self.encodings[self.codec]
+        if self.options.mime_encoding:
+            encoding = MIME_TYPES.get(self.codec, encoding)
         start: dict[str, Any] = {
             "user_id": identity.user_id,
             "call_control_id": identity.call_control_id,
@@ -88,20 +85,20 @@ class FrameWriter:
             "tags": ["simulated"],
             "client_state": None,
             "custom_parameters": {"call": str(identity.call)},
-            "media_format": {"encoding": encoding, "sample_rate": SAMPLE_RATE_HZ, "channels": 1},
+            "media_format": {"encoding": encoding, "sample_rate": self.sample_rate_hz, "channels": 1},
         }
-        if self._options.oddities:
+        if self.options.oddities:
             start["field_of_the_future"] = {"nested": [1, 2, 3]}
         return self._frame("start", sequence_number, start=start)
 
-    def media(self, sequence_number: int, track: str, chunk: int, timestamp: int, payload: bytes) -> str:
+    def media(self, sequence_number: int, track: str, chunk: int, timestamp: int, payload: str | bytes) -> str:
         """Return a media frame; the only one that is written often, hence without `json`."""
-        quote = self._quote
+        quote = self.quote
         return (
             f'{{"event":"media","sequence_number":{quote}{sequence_number}{quote},'
-            f'"stream_id":"{self._identity.stream_id}","media":{{"track":"{track}",'
+            f'"stream_id":"{self.identity.stream_id}","media":{{"track":"{track}",'
             f'"chunk":{quote}{chunk}{quote},"timestamp":{quote}{timestamp}{quote},'
-            f'"payload":"{b2a_base64(payload, newline=False).decode("ascii")}"}}}}'
+            f'"payload":"{payload!s}"}}}}'
         )
 
     def dtmf(self, sequence_number: int, digit: str, offset_ns: int) -> str:
@@ -111,25 +108,78 @@ class FrameWriter:
         return self._frame("dtmf", sequence_number, occurred_at=text, dtmf={"digit": digit})
 
     def mark(self, sequence_number: int, name: str) -> str:
-        """Return a mark: the audio sent before it has been played."""
+        """Return a mark."""
         return self._frame("mark", sequence_number, mark={"name": name})
 
     def error(self, code: int, detail: str) -> str:
         """Return an error frame of the present shape, which has no sequence number."""
         payload = {"code": code, "title": ERROR_TITLES[code], "detail": detail}
-        return json.dumps({"event": "error", "stream_id": self._identity.stream_id, "payload": payload})
+        return json.dumps({"event": "error", "stream_id": self.identity.stream_id, "payload": payload})
 
     def old_error(self, sequence_number: int, code: int, detail: str) -> str:
         """Return an error frame of the shape documented from 2022 to 2024."""
         error = {"title": ERROR_TITLES[code], "code": str(code), "detail": detail}
         return self._frame("error", sequence_number, error=error)
 
-    def unknown(self, sequence_number: int, body: Mapping[str, Any]) -> str:
+    def unknown(self, sequence_number: int) -> str:
         """Return a frame of a kind that no document names."""
-        return self._frame("weather", sequence_number, weather=dict(body))
+        return self._frame("weather", sequence_number, weather={"sky": "clear", "degrees": 21})
 
     def stop(self, sequence_number: int) -> str:
         """Return the last frame."""
-        identity = self._identity
+        identity = self.identity
         stop = {"user_id": identity.user_id, "call_control_id": identity.call_control_id}
         return self._frame("stop", sequence_number, stop=stop)
+
+
+class _Payload(msgspec.Struct):
+    payload: bytes
+
+
+class _Name(msgspec.Struct):
+    name: str
+
+
+class _Media(msgspec.Struct, tag_field="event", tag="media"):
+    media: _Payload
+
+
+class _Mark(msgspec.Struct, tag_field="event", tag="mark"):
+    mark: _Name
+
+
+class _Clear(msgspec.Struct, tag_field="event", tag="clear"):
+    pass
+
+
+_decode = msgspec.json.Decoder(_Media | _Mark | _Clear).decode
+
+
+def read(message: Message) -> Command | Violation:
+    """Return what a message asks for. It needs no stream_id, and is often sent one: other fields are ignored."""
+    if isinstance(message, bytes):
+        return Violation(MALFORMED_FRAME, "a binary message")
+    try:
+        frame = _decode(message)
+    except msgspec.DecodeError as error:
+        is_about_audio = str(error).endswith("`$.media.payload`")
+        return Violation(INVALID_MEDIA if is_about_audio else MALFORMED_FRAME, str(error))
+    if isinstance(frame, _Media):
+        return Media(frame.media.payload)
+    return Mark(frame.mark.name) if isinstance(frame, _Mark) else Clear()
+
+
+def _reader(_: StreamIdentity, *, takes_audio: bool) -> Reader:
+    del takes_audio  # every stream takes it, whatever its tracks
+    return read
+
+
+TELNYX = Dialect(
+    writer=TelnyxWriter,
+    reader=_reader,
+    headers=lambda token: {TOKEN_HEADER: token} if token else {},
+    tracks=("inbound", "outbound"),
+    takes_mp3=True,
+    message_ms=(20, 30_000),
+    invalid_media=INVALID_MEDIA,
+)

@@ -1,0 +1,126 @@
+"""`Reel`: one timeline with the calls that lie on it; there is one for every `media.tapes.TapeFormat` in use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.calls import Track
+from media.doors.buffer import FrameBuffer
+from media.tapes import TapeFormat
+from strep.g711 import Codec
+from strep.timeline import Timeline
+
+UNJOINED = -1
+PAYLOAD_TYPES = 128
+
+
+class Reel:
+    """All tracks of one format: their timeline, and what calls make of its slots.
+
+    Attributes:
+        timeline: where they lie.
+        format: of all of them.
+        tracks: by slot.
+        buffer: frames that were decoded and go to the timeline with the next beat.
+        index_of_slot: (capacity,) int32, `CallInfo.index` of the slot's call; UNJOINED before it is known.
+        channel_of_slot: (capacity,) uint8.
+        offset_of_slot: (capacity,) int64, call position = tape position + offset.
+        payload_types: (capacity, PAYLOAD_TYPES) uint32, packets that are no audio we can decode.
+    """
+
+    def __init__(self, timeline: Timeline) -> None:
+        """Start without a track."""
+        settings, capacity = timeline.settings, timeline.capacity
+        self.timeline = timeline
+        self.format = TapeFormat(settings.sample_rate_hz, settings.is_linear)
+        self.tracks: dict[int, Track] = {}
+        self.buffer = FrameBuffer(is_linear=settings.is_linear)
+        self.index_of_slot = np.full(capacity, UNJOINED, np.int32)
+        self.channel_of_slot = np.zeros(capacity, np.uint8)
+        self.offset_of_slot = np.zeros(capacity, np.int64)
+        self.payload_types = np.zeros((capacity, PAYLOAD_TYPES), np.uint32)
+
+    def open(self, track_of: Callable[[int], Track], law: Codec | None) -> Track:
+        """Return a new track, which `track_of` makes from its slot; `law` is None where the tape is PCM."""
+        slot = self.timeline.open(law)
+        track = self.tracks[slot] = track_of(slot)
+        track.tape = self.format
+        self._grow()
+        self.index_of_slot[slot] = UNJOINED
+        self.channel_of_slot[slot] = track.direction
+        self.payload_types[slot] = 0
+        return track
+
+    def _grow(self) -> None:
+        capacity = self.timeline.capacity
+        missing = capacity - len(self.index_of_slot)
+        if missing > 0:
+            self.index_of_slot = np.append(self.index_of_slot, np.full(missing, UNJOINED, np.int32))
+            self.channel_of_slot = np.append(self.channel_of_slot, np.zeros(missing, np.uint8))
+            self.offset_of_slot = np.append(self.offset_of_slot, np.zeros(missing, np.int64))
+            more = np.zeros((missing, PAYLOAD_TYPES), np.uint32)
+            self.payload_types = np.concatenate([self.payload_types, more])
+
+    def close(self, track: Track) -> None:
+        """Give the slot back."""
+        self.index_of_slot[track.slot] = UNJOINED
+        self.timeline.close(track.slot)
+        del self.tracks[track.slot]
+
+    def deliver(self) -> None:
+        """Hand decoded frames to the timeline."""
+        if len(self.buffer):
+            self.timeline.receive(self.buffer.take())
+
+    def count_payload_types(self, slot: NDArray[np.int64], payload_type: NDArray[np.uint8]) -> None:
+        """Count packets that are no audio we can decode, for the report of their tracks."""
+        np.add.at(self.payload_types, (slot, payload_type), 1)
+
+    def payload_types_of(self, track: Track) -> dict[str, int]:
+        """Return the packets of `track` that are no audio we can decode, by RTP payload type."""
+        counts = self.payload_types[track.slot]
+        return {str(payload_type): int(counts[payload_type]) for payload_type in np.flatnonzero(counts).tolist()}
+
+    def shift_waiting(self, track: Track, sequence_number: int, shift_samples: int) -> None:
+        """Move frames of `track` from `sequence_number` on that wait; see `Timeline.shift_waiting`."""
+        self.deliver()
+        self.timeline.shift_waiting(track.slot, sequence_number, shift_samples)
+        if track.decoder is not None:
+            track.decoder.shift(sequence_number, shift_samples)
+
+
+class Reels:
+    """The reels in use, by format."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        """Start with that of code bytes, which stays; others are made with the same settings when they are needed."""
+        self.code_bytes = Reel(timeline)
+        self._by_format = {self.code_bytes.format: self.code_bytes}
+
+    def __iter__(self) -> Iterator[Reel]:
+        """Iterate over those that there are now."""
+        return iter(list(self._by_format.values()))
+
+    def at(self, tape: TapeFormat) -> Reel:
+        """Return the reel of format `tape`."""
+        reel = self._by_format.get(tape)
+        if reel is None:
+            settings = self.code_bytes.timeline.settings
+            wide = replace(settings, sample_rate_hz=tape.sample_rate_hz, is_linear=tape.is_linear)
+            reel = self._by_format[tape] = Reel(Timeline(wide))
+        return reel
+
+    def of(self, track: Track) -> Reel:
+        """Return the reel that `track` is on."""
+        return self._by_format[track.tape]
+
+    def close(self, track: Track) -> None:
+        """Take `track` off its reel, and forget a reel that nobody is on: peers may name any number of rates."""
+        reel = self._by_format[track.tape]
+        reel.close(track)
+        if not reel.tracks and reel is not self.code_bytes:
+            del self._by_format[track.tape]
