@@ -77,6 +77,11 @@ class Child:
         answer: dict[str, Any] = msgspec.json.decode(line)
         return answer
 
+    def end(self) -> None:
+        """Send no more commands; what it says then is its last `answer`."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
     def close(self) -> None:
         """Let it end, or end it."""
         assert self._process.stdin is not None

@@ -25,6 +25,7 @@ QUESTIONS = {
     "workers": "What do several workers cost, and does a leg stay in one of them?",
     "startup": "How long does a server take to start?",
     "offer": "How many packets a second does the load generator offer from one core, and when?",
+    "talk": "How late does audio go out to calls that are talked to, and how soon do they fall silent?",
     "websocket": "What does a media frame cost over WebSocket, and how many calls does a core carry?",
     "mp3": "What does it take to make an MP3 message?",
 }

@@ -52,6 +52,18 @@ class ServerConfig:
     """16-bit linear PCM, or the carrier's own code bytes at half the size."""
     sinks: tuple[str, ...] = ()
     """Sinks of other packages, by name; see `media.sinks.plugins`."""
+    app: str = ""
+    """What talks with the callers: a name of `media.apps`, or ``module:function``."""
+    playback: Literal["mp3", "rtp"] = "mp3"
+    """How media streams were asked to be played to, where they do not say; mp3 is the carrier's default."""
+    playback_codec: str = "pcmu"
+    """Of rtp playback: pcmu, pcma, g722, l16 or opus."""
+    playback_rate_hz: int = 8000
+    """Of playback in either mode."""
+    playback_l16: Literal["little-endian", "big-endian"] = "little-endian"
+    """Byte order of L16 that is played."""
+    playback_keep_alive: Literal["off", "on"] = "off"
+    """Send silence to streams in rtp mode while nothing plays."""
     idle_timeout_s: float = 30.0
     """A call ends when no track of it got audio for so long."""
     reconnect_grace_s: float = 5.0

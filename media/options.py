@@ -72,7 +72,7 @@ def _parse_name(text: str) -> str:
     return text.strip()
 
 
-DOORS, RECORDING, TIMING, LIMITS = "Doors", "Recording", "Timing", "Limits"
+DOORS, RECORDING, TALKING, TIMING, LIMITS = "Doors", "Recording", "Talking back", "Timing", "Limits"
 PROCESSES, LOGGING = "Processes", "Logging"
 _PORT_NOTE = "[::1]:9000 for IPv6, 0.0.0.0:9000 for all addresses, :9000 for 127.0.0.1, port 0 for any."
 
@@ -132,6 +132,50 @@ OPTIONS = (
         "Hand the audio to an installed sink (entry point of group strep.sinks) as well. Repeatable.",
         field="sinks",
         repeatable=True,
+    ),
+    Option(
+        "app",
+        TALKING,
+        Format("NAME", _parse_name),
+        "echo",
+        "Let an application talk with the callers: echo, ivr, parrot, or a function of yours as MODULE:FUNCTION.",
+    ),
+    Option(
+        "playback",
+        TALKING,
+        formats.choice("mp3", "rtp"),
+        "rtp",
+        "How media streams were asked for (stream_bidirectional_mode). A stream's own query or custom parameters "
+        "playback, playback_codec and playback_rate go first.",
+    ),
+    Option(
+        "playback_codec",
+        TALKING,
+        formats.choice("pcmu", "pcma", "g722", "l16", "opus"),
+        "pcma",
+        "Codec of rtp playback (stream_bidirectional_codec).",
+    ),
+    Option(
+        "playback_rate",
+        TALKING,
+        formats.whole_number(8000, 48_000),
+        "16000",
+        "Sample rate of playback (stream_bidirectional_sampling_rate).",
+        field="playback_rate_hz",
+    ),
+    Option(
+        "playback_l16",
+        TALKING,
+        formats.choice("little-endian", "big-endian"),
+        "big-endian",
+        "Byte order of L16 that is played; no document says which.",
+    ),
+    Option(
+        "playback_keep_alive",
+        TALKING,
+        formats.choice("off", "on"),
+        "on",
+        "Send silence in rtp playback while nothing plays, for peers that hang up when they get nothing.",
     ),
     Option(
         "idle_timeout",

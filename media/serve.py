@@ -143,12 +143,15 @@ def freeze_heap() -> None:
 
 
 async def _serve(settings: Settings) -> None:
+    from media.apps import load_app
     from media.metrics.totals import REPORT_INTERVAL_S, Totals
     from media.repeat import Repeater
     from media.server import Server
     from media.sinks.plugins import load_sink
 
-    server, totals = Server(settings.server, [load_sink(name) for name in settings.server.sinks]), Totals()
+    config = settings.server
+    app = load_app(config.app) if config.app else None
+    server, totals = Server(config, [load_sink(name) for name in config.sinks], app=app), Totals()
     end_on_signals(server.stop)
     reports = Repeater(REPORT_INTERVAL_S, lambda: totals.report(0, server.snapshot()))
     with _metrics(settings.processes.metrics, totals) as metrics:

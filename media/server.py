@@ -16,7 +16,7 @@ from media.decoding.payload_types import PayloadTypes
 from media.doors.rtp import RtpDoor
 from media.doors.stream import StreamDoor
 from media.doors.strep import StrepDoor
-from media.engine import Engine
+from media.engine import Engine, Outlet
 from media.limits import raise_descriptor_limit
 from media.pulse import Pulse, Take
 from media.receivers import Receiver, open_receiver
@@ -25,6 +25,9 @@ from media.sinks.recording import RecordingSink
 from media.sinks.runner import SinkRunner
 from media.sinks.salvage import Salvage
 from media.sockets import BoundSockets
+from media.talk.call import Application
+from media.talk.mode import PlaybackMode
+from media.talk.switchboard import Switchboard
 from media.watch import CounterWatch
 from media.ws.options import ConnectionOptions, WsServerOptions
 from media.ws.server import MediaWebSocketServer
@@ -66,6 +69,7 @@ class Server:
         *,
         clock: Clock | None = None,
         sockets: BoundSockets | None = None,
+        app: Application | None = None,
     ) -> None:
         """Wire up; nothing listens before ``async with`` or `start`.
 
@@ -74,6 +78,7 @@ class Server:
             sinks: where the audio goes, besides recordings.
             clock: the machine's, unless given.
             sockets: doors that are bound already, to be taken over; the others are bound as configured.
+            app: run for every call with its `LiveCall`; an exception in it ends it, not the call.
 
         Raises:
             ConfigurationError: no door is configured.
@@ -85,6 +90,9 @@ class Server:
         all_sinks = list(sinks)
         if config.record is not None:
             all_sinks.append(RecordingSink(config.record, config.record_format, self._clock, config.max_tracks))
+        self._switchboard = Switchboard(app, _playback_mode(config), self._clock) if app is not None else None
+        if self._switchboard is not None:
+            all_sinks.append(self._switchboard.listening)
         self._salvage = Salvage(config.record, config.idle_timeout_s) if config.record is not None else None
         self.unfinished_sinks: list[str] = []
         self.runners = [SinkRunner(sink, self._clock) for sink in all_sinks]
@@ -94,7 +102,7 @@ class Server:
         self.engine = Engine(
             Timeline(settings, config.max_tracks),
             self._clock,
-            self.runners,
+            self._outlets(),
             idle_timeout_ns=round(config.idle_timeout_s * NS_PER_SECOND),
             max_tracks=config.max_tracks,
             patience_ns=round(patience_ms * NS_PER_MS),
@@ -107,6 +115,7 @@ class Server:
             self.engine,
             reconnect_grace_ns=round(config.reconnect_grace_s * NS_PER_SECOND),
             wake=self._pulse.wake,
+            listener=self._switchboard,
         )
         self._sockets = sockets or BoundSockets()
         self._receivers: list[Receiver] = []
@@ -115,6 +124,9 @@ class Server:
         self._stopping = asyncio.Event()
         self._has_closed = False
         self._watch = CounterWatch(self.snapshot)
+
+    def _outlets(self) -> list[Outlet]:
+        return [*([self._switchboard] if self._switchboard is not None else []), *self.runners]
 
     # -- life ------------------------------------------------------------------------------------------
 
@@ -132,6 +144,8 @@ class Server:
             raise
         for runner in self.runners:
             runner.start()
+        if self._switchboard is not None:
+            self._switchboard.start()
         if self._salvage is not None:
             self._salvage.start()
         self._pulse.add_source(self._deliver_streams)
@@ -222,6 +236,8 @@ class Server:
             if self._salvage is not None:
                 self._salvage.stop()
             await self._close_doors()
+            if self._switchboard is not None:
+                await self._switchboard.close()
             loop = asyncio.get_running_loop()
             stops = [loop.run_in_executor(None, runner.stop, SINK_STOP_TIMEOUT_S) for runner in self.runners]
             finished = await asyncio.gather(*stops)
@@ -268,6 +284,7 @@ class Server:
             "kernel_drops": sum(receiver.kernel_drops for receiver in self._receivers),
             "receive_errors": sum(receiver.errors for receiver in self._receivers),
             "failed_beats": self._pulse.failures,
+            **({"talk": self._switchboard.snapshot()} if self._switchboard is not None else {}),
             "sinks": [_as_dict(runner.snapshot()) for runner in self.runners],
         }
 
@@ -288,6 +305,16 @@ class Server:
             }
             for call in self.engine.calls.values()
         ]
+
+
+def _playback_mode(config: ServerConfig) -> PlaybackMode:
+    return PlaybackMode(
+        config.playback,
+        config.playback_codec.upper(),
+        config.playback_rate_hz,
+        is_big_endian=config.playback_l16 == "big-endian",
+        keep_alive=config.playback_keep_alive == "on",
+    )
 
 
 def _door_totals(datagrams: int, rejected: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, Any]:

@@ -6,12 +6,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from media.calls import Call, Track
 from media.decoding.order import Packet
 from media.doors.buffer import FrameBuffer
 from media.engine import Engine
+from media.sinks.contract import CallInfo
 from media.tapes import format_of
 from media.ws.chunks import ChunkSequencer, Placement
 from media.ws.host import StreamHandle, StreamRefused, StreamStart
@@ -28,12 +29,26 @@ CLOSE_TRY_AGAIN_LATER = 1013
 """WebSocket close code (IANA registry) for a server at its limit."""
 
 
+class StreamListener(Protocol):
+    """Who talks back; none of these waits."""
+
+    def stream_attached(self, info: CallInfo, start: StreamStart) -> None:
+        """A call has begun, or has another socket: ``start.wire``."""
+
+    def stream_event(self, info: CallInfo, event: dict[str, Any]) -> bool:
+        """The carrier said something; return whether it belongs into the sidecar."""
+
+    def stream_detached(self, info: CallInfo) -> None:
+        """The last socket of a call is gone; another may come."""
+
+
 @dataclass(eq=False, slots=True)
 class Stream:
     """One stream_id, over any number of sockets; the `StreamHandle` of `media.ws.host`.
 
     Attributes:
         start: what the carrier said at first.
+        latest: what it said on the newest socket.
         sequencer: places the chunks; it goes on when a second socket continues the stream.
         call: its call; a new one if audio comes after the first has ended.
         tracks: per direction.
@@ -45,6 +60,7 @@ class Stream:
     start: StreamStart
     sequencer: ChunkSequencer
     call: Call
+    latest: StreamStart
     tracks: dict[Direction, Track] = field(default_factory=dict)
     sockets: int = 1
     oversized: int = 0
@@ -59,14 +75,22 @@ class StreamDoor:
         no_room: media frames of tracks that were refused because the server is at its limit.
     """
 
-    def __init__(self, engine: Engine, *, reconnect_grace_ns: int, wake: Callable[[], None]) -> None:
-        """Start without a stream; `wake` is called when frames wait for `deliver`."""
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        reconnect_grace_ns: int,
+        wake: Callable[[], None],
+        listener: StreamListener | None = None,
+    ) -> None:
+        """Start without a stream; `wake` is called when frames wait for `deliver`, `listener` talks back."""
         self.frames = self.no_room = 0
         self._engine = engine
         self._wake = wake
         self._reconnect_grace_ns = reconnect_grace_ns
         self._buffer = FrameBuffer()
         self._streams: dict[str, Stream] = {}
+        self._listener = listener
 
     # -- StreamHost ------------------------------------------------------------------------------------
 
@@ -83,11 +107,14 @@ class StreamDoor:
             stream.sockets += 1
             stream.detached_ns = None
             stream.call.add_event({"event": "reconnected", "after_ns": now_ns - stream.call.started_ns})
+            stream.latest = start
+            self._attach(stream)
             return stream
         if not self._engine.has_room():
             raise StreamRefused(CLOSE_TRY_AGAIN_LATER, "no free track: the server is at its limit")
-        stream = Stream(start, ChunkSequencer(start.encoding.sample_rate_hz), self._open_call(start, now_ns))
+        stream = Stream(start, ChunkSequencer(start.encoding.sample_rate_hz), self._open_call(start, now_ns), start)
         self._streams[start.stream_id] = stream
+        self._attach(stream)
         return stream
 
     def stream_media(
@@ -98,6 +125,7 @@ class StreamDoor:
         if handle.call.has_ended:
             handle.call, handle.tracks = self._open_call(handle.start, now_ns), {}
             self._streams.setdefault(handle.start.stream_id, handle)
+            self._attach(handle)
         track = handle.tracks.get(direction)
         if track is None:
             if not self._engine.has_room():
@@ -124,7 +152,8 @@ class StreamDoor:
     def stream_event(self, handle: StreamHandle, event: dict[str, Any]) -> None:
         """Keep a dtmf, mark or error frame for the sidecar."""
         assert isinstance(handle, Stream)
-        handle.call.add_event(event)
+        if self._listener is None or self._listener.stream_event(handle.call.info, event):
+            handle.call.add_event(event)
         self._engine.touch(handle.call)
 
     def stream_stopped(self, handle: StreamHandle, now_ns: int) -> None:
@@ -138,6 +167,12 @@ class StreamDoor:
         handle.sockets -= 1
         if handle.sockets <= 0:
             handle.detached_ns = now_ns
+            if self._listener is not None:
+                self._listener.stream_detached(handle.call.info)
+
+    def _attach(self, stream: Stream) -> None:
+        if self._listener is not None:
+            self._listener.stream_attached(stream.call.info, stream.latest)
 
     def _say_oversized(self, stream: Stream, samples: int) -> None:
         if not stream.oversized:

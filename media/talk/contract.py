@@ -82,3 +82,16 @@ class Wire(Protocol):
 
     def send(self, message: str | bytes) -> None:
         """Queue a message, text as str, binary as bytes; who does not read is closed beyond the limit."""
+
+
+class ReturnFrames(Protocol):
+    """How one dialect writes what is sent to the carrier; a frame that it does not have is None."""
+
+    def media(self, payload: bytes) -> str | bytes:
+        """Return the message that plays `payload`."""
+
+    def mark(self, name: str) -> str | bytes | None:
+        """Return the message that comes back when everything before it has been played."""
+
+    def clear(self) -> str | bytes | None:
+        """Return the message that makes the carrier forget what it has not played."""

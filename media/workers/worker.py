@@ -14,6 +14,7 @@ import sys
 from typing import Any
 
 import media.sinks.recording  # noqa: F401  a spare that has it all is at work within milliseconds
+from media.apps import load_app
 from media.cli import FAILED, MISUSED, OK
 from media.logs import logging_to
 from media.metrics.totals import REPORT_INTERVAL_S
@@ -60,7 +61,8 @@ def main() -> None:
 
 async def _serve(assignment: Assignment, sockets: BoundSockets, control: socket.socket) -> None:
     config, loop = assignment.config, asyncio.get_running_loop()
-    server = Server(config, [load_sink(name) for name in config.sinks], sockets=sockets)
+    app = load_app(config.app) if config.app else None
+    server = Server(config, [load_sink(name) for name in config.sinks], sockets=sockets, app=app)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import capacity, latency, memory, mp3, scale, startup, workers
+from benchmarks import capacity, latency, memory, mp3, scale, startup, talk, workers
 from benchmarks.progress import Silent
 from benchmarks.question import Question
 from benchmarks.readme import section
@@ -82,3 +82,13 @@ def test_mp3(tmp_path: Path) -> None:
     assert report.complaints == []
     assert [cells[0] for cells in report.tables[0].cells][:2] == ["strep, Mp3PieceEncoder", mp3._LABELS["bare"]]
     assert report.answers[0].startswith("an MP3 of 1 s takes ")
+
+
+def test_talk(tmp_path: Path) -> None:
+    report = ask(talk.QUESTION, talk.Settings(calls=(2,), ramp=100, seconds=2.5, press=0.8, repeats=1), tmp_path)
+    assert report.complaints == []
+    [measured] = report.figures
+    assert measured["clears"] >= 2
+    assert measured["messages"] >= 2 * 100
+    assert 0 <= measured["lateness_ms"]["p50"] <= measured["lateness_ms"]["max"]
+    assert measured["silence_ms"]["max"] > 0

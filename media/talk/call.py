@@ -1,0 +1,289 @@
+"""`LiveCall`: a call as an application has it, and the whole of the public API for talking back.
+
+::
+
+    async def greet(call: LiveCall) -> None:
+        await (await call.play("hello.wav")).wait()
+        async for event in call.events():
+            if event["event"] == "dtmf":
+                await call.clear()
+                await call.speak(f"You pressed {event['digit']}.")
+
+
+    async with Server(config, app=greet) as server:
+        await server.wait_closed()
+
+Everything is called in the server's event loop. What waits for an application is bounded: an application that is too
+slow loses the oldest events and audio, is told so in the log, and harms no other call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from media.sinks.contract import CallInfo
+from media.talk.contract import PlaybackError, Wire
+from media.talk.handle import MAX_VOLUME_DB, MIN_VOLUME_DB, Heard, Playback, PlaybackControl
+from media.talk.listening import Block, Ear, ListenSink
+from media.talk.mailbox import Mailbox
+from media.talk.marks import OWN_PREFIX
+from media.talk.playout import Playout
+from media.talk.timer import TalkTimer
+from media.talk.voice import Voice
+from strep.clock import Clock
+from strep.errors import UsageError
+from strep.header import Direction
+
+MAX_EVENTS = 1000
+"""Events that may wait for an application."""
+MAX_NAME_CHARACTERS = 200
+TRACKS = {"inbound": Direction.INBOUND, "outbound": Direction.OUTBOUND}
+
+
+class LiveCall(PlaybackControl):
+    """One call, from its first frame to its end.
+
+    Attributes:
+        call_id: as recordings and logs have it.
+        identity: what the carrier said of the call: from, to, tags, custom_parameters, ...
+        door: "ws", "strep" or "rtp"; only a WebSocket goes both ways.
+        dialect: of its WebSocket, "" for other doors.
+        dropped_events: events that `events` was too slow for.
+    """
+
+    def __init__(self, info: CallInfo, clock: Clock, timer: TalkTimer, listening: ListenSink) -> None:
+        self.call_id = info.call_id
+        self.identity = info.identity
+        self.door = info.door
+        self.dialect = ""
+        self._index = info.index
+        self._clock, self._timer, self._listening = clock, timer, listening
+        self._playout: Playout | None = None
+        self._why_not = f"nothing can be played into this call: it came by the {info.door} door, which goes one way"
+        self._hang_up: Callable[[], None] | None = None
+        self._reason: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._backlog: Mailbox[dict[str, Any]] | None = Mailbox(MAX_EVENTS)
+        self._event_mailboxes = [self._backlog]
+
+    def __repr__(self) -> str:
+        """Return its id."""
+        return f"<LiveCall {self.call_id}>"
+
+    # -- speaking ------------------------------------------------------------------------------------
+
+    @property
+    def can_play(self) -> bool:
+        """Whether `play` has a chance; if not, it says why."""
+        return self._playout is not None and not self._reason.done()
+
+    async def play(
+        self, source: Any, *, rate_hz: int | None = None, loop: int = 1, volume_db: float = 0.0, overlay: bool = False
+    ) -> Playback:
+        """Play something behind what is queued, or over it; return when it is queued.
+
+        Args:
+            source: whatever `media.talk.sources.open_source` takes: a path, a URL, the bytes of an audio file, an
+                array, a `pydub.AudioSegment`, an async iterator of PCM.
+            rate_hz: of an array or of raw PCM.
+            loop: how often to play it; 0 is for ever.
+            volume_db: -40 to 40; 0 is as it is.
+            overlay: mix it over what plays, instead of queueing it.
+
+        Raises:
+            PlaybackError: it cannot be played, or not into this call; one line that says why.
+            ValueError: an option out of range.
+        """
+        from media.talk.sources import open_source
+
+        playout = self._both_ways()
+        if loop < 0 or not MIN_VOLUME_DB <= volume_db <= MAX_VOLUME_DB:
+            raise ValueError(f"loop={loop}, volume_db={volume_db}: loop is 0 or more, the volume -40 to 40 dB")
+        rate = playout.player.sample_rate_hz
+        opened = await open_source(source, rate, rate_hz=rate_hz)
+        try:
+            self._both_ways()
+            handle = Playback(rate, source if isinstance(source, str) else type(source).__name__)
+            playout.add(Voice(opened, handle, loop=loop, volume_db=volume_db, is_overlay=overlay), self)
+        except BaseException:
+            opened.close()
+            raise
+        self._attend()
+        return handle
+
+    async def speak(self, text: str, *, voice: str | None = None, language: str = "en-US", **play: Any) -> Playback:
+        """Say `text`; the other options are those of `play`.
+
+        Raises:
+            PlaybackError: more than 3,000 characters, a language or voice that there is not, or as `play`.
+        """
+        from media.voices.plugins import load_voices
+
+        self._both_ways()
+        speech = await load_voices().speak(text, language, voice)
+        try:
+            return await self.play(speech, rate_hz=speech.rate_hz, **play)
+        except BaseException:
+            await speech.aclose()
+            raise
+
+    async def clear(self) -> list[Heard]:
+        """Fall silent: cut off all plays, here and at the carrier, and return what of each was really heard."""
+        if self._playout is None:
+            return []
+        heard = self._playout.clear(self._clock.now_ns())
+        self._attend()
+        return heard
+
+    async def mark(self, name: str) -> bool:
+        """Wait until everything that is queued now has been played; False: it was cut off instead.
+
+        Raises:
+            PlaybackError: nothing can be played into this call.
+            ValueError: a name that is empty, too long, or one of ours.
+        """
+        if not 0 < len(name) <= MAX_NAME_CHARACTERS or name.startswith(OWN_PREFIX):
+            raise ValueError(
+                f"a mark has 1 to {MAX_NAME_CHARACTERS} characters and does not begin with {OWN_PREFIX!r}"
+            )
+        came: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._both_ways().mark(name, lambda was_played: None if came.done() else came.set_result(was_played))
+        self._attend()
+        return await came
+
+    def _both_ways(self) -> Playout:
+        if self._reason.done():
+            raise PlaybackError("the call has ended")
+        if self._playout is None:
+            raise PlaybackError(self._why_not)
+        return self._playout
+
+    def _attend(self) -> None:
+        if self._playout is not None:
+            self._timer.touch(self._playout)
+
+    # -- hearing -------------------------------------------------------------------------------------
+
+    async def listen(self, track: str = "inbound", block_ms: int = 20) -> AsyncIterator[Block]:
+        """Iterate over the audio of one track as it comes, until the call ends.
+
+        Raises:
+            ValueError: no such track, or a block that is not 10 to 10,000 ms.
+        """
+        if track not in TRACKS or not 10 <= block_ms <= 10_000:
+            raise ValueError(f"track={track!r}, block_ms={block_ms}: inbound or outbound, 10 to 10000 ms")
+        ear = Ear(self._index, TRACKS[track], block_ms)
+        if self._reason.done():
+            return
+        self._listening.add(ear)
+        try:
+            async for block in ear.mailbox:
+                yield block
+        finally:
+            self._listening.remove(ear)
+
+    async def events(self) -> AsyncIterator[dict[str, Any]]:
+        """Iterate over what the carrier says (dtmf, mark, error), until the call ends.
+
+        The first iterator begins with what came before it was made.
+        """
+        mailbox, self._backlog = self._backlog, None
+        if mailbox is None:
+            mailbox = Mailbox(MAX_EVENTS)
+            self._event_mailboxes.append(mailbox)
+            if self._reason.done():
+                mailbox.close()
+        try:
+            async for event in mailbox:
+                yield event
+        finally:
+            self._event_mailboxes.remove(mailbox)
+
+    @property
+    def dropped_events(self) -> int:
+        """Events that iterators now open were too slow for."""
+        return sum(mailbox.dropped for mailbox in self._event_mailboxes)
+
+    # -- its end -------------------------------------------------------------------------------------
+
+    async def hang_up(self) -> None:
+        """Close the stream's socket, which ends the stream.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if self._hang_up is None:
+            raise UsageError("there is no socket to close: this call came by a door that goes one way")
+        self._hang_up()
+
+    async def ended(self) -> str:
+        """Wait for the end of the call; return its reason: stop, closed, idle or shutdown."""
+        return await asyncio.shield(self._reason)
+
+    # -- for handles (`PlaybackControl`) -------------------------------------------------------------
+
+    def pause(self, voice: Voice) -> None:
+        """See `Playback.pause`."""
+        if self._playout is not None:
+            self._playout.pause(voice, self._clock.now_ns())
+            self._attend()
+
+    def resume(self, voice: Voice) -> None:
+        """See `Playback.resume`."""
+        if self._playout is not None:
+            self._playout.resume(voice)
+            self._attend()
+
+    def stop(self, voice: Voice) -> None:
+        """See `Playback.stop`."""
+        if self._playout is not None:
+            self._playout.stop(voice, self._clock.now_ns())
+            self._attend()
+
+    # -- for the server ------------------------------------------------------------------------------
+
+    def connect(self, playout: Playout | None, why_not: str, dialect: str) -> None:
+        """Go both ways by `playout`, or tell `why_not`."""
+        self._playout, self._why_not, self.dialect = playout, why_not, dialect
+
+    def attach(self, wire: Wire, hang_up: Callable[[], None]) -> None:
+        """Go on by this socket."""
+        self._hang_up = hang_up
+        if self._playout is not None:
+            self._playout.attach(wire, self._clock.now_ns())
+            self._attend()
+
+    def detach(self) -> None:
+        """Wait for another socket."""
+        if self._playout is not None:
+            self._playout.detach(self._clock.now_ns())
+            self._attend()
+
+    def take_event(self, event: dict[str, Any], now_ns: int) -> None:
+        """Act on what the carrier says, and pass it on, except marks that the application did not send."""
+        name, playout = event.get("event"), self._playout
+        if playout is not None and name == "mark":
+            playout.take_mark(str(event.get("name", "")), now_ns)
+        elif playout is not None and name == "error":
+            words = " ".join(str(event[key]) for key in ("code", "title", "detail") if event.get(key))
+            playout.take_error(event.get("code"), words or "without a code", now_ns)
+        self._attend()
+        if name != "mark" or not str(event.get("name", "")).startswith(OWN_PREFIX):
+            for mailbox in self._event_mailboxes:
+                mailbox.put(event)
+
+    def end(self, reason: str) -> None:
+        """Take note that the call is over."""
+        if self._reason.done():
+            return
+        self._reason.set_result(reason)
+        if self._playout is not None:
+            self._playout.close(self._clock.now_ns())
+            self._timer.remove(self._playout)
+        for mailbox in self._event_mailboxes:
+            mailbox.close()
+
+
+Application = Callable[[LiveCall], Awaitable[None]]
+"""What `Server(config, app=...)` runs for every call."""

@@ -1,0 +1,350 @@
+"""`Playout`: what both return paths share: one wire at a time, marks, errors, clear, and what was heard. Sans-I/O.
+
+`media.talk.rtp_mode` and `media.talk.mp3_mode` say what is sent when; this file says what becomes of it. Four verbs:
+``poll(now_ns)`` at ``deadline()``; ``take_mark`` and ``take_error`` with what the carrier sends; ``snapshot()``.
+
+Everything that changes what sounds (clear, stop, pause, a socket that breaks) is one thing: the *recall*. The carrier
+forgets what it has, the player takes back what was not heard, and what is still to sound is sent again from there.
+A dialect without a clear frame keeps what it has: then what was sent counts as heard.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from media.talk.carrier_clock import CarrierClock
+from media.talk.contract import PlaybackError, ReturnFrames, Wire
+from media.talk.handle import Heard, PlaybackControl, PlayState
+from media.talk.marks import Marks, OwnMark
+from media.talk.player import Player, QueuedMark
+from media.talk.voice import Voice
+from strep.clock import NEVER_NS, NS_PER_MS, NS_PER_SECOND
+
+logger = logging.getLogger("strep.talk")
+
+MAX_BUFFERED_BYTES = 64 << 10
+"""What may wait in a wire before nothing more is sent: five seconds of RTP mode, a few pieces of MP3 mode."""
+MARK_GRACE_NS = 3 * NS_PER_SECOND
+"""A mark that is overdue by so much will not come; from then on the clock alone says what was heard."""
+EARLY_MARK_NS = 40 * NS_PER_MS
+"""A mark that comes so long before its audio can have been played is no proof that it was; two frames are allowed."""
+EARLY_NS = 2 * NS_PER_MS
+"""What is due so soon is sent with what is due now: a timer that wakes for many calls at once costs less."""
+POLL_NS = 20 * NS_PER_MS
+"""How soon a source that had nothing, or a wire that is full, is asked again."""
+REPORT_NS = 100 * NS_PER_MS
+"""How often positions are brought up to date while something sounds."""
+
+OnMark = Callable[[bool], None]
+"""Told once what became of a mark: True when what was before it has been played, False when it was cut off."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayoutSnapshot:
+    """Counters of one call's return path.
+
+    Attributes:
+        messages: of audio, sent.
+        sent_samples: of output that the carrier got and that was not called back, silence included.
+        underruns: times that the carrier ran dry in the middle of a play because its source was too slow, or we.
+        stalls: times that the peer did not read, and sending had to wait.
+        recalls: clears, stops and pauses, and sockets that broke.
+        errors: error frames of the carrier.
+        marks_missing: marks of ours that never came back.
+        marks_early: marks that came back before their audio can have been played.
+        marks_unknown: marks that nobody had sent.
+    """
+
+    messages: int
+    sent_samples: int
+    underruns: int
+    stalls: int
+    recalls: int
+    errors: int
+    marks_missing: int
+    marks_early: int
+    marks_unknown: int
+
+
+class Playout(ABC):
+    """One call's way back to the carrier.
+
+    Attributes:
+        player: what sounds.
+        wire: the socket, None while there is none.
+    """
+
+    def __init__(self, player: Player, frames: ReturnFrames) -> None:
+        self.player = player
+        self.wire: Wire | None = None
+        self._frames = frames
+        self._clock = CarrierClock(player.sample_rate_hz)
+        self._marks = Marks()
+        self._on_mark: dict[QueuedMark, OnMark] = {}
+        self._estimated: list[QueuedMark] = []  # of a dialect without marks: the clock tells when they are due
+        self._has_marks = frames.mark("") is not None
+        self._is_measured = self._are_marks_lost = False
+        self._is_stalled = False
+        self._polled_ns = 0
+        self._messages = self._underruns = self._stalls = self._recalls = 0
+        self._errors = self._marks_missing = self._marks_early = 0
+
+    # -- for the modes -------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _send_due(self, wire: Wire, now_ns: int) -> None:
+        """Send what is due."""
+
+    @abstractmethod
+    def _next_send_ns(self) -> int:
+        """Return when `_send_due` has something to do, `NEVER_NS` while there is nothing to send."""
+
+    @abstractmethod
+    def _drop_unsent(self, *, is_cut: bool) -> None:
+        """Forget what was pulled and not sent; after a cut what comes next has no connection with what was sent."""
+
+    @abstractmethod
+    def take_error(self, code: int | str | None, words: str, now_ns: int) -> None:
+        """Act on an error frame; `words` is what it says, for people."""
+
+    @property
+    def _committed(self) -> int:
+        """The output position behind which nothing has been made into a message yet."""
+        return self._clock.sent
+
+    def _count_sent(self, samples: int, now_ns: int) -> None:
+        self._messages += 1
+        self._clock.send(samples, now_ns)
+
+    def _send_own_mark(self, wire: Wire) -> None:
+        if self._has_marks:
+            message = self._frames.mark(self._marks.send_own(self._clock.sent))
+            assert message is not None
+            wire.send(message)
+
+    def _send_due_marks(self, wire: Wire) -> None:
+        for mark in self.player.due_marks(self._clock.sent):
+            message = self._frames.mark(mark.name)
+            if message is None:
+                self._estimated.append(mark)
+            else:
+                self._marks.send(mark)
+                wire.send(message)
+
+    def _fail(self, voices: list[Voice], words: str, now_ns: int) -> None:
+        error = PlaybackError(f"the carrier refused the audio: {words}")
+        for voice in voices:
+            voice.give_up(error)
+            logger.warning("%s failed: %s", voice.handle.label or "a play", error)
+        self._settle(now_ns)
+
+    # -- the four verbs ------------------------------------------------------------------------------
+
+    def attach(self, wire: Wire, now_ns: int) -> None:
+        """Send by this wire from now on; what the wire before it had not brought to be heard is sent again."""
+        self.detach(now_ns)
+        self.wire = wire
+        self._hurry()
+
+    def detach(self, now_ns: int) -> None:
+        """The wire is gone: what was not heard is taken back, and waits for the next."""
+        if self.wire is None:
+            return
+        heard = self._heard(now_ns)
+        self.wire = None
+        self._recalls += 1
+        self._forget_sent(heard, now_ns)
+        self._marks.forget_all()
+        self._retract(heard)
+        self._is_stalled = False
+
+    def poll(self, now_ns: int) -> None:
+        """Send what is due, and bring positions up to date."""
+        wire, self._polled_ns = self.wire, now_ns
+        if wire is not None and wire.is_open:
+            was_stalled, self._is_stalled = self._is_stalled, wire.buffered_bytes > MAX_BUFFERED_BYTES
+            if not self._is_stalled:
+                self._send_due(wire, now_ns)
+                self._send_due_marks(wire)
+            elif not was_stalled:
+                self._stalls += 1
+        self._settle(now_ns)
+
+    def deadline(self) -> int:
+        """Return when `poll` is due; `NEVER_NS` while nothing sounds and nothing waits."""
+        if self.wire is None or not self.wire.is_open:
+            return NEVER_NS
+        if self._is_stalled:
+            return self._polled_ns + POLL_NS
+        if self.player.is_mark_due(self._clock.sent):
+            return self._polled_ns
+        send_ns = self._next_send_ns()
+        is_sounding = self.player.is_unheard or self._marks.own or self._estimated
+        return min(send_ns, self._polled_ns + REPORT_NS) if is_sounding else send_ns
+
+    def snapshot(self) -> PlayoutSnapshot:
+        """Return the counters."""
+        return PlayoutSnapshot(
+            messages=self._messages,
+            sent_samples=self._clock.sent,
+            underruns=self._underruns,
+            stalls=self._stalls,
+            recalls=self._recalls,
+            errors=self._errors,
+            marks_missing=self._marks_missing,
+            marks_early=self._marks_early,
+            marks_unknown=self._marks.unknown,
+        )
+
+    # -- what was heard ------------------------------------------------------------------------------
+
+    def _heard(self, now_ns: int) -> int:
+        """Return the output position up to which was heard: not beyond a mark that is still out."""
+        heard = self._clock.heard(now_ns)
+        own = self._marks.own
+        return min(heard, own[0].position - 1) if own and not self._are_marks_lost else heard
+
+    def _settle(self, now_ns: int) -> None:
+        own = self._marks.own
+        while own and now_ns > self._clock.likely_ns(own[0].position) + MARK_GRACE_NS:
+            self._miss(own.popleft())
+        heard = self._heard(now_ns)
+        self.player.advance(heard, is_measured=self._is_measured)
+        if self._estimated:
+            for mark in [mark for mark in self._estimated if mark.position is None or mark.position <= heard]:
+                self._estimated.remove(mark)
+                self._tell(mark, was_played=True)
+
+    def _miss(self, mark: OwnMark) -> None:
+        if not self._marks_missing:
+            logger.warning("marks do not come back: from here on the clock alone says what of a play was heard")
+        self._marks_missing += 1
+        self._is_measured, self._are_marks_lost = False, True
+        for asked in [asked for asked in self._on_mark if asked.is_sent and (asked.position or 0) <= mark.position]:
+            self._marks.drop(asked)
+            self._tell(asked, was_played=True)
+
+    def take_mark(self, name: str, now_ns: int) -> None:
+        """Act on a mark that has come back; one that says nothing is counted."""
+        mark = self._marks.returned(name)
+        if isinstance(mark, QueuedMark):
+            self._tell(mark, was_played=True)
+        elif mark is not None:
+            if now_ns + EARLY_MARK_NS < self._clock.earliest_ns(mark.position):
+                self._marks_early += 1
+                self._is_measured = False
+                return
+            self._clock.confirm(mark.position, now_ns)
+            self._is_measured, self._are_marks_lost = True, False
+            self._acknowledge(mark.position)
+            self.player.advance(mark.position, is_measured=True)
+
+    def _acknowledge(self, position: int) -> None:  # noqa: B027
+        """Take note that the carrier has taken, and played, everything before `position`; a mode may not care."""
+
+    def _tell(self, mark: QueuedMark, *, was_played: bool) -> None:
+        self.player.drop_mark(mark)
+        on_mark = self._on_mark.pop(mark, None)
+        if on_mark is not None:
+            on_mark(was_played)
+
+    def _hurry(self) -> None:
+        """Have `poll` called at once: there is news, however lately it was called."""
+        self._polled_ns = 0
+
+    # -- what the application asks for ---------------------------------------------------------------
+
+    def add(self, voice: Voice, control: PlaybackControl | None = None) -> None:
+        """Queue a play, or lay it over what plays; see `Player.add`.
+
+        Raises:
+            PlaybackError: it cannot be.
+        """
+        self.player.add(voice, control)
+        if voice.is_overlay:
+            self.refresh()
+        self._hurry()
+
+    def mark(self, name: str, on_mark: OnMark) -> QueuedMark:
+        """Put a mark behind everything that is queued; `on_mark` is told what became of it.
+
+        Raises:
+            PlaybackError: too many wait.
+        """
+        mark = self.player.add_mark(name)
+        self._on_mark[mark] = on_mark
+        return mark
+
+    def clear(self, now_ns: int) -> list[Heard]:
+        """Cut off everything, here and at the carrier; return what of each play was heard."""
+        self._settle(now_ns)
+        position = self._recall(now_ns)
+        heard = self.player.clear(position, is_measured=self._is_measured)
+        for mark in list(self._on_mark):
+            self._tell(mark, was_played=False)
+        self._estimated.clear()
+        return heard
+
+    def close(self, now_ns: int) -> list[Heard]:
+        """End: the call is over. What was not heard is cut off."""
+        self.detach(now_ns)
+        return self.clear(now_ns)
+
+    def pause(self, voice: Voice, now_ns: int) -> None:
+        """Let a play fall silent at once."""
+        self._recall_if_sent(voice, now_ns)
+        voice.is_paused = True
+
+    def resume(self, voice: Voice) -> None:
+        """Let it go on."""
+        voice.is_paused = False
+        self.refresh()
+
+    def stop(self, voice: Voice, now_ns: int) -> None:
+        """End a play; what is queued behind it begins at once."""
+        self._recall_if_sent(voice, now_ns)
+        self.player.end(voice, PlayState.CUT_OFF)
+
+    def refresh(self) -> None:
+        """Let what has changed be heard with the next message: take back what was pulled and not sent."""
+        self._hurry()
+        position = self._committed
+        if self.player.position > position:
+            self._drop_unsent(is_cut=False)
+            self.player.retract(position)
+
+    def _recall_if_sent(self, voice: Voice, now_ns: int) -> None:
+        self._settle(now_ns)
+        heard = self._heard(now_ns)
+        if any(start + n > heard for start, n in voice.segments):
+            self._retract(self._recall(now_ns))
+
+    def _recall(self, now_ns: int) -> int:
+        """Make the carrier forget what it has not played; return the output position where it stands."""
+        self._recalls += 1
+        self._hurry()
+        clear, heard = self._frames.clear(), self._heard(now_ns)
+        if self.wire is None or clear is None:
+            self._drop_unsent(is_cut=False)
+            return self._committed
+        if self._clock.sent > heard or self._marks.is_any_out:
+            self.wire.send(clear)
+            self._forget_sent(heard, now_ns)
+        else:
+            self._drop_unsent(is_cut=True)
+        return heard
+
+    def _forget_sent(self, heard: int, now_ns: int) -> None:
+        """Nothing is out any more: what was sent and not heard, and what stands behind it, will not come back."""
+        self._marks.void_all()
+        for mark in [mark for mark in self._on_mark if mark.is_sent and (mark.position or 0) <= heard]:
+            self._tell(mark, was_played=True)
+        self._clock.restart(heard, now_ns)
+        self._drop_unsent(is_cut=True)
+
+    def _retract(self, position: int) -> None:
+        again = self.player.retract(position)
+        self._estimated = [mark for mark in self._estimated if mark not in again]

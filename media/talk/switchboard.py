@@ -1,0 +1,178 @@
+"""`Switchboard`: a `LiveCall` and an application's task for every call, and the way back for those that have one.
+
+It is an outlet of the engine, so it hears of calls of all doors, and the `StreamListener` of the WebSocket door.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from media.sinks.contract import CallInfo
+from media.sinks.queue import CallEnded, CallStarted, Item
+from media.talk.call import Application, LiveCall
+from media.talk.contract import PlaybackError
+from media.talk.lateness import Lateness
+from media.talk.listening import ListenSink
+from media.talk.marks import OWN_PREFIX
+from media.talk.mode import PlaybackMode, StreamFrames, mode_of, playout_for
+from media.talk.playout import Playout
+from media.talk.timer import TalkTimer
+from media.ws.closing import close_with
+from media.ws.host import StreamStart
+from strep.clock import Clock
+
+logger = logging.getLogger("strep.talk")
+
+APP_GRACE_S = 30.0
+"""How long an application may go on after its call has ended."""
+STOP_TIMEOUT_S = 5.0
+"""The same when the server stops."""
+
+
+class Switchboard:
+    """All calls that applications have.
+
+    Attributes:
+        listening: the sink that they hear through.
+        lateness: of all messages of rtp mode.
+        app_failures: applications that ended by an exception.
+    """
+
+    def __init__(self, app: Application, mode: PlaybackMode, clock: Clock) -> None:
+        self.lateness = Lateness()
+        self.listening = ListenSink(self._call_soon)
+        self.app_failures = 0
+        self._app, self._mode, self._clock = app, mode, clock
+        self._timer = TalkTimer(clock)
+        self._calls: dict[int, LiveCall] = {}
+        self._playouts: dict[int, Playout] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._totals: dict[str, int] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        """Begin, on the running event loop."""
+        self._loop = asyncio.get_running_loop()
+
+    async def close(self) -> None:
+        """Give applications a moment to finish, then cancel them; their calls have ended before."""
+        self._timer.stop()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def _call_soon(self, function: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(function)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return totals of all calls that there were, and how late messages went out."""
+        totals = dict(self._totals)
+        for playout in self._playouts.values():
+            _add(totals, playout)
+        quantiles = {f"p{q:g}": self.lateness.quantile_ms(q / 100) for q in (50, 99)}
+        return {
+            "calls": len(self._calls),
+            "applications": len(self._tasks),
+            "app_failures": self.app_failures,
+            **totals,
+            "lateness_ms": {**quantiles, "max": self.lateness.max_ns / 1e6},
+        }
+
+    # -- outlet of the engine ------------------------------------------------------------------------
+
+    def put(self, item: Item) -> None:
+        """Begin and end calls; their audio comes through `listening`."""
+        if isinstance(item, CallStarted):
+            self._begin(item.call)
+        elif isinstance(item, CallEnded):
+            self._end(item.call, item.report.reason)
+
+    def _begin(self, info: CallInfo) -> None:
+        call = self._calls[info.index] = LiveCall(info, self._clock, self._timer, self.listening)
+        task = asyncio.get_running_loop().create_task(self._run(call), name=f"app {info.call_id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, call: LiveCall) -> None:
+        try:
+            await self._until_over(call)
+        except PlaybackError as error:
+            self.app_failures += 1
+            logger.warning("call %s: its application gave up: %s", call.call_id, error)
+        except Exception:
+            self.app_failures += 1
+            logger.exception("call %s: its application failed; the call goes on", call.call_id)
+
+    async def _until_over(self, call: LiveCall) -> None:
+        """Run the application; when the call has ended it has some time to finish."""
+        app = asyncio.ensure_future(self._app(call))
+        ended = asyncio.ensure_future(call.ended())
+        try:
+            await asyncio.wait((app, ended), return_when=asyncio.FIRST_COMPLETED)
+            if not app.done():
+                await asyncio.wait((app,), timeout=APP_GRACE_S)
+            if not app.done():
+                logger.warning("call %s: its application did not end with the call and is cancelled", call.call_id)
+        finally:
+            ended.cancel()
+            app.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await app
+
+    def _end(self, info: CallInfo, reason: str) -> None:
+        call = self._calls.pop(info.index, None)
+        if call is not None:
+            call.end(reason)
+        playout = self._playouts.pop(info.index, None)
+        if playout is not None:
+            _add(self._totals, playout)
+
+    # -- listener of the WebSocket door ----------------------------------------------------------------
+
+    def stream_attached(self, info: CallInfo, start: StreamStart) -> None:
+        """A call has a socket: its first, or another one."""
+        call = self._calls.get(info.index)
+        wire = start.wire
+        if call is None or wire is None:
+            return
+        if not call.dialect:
+            self._connect(call, info.index, start)
+        call.attach(wire, lambda: wire.close(close_with(1000, "the application hung up")))
+
+    def _connect(self, call: LiveCall, index: int, start: StreamStart) -> None:
+        try:
+            mode = mode_of(start, self._mode)
+            frames = StreamFrames(start.dialect, start.stream_id_as_sent)
+            playout = self._playouts[index] = playout_for(mode, frames, self.lateness)
+        except PlaybackError as error:
+            logger.warning("call %s: %s", call.call_id, error)
+            call.connect(None, str(error), start.dialect.name)
+        else:
+            call.connect(playout, "", start.dialect.name)
+
+    def stream_event(self, info: CallInfo, event: dict[str, Any]) -> bool:
+        """Pass on what the carrier says; return whether that is news to anybody but us."""
+        call = self._calls.get(info.index)
+        if call is not None:
+            call.take_event(event, self._clock.now_ns())
+        return not (event.get("event") == "mark" and str(event.get("name", "")).startswith(OWN_PREFIX))
+
+    def stream_detached(self, info: CallInfo) -> None:
+        """The last socket of a call is gone."""
+        call = self._calls.get(info.index)
+        if call is not None:
+            call.detach()
+
+
+def _add(totals: dict[str, int], playout: Playout) -> None:
+    for name, count in asdict(playout.snapshot()).items():
+        totals[name] = totals.get(name, 0) + count

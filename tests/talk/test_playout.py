@@ -1,0 +1,277 @@
+"""Whatever is asked for, whatever the carrier does: every sample is heard or cut off, in order, and we know which.
+
+The carrier answers at once here, so that nothing is an estimate; `test_a_slow_network_costs_no_more_than_its_delay`
+is about one that does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from media.talk.handle import Playback, PlayState
+from media.talk.player import Player
+from media.talk.rtp_mode import RtpPlayout
+from strep.clock import NEVER_NS, NS_PER_MS, NS_PER_SECOND, ManualClock
+from tests.talk import test_mp3_mode, test_rtp_mode
+from tests.talk.model_carrier import (
+    PLAYS,
+    RATE_HZ,
+    ArraySource,
+    JsonFrames,
+    ModelCarrier,
+    World,
+    indices_of,
+    samples_of,
+)
+
+MODES: dict[str, Callable[[], World]] = {"rtp": test_rtp_mode.world, "mp3": test_mp3_mode.world}
+
+_seconds = st.sampled_from([0.005, 0.1, 0.3, 0.75, 1.5, 4.0])
+OPERATIONS = st.one_of(
+    st.tuples(st.just("play"), st.integers(1, 30_000)),
+    st.tuples(st.just("run"), _seconds),
+    st.tuples(st.sampled_from(["pause", "resume", "stop"]), st.integers(0, PLAYS - 1)),
+    st.tuples(st.sampled_from(["clear", "mark", "reconnect"]), st.just(0)),
+)
+REFUSALS = st.lists(st.sampled_from([None, None, None, 100005]), max_size=12)
+
+
+class History:
+    """Carries out operations on a world and keeps what they say."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.handles: list[Playback] = []
+        self.lengths: list[int] = []
+        self.marks: list[bool | None] = []
+        self.reported: dict[Playback, int] = {}
+        self.cut: list[Playback] = []
+        self.heard: list[Any] = []
+
+    def do(self, name: str, value: Any) -> None:
+        world, now_ns = self.world, self.world.clock.now_ns()
+        if name == "play":
+            if len(self.handles) < PLAYS:
+                self.lengths.append(value)
+                self.handles.append(world.play(len(self.handles), value))
+        elif name == "run":
+            world.run(value)
+        elif name == "clear":
+            for report in world.playout.clear(now_ns):
+                self.reported[report.play] = report.heard_samples
+        elif name == "mark":
+            self._mark()
+        elif name == "reconnect":
+            self.reconnect()
+        elif value < len(self.handles):
+            getattr(self.handles[value], name)()
+
+    def _mark(self) -> None:
+        number = len(self.marks)
+        self.marks.append(None)
+
+        def came(was_played: bool) -> None:
+            assert self.marks[number] is None, "a mark came twice"
+            self.marks[number] = was_played
+
+        self.world.playout.mark("same name" if number % 2 else f"mark {number}", came)
+
+    def reconnect(self) -> None:
+        world, old = self.world, self.world.carrier
+        old.play_until(world.clock.now_ns())
+        self.heard.append(old.heard)
+        new = ModelCarrier(world.clock, refuse=old.refuse, min_interval_ns=old.min_interval_ns)
+        world.playout.detach(world.clock.now_ns())
+        world.carrier = new
+        world.playout.attach(new, world.clock.now_ns())
+
+    def finish(self) -> np.ndarray[Any, np.dtype[np.int16]]:
+        for handle in self.handles:
+            handle.resume()
+        self.world.run_out()
+        return np.concatenate([*self.heard, self.world.carrier.heard])
+
+
+def check(history: History, heard: np.ndarray[Any, np.dtype[np.int16]]) -> None:
+    for play, (handle, length) in enumerate(zip(history.handles, history.lengths, strict=True)):
+        indices = indices_of(play, heard)
+        assert np.array_equal(indices, np.arange(len(indices)) % 8000), f"play {play} lost, repeated or disordered"
+        assert handle.position_samples == len(indices), f"play {play} was heard {len(indices)} of {length}"
+        if handle in history.reported:
+            assert history.reported[handle] == len(indices)
+        if handle.state is PlayState.FINISHED:
+            assert len(indices) == length
+        else:
+            assert handle.state is PlayState.CUT_OFF
+            assert len(indices) <= length
+    first_sounds = [int(np.flatnonzero(heard == samples_of(play, 0, 1)[0])[0])
+                    for play in range(len(history.handles)) if len(indices_of(play, heard))]  # fmt: skip
+    assert first_sounds == sorted(first_sounds), "the queue was not kept"
+    assert None not in history.marks, "a mark never came"
+    assert history.world.playout.snapshot().marks_unknown == 0
+
+
+@pytest.mark.parametrize("mode", MODES)
+@settings(max_examples=150)
+@given(operations=st.lists(OPERATIONS, max_size=25), refusals=REFUSALS)
+def test_every_sample_is_heard_or_cut_off_and_we_know_which(
+    mode: str, operations: list[tuple[str, Any]], refusals: list[int | None]
+) -> None:
+    world = MODES[mode]()
+    if mode == "mp3":
+        world.carrier.refuse = lambda number: refusals[number] if number < len(refusals) else None
+    history = History(world)
+    for name, value in operations:
+        history.do(name, value)
+    check(history, history.finish())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_playing_goes_on_on_the_next_socket(mode: str) -> None:
+    history = History(MODES[mode]())
+    history.do("play", 40_000)
+    for _ in range(4):
+        history.do("run", 1.105)
+        history.do("reconnect", 0)
+    check(history, history.finish())
+    assert history.handles[0].state is PlayState.FINISHED
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("returns_marks", [True, False])
+def test_a_slow_network_costs_no_more_than_its_delay(mode: str, returns_marks: bool) -> None:
+    """Marks that come late, or never: what is said to be heard at a clear is off by no more than their way."""
+    world = MODES[mode]()
+    world.carrier.delay_ns = 80 * NS_PER_MS
+    world.carrier.returns_marks = returns_marks
+    world.play(0, 80_000)
+    world.run(6.2)
+    [report] = world.playout.clear(world.clock.now_ns())
+    world.run(0.2)
+    really = len(world.carrier.audible)
+    assert really - 80 * 8 <= report.heard_samples <= really
+    assert report.is_measured is returns_marks
+
+
+def test_marks_that_never_come_do_not_hold_a_play_up_and_are_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    world = test_rtp_mode.world()
+    world.carrier.returns_marks = False
+    handle = world.play(0, 16_000)
+    came: list[bool] = []
+    world.playout.mark("end", came.append)
+    world.run_out()
+    assert (handle.state, handle.position_samples, handle.is_measured) == (PlayState.FINISHED, 16_000, False)
+    assert came == [True]
+    assert world.playout.snapshot().marks_missing == 4
+    assert "marks do not come back" in caplog.text
+
+
+class TestMarksThatProveNothing:
+    def test_unknown_ones_are_counted(self) -> None:
+        world = test_rtp_mode.world()
+        handle = world.play(0, 8000)
+        for name in ("", "never sent", "strep.", "strep.99", "strep.x", "x" * 10_000):
+            world.playout.take_mark(name, world.clock.now_ns())
+        assert world.playout.snapshot().marks_unknown == 6
+        world.run_out()
+        assert handle.state is PlayState.FINISHED
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_ones_that_come_too_early_leave_it_to_the_clock(self, mode: str) -> None:
+        world = MODES[mode]()
+        handle = world.play(0, 32_000)
+        world.run(1)
+        for number in range(1, 4):
+            world.playout.take_mark(f"strep.{number}", world.clock.now_ns())
+        assert handle.position_samples <= 8000
+        world.run_out()
+        assert handle.position_samples == 32_000
+
+    def test_a_user_mark_of_nothing_comes_back_at_once(self) -> None:
+        world = test_rtp_mode.world()
+        came: list[bool] = []
+        world.playout.mark("now", came.append)
+        world.run(0.01)
+        assert came == [True]
+
+    def test_a_clear_tells_what_became_of_marks(self) -> None:
+        world = test_rtp_mode.world()
+        came: list[tuple[str, bool]] = []
+        world.play(0, 4000)
+        world.playout.mark("first", lambda ok: came.append(("first", ok)))
+        world.play(1, 4000)
+        world.playout.mark("second", lambda ok: came.append(("second", ok)))
+        world.run(0.7)
+        world.playout.clear(world.clock.now_ns())
+        world.run(0.5)
+        assert came == [("first", True), ("second", False)]
+        assert world.playout.snapshot().marks_unknown == 0
+
+
+class TestPause:
+    @pytest.mark.parametrize("mode", MODES)
+    def test_falls_silent_at_once_and_goes_on_with_the_next_sample(self, mode: str) -> None:
+        world = MODES[mode]()
+        handle = world.play(0, 40_000)
+        world.run(2.5)
+        handle.pause()
+        assert handle.state.value == "paused"
+        world.run(3)
+        assert len(world.carrier.audible) == 20_000
+        assert world.playout.deadline() == NEVER_NS
+        handle.resume()
+        assert handle.state.value == "playing"
+        world.run_out()
+        assert np.array_equal(world.carrier.audible, samples_of(0, 0, 40_000))
+
+    def test_of_an_overlay_leaves_the_queue_sounding(self) -> None:
+        world = test_rtp_mode.world()
+        quiet = ArraySource(np.full(16_000, 1000, np.int16))
+        world.play(0, 0, source=ArraySource(np.full(16_000, 20, np.int16)))
+        overlay = world.play(1, 0, source=quiet, is_overlay=True)
+        world.run(0.5)
+        overlay.pause()
+        world.run(0.5)
+        overlay.resume()
+        world.run_out()
+        heard = np.trim_zeros(world.carrier.heard)
+        assert np.array_equal(heard[:4000], np.full(4000, 1020))
+        assert np.array_equal(heard[4000:8000], np.full(4000, 20))
+        # What was sent ahead stays as it is: 100 ms.
+        assert np.array_equal(heard[8000:], np.array([20] * 800 + [1020] * 7200 + [1000] * 4800))
+
+
+def test_a_call_that_ends_settles_everything() -> None:
+    world = test_rtp_mode.world()
+    came: list[bool] = []
+    handles = [world.play(0, 8000), world.play(1, 8000)]
+    world.playout.mark("end", came.append)
+    world.run(0.5)
+    reports = world.playout.close(world.clock.now_ns())
+    assert [report.heard_samples for report in reports] == [4000, 0]
+    assert [handle.state for handle in handles] == [PlayState.CUT_OFF] * 2
+    assert came == [False]
+    assert world.playout.deadline() == NEVER_NS
+
+
+def test_without_a_socket_plays_wait() -> None:
+    from media.codecs import Encoding, encoder_for
+
+    clock = ManualClock(NS_PER_SECOND)
+    encoder = encoder_for(Encoding("L16", RATE_HZ, big_endian=False))
+    playout = RtpPlayout(Player(RATE_HZ), JsonFrames(), encoder)
+    assert playout.deadline() == NEVER_NS
+    world = World(playout, ModelCarrier(clock), clock)
+    playout.detach(clock.now_ns())
+    handle = world.play(0, 800)
+    world.run(5)
+    assert handle.state is PlayState.QUEUED
+    playout.attach(world.carrier, clock.now_ns())
+    world.run_out()
+    assert np.array_equal(world.carrier.audible, samples_of(0, 0, 800))

@@ -1,0 +1,175 @@
+"""RTP mode against a carrier that plays on a clock: what it heard is what was played."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from media.codecs import Encoding, encoder_for
+from media.talk.contract import PlaybackError
+from media.talk.handle import PlayState
+from media.talk.player import Player
+from media.talk.rtp_mode import RtpOptions, RtpPlayout
+from strep.clock import NEVER_NS, NS_PER_MS, NS_PER_SECOND, ManualClock
+from tests.talk.model_carrier import RATE_HZ, ArraySource, JsonFrames, ModelCarrier, World, samples_of
+
+
+def world(options: RtpOptions | None = None, *, bare: bool = False) -> World:
+    clock = ManualClock(10 * NS_PER_SECOND)
+    encoder = encoder_for(Encoding("L16", RATE_HZ, big_endian=False))
+    playout = RtpPlayout(Player(RATE_HZ), JsonFrames(bare=bare), encoder, options)
+    return World(playout, ModelCarrier(clock), clock)
+
+
+class TestPacing:
+    def test_what_is_heard_is_what_was_played_without_a_gap(self) -> None:
+        here = world()
+        handles = [here.play(play, 3000 + play * 777) for play in range(4)]
+        here.run_out()
+        expected = np.concatenate([samples_of(play, 0, 3000 + play * 777) for play in range(4)])
+        assert np.array_equal(np.trim_zeros(here.carrier.heard), expected)
+        assert [handle.state for handle in handles] == [PlayState.FINISHED] * 4
+        assert [handle.position_samples for handle in handles] == [3000 + play * 777 for play in range(4)]
+        assert all(handle.is_measured for handle in handles)
+
+    @pytest.mark.parametrize("message_ms", [20, 40, 60, 200, 1000])
+    def test_messages_are_as_long_as_asked_for_and_the_tail_is_padded(self, message_ms: int) -> None:
+        here = world(RtpOptions(message_ms=message_ms))
+        here.play(0, 8100)
+        here.run_out()
+        whole, rest = divmod(8100, message_ms * 8)
+        assert here.carrier.sizes == [message_ms * 8] * whole + [-(-rest // 160) * 160]
+        assert here.playout.snapshot().underruns == 0
+        assert np.array_equal(np.trim_zeros(here.carrier.heard), samples_of(0, 0, 8100))
+
+    @pytest.mark.parametrize("lookahead_ms", [40, 100, 200])
+    def test_the_carrier_never_holds_more_than_the_lookahead(self, lookahead_ms: int) -> None:
+        here = world(RtpOptions(lookahead_ms=lookahead_ms))
+        here.play(0, 40_000)
+        here.run_out()
+        assert here.carrier.most_queued == lookahead_ms * 8
+
+    def test_deadlines_are_absolute_so_a_late_poll_moves_nothing(self) -> None:
+        here = world()
+        here.play(0, 80_000)
+        here.run(1)
+        for _ in range(40):  # polls come 0 to 60 ms late: within the look-ahead
+            here.clock.advance(60 * NS_PER_MS)
+            here.deliver()
+            here.playout.poll(here.clock.now_ns())
+        here.run_out()
+        assert here.playout.snapshot().underruns == 0
+        assert np.array_equal(np.trim_zeros(here.carrier.heard), samples_of(0, 0, 80_000))
+
+    def test_a_stall_longer_than_the_lookahead_is_an_underrun_and_loses_nothing(self) -> None:
+        here = world()
+        here.play(0, 16_000)
+        here.run(1)
+        here.clock.advance(500 * NS_PER_MS)
+        here.run_out()
+        assert here.playout.snapshot().underruns == 1
+        assert np.array_equal(here.carrier.audible, samples_of(0, 0, 16_000))
+
+    def test_a_source_that_keeps_up_has_no_underrun_and_one_that_pauses_has_one(self) -> None:
+        here = world()
+        begin_ns = here.clock.now_ns()
+
+        def available() -> int:
+            seconds = (here.clock.now_ns() - begin_ns) / NS_PER_SECOND
+            return int((seconds if seconds < 1 else max(seconds - 0.7, 1)) * RATE_HZ) + 1600
+
+        here.play(0, 0, source=ArraySource(samples_of(0, 0, 16_013), available=available))
+        here.run_out()
+        assert here.playout.snapshot().underruns == 1
+        assert np.array_equal(here.carrier.audible, samples_of(0, 0, 16_013))
+
+    def test_keep_alive_sends_silence_for_ever_and_is_off_by_default(self) -> None:
+        quiet, alive = world(), world(RtpOptions(keep_alive=True))
+        for here in (quiet, alive):
+            here.play(0, 1600)
+            here.run(2)
+        assert len(quiet.carrier.sizes) == 10
+        assert quiet.playout.deadline() == NEVER_NS
+        assert len(alive.carrier.sizes) == 105
+        assert alive.playout.snapshot().underruns == 0
+
+    def test_a_peer_that_does_not_read_is_sent_nothing_until_it_does(self) -> None:
+        here = world()
+        here.play(0, 8000)
+        here.run(0.2)
+        here.carrier.buffered_bytes = 1 << 20
+        sent = len(here.carrier.sizes)
+        here.run(3)
+        assert len(here.carrier.sizes) == sent
+        here.carrier.buffered_bytes = 0
+        here.run_out()
+        assert here.playout.snapshot().stalls == 1
+        assert np.array_equal(here.carrier.audible, samples_of(0, 0, 8000))
+
+    @pytest.mark.parametrize(("message_ms", "lookahead_ms"), [(10, 100), (30_020, 100), (20, 220), (20, 20)])
+    def test_options_out_of_range_are_refused(self, message_ms: int, lookahead_ms: int) -> None:
+        with pytest.raises(ValueError, match="_ms="):
+            RtpOptions(message_ms, lookahead_ms)
+
+
+class TestBargeIn:
+    def test_clear_silences_at_once_and_tells_what_was_heard(self) -> None:
+        here = world()
+        first, second = here.play(0, 8000), here.play(1, 8000)
+        here.run(1.3)
+        reports = here.playout.clear(here.clock.now_ns())
+        here.run_out()
+        assert [(report.play, report.heard_samples) for report in reports] == [(second, 2400)]
+        assert reports[0].is_measured
+        assert (first.state, second.state) == (PlayState.FINISHED, PlayState.CUT_OFF)
+        heard = np.concatenate([samples_of(0, 0, 8000), samples_of(1, 0, 2400)])
+        assert np.array_equal(here.carrier.audible, heard)
+
+    def test_before_the_first_mark_is_back_it_is_an_estimate(self) -> None:
+        here = world()
+        here.play(0, 8000)
+        here.run(0.25)
+        [report] = here.playout.clear(here.clock.now_ns())
+        assert (report.heard_samples, report.is_measured) == (2000, False)
+
+    def test_a_dialect_without_clear_and_marks_counts_what_was_sent(self) -> None:
+        here = world(bare=True)
+        cut = here.play(0, 8000)
+        here.run(0.5)
+        [report] = here.playout.clear(here.clock.now_ns())
+        assert (report.heard_samples, report.is_measured) == (4000 + 800, False)
+        after = here.play(1, 1600)
+        here.run_out()
+        assert np.array_equal(here.carrier.audible, np.concatenate([samples_of(0, 0, 4800), samples_of(1, 0, 1600)]))
+        assert (cut.state, after.state) == (PlayState.CUT_OFF, PlayState.FINISHED)
+        assert not after.is_measured
+
+
+class TestErrors:
+    @pytest.mark.parametrize("code", [100003, 100004, 100005])
+    def test_a_carrier_that_wants_no_such_audio_fails_the_play_in_its_own_words(self, code: int) -> None:
+        here = world()
+        here.carrier.refuse = lambda number: code
+        handle = here.play(0, 8000)
+        here.run_out()
+        assert handle.state is PlayState.FAILED
+        assert f"{code} some words" in str(handle.error)
+        assert "stream_bidirectional_mode=rtp" in str(handle.error)
+        assert here.carrier.sizes.count(160) <= 5
+
+    def test_an_unknown_error_is_counted_and_playing_goes_on(self) -> None:
+        here = world()
+        here.play(0, 8000)
+        here.carrier.reply({"event": "error", "code": 100002})
+        here.run_out()
+        assert np.array_equal(here.carrier.audible, samples_of(0, 0, 8000))
+        assert here.playout.snapshot().errors == 1
+
+    def test_a_source_that_breaks_off_fails_when_the_rest_was_heard(self) -> None:
+        here = world()
+        why = PlaybackError("the file ends in the middle")
+        handle = here.play(0, 0, source=ArraySource(samples_of(0, 0, 4000), error=why))
+        here.run(0.4)
+        assert handle.state is PlayState.PLAYING
+        here.run_out()
+        assert (handle.state, handle.error, handle.position_samples) == (PlayState.FAILED, why, 4000)
