@@ -3,7 +3,7 @@
 While traffic flows, all sockets are drained on a short clock: a receiver woken for every datagram would make batches
 of one and pay the whole price of a batch for each. The clock goes slower where all sinks have patience, as long as
 what comes until the next beat fills but a part of the kernel's buffers and is not enough for a cheap batch. When
-nothing has come for a while the pulse sleeps until a socket is readable, and beats once a second for the housekeeping.
+nothing has come for a while the pulse sleeps until a socket is readable, and beats once a second for housekeeping.
 """
 
 from __future__ import annotations
