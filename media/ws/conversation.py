@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from websockets.server import ServerProtocol
 
 from media.ws.closing import Close, close_with
-from media.ws.framing import Framing, Message, serialize
+from media.ws.express.seat import Seat
+from media.ws.framing import Framing, Message, framed_bytes, serialize
 from media.ws.host import Handshake
 from media.ws.protocol import MediaStreamConnection
 from strep.clock import NEVER_NS, NS_PER_SECOND
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from media.ws.desk import Desk
 
 logger = logging.getLogger(__name__)
+
+_NOTHING: dict[int, int] = {}
+"""Rows by length, where nothing is expected."""
 
 
 class Conversation(asyncio.Protocol):
@@ -37,8 +41,10 @@ class Conversation(asyncio.Protocol):
     ) -> None:
         options = desk.options
         self.handshake = handshake
+        self._lane, self._seat = desk.lane, Seat(desk.lane, self)
+        self._expected = _NOTHING
         self.connection = MediaStreamConnection(
-            desk.host, desk.clock.now_ns(), handshake, options.connection, wire=self
+            desk.host, desk.clock.now_ns(), handshake, options.connection, self, self._seat
         )
         self._desk, self._transport, self._now_ns = desk, transport, desk.clock.now_ns
         self._framing = Framing(protocol, options.max_message_bytes)
@@ -58,26 +64,64 @@ class Conversation(asyncio.Protocol):
     # -- asyncio.Protocol ------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; a failure of ours ends this connection and no other."""
+        """Take what came, or let it wait for the beat if it may be what is expected."""
+        row = self._expected.get(len(data))
+        if row is not None:
+            self._lane.wait(row, data, self._now_ns())
+        elif self._expected and (pieces := self._split(data)):
+            now_ns = self._now_ns()
+            for row, piece in pieces:
+                self._lane.wait(row, piece, now_ns)
+        else:
+            self._take_waiting()
+            self.take(data, self._now_ns())
+
+    def _split(self, data: bytes) -> list[tuple[int, bytes]]:
+        """Return the frames that `data` is, with their rows, if all of them are expected."""
+        pieces, start = list[tuple[int, bytes]](), 0
+        while start < len(data):
+            size = framed_bytes(data, start)
+            row = self._expected.get(size)
+            if row is None or start + size > len(data):
+                return []
+            pieces.append((row, data[start : start + size]))
+            start += size
+        return pieces
+
+    def _take_waiting(self) -> None:
+        for data, now_ns in self._seat.take_back():
+            self.take(data, now_ns)
+
+    def take(self, data: bytes, now_ns: int) -> None:
+        """Take what came at `now_ns`; a failure of ours ends this connection and no other."""
+        self._seat.settle()
         try:
             text = self._framing.lone_text(data)
             if text is None:
-                self._hand_on(self._framing.receive(data))
+                self._hand_on(self._framing.receive(data), now_ns)
             else:
-                close = self.connection.receive_text(text, self._now_ns())
+                close = self.connection.receive_text(text, now_ns)
                 if self.connection.deadline() != self._deadline_ns:
                     self._watch_deadline()
                 if close is None:
+                    self._expected = self._seat.expected
                     return
                 self._framing.close(close)
         except Exception:
             self._desk.totals.failed += 1
             logger.exception("connection from %s failed", self.handshake.remote)
             self._framing.close(close_with(1011, "internal error"))
+        self._expected = self._seat.expected if self._framing.is_between else _NOTHING
         self._write()
+
+    def settle(self) -> None:
+        """Bring the counters of `connection` up to date."""
+        self._seat.settle()
 
     def eof_received(self) -> None:
         """The peer sends no more; returning nothing closes the socket."""
+        self._take_waiting()
+        self._expected = _NOTHING
         self._framing.receive_eof()
         self._write()
 
@@ -86,6 +130,9 @@ class Conversation(asyncio.Protocol):
         for timer in (self._deadline_timer, self._end_timer, self._keepalive_timer):
             if timer is not None:
                 timer.cancel()
+        self._take_waiting()
+        self._seat.give_up()
+        self._expected = _NOTHING
         self.connection.closed(self._now_ns())
         self._desk.settle(self)
 
@@ -108,13 +155,14 @@ class Conversation(asyncio.Protocol):
 
     def close(self, close: Close) -> None:
         """Begin the closing handshake."""
+        self._seat.leave()
         self._framing.close(close)
         self._write()
 
     # -- inside ----------------------------------------------------------------------------------------
 
-    def _hand_on(self, messages: list[Message]) -> None:
-        now_ns, receive = self._now_ns(), self.connection.receive
+    def _hand_on(self, messages: list[Message], now_ns: int) -> None:
+        receive = self.connection.receive
         for message in messages:
             close = receive(message, now_ns)
             if close is not None:

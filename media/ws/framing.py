@@ -40,6 +40,13 @@ def serialize(message: Message) -> bytes:
     return bytes((first, _EIGHT_BYTES)) + length.to_bytes(8, "big") + payload
 
 
+def framed_bytes(data: bytes, start: int) -> int:
+    """Return the size of the whole frame at `start` if its head is that of a text of 126 bytes to 64 KiB; else 0."""
+    if data[start : start + 2] != _LONE_HEAD:
+        return 0
+    return _LONE_BYTES + int.from_bytes(data[start + 2 : start + 4], "big")
+
+
 class Framing:
     """The state of one connection's frames.
 
@@ -63,6 +70,11 @@ class Framing:
     def is_open(self) -> bool:
         """Whether neither side has begun to close."""
         return self._protocol.state is OPEN
+
+    @property
+    def is_between(self) -> bool:
+        """Whether the next byte begins a message, and messages are wanted."""
+        return self._is_between
 
     @property
     def first_close(self) -> Close:

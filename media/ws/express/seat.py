@@ -1,0 +1,163 @@
+"""`Seat`: one connection in the express lane: what its frames look like, and what follows from those that were taken.
+
+A frame that went the normal way is looked at here. If it looks like the last one of its track, and the stream's
+sequencer has nothing to learn from the next, the next is expected. To find out how frames look costs as much as ten
+frames the normal way, so a track whose looks change all the time is looked at ever more seldom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from media.ws.description import DIRECTIONS
+from media.ws.express.lane import ExpressLane, Passenger
+from media.ws.express.layout import Layout, find_layout
+from media.ws.messages import Frame, Media
+from strep.header import Direction
+
+if TYPE_CHECKING:
+    from media.ws.host import StreamHandle, StreamHost
+
+_WORTHWHILE = 32
+"""So many frames taken by a template have made up for it."""
+_MAX_PATIENCE = 4096
+"""Frames that go the normal way, at most, before their looks are examined again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Boarding:
+    """A connection's stream, once it has begun.
+
+    Attributes:
+        host, handle: the stream.
+        session: which of its sockets this is; see `ChunkSequencer.resume`.
+        parse: reads a text, whatever came before it.
+        accept: is told how many frames have been taken.
+    """
+
+    host: StreamHost
+    handle: StreamHandle
+    session: int
+    parse: Callable[[str | bytes], Frame]
+    accept: Callable[[int], None]
+
+
+@dataclass
+class _Track:
+    row: int
+    layout: Layout | None = None
+    fixed: list[tuple[int, int, bytes]] = field(default_factory=list)  # begin, end, and what is there
+    length: int = 0  # of the last text
+    taken: int = 0  # frames, by this layout
+    patience: int = 1
+    waits: int = 0
+
+    def is_like(self, text: bytes) -> bool:
+        """Whether `text` has the layout, as far as that is fixed."""
+        layout = self.layout
+        return (
+            layout is not None
+            and len(text) == layout.length
+            and all(text[begin:end] == fixed for begin, end, fixed in self.fixed)
+        )
+
+    def examine(self, text: bytes, frame: Media, parse: Callable[[str | bytes], Frame]) -> bool:
+        """Return whether a new layout has been found in `text`; it is not always looked for."""
+        is_again, self.length = len(text) == self.length, len(text)
+        self.waits -= self.waits > 0
+        if not is_again or self.waits:
+            return False
+        self.patience = 1 if self.taken >= _WORTHWHILE else min(2 * self.patience, _MAX_PATIENCE)
+        self.waits, self.taken = self.patience, 0
+        self.layout = find_layout(text, frame, parse)
+        if self.layout is None:
+            return False
+        self.fixed = [(begin, end, text[begin:end]) for begin, end in self.layout.fixed_pieces()]
+        return True
+
+
+class Seat:
+    """See the module.
+
+    Attributes:
+        expected: the row of each length, in bytes, of a whole frame that is expected.
+    """
+
+    def __init__(self, lane: ExpressLane, passenger: Passenger) -> None:
+        """Take a seat."""
+        self.expected: dict[int, int] = {}
+        self._lane, self._row = lane, lane.board(passenger)
+        self._tracks = tuple(_Track(self._row + direction) for direction in Direction)
+        self._boarding: Boarding | None = None
+        self._is_in = self._may_wait = False
+
+    def reserve(self, boarding: Boarding) -> None:
+        """Take note of the stream that begins."""
+        self._boarding = boarding
+
+    def learn(self, text: str | bytes, frame: Media) -> None:
+        """Take note of a media frame that has been taken the normal way."""
+        if self._boarding is None or not isinstance(text, bytes):
+            return
+        track = self._tracks[DIRECTIONS[frame.media.track or ""]]
+        self.leave()
+        if not track.is_like(text) and track.examine(text, frame, self._boarding.parse):
+            assert track.layout is not None
+            self._lane.learn(track.row, text, track.layout)
+        self._enter(self._boarding)
+
+    def _enter(self, boarding: Boarding) -> None:
+        """Expect of both tracks what can be expected."""
+        host, handle, session = boarding.host, boarding.handle, boarding.session
+        for direction, track in zip(Direction, self._tracks, strict=True):
+            layout = track.layout
+            if layout is None:
+                continue
+            expected = handle.sequencer.expect(direction, layout.samples, session, has_timestamp=layout.has_timestamp)
+            slot = host.stream_slot(handle, direction, self.leave) if expected is not None else None
+            if expected is not None and slot is not None:
+                self._lane.open(track.row, slot, expected)
+                self.expected[layout.frame_bytes] = track.row
+        if self.expected:
+            self._is_in, handle.sequencer.leave = True, self.leave
+
+    def settle(self) -> None:
+        """Tell the sequencer and the connection of the frames that were taken."""
+        boarding = self._boarding
+        if boarding is None or not self._is_in:
+            return
+        for direction, track in zip(Direction, self._tracks, strict=True):
+            count, last, highest = self._lane.settle(track.row)
+            if count:
+                layout = track.layout
+                assert layout is not None
+                number = last if layout.has_sequence_number else None
+                step = self._lane.step_units(track.row)
+                sequencer, session = boarding.handle.sequencer, boarding.session
+                sequencer.advance(direction, count, layout.samples, step, number, highest, session)
+                boarding.accept(count)
+                track.taken += count
+
+    def leave(self) -> None:
+        """Settle, and expect nothing more."""
+        if self._boarding is not None and self._is_in:
+            self.settle()
+            self._may_wait = True
+            self._is_in, self._boarding.handle.sequencer.leave = False, None
+            self.expected.clear()
+            for track in self._tracks:
+                self._lane.close(track.row)
+
+    def take_back(self) -> list[tuple[bytes, int]]:
+        """Return what waits, with the times at which it came, to be taken the normal way."""
+        if not self._is_in and not self._may_wait:
+            return []
+        self._may_wait = False
+        return self._lane.take_back(self._row)
+
+    def give_up(self) -> None:
+        """The connection has ended, and nothing of it waits."""
+        self.leave()
+        self._lane.alight(self._row)
