@@ -14,7 +14,7 @@ from websockets.server import ServerProtocol
 
 from media.ws.closing import Close, close_with
 from media.ws.express.seat import Seat
-from media.ws.framing import Framing, Message, framed_bytes, serialize
+from media.ws.framing import HEAD_BYTES, Framing, Message, framed_bytes, serialize
 from media.ws.host import Handshake
 from media.ws.protocol import MediaStreamConnection
 from strep.clock import NEVER_NS, NS_PER_SECOND
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_NOTHING: dict[int, int] = {}
-"""Rows by length, where nothing is expected."""
+_NOTHING: dict[int, tuple[int, bytes]] = {}
+"""`Seat.expected` where nothing is."""
 
 
 class Conversation(asyncio.Protocol):
@@ -64,42 +64,38 @@ class Conversation(asyncio.Protocol):
     # -- asyncio.Protocol ------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, or let it wait for the beat if it may be what is expected."""
-        row = self._expected.get(len(data))
-        if row is not None:
-            self._lane.wait(row, data, self._now_ns())
-        elif self._expected and (pieces := self._split(data)):
-            now_ns = self._now_ns()
-            for row, piece in pieces:
-                self._lane.wait(row, piece, now_ns)
-        else:
-            self._take_waiting()
-            self.take(data, self._now_ns())
+        """Take what came; media frames that may be what is expected wait for the beat."""
+        expected = self._expected.get(len(data))
+        if expected is not None and data[:HEAD_BYTES] == expected[1]:
+            self._lane.wait(expected[0], data, self._now_ns())
+            return
+        now_ns, start = self._now_ns(), 0
+        if self._expected:
+            start = self._take_pieces(data, now_ns)
+        if start < len(data):
+            self._take(data[start:], now_ns)
 
-    def _split(self, data: bytes) -> list[tuple[int, bytes]]:
-        """Return the frames that `data` is, with their rows, if all of them are expected."""
-        pieces, start = list[tuple[int, bytes]](), 0
+    def _take_pieces(self, data: bytes, now_ns: int) -> int:
+        """Let expected frames at the beginning of `data` wait; return where they end."""
+        start = 0
         while start < len(data):
-            size = framed_bytes(data, start)
-            row = self._expected.get(size)
-            if row is None or start + size > len(data):
-                return []
-            pieces.append((row, data[start : start + size]))
-            start += size
-        return pieces
+            head = data[start : start + HEAD_BYTES]
+            stop = start + framed_bytes(head)
+            expected = self._expected.get(stop - start)
+            if expected is None or head != expected[1] or stop > len(data):
+                break
+            self._lane.wait(expected[0], data[start:stop], now_ns)
+            start = stop
+        return start
 
-    def _take_waiting(self) -> None:
-        for data, now_ns in self._seat.take_back():
-            self.take(data, now_ns)
-
-    def take(self, data: bytes, now_ns: int) -> None:
-        """Take what came at `now_ns`; a failure of ours ends this connection and no other."""
-        self._seat.settle()
+    def _take(self, data: bytes, now_ns: int) -> None:
+        """Take what came the normal way; a failure of ours ends this connection and no other."""
         try:
             text = self._framing.lone_text(data)
             if text is None:
                 self._hand_on(self._framing.receive(data), now_ns)
             else:
+                self._take_waiting()
                 close = self.connection.receive_text(text, now_ns)
                 if self.connection.deadline() != self._deadline_ns:
                     self._watch_deadline()
@@ -108,11 +104,34 @@ class Conversation(asyncio.Protocol):
                     return
                 self._framing.close(close)
         except Exception:
-            self._desk.totals.failed += 1
-            logger.exception("connection from %s failed", self.handshake.remote)
-            self._framing.close(close_with(1011, "internal error"))
+            self._fail()
         self._expected = self._seat.expected if self._framing.is_between else _NOTHING
         self._write()
+
+    def _fail(self) -> None:
+        self._desk.totals.failed += 1
+        logger.exception("connection from %s failed", self.handshake.remote)
+        self._framing.close(close_with(1011, "internal error"))
+
+    def take_frame(self, data: bytes, now_ns: int) -> None:
+        """Take a whole frame that has waited the normal way: whatever has come since, it came before that."""
+        try:
+            messages = self._framing.whole_text(data)
+            for message in messages:
+                close = self.connection.receive(message, now_ns)
+                if close is not None:
+                    self._framing.close(close)
+        except Exception:
+            self._fail()
+        if not self._framing.is_open:
+            self._expected = _NOTHING
+            self._write()
+
+    def _take_waiting(self) -> None:
+        """Take the normal way, before anything else happens, what waits; and bring all counters up to date."""
+        for data, now_ns in self._seat.take_back():
+            self.take_frame(data, now_ns)
+        self._seat.settle()
 
     def settle(self) -> None:
         """Bring the counters of `connection` up to date."""
@@ -163,6 +182,8 @@ class Conversation(asyncio.Protocol):
 
     def _hand_on(self, messages: list[Message], now_ns: int) -> None:
         receive = self.connection.receive
+        if messages or not self._framing.is_open:
+            self._take_waiting()
         for message in messages:
             close = receive(message, now_ns)
             if close is not None:

@@ -42,8 +42,8 @@ the length of the whole frame in bytes."""
 class Passenger(Protocol):
     """A connection."""
 
-    def take(self, data: bytes, now_ns: int) -> None:
-        """Take bytes from the socket, which came at `now_ns`, the normal way."""
+    def take_frame(self, data: bytes, now_ns: int) -> None:
+        """Take a whole frame, which came at `now_ns`, the normal way."""
 
 
 class ExpressLane:
@@ -179,7 +179,7 @@ class ExpressLane:
         for i in np.flatnonzero(~taken & (rows >> 1 != _NOBODY)).tolist():
             passenger = self._passengers[int(rows[i]) >> 1]
             if passenger is not None:
-                passenger.take(data[i], int(arrivals[i]))
+                passenger.take_frame(data[i], int(arrivals[i]))
 
     def _match(self, rows: Int64, data: list[bytes], arrivals: Int64) -> tuple[FrameBatch | None, Mask]:
         """Return the frames that were expected, with their rows moved on, and which these were."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from media.ws.description import DIRECTIONS
 from media.ws.express.lane import ExpressLane, Passenger
 from media.ws.express.layout import Layout, find_layout
+from media.ws.framing import head_of
 from media.ws.messages import Frame, Media
 from strep.header import Direction
 
@@ -82,12 +83,12 @@ class Seat:
     """See the module.
 
     Attributes:
-        expected: the row of each length, in bytes, of a whole frame that is expected.
+        expected: by the length of a whole frame, in bytes, row and `media.ws.framing.head_of` what is expected.
     """
 
     def __init__(self, lane: ExpressLane, passenger: Passenger) -> None:
         """Take a seat."""
-        self.expected: dict[int, int] = {}
+        self.expected: dict[int, tuple[int, bytes]] = {}
         self._lane, self._row = lane, lane.board(passenger)
         self._tracks = tuple(_Track(self._row + direction) for direction in Direction)
         self._boarding: Boarding | None = None
@@ -99,8 +100,10 @@ class Seat:
 
     def learn(self, text: str | bytes, frame: Media) -> None:
         """Take note of a media frame that has been taken the normal way."""
-        if self._boarding is None or not isinstance(text, bytes):
+        if self._boarding is None or not text.isascii():
             return
+        if isinstance(text, str):
+            text = text.encode()
         track = self._tracks[DIRECTIONS[frame.media.track or ""]]
         self.leave()
         if not track.is_like(text) and track.examine(text, frame, self._boarding.parse):
@@ -119,7 +122,7 @@ class Seat:
             slot = host.stream_slot(handle, direction, self.leave) if expected is not None else None
             if expected is not None and slot is not None:
                 self._lane.open(track.row, slot, expected)
-                self.expected[layout.frame_bytes] = track.row
+                self.expected[layout.frame_bytes] = track.row, head_of(layout.length)
         if self.expected:
             self._is_in, handle.sequencer.leave = True, self.leave
 
