@@ -87,6 +87,28 @@ class Layout:
                 at = after
         return [*pieces, (at, self.length)]
 
+    def grown(self, template: bytes, text: bytes) -> Layout | None:
+        """Return the layout of `text` if it is that of `template`, this one's, but for the lengths of the variables."""
+        begin, end = self.payload
+        fields = sorted((*span, field) for field, span in enumerate((*self.numbers, (begin, end - self.padding))))
+        spans, at, old = [_NOWHERE] * len(fields), 0, 0
+        for first, after, field in (place for place in fields if place[1]):
+            piece, until = template[old:first], template[after : after + 1]
+            at += len(piece)
+            stop = text.find(until, at)
+            number = text[at:stop]
+            if stop < 0 or text[at - len(piece) : at] != piece:
+                return None
+            if field < len(self.numbers) and not (
+                number.isdigit() and len(number) <= MAX_DIGITS and (number[:1] != b"0" or number == b"0")
+            ):
+                return None
+            spans[field], at, old = (at, stop), stop, after
+        if text[at:] != template[old:] or not MIN_TEXT_BYTES <= len(text) <= MAX_TEXT_BYTES:
+            return None
+        first, after = spans.pop()
+        return Layout(len(text), tuple(spans), (first, after + self.padding), self.padding)
+
     def fixed(self) -> NDArray[np.uint8]:
         """Return (MAX_TEXT_BYTES,) uint8: 255 where a text must be as the template, 0 elsewhere."""
         mask = np.zeros(MAX_TEXT_BYTES, np.uint8)

@@ -8,7 +8,7 @@ frames the normal way, so a track whose looks change all the time is looked at e
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from media.ws.description import DIRECTIONS
@@ -49,34 +49,26 @@ class Boarding:
 class _Track:
     row: int
     layout: Layout | None = None
-    fixed: list[tuple[int, int, bytes]] = field(default_factory=list)  # begin, end, and what is there
+    template: bytes = b""
     length: int = 0  # of the last text
     taken: int = 0  # frames, by this layout
     patience: int = 1
     waits: int = 0
 
-    def is_like(self, text: bytes) -> bool:
-        """Whether `text` has the layout, as far as that is fixed."""
-        layout = self.layout
-        return (
-            layout is not None
-            and len(text) == layout.length
-            and all(text[begin:end] == fixed for begin, end, fixed in self.fixed)
-        )
-
     def examine(self, text: bytes, frame: Media, parse: Callable[[str | bytes], Frame]) -> bool:
-        """Return whether a new layout has been found in `text`; it is not always looked for."""
-        is_again, self.length = len(text) == self.length, len(text)
+        """Look at the text of `frame`; return whether it has a layout that is new."""
+        before, self.length, length = self.layout, len(text), self.length
+        layout = before.grown(self.template, text) if before is not None else None
+        if layout is not None and layout.samples == len(frame.media.payload):
+            self.layout, self.template = layout, text
+            return layout != before
         self.waits -= self.waits > 0
-        if not is_again or self.waits:
+        if len(text) != length or self.waits:
             return False
         self.patience = 1 if self.taken >= _WORTHWHILE else min(2 * self.patience, _MAX_PATIENCE)
         self.waits, self.taken = self.patience, 0
-        self.layout = find_layout(text, frame, parse)
-        if self.layout is None:
-            return False
-        self.fixed = [(begin, end, text[begin:end]) for begin, end in self.layout.fixed_pieces()]
-        return True
+        self.layout, self.template = find_layout(text, frame, parse), text
+        return self.layout is not None
 
 
 class Seat:
@@ -106,7 +98,7 @@ class Seat:
             text = text.encode()
         track = self._tracks[DIRECTIONS[frame.media.track or ""]]
         self.leave()
-        if not track.is_like(text) and track.examine(text, frame, self._boarding.parse):
+        if track.examine(text, frame, self._boarding.parse):
             assert track.layout is not None
             self._lane.learn(track.row, text, track.layout)
         self._enter(self._boarding)
