@@ -103,14 +103,14 @@ class Conversation(asyncio.Protocol):
                     self._expected = self._seat.expected
                     return
                 self._framing.close(close)
-        except Exception:
-            self._fail()
+        except Exception as error:
+            self._fail(error)
         self._expected = self._seat.expected if self._framing.is_between else _NOTHING
         self._write()
 
-    def _fail(self) -> None:
+    def _fail(self, error: Exception) -> None:
         self._desk.totals.failed += 1
-        logger.exception("connection from %s failed", self.handshake.remote)
+        logger.error("connection from %s failed", self.handshake.remote, exc_info=error)
         self._framing.close(close_with(1011, "internal error"))
 
     def take_frame(self, data: bytes, now_ns: int) -> None:
@@ -121,8 +121,8 @@ class Conversation(asyncio.Protocol):
                 close = self.connection.receive(message, now_ns)
                 if close is not None:
                     self._framing.close(close)
-        except Exception:
-            self._fail()
+        except Exception as error:
+            self._fail(error)
         if not self._framing.is_open:
             self._expected = _NOTHING
             self._write()

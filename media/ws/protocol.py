@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from media.ws.closing import Close, close_with
-from media.ws.description import DIRECTIONS, announced_tracks, event, identity
+from media.ws.description import DIRECTIONS, announced_tracks, detail_of, event, identity
 from media.ws.dialects.choosing import Choice
 from media.ws.dialects.dialect import Parser, TextParser
 from media.ws.encodings import counter_of, encoding_of
@@ -35,7 +35,7 @@ from media.ws.messages import (
     ascii_excerpt,
     is_usable_stream_id,
     normalise_stream_id,
-)
+)  # fmt: skip
 from media.ws.options import ConnectionOptions
 from media.ws.reject import WsReject
 from media.ws.states import MISPLACED, TRANSITIONS, State
@@ -213,7 +213,7 @@ class MediaStreamConnection:
         if reject is None:
             self._accepted += 1
         else:
-            self._reject(reject, self._refusal or _detail(frame, reject))
+            self._reject(reject, self._refusal or detail_of(frame, reject))
             self._refusal = ""
 
     def _receive_malformed(self, reject: WsReject, detail: str) -> None:
@@ -343,12 +343,3 @@ class MediaStreamConnection:
         self._enter(State.STOPPED)  # whatever the host does now, it is not asked again
         self._deadline_ns = now_ns + self._options.linger_ns
         self._host.stream_stopped(handle, now_ns)
-
-
-def _detail(frame: Frame, reject: WsReject) -> str:
-    """Return what is worth telling of a frame that was not taken."""
-    if isinstance(frame, UnknownEvent):
-        return ascii_excerpt(frame.event)
-    if reject is WsReject.OTHER_STREAM and not isinstance(frame, Connected | StartWithMedia):
-        return f"{type(frame).__name__.lower()} of {ascii_excerpt(frame.stream_id)}"
-    return ""

@@ -137,8 +137,8 @@ def frame_of(
 
 
 @st.composite
-def scripts(draw: st.DrawFn) -> list[bytes | str]:
-    """Return steady streams, disturbed now and then; more than ten chunks in a row, so that timestamps are believed."""
+def scripts(draw: st.DrawFn) -> list[bytes | str]:  # noqa: C901
+    """Return steady streams, disturbed now and then, long enough for timestamps to be believed."""
     step = draw(st.sampled_from([None, 20, 160]))
     is_shared, both = draw(st.booleans()), draw(st.booleans())
     chunks, sequence = [draw(st.sampled_from([1, 85, 985]))] * 2, draw(st.sampled_from([2, 80, 9_900]))

@@ -88,7 +88,7 @@ class Layout:
         return [*pieces, (at, self.length)]
 
     def grown(self, template: bytes, text: bytes) -> Layout | None:
-        """Return the layout of `text` if it is that of `template`, this one's, but for the lengths of the variables."""
+        """Return the layout of `text` if it differs from `template`, of this one, in variables and their lengths."""
         begin, end = self.payload
         fields = sorted((*span, field) for field, span in enumerate((*self.numbers, (begin, end - self.padding))))
         spans, at, old = [_NOWHERE] * len(fields), 0, 0

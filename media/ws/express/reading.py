@@ -1,4 +1,4 @@
-"""Whole text frames of one length, read in columns: unmasked, compared with templates, numbers and audio taken out."""
+"""Whole text frames of one length in columns: unmasked, compared with templates, numbers and audio taken out."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Reader:
             at += count
 
     def numbers(self, texts: Bytes) -> tuple[Int64, Mask]:
-        """Return (n, 3) int64, sequence_number, chunk and timestamp, 0 where there is none; and which are canonical."""
+        """Return (n, 3) int64, `Layout.numbers`, 0 where there is none; and (n,) bool: which are canonical."""
         digits = texts[:, self._columns] - np.uint8(ord("0"))
         valid = digits.max(axis=1, initial=0) <= 9
         if self._firsts:
@@ -85,7 +85,7 @@ class Reader:
         return (digits @ self._weights).astype(np.int64), valid
 
     def payloads(self, texts: Bytes) -> tuple[Bytes, Mask]:
-        """Return (n, samples or a few more) uint8, and (n,) bool: whose base64 is canonical (RFC 4648 section 3.5)."""
+        """Return (n, samples or up to two more) uint8, and (n,) bool: whose base64 is canonical (RFC 4648, 3.5)."""
         begin, end = self.layout.payload
         characters = texts[:, begin:end].copy()
         if self.layout.padding:
