@@ -177,7 +177,8 @@ def scripts(draw: st.DrawFn) -> list[bytes | str]:  # noqa: C901
         elif odd == 11:
             times[direction] += 55
         elif odd >= 36 and script and isinstance(script[-1], bytes):  # in one segment with the one before
-            data = script.pop() + data  # type: ignore[operator]
+            data = script[-1] + data
+            del script[-1]
         if data:
             script.append(data)
         if odd in (12, 13, 14, 15, 16):

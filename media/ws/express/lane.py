@@ -1,9 +1,9 @@
 """The express lane: media frames that are exactly what their tracks expect next, which is nearly all of them.
 
 After a frame that a dialect's parser has read, the next one of its track is known before it comes, but for its audio
-(header prediction, Van Jacobson 1990; see `strep.express` for the same of RTP). So frames of a length that is
-expected wait until the beat as they came from the socket. Then those of all connections are unmasked, compared with the last
-one of their track, and read in columns. Nothing of a frame that is as expected passes through Python by itself; what
+(header prediction, Van Jacobson 1990; see `strep.express` for the same of RTP). So frames of an expected length wait
+until the beat as they came from the socket. Then those of all
+connections are unmasked, compared with the last one of their track, and read in columns. Nothing of a frame that is as expected passes through Python by itself; what
 follows from it for its stream's `ChunkSequencer` is made up for by `Seat.settle` when somebody wants to know.
 
 If one frame of a connection is not as expected, all that wait of this connection go the normal way, in order.
@@ -189,8 +189,8 @@ class ExpressLane:
         payloads = np.empty((len(rows), int(self._state[rows, _SAMPLES].max()) + 2), np.uint8)
         rows = rows.copy()
         for length in set(lengths.tolist()):
-            same = np.flatnonzero(lengths == length) if length else []
-            for first in range(0, len(same), _ROWS_AT_ONCE):
+            same = np.flatnonzero(lengths == length)
+            for first in range(0, len(same) if length else 0, _ROWS_AT_ONCE):
                 part = same[first : first + _ROWS_AT_ONCE]
                 joined = b"".join(itemgetter(*part.tolist())(data) if len(part) > 1 else [data[part[0]]])
                 texts, valid[part] = unmask(joined, length)

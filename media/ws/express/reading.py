@@ -90,16 +90,16 @@ class Reader:
         characters = texts[:, begin:end].copy()
         if self.layout.padding:
             characters[:, -self.layout.padding :] = ALPHABET[0]
-        valid = np.ones(len(texts), np.bool_)
+        valid: Mask = np.ones(len(texts), np.bool_)
         size = (end - begin) // 4 * 3
         try:
-            decoded = a2b_base64(characters)
+            decoded = a2b_base64(characters.data)
         except Base64Error:
             decoded = b""
         if len(decoded) != size * len(texts):  # what is of no alphabet is passed over
-            valid = _IS_BASE64[characters].all(axis=1)
+            valid &= _IS_BASE64[characters].all(axis=1)
             characters[~valid] = ALPHABET[0]
-            decoded = a2b_base64(characters)
+            decoded = a2b_base64(characters.data)
         payloads = np.frombuffer(decoded, np.uint8).reshape(len(texts), size)
         if self.layout.padding:
             valid &= (payloads[:, self.layout.samples :] == 0).all(axis=1)
