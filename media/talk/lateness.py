@@ -32,6 +32,24 @@ class Lateness:
         self.max_ns = max(self.max_ns, late_ns)
         self._counts[min(late_ns // BUCKET_NS, BUCKETS - 1)] += 1
 
+    def since(self, earlier: Lateness) -> Lateness:
+        """Return what was counted after `earlier`, a `copy`; its `max_ns` is the upper edge of a bucket."""
+        later = Lateness()
+        later._counts = array("Q", map(int.__sub__, self._counts, earlier._counts))
+        last = max((index for index, count in enumerate(later._counts) if count), default=-1)
+        later.max_ns = min((last + 1) * BUCKET_NS, self.max_ns) if last < BUCKETS - 1 else self.max_ns
+        return later
+
+    def copy(self) -> Lateness:
+        """Return it as it is now."""
+        same = Lateness()
+        same._counts, same.max_ns = self._counts[:], self.max_ns
+        return same
+
+    def in_ms(self) -> dict[str, float]:
+        """Return p50, p99 and max."""
+        return {"p50": self.quantile_ms(0.5), "p99": self.quantile_ms(0.99), "max": self.max_ns / NS_PER_MS}
+
     @property
     def count(self) -> int:
         """Messages counted."""

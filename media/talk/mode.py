@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from media.codecs import Encoding, encoder_for
+from media.codecs.encoding import FRAME_MS
 from media.talk.contract import PlaybackError, ReturnFrames
 from media.talk.lateness import Lateness
 from media.talk.mp3_mode import Mp3Playout
@@ -143,4 +144,6 @@ def playout_for(mode: PlaybackMode, frames: ReturnFrames, lateness: Lateness) ->
     except ConfigurationError as error:
         raise PlaybackError(str(error)) from error
     options = RtpOptions(keep_alive=mode.keep_alive, has_memory=mode.codec in HAVE_MEMORY)
+    if not mode.encoding.can_be_joined:
+        options = replace(options, message_ms=FRAME_MS)
     return RtpPlayout(Player(encoder.sample_rate_hz), frames, encoder, options, lateness)

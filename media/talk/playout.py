@@ -88,7 +88,7 @@ class Playout(ABC):
         self._has_marks = frames.mark("") is not None
         self._is_measured = self._are_marks_lost = False
         self._is_stalled = False
-        self._polled_ns = 0
+        self._polled_ns = self._settled_ns = 0
         self._messages = self._underruns = self._stalls = self._recalls = 0
         self._errors = self._marks_missing = self._marks_early = 0
 
@@ -171,7 +171,8 @@ class Playout(ABC):
                 self._send_due_marks(wire)
             elif not was_stalled:
                 self._stalls += 1
-        self._settle(now_ns)
+        if now_ns >= self._settled_ns + REPORT_NS:
+            self._settle(now_ns)
 
     def deadline(self) -> int:
         """Return when `poll` is due; `NEVER_NS` while nothing sounds and nothing waits."""
@@ -181,9 +182,11 @@ class Playout(ABC):
             return self._polled_ns + POLL_NS
         if self.player.is_mark_due(self._clock.sent):
             return self._polled_ns
-        send_ns = self._next_send_ns()
+        send_ns, report_ns = self._next_send_ns(), self._settled_ns + REPORT_NS
+        if send_ns <= report_ns:
+            return send_ns
         is_sounding = self.player.is_unheard or self._marks.own or self._estimated
-        return min(send_ns, self._polled_ns + REPORT_NS) if is_sounding else send_ns
+        return report_ns if is_sounding else send_ns
 
     def snapshot(self) -> PlayoutSnapshot:
         """Return the counters."""
@@ -208,6 +211,7 @@ class Playout(ABC):
         return min(heard, own[0].position - 1) if own and not self._are_marks_lost else heard
 
     def _settle(self, now_ns: int) -> None:
+        self._settled_ns = now_ns
         own = self._marks.own
         while own and now_ns > self._clock.likely_ns(own[0].position) + MARK_GRACE_NS:
             self._miss(own.popleft())

@@ -5,7 +5,10 @@ it comes from the samples sent since the run began and not from when the last me
 moves nothing. The look-ahead is what a late timer, a busy process or the network may take before the caller
 hears a hole; it is also what the carrier has to forget at a clear, hence at most 200 ms.
 
-Audio is pulled and encoded for a look-ahead at a time where the codec has no memory: one table look-up
+A message holds 40 ms: what it costs is the message and the system call, hardly its samples, and so twice as many calls
+can be talked to as with 20 ms. A clear waits for no message, so barge-in is as quick.
+
+Audio is pulled and encoded for `PULL_MS` at a time where the codec has no memory: one table look-up
 instead of five. What was not sent is taken back when anything changes, so nothing waits for it.
 """
 
@@ -26,6 +29,8 @@ from strep.clock import NEVER_NS, NS_PER_MS, NS_PER_SECOND
 MIN_MESSAGE_MS, MAX_MESSAGE_MS = 20, 30_000
 """What the carrier takes (Telnyx, "Bidirectional media streaming")."""
 MIN_LOOKAHEAD_MS, MAX_LOOKAHEAD_MS = 40, 200
+PULL_MS = 200
+"""How much is pulled and encoded at a time; what is not sent yet is taken back when it is to sound otherwise."""
 MARK_EVERY_NS = NS_PER_SECOND // 2
 """How much audio lies between two marks of ours, at most; there is one behind the end of every play too."""
 FLUSH_NS = 15 * NS_PER_MS
@@ -44,8 +49,8 @@ class RtpOptions:
         has_memory: the codec's state goes from frame to frame (G.722, Opus), or a message must hold one frame (Opus).
     """
 
-    message_ms: int = 20
-    lookahead_ms: int = 100
+    message_ms: int = 40
+    lookahead_ms: int = 120
     keep_alive: bool = False
     has_memory: bool = False
 
@@ -88,7 +93,7 @@ class RtpPlayout(Playout):
             raise ValueError(f"message_ms={options.message_ms} is no multiple of the codec's frame")
         is_short = 2 * options.message_ms <= options.lookahead_ms
         self._lead_ns = (options.lookahead_ms - options.message_ms * is_short) * NS_PER_MS
-        at_a_time = 1 if options.has_memory else max(options.lookahead_ms // options.message_ms, 1)
+        at_a_time = 1 if options.has_memory else max(PULL_MS // options.message_ms, 1)
         self._pull_samples = at_a_time * self._message_samples
         self._mark_samples = MARK_EVERY_NS * rate_hz // NS_PER_SECOND
         self._pending: Pcm = EMPTY

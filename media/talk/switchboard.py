@@ -78,13 +78,12 @@ class Switchboard:
         totals = dict(self._totals)
         for playout in self._playouts.values():
             _add(totals, playout)
-        quantiles = {f"p{q:g}": self.lateness.quantile_ms(q / 100) for q in (50, 99)}
         return {
             "calls": len(self._calls),
             "applications": len(self._tasks),
             "app_failures": self.app_failures,
             **totals,
-            "lateness_ms": {**quantiles, "max": self.lateness.max_ns / 1e6},
+            "lateness_ms": self.lateness.in_ms(),
         }
 
     # -- outlet of the engine ------------------------------------------------------------------------

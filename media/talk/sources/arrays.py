@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.talk.contract import Pcm, PlaybackError
+from media.talk.sources.buffer import NOTHING
 from media.talk.sources.conversion import LOUDEST, MAX_CHANNELS, Mono, check_rate, converted, mono, scaled
 
 _TYPES = ("int16", "float32", "float64")
@@ -30,6 +31,46 @@ def _rated(samples: NDArray[Any], rate_hz: int) -> Iterator[tuple[Mono, int]]:
         if block.dtype.kind == "f":
             check_finite(block)
         yield mono(scaled(block)), rate_hz
+
+
+class ArraySource:
+    """PCM that is what is played already, read where it lies: nothing is copied, and no thread has a part in it.
+
+    It is a `PcmSource`; see there.
+    """
+
+    error: PlaybackError | None = None
+
+    def __init__(self, pcm: Pcm) -> None:
+        """Read `pcm`, (n,) int16, which must stay as it is."""
+        self._pcm = pcm.view()
+        self._pcm.flags.writeable = False
+        self._position, self._is_closed = 0, False
+
+    @property
+    def has_ended(self) -> bool:
+        """See `PcmSource.has_ended`."""
+        return self._position == len(self._pcm)
+
+    @property
+    def length_samples(self) -> int | None:
+        """See `PcmSource.length_samples`."""
+        return len(self._pcm)
+
+    def read(self, samples: int) -> Pcm:
+        """See `PcmSource.read`; what is returned cannot be written to."""
+        pcm = self._pcm[self._position : self._position + samples]
+        self._position += len(pcm)
+        return pcm
+
+    def rewind(self) -> bool:
+        """See `PcmSource.rewind`."""
+        self._position = 0
+        return not self._is_closed
+
+    def close(self) -> None:
+        """See `PcmSource.close`."""
+        self._pcm, self._position, self._is_closed = NOTHING, 0, True
 
 
 def checked_array(samples: NDArray[Any], rate_hz: int | None, *, what: str = "the array") -> NDArray[Any]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from media.talk.contract import PcmSource, PlaybackError
 from media.talk.sources.ahead import DecodedAhead, shared_workers
-from media.talk.sources.arrays import array_blocks, checked_array, segment_array
+from media.talk.sources.arrays import ArraySource, array_blocks, checked_array, segment_array
 from media.talk.sources.body import Body
 from media.talk.sources.conversion import shown
 from media.talk.sources.decoding import File, decoded
@@ -65,6 +65,8 @@ async def open_source(
 async def _array(samples: Any, rate_hz: int | None, sample_rate_hz: int) -> PcmSource:
     table = checked_array(samples, rate_hz)
     rate_hz = rate_hz or sample_rate_hz
+    if rate_hz == sample_rate_hz and table.dtype == np.int16 and table.shape[1] == 1:
+        return ArraySource(table[:, 0])
     return await _ahead(partial(array_blocks, table, rate_hz), sample_rate_hz, len(table), rate_hz)
 
 
