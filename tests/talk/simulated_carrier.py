@@ -1,12 +1,13 @@
 """Our return paths and the simulated carrier's core in one process: every message in the words of a dialect.
 
-Neither side knows the other: what is sent is written by `media.ws.dialects` and read by `media.carrier.dialects`, what
-comes back the other way round. Time goes from one deadline to the next, so that half an hour takes a second.
+Neither side knows the other: what is sent is written by `media.ws.dialects` and read by `media.carrier.dialects`,
+what comes back the other way round. Time goes from one deadline to the next, so that half an hour takes seconds.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,7 @@ class SimulatedCall(PlaybackControl):
         payloads: of the media messages that were sent, and not refused.
         errors: codes that came back.
         most_queued: samples that the carrier ever had and had not played.
+        spoil: what becomes of our messages on the way.
     """
 
     is_open, buffered_bytes = True, 0
@@ -55,13 +57,17 @@ class SimulatedCall(PlaybackControl):
         manners: PlaybackManners = STRICT,
         seed: int = 1,
         delay_ns: int = 0,
+        jitter_ns: int = 0,
+        carrier_mode: PlaybackMode | None = None,
     ) -> None:
+        """Call; messages take `delay_ns`, ours up to `jitter_ns` more; `carrier_mode` is what the carrier thinks."""
+        theirs_mode = carrier_mode or mode
         self.clock = ManualClock(10 * NS_PER_SECOND)
         theirs, start_ns = CARRIERS[dialect], self.clock.now_ns()
         self.writer = theirs.writer(IDENTITY, "PCMU", 8000, WebSocketOptions(dialect=dialect, manners=manners))
         form = PlaybackForm(
-            mode=CarrierMode(mode.mode),
-            encoding=mode.encoding if mode.mode == "rtp" else Encoding("L16", mode.rate_hz),
+            mode=CarrierMode(theirs_mode.mode),
+            encoding=theirs_mode.encoding if theirs_mode.mode == "rtp" else Encoding("L16", mode.rate_hz),
             message_ms=theirs.message_ms,
             start_ns=start_ns,
             manners=manners,
@@ -79,6 +85,8 @@ class SimulatedCall(PlaybackControl):
         self._arrived = b""
         self.carrier = Playback(read_and_keep, form)
         self._sequence_number, self._manners, self._delay_ns = 1, manners, delay_ns
+        self._jitter_ns, self._random = jitter_ns, np.random.default_rng(seed)
+        self.spoil: Callable[[str], str] = lambda message: message
         stream_id = theirs.stream_name(IDENTITY.stream_id)
         self._parse = OURS[dialect].parser(stream_id, "inbound").parse
         self.playout = playout_for(mode, StreamFrames(OURS[dialect], stream_id), Lateness())
@@ -94,7 +102,11 @@ class SimulatedCall(PlaybackControl):
     # -- Wire, and the carrier at its end ------------------------------------------------------------
 
     def send(self, message: str | bytes) -> None:
-        self._sending.append((self.clock.now_ns() + self._delay_ns, message))
+        assert isinstance(message, str)
+        arrives_ns = self.clock.now_ns() + self._delay_ns + int(self._random.random() * self._jitter_ns)
+        if self._sending:
+            arrives_ns = max(arrives_ns, self._sending[-1][0])
+        self._sending.append((arrives_ns, self.spoil(message)))
 
     def _carry(self) -> None:
         """Bring what has arrived to either side."""
