@@ -16,7 +16,7 @@ MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format fuzz bench peers conversation lock clean
+.PHONY: help setup demo test check format fuzz soak bench peers conversation lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +57,9 @@ format: setup  ## reformat, and repair what the linter can repair
 
 fuzz: setup  ## search for inputs that break an invariant, for longer than the test suite does
 	@STREP_FUZZ=long $(BIN)/pytest --timeout 0 -n $(JOBS) tests/fuzz
+
+soak: setup  ## play for half an hour to many simulated carriers that refuse at random
+	@STREP_FUZZ=long $(BIN)/pytest --timeout 0 -n $(JOBS) tests/talk/test_mp3_against_the_carrier.py
 
 bench: setup  ## measure this machine (ARGS="capacity", "receive --quick"; everything by default)
 	@$(BIN)/strep bench $(or $(ARGS),all)

@@ -129,7 +129,7 @@ class Voice:
             return EMPTY
         pcm = source.read(samples)
         self._samples_of_pass += len(pcm)
-        if len(pcm) < samples and source.has_ended:
+        if source.has_ended:  # at once, so that a mark behind it goes out with its last sample
             self._end_pass(source)
         return pcm
 
