@@ -30,7 +30,8 @@ from media.ws.messages import Error, Mark
 from strep.clock import NEVER_NS, NS_PER_SECOND, ManualClock
 from tests.talk.model_carrier import ArraySource
 
-IDENTITY = StreamIdentity(*(f"{n}c1b2a3d-0000-4000-8000-00000000000{n}" for n in range(1, 5)), call=1)
+_NAMES = [f"{n}c1b2a3d-0000-4000-8000-00000000000{n}" for n in range(1, 5)]
+IDENTITY = StreamIdentity(_NAMES[0], _NAMES[1], _NAMES[2], _NAMES[3], call=1)
 OURS = {dialect.name: dialect for dialect in DIALECTS}
 STRICT = PlaybackManners()
 

@@ -36,13 +36,15 @@ def mp3(rate_hz: int = RATE_HZ) -> PlaybackMode:
 
 
 def sine(samples: int, rate_hz: int = RATE_HZ) -> Pcm:
-    return np.rint(10_000 * np.sin(2 * np.pi * 440 * np.arange(samples) / rate_hz)).astype(np.int16)
+    pcm: Pcm = np.rint(10_000 * np.sin(2 * np.pi * 440 * np.arange(samples) / rate_hz)).astype(np.int16)
+    return pcm
 
 
 def rising(samples: int) -> Pcm:
     """Return (n,) int16: from 300 to 2700 Hz within a minute, and again."""
     hz = 300 + 40 * (np.arange(samples) % MINUTE / RATE_HZ)
-    return np.rint(10_000 * np.sin(2 * np.pi * np.cumsum(hz) / RATE_HZ)).astype(np.int16)
+    pcm: Pcm = np.rint(10_000 * np.sin(2 * np.pi * np.cumsum(hz) / RATE_HZ)).astype(np.int16)
+    return pcm
 
 
 def difference_db(heard: Pcm, played: Pcm, width: int) -> NDArray[np.float64]:
@@ -63,7 +65,7 @@ def without_gaps(call: SimulatedCall) -> Pcm:
 
 
 def decoded_by_pyav(file: bytes) -> int:
-    with av.open(io.BytesIO(file)) as container:
+    with av.open(io.BytesIO(file), mode="r") as container:
         return sum(frame.samples for frame in container.decode(audio=0))
 
 

@@ -2,8 +2,8 @@
 
 After a frame that a dialect's parser has read, the next one of its track is known before it comes, but for its audio
 (header prediction, Van Jacobson 1990; see `strep.express` for the same of RTP). So frames of an expected length wait
-until the beat as they came from the socket. Then those of all
-connections are unmasked, compared with the last one of their track, and read in columns. Nothing of a frame that is as expected passes through Python by itself; what
+until the beat as they came from the socket. Then those of all connections are unmasked, compared with the last one
+of their track, and read in columns. Nothing of a frame that is as expected passes through Python by itself; what
 follows from it for its stream's `ChunkSequencer` is made up for by `Seat.settle` when somebody wants to know.
 
 If one frame of a connection is not as expected, all that wait of this connection go the normal way, in order.
