@@ -5,8 +5,8 @@ it comes from the samples sent since the run began and not from when the last me
 moves nothing. The look-ahead is what a late timer, a busy process or the network may take before the caller
 hears a hole; it is also what the carrier has to forget at a clear, hence at most 200 ms.
 
-A message holds 40 ms: what it costs is the message and the system call, hardly its samples, and so twice as many calls
-can be talked to as with 20 ms. A clear waits for no message, so barge-in is as quick.
+A message holds 40 ms: what it costs is the message and the system call, hardly its samples, and so twice as many
+calls can be talked to as with 20 ms. A clear waits for no message, so barge-in is as quick.
 
 Audio is pulled and encoded for `PULL_MS` at a time where the codec has no memory: one table look-up
 instead of five. What was not sent is taken back when anything changes, so nothing waits for it.
