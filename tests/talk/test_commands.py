@@ -1,0 +1,112 @@
+"""``strep serve --app`` and ``strep simulate`` as two processes: what callers heard of echo, parrot and ivr."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import soundfile
+
+from media.talk.contract import Pcm
+from strep.g711 import Codec, decode, encode
+from tests.media.test_serve import ENVIRONMENT, serving
+
+pytestmark = pytest.mark.realtime
+
+RATE_HZ = 8000
+RTP = [("telnyx", "rtp"), ("twilio", "rtp"), ("signalwire", "rtp")]
+EVERY = [*RTP, ("telnyx", "mp3")]
+
+
+class Caller(NamedTuple):
+    """What one heard, and the carrier's story of it."""
+
+    heard: Pcm
+    story: dict[str, Any]
+
+
+def phrase() -> Pcm:
+    """Return 0.8 s, loud from end to end, unlike any part of itself, and the same after mu-law."""
+    t = np.arange(round(0.8 * RATE_HZ)) / RATE_HZ
+    chirp = (8000 * np.sin(2 * np.pi * (400 + 900 * t) * t)).astype(np.int16)
+    return decode(encode(chirp, Codec.PCMU), Codec.PCMU)
+
+
+def call(app: str, dialect: str, mode: str, folder: Path, *script: str) -> Caller:
+    """Let one caller act as `script` says, and return what came of it."""
+    playback = ["--playback", mode] if dialect == "telnyx" else []
+    with serving("--ws", "127.0.0.1:0", "--app", app, "--playback", mode) as (_, addresses):
+        where = ["--ws", f"ws://{addresses['ws']}/", "--dialect", dialect, *playback, "--heard", str(folder)]
+        command = [sys.executable, "-m", "media.cli", "simulate", *where, "--ws-track", "inbound", *script]
+        subprocess.run(command, check=True, env=ENVIRONMENT, capture_output=True, timeout=60)
+    [story] = folder.glob("*.json")
+    heard = soundfile.read(story.with_suffix(".wav"), dtype="int16")[0]
+    return Caller(heard, json.loads(story.read_text()))
+
+
+def find(wanted: Pcm, heard: Pcm) -> int:
+    """Return where `wanted` is in `heard`, most likely."""
+    size = 1 << (len(heard) + len(wanted)).bit_length()
+    spectrum = np.fft.rfft(heard.astype(float), size) * np.conj(np.fft.rfft(wanted.astype(float), size))
+    return int(np.argmax(np.fft.irfft(spectrum, size)[: len(heard) - len(wanted) + 1]))
+
+
+def check_said(caller: Caller, mode: str, times: int = 1) -> None:
+    """What the caller said was said back, bit by bit in RTP mode, else as MP3 leaves it."""
+    said = phrase()
+    at = find(said, caller.heard)
+    there = caller.heard[at : at + len(said)]
+    if mode == "rtp":
+        assert np.array_equal(there, said)
+    else:
+        noise = there - 0.95 * said
+        assert 10 * np.log10(np.mean(np.square(noise)) / np.mean(np.square(said.astype(float)))) < -25
+    rest = np.concatenate([caller.heard[:at], caller.heard[at + len(said) :]])
+    assert np.count_nonzero(abs(rest) > 2000) < 100 * times, "and nothing else"
+    assert caller.story["refused"] == caller.story["underruns"] == 0
+
+
+@pytest.fixture
+def hello(tmp_path: Path) -> Path:
+    path = tmp_path / "hello.wav"
+    soundfile.write(path, phrase(), RATE_HZ)
+    return path
+
+
+@pytest.mark.parametrize(("dialect", "mode"), EVERY)
+def test_parrot_says_back_what_it_heard(dialect: str, mode: str, tmp_path: Path, hello: Path) -> None:
+    seconds = "4" if mode == "rtp" else "4.5"
+    caller = call("parrot", dialect, mode, tmp_path / "heard", "--seconds", seconds, "--say", f"0.3:{hello}")
+    check_said(caller, mode)
+    assert find(phrase(), caller.heard) > 1.5 * RATE_HZ, "after the pause"
+
+
+@pytest.mark.parametrize(("dialect", "mode"), [("twilio", "rtp"), ("telnyx", "mp3")])
+def test_echo_is_half_a_second_late(dialect: str, mode: str, tmp_path: Path, hello: Path) -> None:
+    caller = call("echo", dialect, mode, tmp_path / "heard", "--seconds", "5", "--say", f"0.5:{hello}")
+    check_said(caller, mode)
+    late_s = find(phrase(), caller.heard) / RATE_HZ - 0.5
+    assert 0.5 <= late_s < (1.2 if mode == "rtp" else 3)
+
+
+@pytest.mark.parametrize(("dialect", "mode"), [("telnyx", "rtp"), ("signalwire", "rtp"), ("telnyx", "mp3")])
+def test_digits_lead_where_they_should(dialect: str, mode: str, tmp_path: Path) -> None:
+    """1 cuts the welcome off and is a tone of a second; 9 cuts the menu off and is a goodbye."""
+    script = ("--seconds", "8", "--press", "1:1", "--press", "4:9")
+    caller = call("ivr", dialect, mode, tmp_path / "heard", *script)
+    spurts = [(spurt["position"], spurt["position"] + spurt["samples"]) for spurt in caller.story["spurts"]]
+    assert caller.story["clears"] == 2
+    assert len(spurts) == 3
+    welcome, answer, goodbye = spurts
+    assert RATE_HZ <= welcome[1] < answer[0], "cut off by the digit"
+    tone = caller.heard[answer[0] : answer[0] + RATE_HZ].astype(float)
+    spectrum = np.abs(np.fft.rfft(tone * np.hanning(len(tone)))) ** 2
+    assert spectrum[435:446].sum() > 0.99 * spectrum.sum(), "440 Hz"
+    assert 4 * RATE_HZ <= answer[1] < goodbye[0], "the menu, cut off too"
+    assert 0.3 * RATE_HZ < goodbye[1] - goodbye[0] < 2 * RATE_HZ
+    assert caller.story["clear_list"][-1]["position"] <= goodbye[0]
