@@ -124,7 +124,7 @@ Shares are written 2% or 0.02, times in seconds, spans as START+LENGTH in second
     "dtmf",
     default="",
     metavar="DIGITS",
-    help="Keys that each caller presses, spread over the call.",
+    help="Keys that each caller presses, spread over the call; packets (RFC 4733) or frames.",
 )
 @click.option("--press", type=parameters.PRESS, multiple=True, help="Keys pressed at a time: 2.5:1#.")
 @click.option(

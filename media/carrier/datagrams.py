@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from media.carrier.audio import AudioLoop
 from media.carrier.faults import Extra
+from media.carrier.keys import EVENT, PAYLOAD_TYPE
 from media.carrier.script import TrackScript
 from strep import header, rtp
 from strep.header import StrepHeader
@@ -68,7 +69,10 @@ class DatagramWriter:
         self._headers = _strep_headers(scripts, header_bytes)
         self._blocks = np.concatenate([script.blocks for script in scripts])
         self._extras = np.concatenate([script.extras for script in scripts])
-        self._rtp = _rtp_headers(scripts, len(self._blocks))
+        self._events = np.concatenate([script.event_payloads for script in scripts])
+        event_rows = [script.event_rows + offset for script, offset in zip(scripts, self._offsets, strict=True)]
+        self._event_rows = np.concatenate(event_rows)
+        self._rtp = _rtp_headers(scripts, len(self._blocks), self._event_rows)
         self._payload_start = header_bytes + RTP.itemsize
         most_extra = len(CSRC_BYTES) + len(EXTENSION_BYTES) + len(PADDING_BYTES)
         self.width = self._payload_start + audio.width_bytes + (most_extra if self._extras.any() else 0)
@@ -76,11 +80,17 @@ class DatagramWriter:
 
     def payloads(self, tracks: Int64, packets: Int64) -> NDArray[np.uint8]:
         """Return (n, bytes of the longest) uint8, what packet `packets` of each of `tracks` carries."""
-        return self._audio.take(self._audio_rows[tracks], self._blocks[self._offsets[tracks] + packets])
+        where = self._offsets[tracks] + packets
+        payloads = self._audio.take(self._audio_rows[tracks], self._blocks[where])
+        is_event = np.isin(where, self._event_rows)
+        payloads[is_event, : EVENT.itemsize] = self._events[np.searchsorted(self._event_rows, where[is_event])]
+        return payloads
 
     def payload_lengths(self, tracks: Int64, packets: Int64) -> Int64:
         """Return (n,) int64, how many bytes of each row of `payloads` are the payload."""
-        return self._audio.take_lengths(self._audio_rows[tracks], self._blocks[self._offsets[tracks] + packets])
+        where = self._offsets[tracks] + packets
+        lengths = self._audio.take_lengths(self._audio_rows[tracks], self._blocks[where])
+        return np.where(np.isin(where, self._event_rows), EVENT.itemsize, lengths)
 
     def write(self, tracks: Int64, packets: Int64, width: int = 0) -> DatagramTable:
         """Return the table of packet `packets` of each of `tracks`, at least `width` bytes wide."""
@@ -127,11 +137,12 @@ def _strep_headers(scripts: Sequence[TrackScript], header_bytes: int) -> NDArray
     return headers
 
 
-def _rtp_headers(scripts: Sequence[TrackScript], count: int) -> NDArray[np.uint8]:
+def _rtp_headers(scripts: Sequence[TrackScript], count: int, event_rows: Int64) -> NDArray[np.uint8]:
     columns = np.empty(count, RTP)
     columns["first"] = rtp.VERSION << 6
     markers = np.concatenate([script.markers for script in scripts]).astype(np.uint8)
     payload_types = np.repeat([script.coding.payload_type for script in scripts], [len(s) for s in scripts])
+    payload_types[event_rows] = PAYLOAD_TYPE
     columns["second"] = markers << 7 | payload_types
     columns["sequence"] = np.concatenate([script.sequence_numbers for script in scripts])
     columns["timestamp"] = np.concatenate([script.timestamps for script in scripts])

@@ -10,6 +10,7 @@ from media.carrier.audio import CONVERSATION
 from media.carrier.coding import PAYLOAD_TYPES, Coding
 from media.carrier.dialects import DIALECTS
 from media.carrier.faults import Faults
+from media.carrier.keys import KEYS, place
 from media.carrier.network import NetworkModel
 from media.carrier.tones import MAX_CALLS
 from media.codecs import Encoding
@@ -17,8 +18,6 @@ from strep.clock import NS_PER_MS, NS_PER_SECOND
 from strep.errors import ConfigurationError
 from strep.g711 import Codec
 
-KEYS = "0123456789*#ABCD"
-"""Of a telephone, in the order of RFC 4733 section 3.2's event codes 0 to 15."""
 PTIMES_MS = (10, 20, 30, 60)
 
 
@@ -185,7 +184,8 @@ class SimulationOptions:
     faults: Faults = field(default_factory=Faults)
     websocket: WebSocketOptions = field(default_factory=WebSocketOptions)
     presses: tuple[tuple[int, str], ...] = ()
-    """Keys that the caller presses: when, in nanoseconds after the call's beginning, and which."""
+    """Keys that the caller presses: when, in nanoseconds after the call's beginning, and which. A frame each over
+    WebSocket, else telephone-event packets in the A leg's inbound audio; see `media.carrier.keys`."""
     says: tuple[tuple[int, Path], ...] = ()
     """What the caller says instead of `audio`: when, and a file; silence in between, and from the other side."""
 
@@ -216,13 +216,11 @@ class SimulationOptions:
         digits = "".join(digit for _, digit in self.key_presses())
         if set(digits) - set(KEYS):
             raise ConfigurationError(f"dtmf: {digits!r} has digits that no telephone has")
-        if digits and self.transport is not Transport.WEBSOCKET:
-            raise ConfigurationError(
-                "dtmf, press: keys are pressed over WebSocket only; there are no event packets yet"
-            )
         for time_ns in [time_ns for time_ns, _ in (*self.presses, *self.says)]:
             if not 0 <= time_ns < self.duration_ns:
                 raise ConfigurationError(f"press, say: {time_ns / NS_PER_SECOND:g} s is not inside the call")
+        if self.transport is not Transport.WEBSOCKET:
+            place(self.key_presses(), self.packets, self.coding.packet_ns)
 
     def _check_stream(self) -> None:
         dialect, name = self.websocket.dialect, self.encoding.name

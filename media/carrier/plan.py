@@ -123,10 +123,10 @@ class Plan:
         return one[: int(self._writer.payload_lengths(*where)[0])]
 
     def sent_pcm(self, track: int) -> NDArray[np.int16]:
-        """Return (samples,) int16: what a decoder makes of all that the track sends, packet by packet."""
-        decoder = decoder_for(self.options.encoding)
-        packets = range(len(self.scripts[track]))
-        return np.concatenate([decoder.decode(self.payload(track, packet).tobytes()) for packet in packets])
+        """Return (samples,) int16: what a decoder makes of all the audio that the track sends, packet by packet."""
+        decoder, script = decoder_for(self.options.encoding), self.scripts[track]
+        audio = np.setdiff1d(np.arange(len(script)), script.event_rows).tolist()
+        return np.concatenate([decoder.decode(self.payload(track, packet).tobytes()) for packet in audio])
 
     def block(self, track: int, block: int, *, is_text: bool) -> str | bytes:
         """Return payload `block` of a track as it is sent over WebSocket, base64 or as it is; made once."""
@@ -205,7 +205,8 @@ def make_plan(options: SimulationOptions) -> Plan:
 
 def form_of(options: SimulationOptions) -> TrackFormat:
     """Return what all scripts have in common."""
-    return TrackFormat(options.coding, options.packets, options.faults, options.seed)
+    presses = () if options.transport is Transport.WEBSOCKET else options.key_presses()
+    return TrackFormat(options.coding, options.packets, options.faults, options.seed, presses)
 
 
 def parties_of(options: SimulationOptions) -> list[Party]:

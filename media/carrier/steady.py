@@ -67,6 +67,7 @@ class Steady:
             and replace(options.faults, near_wrap=False) == Faults()
             and options.network == NetworkModel()
             and options.encoding.can_be_joined  # packets of one length
+            and not options.key_presses()
         )
 
     def __len__(self) -> int:

@@ -8,7 +8,9 @@ Definitions are those of `media.carrier.network`. Per track:
   over the stretches between restarts of the numbering. It equals ``dropped``, unless the network model was
   told not to keep the ends of a track: nobody can miss what went before the first delivery or after the last;
 * ``total_samples = received_samples + lost_samples + silence_samples`` is the tape from the first delivered
-  packet's first sample to the end of the last one, where silence is what the sender suppressed (DTX, hold).
+  packet's first sample to the end of the last one, where silence is what the sender suppressed (DTX, hold) or
+  replaced by a pressed key's packets. One of those that is lost counts as a packet of lost samples, though a receiver
+  may see that there is no room for audio in the hole: around keys, ``lost_samples`` is a bound from above.
 
 Positions on the tape are the sender's. A receiver that anchors a new epoch by its arrival time finds the
 same ones, because the first packets of an epoch are never delayed, unless a stall caught them; then
@@ -24,6 +26,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from media.carrier.keys import KeyPress
 from media.carrier.network import Deliveries
 from media.carrier.script import TrackScript
 from strep.g711 import SAMPLE_RATE_HZ
@@ -42,6 +45,21 @@ class EpochTruth:
     timestamp: int
     position_samples: int
     """Of its first packet, counted from the call's beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTruth:
+    """A key that was pressed on a line of packets."""
+
+    digit: str
+    position_samples: int
+    """Of its beginning, counted from the call's."""
+    duration_ms: int
+    packets: int
+    delivered: int
+    """Of these; a key of which none arrives cannot be known of."""
+    told_ms: int
+    """The longest duration that a delivered one tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +101,8 @@ class TrackTruth:
     """WebSocket only; as it is on the wire."""
     sample_rate_hz: int = SAMPLE_RATE_HZ
     """Of the positions."""
+    keys: list[KeyTruth] = field(default_factory=list)
+    """Not over WebSocket, where they are no packets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +150,7 @@ def track_truth(script: TrackScript, deliveries: Deliveries, stream_id: str = ""
     first, last = int(kept[0]), int(kept[-1])
     lost = last - first + 1 - len(kept)
     samples = script.samples_per_packet
+    received_samples = int(_delivers_audio(script, is_delivered).sum()) * samples
     total_samples = int(script.blocks[last] - script.blocks[first] + 1) * samples
     waits_ns = deliveries.waits_ns()
     return TrackTruth(
@@ -151,14 +172,15 @@ def track_truth(script: TrackScript, deliveries: Deliveries, stream_id: str = ""
         longest_wait_ns=int(waits_ns.max()) if len(waits_ns) else 0,
         first_position_samples=int(script.positions_samples[first]),
         total_samples=total_samples,
-        received_samples=len(kept) * samples,
+        received_samples=received_samples,
         lost_samples=lost * samples,
         has_exact_positions=_begins_on_time(script, deliveries),
-        silence_samples=total_samples - (len(kept) + lost) * samples,
+        silence_samples=total_samples - received_samples - lost * samples,
         first_delivery_ns=int(deliveries.times_ns[0]),
         last_delivery_ns=int(deliveries.times_ns[-1]),
         epochs=_epochs(script),
         stream_id=stream_id,
+        keys=[_key_truth(key, script, is_delivered) for key in script.keys],
     )
 
 
@@ -174,7 +196,7 @@ def expected_tape(
         payloads: (n, bytes per packet) uint8, of every packet of the script.
         is_delivered: (n,) bool.
     """
-    kept = np.flatnonzero(is_delivered)
+    kept = np.flatnonzero(_delivers_audio(script, is_delivered))
     blocks = script.blocks[kept] - script.blocks[kept[0]]
     tape = np.full((int(blocks[-1]) + 1, payloads.shape[1]), script.coding.silence, np.uint8)
     tape[blocks] = payloads[kept]
@@ -210,6 +232,27 @@ def _epochs(script: TrackScript) -> list[EpochTruth]:
         )
         for start, count in zip(starts, counts, strict=True)
     ]
+
+
+def _delivers_audio(script: TrackScript, is_delivered: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return (n,) bool: the packets that arrive and are no key's."""
+    delivers_audio = is_delivered.copy()
+    delivers_audio[script.event_rows] = False
+    return delivers_audio
+
+
+def _key_truth(key: KeyPress, script: TrackScript, is_delivered: NDArray[np.bool_]) -> KeyTruth:
+    first, end = np.searchsorted(script.blocks, (key.first, key.end)).tolist()
+    arrived = np.flatnonzero(is_delivered[first:end]).tolist()
+    until = arrived[-1] + 1 if arrived else 0
+    return KeyTruth(
+        digit=key.digit,
+        position_samples=key.first * script.samples_per_packet,
+        duration_ms=key.length * script.coding.ptime_ms,
+        packets=end - first,
+        delivered=len(arrived),
+        told_ms=min(until, key.length) * script.coding.ptime_ms,
+    )
 
 
 def _runs(numbers: Int64) -> list[tuple[int, int]]:

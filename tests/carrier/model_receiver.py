@@ -6,7 +6,7 @@ what is on the wire (SSRC, jumps of sequence number or of timestamp against arri
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from strep.serial import signed_difference_16, signed_difference_32
 
 _SEQUENCE_JUMP = 3_000
 _TIMESTAMP_JUMP = 1 << 28
+TELEPHONE_EVENT = 101
 
 
 @dataclass
@@ -42,10 +43,16 @@ class ReceivedTrack:
     origin_ns: int = 0
     silence: int = 0xFF
     runs: list[set[int]] = field(default_factory=list)
+    keys: dict[int, set[bytes]] = field(default_factory=dict)
+    """Telephone-events, by timestamp."""
 
     def receive(self, packet: rtp.RtpPacket, arrival_ns: int) -> None:
         self.received += 1
-        self.silence = Codec(packet.payload_type).silence
+        if packet.payload_type == TELEPHONE_EVENT:
+            self.keys.setdefault(packet.timestamp, set()).add(packet.payload)
+            packet = replace(packet, payload=b"")
+        else:
+            self.silence = Codec(packet.payload_type).silence
         if not self.epochs:
             self.origin_ns = arrival_ns
         epoch = self._epoch(packet, arrival_ns)
@@ -87,7 +94,7 @@ class ReceivedTrack:
         return sum(max(run) - min(run) + 1 - len(run) for run in self.runs)
 
     def tape(self) -> NDArray[np.uint8]:
-        packets = [packet for epoch in self.epochs for packet in epoch.packets.values()]
+        packets = [packet for epoch in self.epochs for packet in epoch.packets.values() if packet[1]]
         first = min(position for position, _ in packets)
         end = max(position + len(payload) for position, payload in packets)
         tape = np.full(end - first, self.silence, np.uint8)

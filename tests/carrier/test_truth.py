@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,15 @@ def check(paper: Plan) -> None:
         assert [(e.ssrc, len(e.packets) > 0) for e in found.epochs] == [(e.ssrc, True) for e in told.epochs]
         assert np.array_equal(found.tape(), paper.expected_encoded(number))
         assert len(found.tape()) == told.total_samples
+        assert [max(map(_key, payloads)) for payloads in found.keys.values()] == [
+            (key.told_ms, key.digit) for key in told.keys if key.delivered
+        ]
         check_sums(told)
+
+
+def _key(payload: bytes) -> tuple[int, str]:
+    code, _, duration = struct.unpack("!BBH", payload)
+    return duration // 8, "0123456789*#ABCD"[code]
 
 
 def check_sums(told: TrackTruth) -> None:
@@ -76,6 +85,8 @@ networks = st.builds(
     jitter_ms=st.sampled_from([0.0, 30.0]),
     keep_ends=st.booleans(),
 )
+Presses = tuple[tuple[int, str], ...]
+presses = st.sampled_from([(), tuple((ms * NS_PER_MS, "5") for ms in (0, 10, 900, 2_500)), ((3_000_000_000, "#"),)])
 all_faults = st.builds(
     Faults,
     dtx=st.sampled_from([0.0, 0.4]),
@@ -91,12 +102,14 @@ all_faults = st.builds(
 
 class TestAgainstAReceiver:
     @settings(max_examples=60)
-    @given(networks, all_faults, st.integers(0, 1_000))
-    def test_to_the_packet_and_to_the_sample(self, network: NetworkModel, faults: Faults, seed: int) -> None:
+    @given(networks, all_faults, presses, st.integers(0, 1_000))
+    def test_to_the_packet_and_to_the_sample(
+        self, network: NetworkModel, faults: Faults, presses: Presses, seed: int
+    ) -> None:
         try:
-            paper = plan(network, faults, seed=seed)
+            paper = plan(network, faults, presses=presses, seed=seed)
         except ConfigurationError:
-            reject()  # restarts too close to one another
+            reject()  # restarts too close to one another, or to a key
         if network.keep_ends:
             check(paper)
         for told in paper.truth().tracks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from media.blocks import PcmBatch
 from media.carrier.plan import Plan
+from media.decoding.payload_types import PayloadType, PayloadTypes
 from media.doors.sources import pack_source
 from media.doors.strep import StrepDoor
 from media.engine import Engine
@@ -45,7 +47,14 @@ class Directly:
 class Bench:
     """An engine with a STREP door, a recording sink and a clock that the test moves."""
 
-    def __init__(self, directory: Path, *, recording_format: Any = "passthrough", max_tracks: int = 20_000) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        recording_format: Any = "passthrough",
+        max_tracks: int = 20_000,
+        payload_types: Iterable[PayloadType] = (),
+    ) -> None:
         self.clock = ManualClock(BEGINNING_NS)
         self.directory = directory
         self.recording = RecordingSink(directory, recording_format, self.clock)
@@ -55,6 +64,7 @@ class Bench:
             [Directly(self.recording)],
             idle_timeout_ns=30 * NS_PER_SECOND,
             max_tracks=max_tracks,
+            payload_types=PayloadTypes(payload_types),
         )
         self.door = StrepDoor(self.engine)
 
