@@ -16,7 +16,7 @@ from strep.clock import NEVER_NS
 from strep.serial import SEQUENCE_MODULUS, signed_difference_16
 
 MAX_WAITING = 256
-"""Packets behind a hole; one more gives it up."""
+"""Packets behind a hole, copies included; one more gives it up."""
 MAX_DROPOUT = 3000
 MAX_MISORDER = 100
 """RFC 3550 A.1: a sequence number farther off than these begins a new stream."""
@@ -53,7 +53,7 @@ class Fate(Enum):
 class DecodeOrder:
     """One track's order; give it every packet, and call `poll` at `deadline`."""
 
-    __slots__ = ("_deadline_ns", "_highest", "_next", "_ssrc", "_wait_ns", "_waiting")
+    __slots__ = ("_copies", "_deadline_ns", "_highest", "_next", "_ssrc", "_wait_ns", "_waiting")
 
     def __init__(self, wait_ns: int) -> None:
         """Start before the first packet; `wait_ns` is the reorder wait."""
@@ -62,6 +62,7 @@ class DecodeOrder:
         self._highest = 0  # extended
         self._next: int | None = None  # extended; None while the stream is young
         self._waiting: dict[int, Packet] = {}
+        self._copies: dict[int, list[Packet]] = {}  # of packets that wait: the tape must see these first
         self._deadline_ns = NEVER_NS
 
     def deadline(self) -> int:
@@ -81,12 +82,13 @@ class DecodeOrder:
             yield from self.flush()
             self._ssrc, self._next = packet.ssrc, None
             self._highest = extended = SEQUENCE_MODULUS + packet.sequence_number
-        if extended in self._waiting or (self._next is not None and extended < self._next):
+        if self._next is not None and extended < self._next:
             yield packet, Fate.BEHIND
             return
-        self._waiting[extended] = packet
+        if self._waiting.setdefault(extended, packet) is not packet:
+            self._copies.setdefault(extended, []).append(packet)
         self._highest = max(self._highest, extended)
-        if len(self._waiting) > MAX_WAITING:
+        if len(self._waiting) + sum(map(len, self._copies.values())) > MAX_WAITING:
             yield from self._give_up()
         yield from self._advance()
 
@@ -105,18 +107,29 @@ class DecodeOrder:
         extended = self._highest + signed_difference_16(sequence_number, self._highest & 0xFFFF)
         for number, packet in self._waiting.items():
             if number >= extended:
-                self._waiting[number] = packet._replace(timestamp=(packet.timestamp + ticks) & 0xFFFF_FFFF)
+                self._waiting[number] = _shifted(packet, ticks)
+        for number, copies in self._copies.items():
+            if number >= extended:
+                copies[:] = [_shifted(copy, ticks) for copy in copies]
 
     def _give_up(self) -> Iterator[tuple[Packet, Fate]]:
         first = min(self._waiting)
         is_young, self._next = self._next is None, first + 1
-        yield self._waiting.pop(first), Fate.FIRST if is_young else Fate.NEXT
+        yield from self._hand_on(first, Fate.FIRST if is_young else Fate.NEXT)
         yield from self._advance()
 
     def _advance(self) -> Iterator[tuple[Packet, Fate]]:
         while self._next in self._waiting:
-            packet = self._waiting.pop(self._next)
             self._next += 1
-            yield packet, Fate.NEXT
+            yield from self._hand_on(self._next - 1, Fate.NEXT)
         arrivals = [packet.arrival_ns for packet in self._waiting.values()]
         self._deadline_ns = min(arrivals) + self._wait_ns if arrivals else NEVER_NS
+
+    def _hand_on(self, number: int, fate: Fate) -> Iterator[tuple[Packet, Fate]]:
+        yield self._waiting.pop(number), fate
+        for copy in self._copies.pop(number, ()):
+            yield copy, Fate.BEHIND
+
+
+def _shifted(packet: Packet, ticks: int) -> Packet:
+    return packet._replace(timestamp=(packet.timestamp + ticks) & 0xFFFF_FFFF)
