@@ -3,9 +3,9 @@
 `media.talk.rtp_mode` and `media.talk.mp3_mode` say what is sent when; this file says what becomes of it. Four verbs:
 ``poll(now_ns)`` at ``deadline()``; ``take_mark`` and ``take_error`` with what the carrier sends; ``snapshot()``.
 
-Everything that changes what sounds (clear, stop, pause, a socket that breaks) is one thing: the *recall*. The carrier
-forgets what it has, the player takes back what was not heard, and what is still to sound is sent again from there.
-A dialect without a clear frame keeps what it has: then what was sent counts as heard.
+All that changes what sounds (clear, stop, pause, a broken socket) is one thing, the *recall*: the carrier forgets
+what it has, the player takes back what was not heard, and what is still to sound is sent again from there. A dialect
+without a clear frame keeps what it has: then what was sent counts as heard.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from media.talk.voice import Voice
 from strep.clock import NEVER_NS, NS_PER_MS, NS_PER_SECOND
 
 logger = logging.getLogger("strep.talk")
-
 MAX_BUFFERED_BYTES = 64 << 10
 """What may wait in a wire before nothing more is sent: five seconds of RTP mode, a few pieces of MP3 mode."""
 MARK_GRACE_NS = 3 * NS_PER_SECOND
@@ -33,10 +32,8 @@ EARLY_MARK_NS = 40 * NS_PER_MS
 """A mark that comes so long before its audio can have been played is no proof that it was; two frames are allowed."""
 EARLY_NS = 2 * NS_PER_MS
 """What is due so soon is sent with what is due now: a timer that wakes for many calls at once costs less."""
-POLL_NS = 20 * NS_PER_MS
-"""How soon a source that had nothing, or a wire that is full, is asked again."""
-REPORT_NS = 100 * NS_PER_MS
-"""How often positions are brought up to date while something sounds."""
+POLL_NS = 20 * NS_PER_MS  # a source that had nothing, or a wire that is full, is asked again so soon
+REPORT_NS = 100 * NS_PER_MS  # positions are brought up to date so often while something sounds
 
 OnMark = Callable[[bool], None]
 """Told once what became of a mark: True when what was before it has been played, False when it was cut off."""
@@ -322,8 +319,7 @@ class Playout(ABC):
 
     def _recall_if_sent(self, voice: Voice, now_ns: int) -> None:
         self._settle(now_ns)
-        heard = self._heard(now_ns)
-        if any(start + n > heard for start, n in voice.segments):
+        if any(start + n > self._heard(now_ns) for start, n in voice.segments):
             self._retract(self._recall(now_ns))
 
     def _recall(self, now_ns: int) -> int:

