@@ -53,7 +53,9 @@ class TestRtpMode:
     @pytest.mark.parametrize(("dialect", "codec"), EXACT)
     def test_heard_is_played_bit_by_bit(self, dialect: str, codec: str) -> None:
         call = SimulatedCall(dialect, rtp(codec))
-        parts = [sound(codec, 160 * n + extra, n) for n, extra in ((60, 0), (3, 1), (120, 77), (0, 5))  # the first outlasts a mark]
+        parts = [
+            sound(codec, 160 * n + extra, n) for n, extra in ((60, 0), (3, 1), (120, 77), (0, 5))
+        ]  # a mark and more
         handles = [call.play(part) for part in parts]
         call.run_out()
         whole = np.concatenate(parts)
