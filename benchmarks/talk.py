@@ -249,12 +249,14 @@ def _silence_cells(runs: list[TalkRun], loads: tuple[int, ...]) -> Cells:
     cells = []
     for calls in loads:
         found = [run for run in runs if run.calls == calls]
+        if not found:
+            continue
         row = [f"{calls:,}", f"{sum(run.clears for run in found):,}"]
         for figures in ("silence_ms", "answer_ms"):
             row += [
                 _spread(getattr(run, figures)[name] for run in found).text(".2f") for name in ("p50", "p99", "max")
             ]
-        cells += [row] if found else []
+        cells.append(row)
     return cells
 
 

@@ -124,8 +124,7 @@ class Playout(ABC):
 
     def _send_due_marks(self, wire: Wire) -> None:
         for mark in self.player.due_marks(self._clock.sent):
-            message = self._frames.mark(mark.name)
-            if message is None:
+            if (message := self._frames.mark(mark.name)) is None:
                 self._estimated.append(mark)
             else:
                 self._marks.send(mark)
@@ -180,9 +179,7 @@ class Playout(ABC):
         if self.player.is_mark_due(self._clock.sent):
             return self._polled_ns
         send_ns, report_ns = self._next_send_ns(), self._settled_ns + REPORT_NS
-        if send_ns <= report_ns:
-            return send_ns
-        is_sounding = self.player.is_unheard or self._marks.own or self._estimated
+        is_sounding = send_ns > report_ns and (self.player.is_unheard or self._marks.own or self._estimated)
         return report_ns if is_sounding else send_ns
 
     def snapshot(self) -> PlayoutSnapshot:
@@ -248,8 +245,7 @@ class Playout(ABC):
 
     def _tell(self, mark: QueuedMark, *, was_played: bool) -> None:
         self.player.drop_mark(mark)
-        on_mark = self._on_mark.pop(mark, None)
-        if on_mark is not None:
+        if (on_mark := self._on_mark.pop(mark, None)) is not None:
             on_mark(was_played)
 
     def _hurry(self) -> None:
