@@ -13,7 +13,7 @@ import msgspec
 
 from benchmarks.ages import latency_of
 from benchmarks.child import Child, ChildError
-from benchmarks.contenders import OURS, RECORDING
+from benchmarks.contenders import OURS, RECORDING, WRITING
 from benchmarks.kernel import queue
 from benchmarks.load import Load
 from benchmarks.receiver import OBSERVED, WORKERS, Mark
@@ -134,7 +134,7 @@ class Course:
             yield from check_recordings(self.truth, directory, contender if contender in RECORDING else OURS)
         elif contender in ("floor", "prefilled"):
             yield from check_floor(self.truth, evidence, sent, kernel_drops)
-        elif contender == "gstreamer":
+        elif contender in WRITING:
             yield from check_written(self.truth, directory, sent, kernel_drops)
         else:
             yield from check_decoded(self.truth, evidence, sent, kernel_drops)

@@ -1,4 +1,4 @@
-"""Are the files of GStreamer what was sent? A mono WAV per stream, packet by packet."""
+"""Are the files of the others that record what was sent? A mono WAV per stream, packet by packet."""
 
 from __future__ import annotations
 

@@ -45,6 +45,7 @@ class Kind(NamedTuple):
 
 _DECODES = "parse, demultiplex, decode"
 _FILES = "demultiplex, jitter buffer, decode, a mono WAV file per stream"
+_SAMPLE_APP = "order, statistics, decode, a mono WAV file per stream"
 _RECORDS = "the whole path to files and sidecars"
 
 CONTENDERS = {
@@ -60,6 +61,8 @@ CONTENDERS = {
     "asyncio-heap": Kind(
         "asyncio DatagramProtocol, heap kept", _DECODES, "per_packet:KeptHeapContender", "asyncio", ("glibc",)
     ),
+    "app-uvloop": Kind("sample app, recording, uvloop", _SAMPLE_APP, "sample_app:SampleApp", "uvloop", ("uvloop",)),
+    "app-asyncio": Kind("sample app, recording, asyncio", _SAMPLE_APP, "sample_app:SampleApp", "asyncio"),
     "asyncio-dgram": Kind("asyncio-dgram on asyncio", _DECODES, "per_packet:DgramContender", "asyncio"),
     "aiortc": Kind("aiortc RtpPacket on asyncio", _DECODES, "aiortc_rtp:RtpPacketContender", "asyncio", ("aiortc",)),
     "gstreamer": Kind("GStreamer", _FILES, "gstreamer:GStreamer", "", ("gstreamer",), 300),
@@ -69,6 +72,8 @@ CONTENDERS = {
 FLOOR, OURS = "floor", "recording"
 """What ratios are taken to."""
 RECORDING = ("recording", "passthrough")
+WRITING = ("gstreamer", "app-uvloop", "app-asyncio")
+"""Those that leave a mono file per stream."""
 
 
 def missing(name: str) -> str:

@@ -14,7 +14,7 @@ import struct
 import timeit
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from zlib import crc32
 
 import asyncio_dgram
@@ -24,7 +24,7 @@ from benchmarks.kernel import bound_socket
 from strep.g711 import Codec, decode_table
 
 #   STREP: version, L, D; HeaderLen; reserved; call_leg_id. RTP: V P X CC; M PT; sequence; timestamp; SSRC
-_HEADERS = struct.Struct("!BB6x16sBBHII")
+HEADERS = struct.Struct("!BB6x16sBBHII")
 STREP_1 = 0b110001
 STREP_BYTES = 24
 PCM_OF_PCMU = decode_table(Codec.PCMU)
@@ -53,10 +53,10 @@ class Streams:
     def receive(self, datagram: bytes) -> None:
         """Parse, find the stream, decode."""
         self.received += 1
-        if len(datagram) < _HEADERS.size:
+        if len(datagram) < HEADERS.size:
             self.rejected += 1
             return
-        first, header_bytes, leg, rtp_first, rtp_second, sequence_number, _, _ = _HEADERS.unpack_from(datagram)
+        first, header_bytes, leg, rtp_first, rtp_second, sequence_number, _, _ = HEADERS.unpack_from(datagram)
         if first >> 2 != STREP_1 or header_bytes != STREP_BYTES or rtp_first != 0x80 or rtp_second & 0x7F:
             self.rejected += 1
             return
@@ -64,7 +64,7 @@ class Streams:
         stream = self.streams.get(key)
         if stream is None:
             stream = self.streams[key] = Stream()
-        pcm = PCM_OF_PCMU.take(np.frombuffer(datagram, np.uint8, -1, _HEADERS.size))
+        pcm = PCM_OF_PCMU.take(np.frombuffer(datagram, np.uint8, -1, HEADERS.size))
         stream.sequence_numbers.append(sequence_number)
         stream.checksum += checksum(pcm)
 
@@ -99,8 +99,20 @@ def _referee_ns() -> float:
     return round((min(timeit.repeat(step, number=count, repeat=3)) - empty) / count * 1e9, 1)
 
 
+class Receiver(Protocol):
+    """What is done with a datagram."""
+
+    received: int
+
+    def receive(self, datagram: bytes) -> None:
+        """Take a datagram."""
+
+    def evidence(self, directory: Path) -> dict[str, Any]:
+        """Return what the referee asks for."""
+
+
 class _Protocol(asyncio.DatagramProtocol):
-    def __init__(self, streams: Streams) -> None:
+    def __init__(self, streams: Receiver) -> None:
         self._receive = streams.receive
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
@@ -110,9 +122,9 @@ class _Protocol(asyncio.DatagramProtocol):
 class ProtocolContender:
     """``create_datagram_endpoint`` with a protocol, on the event loop of the argument."""
 
-    def __init__(self, argument: str, directory: Path) -> None:
+    def __init__(self, argument: str, directory: Path, receiver: Receiver | None = None) -> None:
         """Bind; evidence goes to `directory`."""
-        self._streams = Streams()
+        self._streams = receiver or Streams()
         self._loop_name, self._directory = argument, directory
         self._socket = bound_socket()
         self._loop: asyncio.AbstractEventLoop | None = None
