@@ -15,10 +15,10 @@ SSRC = 7
 
 
 def datagram(sequence_number: int) -> bytes:
-    header = struct.pack(
-        "!BB6x16sBBHII", 0b110001_00, 24, b"leg", 0x80, 0, sequence_number, sequence_number * 160, SSRC
-    )
-    return header + bytes([sequence_number & 0xFF]) * 160
+    """Return a packet whose payload repeats the sequence number modulo 100."""
+    timestamp = sequence_number * 160
+    header = struct.pack("!BB6x16sBBHII", 0b110001_00, 24, b"leg", 0x80, 0, sequence_number, timestamp, SSRC)
+    return header + bytes([sequence_number % 100]) * 160
 
 
 def written(directory: Path, sequence_numbers: list[int]) -> list[int]:
