@@ -28,8 +28,8 @@ COLOURS = {
     "restart": "#8a4fbf",
 }
 """Kinds of the ledger that are shown; everything else is plainly received."""
-_WAVES = ("#2367a8", "#0f8a7e")
-_INK, _FAINT = "#22303f", "#6b7785"
+WAVES = ("#2367a8", "#0f8a7e")
+INK, FAINT = "#22303f", "#6b7785"
 _WIDTH_INCHES, _HEIGHT_INCHES, _DPI = 12.0, 5.2, 120
 _BINS = 1600
 """Columns of the waveform: about a pixel each."""
@@ -65,12 +65,12 @@ def draw_recording(wav_path: Path, sidecar_path: Path, out_path: Path) -> None:
     # Both on one scale, so that a faint party looks faint; but a silent call is not drawn as noise.
     peak = max(float(np.abs(lows).max(initial=0)), float(np.abs(highs).max(initial=0)), 0.02)
     for channel, axes in enumerate((top, bottom)):
-        _draw_wave(axes, lows[channel], highs[channel], duration_s, _WAVES[channel])
+        draw_wave(axes, lows[channel], highs[channel], duration_s, WAVES[channel])
         axes.set_ylim(-1.12 * peak, 1.5 * peak)  # room above for the strip of spans
         track = next((track for track in sidecar.tracks if track.channel == channel), None)
         _draw_spans(axes, track, sidecar.sample_rate_hz, duration_s)
         _label_track(axes, CHANNELS[channel], track, sidecar.sample_rate_hz)
-    bottom.set_xlabel("seconds since the call's origin", color=_INK)
+    bottom.set_xlabel("seconds since the call's origin", color=INK)
     _entitle(figure, sidecar)
     figure.subplots_adjust(left=0.035, right=0.985, top=0.845, bottom=0.16, hspace=0.26)
     figure.savefig(out_path, format="png")
@@ -121,16 +121,17 @@ def figures_of(track: Track, sample_rate_hz: int) -> str:
     return "  ·  ".join(words)
 
 
-def _draw_wave(
+def draw_wave(
     axes: Axes, low: NDArray[np.float64], high: NDArray[np.float64], duration_s: float, colour: str
 ) -> None:
+    """Draw a channel as `read_envelope` has it, and nothing around it but a time axis."""
     times_s = (np.arange(len(low)) + 0.5) * duration_s / len(low)
     axes.axhline(0, color=colour, linewidth=0.6, alpha=0.6)
     axes.fill_between(times_s, low, high, color=colour, linewidth=0.35, zorder=3)
     axes.set_xlim(0, duration_s)
     axes.locator_params(axis="x", nbins=11, steps=[1, 2, 5, 10])
     axes.set_yticks([])
-    axes.tick_params(axis="x", colors=_FAINT, labelcolor=_INK, labelsize=9, length=3)
+    axes.tick_params(axis="x", colors=FAINT, labelcolor=INK, labelsize=9, length=3)
     axes.grid(axis="x", color="#e3e7ec", linewidth=0.8, zorder=0)
     axes.set_axisbelow(True)
     for side in ("top", "left", "right"):
@@ -156,15 +157,15 @@ def _draw_spans(axes: Axes, track: Track | None, sample_rate_hz: int, duration_s
 
 
 def _label_track(axes: Axes, name: str, track: Track | None, sample_rate_hz: int) -> None:
-    axes.set_title(name, loc="left", fontsize=10.5, fontweight="bold", color=_INK, pad=5)
+    axes.set_title(name, loc="left", fontsize=10.5, fontweight="bold", color=INK, pad=5)
     text = figures_of(track, sample_rate_hz) if track else "no audio"
-    axes.set_title(text, loc="right", fontsize=9, color=_FAINT, pad=5)
+    axes.set_title(text, loc="right", fontsize=9, color=FAINT, pad=5)
 
 
 def _entitle(figure: Figure, sidecar: Sidecar) -> None:
     from matplotlib.patches import Patch
 
-    figure.text(0.035, 0.945, sidecar.call_id, fontsize=14, fontweight="bold", color=_INK)
+    figure.text(0.035, 0.945, sidecar.call_id, fontsize=14, fontweight="bold", color=INK)
     seconds = f"{sidecar.length_samples / sidecar.sample_rate_hz:.2f} s"
     length = sum(track.length_samples for track in sidecar.tracks)
     lost = sum(track.totals.get("lost", 0) for track in sidecar.tracks)
@@ -172,7 +173,7 @@ def _entitle(figure: Figure, sidecar: Sidecar) -> None:
     facts = [sidecar.door, sidecar.started_at[:19].replace("T", " ") + " UTC", seconds, loss]
     if sidecar.state != "complete":
         facts.append(sidecar.state)
-    figure.text(0.985, 0.945, "  ·  ".join(facts), fontsize=10.5, color=_FAINT, ha="right")
+    figure.text(0.985, 0.945, "  ·  ".join(facts), fontsize=10.5, color=FAINT, ha="right")
     present = {kind for track in sidecar.tracks for kind, samples in track.totals.items() if samples}
     patches: list[Any] = [Patch(color=colour, label=kind) for kind, colour in COLOURS.items() if kind in present]
     if patches:
@@ -183,6 +184,6 @@ def _entitle(figure: Figure, sidecar: Sidecar) -> None:
             ncols=len(patches),
             frameon=False,
             fontsize=9,
-            labelcolor=_INK,
+            labelcolor=INK,
             handlelength=1.4,
         )

@@ -15,7 +15,16 @@ from rich.live import Live
 
 from media.config import LogConfig
 from media.demo.session import NETWORK, Session, View
-from media.demo.tables import can_draw, disagreements, live_table, plain_line, verdict_table
+from media.demo.tables import (
+    can_draw,
+    disagreements,
+    live_table,
+    misunderstandings,
+    plain_line,
+    talk_table,
+    verdict_table,
+)
+from media.demo.talk import BOTH, QUERY, Answer
 from media.demo.verdict import Verdict, judge
 from media.logs import logging_to
 from media.serve import loop_factory
@@ -32,7 +41,7 @@ Examples:
   strep demo
   strep demo --seconds 5 --calls 3 --directory /tmp/demo
 
-Exit codes: 0 when carrier and recordings agree exactly, 1 when they do not.
+Exit codes: 0 when carrier and recordings agree exactly and the caller heard her answers, 1 when not.
 """
 
 
@@ -58,6 +67,9 @@ def demo(seconds: float, calls: int, directory: Path | None) -> None:
     A conversation arrives as STREP over UDP and another over WebSocket, at the same time, with packets lost,
     repeated and out of order. Both are recorded and drawn, and everything that the recordings say about them is
     compared with what the carrier knows, to the packet and to the sample.
+
+    Meanwhile a caller talks with the application parrot, which says back what it hears and falls silent when it
+    is interrupted: what she heard is compared with what she said.
     """
     console = Console()
     if not console.is_terminal:
@@ -68,11 +80,15 @@ def demo(seconds: float, calls: int, directory: Path | None) -> None:
         _watch(session, console)
     except OSError as error:
         raise click.ClickException(error.strerror or str(error)) from error
-    verdicts = judge(session.parties, place)
-    console.print()
-    console.print(verdict_table(verdicts, console.width, draws=can_draw(console)))
-    _show_files(session, console)
-    _conclude(verdicts, session, console)
+    verdicts, answers = judge(session.parties, place), session.talk.answers()
+    for table in (
+        verdict_table(verdicts, console.width, draws=can_draw(console)),
+        talk_table(answers, console.width, draws=can_draw(console)),
+    ):
+        console.print()
+        console.print(table)
+    _show_files(session, answers, console)
+    _conclude(verdicts, answers, session, console)
 
 
 def _fresh(directory: Path | None) -> Path:
@@ -105,12 +121,14 @@ def _watch(session: Session, console: Console) -> None:
         say(f"  WebSocket        ws://{session.addresses['ws']}/")
         say(
             f"over a line that loses {NETWORK.loss:.0%} of the packets, brings {NETWORK.duplicate:.0%} twice, and "
-            f"holds {NETWORK.reorder:.0%} back by up to {NETWORK.reorder_delay_ms:g} ms.\n"
+            f"holds {NETWORK.reorder:.0%} back by up to {NETWORK.reorder_delay_ms:g} ms."
         )
+        say("Over another WebSocket a caller talks with the application parrot, which says back what it hears:")
+        say(f"  WebSocket        ws://{session.addresses['ws']}/{QUERY}\n")
 
     def show_line(view: View) -> None:
         nonlocal next_line_s
-        if view.is_last or next_line_s <= view.elapsed_s < session.seconds:
+        if view.is_last or next_line_s <= view.elapsed_s < session.length_s:
             console.print(plain_line(view), soft_wrap=True, highlight=False)
             next_line_s += _PLAIN_EVERY_S
 
@@ -123,14 +141,15 @@ def _watch(session: Session, console: Console) -> None:
             def on_view(view: View) -> None:
                 if not live.is_started:  # below the announcement
                     stack.enter_context(live)
-                live.update(live_table(view, session.seconds, console.width, draws=draws), refresh=True)
+                live.update(live_table(view, session.length_s, console.width, draws=draws), refresh=True)
 
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             runner.run(session.run(announce, on_view))
 
 
-def _show_files(session: Session, console: Console) -> None:
-    """Draw the recordings and say where everything is."""
+def _show_files(session: Session, answers: list[Answer], console: Console) -> None:
+    """Draw the recordings and the talk, and say where everything is."""
+    from media.demo.talk_picture import draw_talk
     from media.pictures import draw_recording
 
     call_ids = list(dict.fromkeys(party.key[0] for party in session.parties))
@@ -150,17 +169,25 @@ def _show_files(session: Session, console: Console) -> None:
         console.print(f"  {call_id}  .wav  .json (its ledger){picture}", highlight=False, soft_wrap=True)
     if len(by_door) > _MOST_PICTURES:
         console.print(f"  and {len(by_door) - _MOST_PICTURES} more, without pictures")
+    talk = session.talk.folder / BOTH
+    console.print("What the caller said (left) and heard (right) is in", highlight=False)
+    if drawn:
+        draw_talk(talk, answers, talk.with_suffix(".png"))
+    picture = "  .png (its picture)" if drawn else ""
+    console.print(f"  {talk.with_suffix('')}  .wav{picture}", highlight=False, soft_wrap=True)
 
 
-def _conclude(verdicts: list[Verdict], session: Session, console: Console) -> None:
-    lines = disagreements(verdicts, session.totals)
+def _conclude(verdicts: list[Verdict], answers: list[Answer], session: Session, console: Console) -> None:
+    lines = [*disagreements(verdicts, session.totals), *misunderstandings(answers)]
     if session.totals["conservation_errors"]:
         lines.append(f"{session.totals['conservation_errors']} tracks do not conserve their packets.")
     if lines:
-        raise click.ClickException("carrier and recordings disagree:\n  " + "\n  ".join(lines))
+        raise click.ClickException("that is not what happened:\n  " + "\n  ".join(lines))
     samples = sum(verdict.comparisons[-1].truth for verdict in verdicts)
     console.print(
-        f"\nAll {samples:,} samples are where they belong, and everything that was lost on the way is in the ledger.",
+        f"\nAll {samples:,} samples are where they belong, everything that was lost on the way is in the ledger, "
+        "and the caller heard back what she said.",
         style="bold green",
         highlight=False,
+        soft_wrap=True,
     )

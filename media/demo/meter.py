@@ -17,7 +17,9 @@ TrackKey = tuple[str, str]
 HISTORY = 24
 """Blocks that the miniature waveform shows."""
 _QUIETEST_DB, _LOUDEST_DB = -50.0, -8.0
-_FULL_SCALE = 32_768
+FULL_SCALE = 32_768
+BLOCK_SAMPLES = 800
+"""What a loudness is measured of: 100 ms."""
 
 
 class Meter:
@@ -61,10 +63,15 @@ class Meter:
 
 
 def loudness(batch: PcmBatch) -> NDArray[np.float64]:
-    """Return (n,) float64, each row's effective value: 0 is -50 dB of full scale and less, 1 is -8 dB and more."""
+    """Return (n,) float64, the `level` of each row."""
     columns = np.arange(batch.pcm.shape[1])
     is_valid = (columns >= batch.first[:, np.newaxis]) & (columns < batch.last[:, np.newaxis])
-    power = np.square(batch.pcm / _FULL_SCALE).sum(axis=1, where=is_valid) / np.maximum(is_valid.sum(axis=1), 1)
+    power = np.square(batch.pcm / FULL_SCALE).sum(axis=1, where=is_valid) / np.maximum(is_valid.sum(axis=1), 1)
+    return level(power)
+
+
+def level(power: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how long a bar stands for a mean square: 0 is -50 dB of full scale and less, 1 is -8 dB and more."""
     decibels = 10 * np.log10(np.maximum(power, 1e-10))
-    level: NDArray[np.float64] = np.clip((decibels - _QUIETEST_DB) / (_LOUDEST_DB - _QUIETEST_DB), 0, 1)
-    return level
+    lengths: NDArray[np.float64] = np.clip((decibels - _QUIETEST_DB) / (_LOUDEST_DB - _QUIETEST_DB), 0, 1)
+    return lengths

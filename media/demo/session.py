@@ -1,10 +1,10 @@
-"""One demonstration: a server, two simulated carriers that call it at the same time, and what was seen of it."""
+"""One demonstration: a server, simulated carriers that call it at the same time, and what was seen of it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from media.carrier.options import SimulationOptions, Transport
 from media.carrier.simulation import Outcome, Simulation, Target
 from media.carrier.truth import TrackTruth
 from media.config import Endpoint, ServerConfig
-from media.demo.meter import Meter, TrackKey
+from media.demo.meter import BLOCK_SAMPLES, FULL_SCALE, HISTORY, Meter, TrackKey, level
+from media.demo.talk import Talk
 from media.server import Server
 from strep.clock import NS_PER_SECOND, Clock, SystemClock
 
@@ -30,6 +31,8 @@ NETWORK = NetworkModel(
 )
 """A bad line. Some packets come later than the 60 ms that a hole is waited for, and are patched in."""
 DOORS = {Transport.STREP: "strep", Transport.WEBSOCKET: "ws"}
+HEARD = "heard"
+"""Stands for a direction where it is shown what a caller hears."""
 _REFRESH_S = 0.125
 
 
@@ -54,10 +57,13 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class TrackView:
-    """What is to be seen of a track at one moment: what was sent, what the server counts, how loud it is."""
+    """What is to be seen of a track at one moment: what was sent, what the server counts, how loud it is.
+
+    Of what a caller hears, nothing is sent by the carrier or counted by the server.
+    """
 
     party: Party
-    sent: int
+    sent: int | None
     statistics: dict[str, Any]
     levels: tuple[float, ...]
 
@@ -77,8 +83,9 @@ class Session:
 
     Attributes:
         directory: of the recordings.
-        seconds: length of each call.
+        seconds: length of each conversation.
         calls: conversations by each door.
+        talk: the call that is answered.
         addresses: where the server listens, once it does.
         totals: the server's counters at the end.
     """
@@ -93,13 +100,22 @@ class Session:
     _seen: dict[TrackKey, dict[str, Any]] = field(default_factory=dict)
     _simulations: list[Simulation] = field(init=False)
     parties: list[Party] = field(init=False)
+    talk: Talk = field(init=False)
 
     def __post_init__(self) -> None:
+        self.talk = Talk(self.directory, self.seconds)
         self._simulations = [
             Simulation(SimulationOptions(transport, self.calls, self.seconds, network=NETWORK, seed=seed))
             for seed, transport in enumerate(DOORS, start=1)
         ]
-        self.parties = [party for simulation in self._simulations for party in _parties(simulation)]
+        self.parties = [
+            party for simulation in (*self._simulations, self.talk.simulation) for party in _parties(simulation)
+        ]
+
+    @property
+    def length_s(self) -> float:
+        """When the last call is over."""
+        return max(self.seconds, self.talk.seconds)
 
     async def run(self, on_start: Callable[[], None], on_view: Callable[[View], None]) -> None:
         """Serve and send; returns when all recordings are finished.
@@ -114,11 +130,13 @@ class Session:
         """
         any_port = Endpoint("127.0.0.1", 0)
         config = ServerConfig(udp=any_port, ws=any_port, record=self.directory)
-        async with Server(config, sinks=[self._meter]) as server:
+        async with Server(config, sinks=[self._meter], app=self.talk.answer) as server:
             self.addresses = server.addresses
             on_start()
             started_ns = self.clock.now_ns()
-            sending = [asyncio.create_task(simulation.run(self._target())) for simulation in self._simulations]
+            target = self._target()
+            sending = [asyncio.create_task(simulation.run(target)) for simulation in self._simulations]
+            sending.append(asyncio.create_task(self.talk.call(target.stream_url)))
             try:
                 while not all(task.done() for task in sending):
                     on_view(self._look(server, started_ns))
@@ -149,7 +167,14 @@ class Session:
             )
             for party in self.parties
         ]
-        return View(min(elapsed_ns / NS_PER_SECOND, self.seconds), tracks, is_last)
+        caller = self.parties[-1]
+        tracks.append(TrackView(replace(caller, key=(caller.key[0], HEARD)), None, {}, self._heard_levels()))
+        return View(min(elapsed_ns / NS_PER_SECOND, self.length_s), tracks, is_last)
+
+    def _heard_levels(self) -> tuple[float, ...]:
+        heard = self.talk.heard()
+        blocks = heard[: len(heard) // BLOCK_SAMPLES * BLOCK_SAMPLES].reshape(-1, BLOCK_SAMPLES)[-HISTORY:]
+        return tuple(level(np.square(blocks / FULL_SCALE).mean(axis=1)).tolist())
 
 
 async def _wait(tasks: list[asyncio.Task[Outcome]]) -> None:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from media.demo.meter import HISTORY
 from media.demo.session import View
+from media.demo.talk import Answer
 from media.demo.verdict import NAMES, Comparison, Verdict
 
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -24,7 +25,7 @@ _COUNTERS = {
     "reordered": "reordered",
 }
 """Counters of `strep.statistics` by the words that the tables use."""
-_WAVE_COLOURS = {"inbound": "blue", "outbound": "green"}
+_WAVE_COLOURS = {"inbound": "blue", "outbound": "green", "heard": "magenta"}
 _MOST_ROWS = 16
 _MOST_LINES = 10
 _ROOMY_WIDTH = 100
@@ -32,6 +33,7 @@ _COUNTERS_WIDTH, _COUNTERS_ROOMY_WIDTH = 76, 86
 """What the live table takes without the loudness."""
 _VERDICT_TITLE = "What the recordings say, and whether it is what the carrier knows\n"
 _VERDICT_CAPTION = "\ncorrect: samples of the file that are what was sent, or silence where nothing arrived"
+_TALK_TITLE = "What a caller said to the application parrot, and what she heard back\n"
 
 
 def can_draw(console: Console) -> bool:
@@ -74,7 +76,8 @@ def live_table(view: View, seconds: float, width: int, *, draws: bool = True) ->
         jitter = f"{statistics['jitter_ms']:.1f}" if "jitter_ms" in statistics else ""
         wave = Text(sparkline(track.levels[-waves:]).rjust(waves), style=_WAVE_COLOURS[direction])
         names = (call_id[:8], track.party.door, direction)
-        table.add_row(*names, f"{track.sent:,}", *counters, jitter, *([wave] if waves > 0 else []))
+        sent = "" if track.sent is None else f"{track.sent:,}"
+        table.add_row(*names, sent, *counters, jitter, *([wave] if waves > 0 else []))
     hidden = len(view.tracks) - _MOST_ROWS
     more = [Text(f"and {hidden} more tracks", style="dim")] if hidden > 0 else []
     return Group(table, *more, Text(), _progress(view.elapsed_s, seconds))
@@ -98,7 +101,7 @@ def plain_line(view: View) -> str:
     parts = []
     for door in dict.fromkeys(track.party.door for track in view.tracks):
         tracks = [track for track in view.tracks if track.party.door == door]
-        sent = sum(track.sent for track in tracks)
+        sent = sum(track.sent or 0 for track in tracks)
         counters = ", ".join(
             f"{sum(track.statistics.get(name, 0) for track in tracks):,} {word}" for name, word in _COUNTERS.items()
         )
@@ -124,6 +127,38 @@ def _cell(comparison: Comparison, *, draws: bool) -> Text:
     if comparison.agrees:
         return Text.assemble(found, " ", (good, "green"))
     return Text(f"{found} {bad} {comparison.truth:,}", style="bold red")
+
+
+def talk_table(answers: Sequence[Answer], width: int, *, draws: bool = True) -> Table:
+    """Return what was said, when it was heard back, and how much of it as it was said."""
+    padding = (0, 3, 0, 0) if width >= _ROOMY_WIDTH else (0, 1, 0, 0)
+    table = Table(box=box.SIMPLE_HEAD, padding=padding, header_style="bold", border_style="dim", show_edge=False)
+    table.title, table.title_style, table.title_justify = _TALK_TITLE, "bold", "left"
+    table.add_column("said", no_wrap=True)
+    for name in ("at s", "heard at s", "same samples", ""):
+        table.add_column(name, justify="right", no_wrap=True)
+    for answer in answers:
+        phrase, heard_at_s = answer.phrase, answer.heard_at_s
+        heard = "never" if heard_at_s is None else f"{heard_at_s:.2f}"
+        remark = Text("" if phrase.is_answered_whole else "cut off", style="dim")
+        table.add_row(phrase.text, f"{phrase.at_s:.2f}", heard, _share(answer, draws=draws), remark)
+    return table
+
+
+def _share(answer: Answer, *, draws: bool) -> Text:
+    good, bad = ("✓", "≠") if draws else ("=", "not")
+    mark = (good, "green") if answer.is_right else (bad, "bold red")
+    return Text.assemble(f"{answer.same:,} of {answer.phrase.samples:,} ", mark)
+
+
+def misunderstandings(answers: Iterable[Answer]) -> list[str]:
+    """Return a line for every phrase that did not come back as it should have."""
+    return [
+        f"talking back: of {answer.phrase.text!r}, {answer.same:,} of {answer.phrase.samples:,} samples were heard "
+        f"back as they were said; it should be {'all' if answer.phrase.is_answered_whole else 'the first of them'}"
+        for answer in answers
+        if not answer.is_right
+    ]
 
 
 def disagreements(verdicts: Iterable[Verdict], totals: dict[str, Any]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 import numpy as np
 import pytest
+import soundfile
 from click.testing import CliRunner, Result
 from rich.console import Console
 
@@ -58,21 +59,33 @@ class TestDemonstration:
         assert result.exit_code == 0, result.output
         assert "✓" in result.output
         assert "≠" not in result.output
-        assert "All 64,000 samples are where they belong" in result.output
+        assert "All 104,000 samples are where they belong" in result.output
+        assert "11,200 of 11,200" in result.output
+        assert "the caller heard back what she said" in result.output
 
     def test_leaves_a_recording_a_ledger_and_a_picture_of_each(self, demonstration: tuple[Result, Path]) -> None:
         result, directory = demonstration
-        stems = {path.stem for path in directory.iterdir()}
-        assert len(stems) == 4
+        stems = {path.stem for path in directory.iterdir() if path.is_file()}
+        assert len(stems) == 5
         assert all(stem in result.output for stem in stems)
-        assert {path.name for path in directory.iterdir()} == {
+        assert {path.name for path in directory.iterdir()} == {"talk"} | {
             f"{stem}.{suffix}" for stem in stems for suffix in ("wav", "json", "png")
         }
+
+    def test_leaves_both_sides_of_the_talk(self, demonstration: tuple[Result, Path]) -> None:
+        """The picture is there, and the file has what was said on its left, and on its right the same again later."""
+        _, directory = demonstration
+        assert (directory / "talk" / "talk.png").stat().st_size > 10_000
+        both, rate_hz = soundfile.read(directory / "talk" / "talk.wav", dtype="int16")
+        said, heard = (np.flatnonzero(np.abs(channel) > 1000) for channel in both.T)
+        assert rate_hz == 8000
+        assert said[-1] < heard[0]
+        assert np.array_equal(both[said, 0], both[heard, 1])
 
     def test_plain_lines_where_there_is_no_terminal(self, demonstration: tuple[Result, Path]) -> None:
         result, _ = demonstration
         assert "\x1b" not in result.output
-        assert "  1.0 s  strep: 200 sent, " in result.output
+        assert "  5.0 s  strep: 200 sent, " in result.output
 
     def test_recordings_that_were_tampered_with_are_found_out(self, demonstration: tuple[Result, Path]) -> None:
         _, directory = demonstration
@@ -129,20 +142,20 @@ def made_up(session: Session, *, error: int = 0) -> list[Verdict]:
 class TestVerdict:
     def test_recordings_that_are_not_there_agree_with_nothing(self, session: Session) -> None:
         verdicts = judge(session.parties, session.directory)
-        assert len(verdicts) == 4
+        assert len(verdicts) == 5
         assert not any(comparison.agrees for verdict in verdicts for comparison in verdict.comparisons)
         lines = disagreements(verdicts, session.totals)
         assert "is missing, and the carrier says" in lines[0]
-        assert lines[10:] == ["and 18 more figures"]
+        assert lines[10:] == ["and 25 more figures"]
 
     def test_agreement(self, session: Session, capsys: pytest.CaptureFixture[str]) -> None:
-        command._conclude(made_up(session), session, Console(width=120))
-        assert "All 32,000 samples are where they belong" in capsys.readouterr().out
+        command._conclude(made_up(session), [], session, Console(width=120))
+        assert "All 72,000 samples are where they belong" in capsys.readouterr().out
 
     def test_disagreement_is_an_error_that_names_the_figure(self, session: Session) -> None:
         session.totals["kernel_drops"] = 7
         with pytest.raises(click.ClickException) as raised:
-            command._conclude(made_up(session, error=1), session, Console())
+            command._conclude(made_up(session, error=1), [], session, Console())
         assert raised.value.exit_code == cli.FAILED
         call_id, direction = session.parties[0].key
         truth = session.parties[0].truth.lost
@@ -152,7 +165,7 @@ class TestVerdict:
     def test_packets_that_do_not_add_up_are_an_error(self, session: Session) -> None:
         session.totals["conservation_errors"] = 1
         with pytest.raises(click.ClickException, match="conserve"):
-            command._conclude(made_up(session), session, Console())
+            command._conclude(made_up(session), [], session, Console())
 
     @pytest.mark.parametrize(("draws", "mark"), [(True, "≠"), (False, "not")])
     def test_table(self, session: Session, draws: bool, mark: str) -> None:
@@ -167,7 +180,7 @@ class TestVerdict:
 
 def view(session: Session, *, calls: int = 1, is_last: bool = False, **statistics: Any) -> View:
     counters = {"received": 1234, "never_arrived": 5, "late": 6, "duplicate": 7, "reordered": 8, "jitter_ms": 9.87}
-    tracks = [TrackView(party, 1300, {**counters, **statistics}, (0.0, 0.5, 1.0)) for party in session.parties]
+    tracks = [TrackView(party, 1300, {**counters, **statistics}, (0.0, 0.5, 1.0)) for party in session.parties[:4]]
     return View(0.5, tracks * calls, is_last)
 
 
