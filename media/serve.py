@@ -38,7 +38,11 @@ Examples:
     strep serve --udp :9000 --ws :9001 --rtp lab=4000,4001 --rtp office=4010,4011
   With a process per core, and counters for Prometheus on port 9100:
     strep serve --udp 0.0.0.0:9000 --record recordings --workers 0 --metrics :9100
-  The same from a file, and from the environment:
+  Let an application talk with callers, on streams that Telnyx was asked for with mode rtp:
+    strep serve --ws 0.0.0.0:9001 --app parrot --playback rtp
+  A function of your own, greet in greeter.py here, and each call recorded:
+    strep serve --ws 0.0.0.0:9001 --app greeter:greet --record recordings
+  Options from a file, and from the environment:
     strep serve --config strep.toml
     STREP_UDP=:9000 STREP_RTP="lab=4000,4001;office=4010,4011" strep serve
 

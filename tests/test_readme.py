@@ -1,40 +1,65 @@
-"""The README is true: its program runs as printed, and its first screen keeps its promises."""
+"""The README is true: its programs run as printed, and its first screen keeps its promises."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+import shlex
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from shutil import which
+
+import numpy as np
+import pytest
+import soundfile
 
 from media.carrier.options import SimulationOptions
 from media.carrier.simulation import Simulation, Target
 
 README = Path(__file__).parent.parent / "README.md"
-MAX_PROGRAM_LINES = 15
+MAX_PROGRAM_LINES = 17
+LOUD = 1000
 
 
-def program() -> str:
-    found = re.search(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert found
-    return found[1]
+def parts(heading: str, language: str) -> list[str]:
+    """Return what is printed in a section as code of one language."""
+    section = README.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return re.findall(rf"```{language}\n(.*?)```", section, re.DOTALL)
 
 
-def test_the_program_is_short() -> None:
-    lines = [line for line in program().splitlines() if line.strip()]
+def program(heading: str) -> str:
+    [source] = parts(heading, "python")
+    return source
+
+
+@pytest.mark.parametrize("heading", ["Use it as a library", "Talk back"])
+def test_the_program_is_short(heading: str) -> None:
+    lines = [line for line in program(heading).splitlines() if line.strip()]
     assert len(lines) <= MAX_PROGRAM_LINES
 
 
-async def test_the_program_receives_pcm(unused_udp_port: int, tmp_path: Path) -> None:
-    source = program().replace("9000", str(unused_udp_port))
-    script = tmp_path / "program.py"
+@asynccontextmanager
+async def running(source: str, folder: Path) -> AsyncIterator[asyncio.StreamReader]:
+    """Run a program; yield what it prints."""
+    script = folder / "program.py"
     script.write_text(source)
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(script), stdout=asyncio.subprocess.PIPE, cwd=README.parent
     )
     assert process.stdout is not None
     try:
-        heard = asyncio.create_task(process.stdout.readline())
+        yield process.stdout
+    finally:
+        process.kill()
+        await process.wait()
+
+
+async def test_the_program_receives_pcm(unused_udp_port: int, tmp_path: Path) -> None:
+    source = program("Use it as a library").replace("9000", str(unused_udp_port))
+    async with running(source, tmp_path) as output:
+        heard = asyncio.create_task(output.readline())
         simulation = Simulation(SimulationOptions(seconds=1))
         while not heard.done():  # the program does not say when it listens: call it until it has heard something
             await simulation.run(Target(udp=("127.0.0.1", unused_udp_port)))
@@ -43,6 +68,55 @@ async def test_the_program_receives_pcm(unused_udp_port: int, tmp_path: Path) ->
         assert direction in ("INBOUND", "OUTBOUND")
         assert (float(position), unit) == (0.0, "s")
         assert int(peak) >= 0
-    finally:
-        process.kill()
-        await process.wait()
+
+
+async def call(command: str, folder: Path) -> int:
+    """Run ``strep simulate`` as it is printed, into this folder; return its status."""
+    words = [str(folder) if word == "heard" else word for word in shlex.split(command)]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "media.cli",
+        *words,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    return await process.wait()
+
+
+@pytest.mark.peer
+@pytest.mark.realtime
+@pytest.mark.skipif(which("espeak-ng") is None, reason="no espeak-ng here: make peers")
+async def test_the_program_talks_back(unused_tcp_port: int, tmp_path: Path) -> None:
+    """Both callers of the README hear the greeting until they press a key, and then which one it was."""
+    port = str(unused_tcp_port)
+    [console] = parts("Talk back", "console")
+    commands = [line.removeprefix("$ .venv/bin/strep ").replace("9001", port) for line in console.splitlines()]
+    assert [re.search(r"--dialect (\w+)", command)[1] for command in commands] == ["telnyx", "twilio"]  # type: ignore[index]
+    async with running(program("Talk back").replace("9001", port), tmp_path) as output:
+        folders = [tmp_path / "telnyx", tmp_path / "twilio"]
+        await listening(unused_tcp_port)
+        statuses = await asyncio.gather(
+            *(call(command, folder) for command, folder in zip(commands, folders, strict=True))
+        )
+        said = sorted([(await output.readline()).decode() for _ in commands])
+    assert statuses == [0, 0]
+    for line, folder in zip(said, folders, strict=True):
+        assert re.fullmatch(rf"{folder.name}: [12]\.\d s were heard\n", line)
+        [path] = folder.glob("*.wav")
+        heard, rate_hz = soundfile.read(path, dtype="int16")
+        loud = np.flatnonzero(np.abs(heard) > LOUD) / rate_hz
+        assert ((loud > 0.5) & (loud < 2)).any(), "the greeting"
+        assert (loud > 2.5).any(), "the answer"
+
+
+async def listening(port: int) -> None:
+    """Wait until somebody listens."""
+    while True:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionError:
+            await asyncio.sleep(0.05)
+        else:
+            writer.close()
+            return

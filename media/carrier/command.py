@@ -38,14 +38,17 @@ Examples:
   A media stream over WebSocket, with a file of your own:
     strep simulate --ws ws://127.0.0.1:9001/ --audio greeting.mp3
   200 calls, each with its own tones, over a bad line; what happened goes to a file:
-    strep simulate --udp 127.0.0.1:9000 --calls 200 --tones --loss 2% --burst-loss 4
+    strep simulate --udp 127.0.0.1:9000 --calls 200 --tones --loss 2% --burst-loss 4 \\
         --reorder 1% --duplicate 0.5% --jitter 15 --truth truth.json
   Another carrier's stream; a WAV of what each caller heard, and when, goes to a folder:
     strep simulate --ws ws://127.0.0.1:9001/ --dialect twilio --heard heard/
-  Telnyx in its default mode, where a message is an MP3, with errors at random:
-    strep simulate --ws ws://127.0.0.1:9001/ --playback mp3 --error-rate 5% --heard heard/
+  A caller who says something, presses 1 at 4 s, and listens on:
+    strep simulate --ws ws://127.0.0.1:9001/ --say 0.5:hello.wav --press 4:1 --seconds 8 --heard heard/
+  Telnyx, asked for raw audio; and as it is by default, an MP3 a message, here with errors at random:
+    strep simulate --ws "ws://127.0.0.1:9001/?playback=rtp" --playback rtp --heard heard/
+    strep simulate --ws ws://127.0.0.1:9001/ --error-rate 5% --heard heard/
   Everything that carriers do to a call in one:
-    strep simulate --udp 127.0.0.1:9000 --dtx 30% --hold 4+5 --ssrc-change 10
+    strep simulate --udp 127.0.0.1:9000 --dtx 30% --hold 4+5 --ssrc-change 10 \\
         --timestamp-jump 14 --wrap --extras 5% --malformed 1%
 
 With --segmented (Linux) the kernel gets up to 64 datagrams as one message and cuts it up, for half of the processor

@@ -112,16 +112,25 @@ class LiveCall(PlaybackControl):
         self._attend()
         return handle
 
-    async def speak(self, text: str, *, voice: str | None = None, language: str = "en-US", **play: Any) -> Playback:
+    async def speak(
+        self,
+        text: str,
+        *,
+        engine: str = "espeak-ng",
+        voice: str | None = None,
+        language: str = "en-US",
+        **play: Any,
+    ) -> Playback:
         """Say `text`; the other options are those of `play`.
 
         Raises:
             PlaybackError: more than 3,000 characters, a language or voice that there is not, or as `play`.
+            ConfigurationError: there is no such engine, see `media.voices.plugins`.
         """
         from media.voices.plugins import load_voices
 
         self._both_ways()
-        speech = await load_voices().speak(text, language, voice)
+        speech = await load_voices(engine).speak(text, language, voice)
         try:
             return await self.play(speech, rate_hz=speech.rate_hz, **play)
         except BaseException:

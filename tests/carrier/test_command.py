@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import socket
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from media.carrier.pacing import Instant
 from media.carrier.truth import Truth
 from media.codecs import Encoding
 from strep.clock import NS_PER_SECOND
+
+EXAMPLES = re.findall(r"^    strep simulate (.*)$", command.EPILOG.replace("\\\n", ""), re.MULTILINE)
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +59,13 @@ class TestHelp:
         assert result.exit_code == 0
         assert "strep simulate --udp 127.0.0.1:9000" in result.output
         assert "strep simulate --ws ws://127.0.0.1:9001/" in result.output
+
+    @pytest.mark.parametrize("example", EXAMPLES)
+    def test_every_example_is_understood(self, example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        for name in ("greeting.mp3", "hello.wav"):
+            Path(name).touch()
+        assert TestOptions().options(monkeypatch, *shlex.split(example)) is not None
 
 
 class TestErrors:

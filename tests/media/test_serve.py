@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -21,7 +23,9 @@ from media import cli, serve
 from media.carrier.options import SimulationOptions, Transport
 from media.carrier.pacing import Instant
 from media.carrier.simulation import Simulation, Target
+from media.config import ServerConfig
 from media.options import OPTIONS
+from media.settings import load
 from strep.g711 import Codec
 from tests.media.harness import sidecar
 from tests.media.test_server import check
@@ -29,15 +33,21 @@ from tests.media.test_server import check
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("STREP_")}
 
 
+EXAMPLES = re.findall(r"^    (.*strep serve .*|.*strep serve)$", serve._EPILOG, re.MULTILINE)
+
+
 @contextmanager
-def serving(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """Run ``strep serve``; yield the process and the addresses it says."""
+def serving(
+    *arguments: str, folder: Path | None = None, **environment: str
+) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
+    """Run ``strep serve``, in a folder; yield the process and the addresses it says."""
     process = subprocess.Popen(
         [sys.executable, "-m", "media.cli", "serve", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env=ENVIRONMENT | environment,
+        cwd=folder,
     )
     try:
         assert process.stdout is not None
@@ -217,6 +227,15 @@ class TestHelp:
         text = run("--help").output
         for word in ("Examples:", "STREP_RTP=", "--config strep.toml", "ready {", "Exit codes:", "SIGTERM"):
             assert word in text
+
+    @pytest.mark.parametrize("example", EXAMPLES)
+    def test_every_example_is_understood(self, example: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        Path("strep.toml").write_text('udp = ":9000"')
+        variables, words = shlex.split(example.partition("strep serve")[0]), shlex.split(example)[1:]
+        given = serve.serve.make_context("serve", words[words.index("serve") + 1 :]).params
+        environment = dict(variable.split("=", 1) for variable in variables)
+        assert load(given, environment, given.pop("config")).server != ServerConfig()
 
 
 class TestSignals:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +28,15 @@ def test_each_is_found_by_its_name(name: str) -> None:
 def test_what_is_none_is_refused(name: str, why: str) -> None:
     with pytest.raises(ConfigurationError, match=why):
         load_app(name)
+
+
+def test_one_of_the_users_is_found_where_the_server_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "an_app_of_the_user.py").write_text("async def greet(call):\n    await call.ended()\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    assert load_app("an_app_of_the_user:greet").__name__ == "greet"
 
 
 @pytest.mark.parametrize("name", ["echo", "parrot"])
