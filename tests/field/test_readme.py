@@ -16,7 +16,8 @@ NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", TABLE)))
 @pytest.mark.parametrize(("path", "name"), NAMED)
 def test_is_there(path: str, name: str) -> None:
     tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-    assert not name or name in {node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+    kinds = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    assert not name or name in {node.name for node in tree.body if isinstance(node, kinds)}
 
 
 def test_all_points() -> None:
