@@ -91,7 +91,9 @@ async def test_the_program_talks_back(unused_tcp_port: int, tmp_path: Path) -> N
     """Both callers of the README hear the greeting until they press a key, and then which one it was."""
     port = str(unused_tcp_port)
     [console] = parts("Talk back", "console")
-    commands = [line.removeprefix("$ .venv/bin/strep ").replace("9001", port) for line in console.splitlines()]
+    commands = [
+        command.replace("9001", port) for command in re.findall(r"^\$ \.venv/bin/strep (.*)$", console, re.MULTILINE)
+    ]
     assert [re.search(r"--dialect (\w+)", command)[1] for command in commands] == ["telnyx", "twilio"]  # type: ignore[index]
     async with running(program("Talk back").replace("9001", port), tmp_path) as output:
         folders = [tmp_path / "telnyx", tmp_path / "twilio"]

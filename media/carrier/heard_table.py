@@ -49,8 +49,9 @@ def heard_lines(outcome: Outcome) -> list[str]:
         return []
     facts = describe_heard(outcome)
     text = [
-        f"callers heard {facts['seconds']:.1f} s in {facts['messages']:,} messages; {facts['underruns']:,} underruns,"
-        f" {facts['marks']:,} marks, {facts['clears']:,} clears, {facts['refused']:,} messages refused{_codes(facts)}"
+        f"callers heard {facts['seconds']:.1f} s in {_many(facts['messages'], 'message')}; "
+        f"{_many(facts['underruns'], 'underrun')}, {_many(facts['marks'], 'mark')}, {_many(facts['clears'], 'clear')}, "
+        f"{_many(facts['refused'], 'message')} refused{_codes(facts)}"
     ]
     if len(all_heard) <= MAX_ROWS:
         text += [f"call {call}: {line}" for call, heard in enumerate(all_heard) for line in _story(heard)]
@@ -100,6 +101,10 @@ def _when(heard: Heard) -> str:
     shown = [f"{s / heard.rate_hz:.3f}-{(s + n) / heard.rate_hz:.3f}" for s, n, _ in spurts[:_SHOWN_SPURTS]]
     more = len(spurts) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"
 
 
 def _codes(facts: dict[str, Any]) -> str:

@@ -60,10 +60,10 @@ def _mark(said: Axes, heard: Axes, answer: Answer, colour: str) -> None:
     phrase, length_s = answer.phrase, answer.phrase.samples / SAMPLE_RATE_HZ
     _tint(said, phrase.at_s, length_s, colour, phrase.text)
     if answer.heard_at_s is not None:
-        share = "the same to the sample" if answer.is_right else "not the same"
-        if not phrase.is_answered_whole:
-            share += ", then cut off"
-        later = f"{answer.heard_at_s - phrase.at_s:.2f} s later, {share}"
+        how = "sample by sample" if answer.is_right else "not the same"
+        if answer.is_right and not phrase.is_answered_whole:
+            how += ", cut off"
+        later = f"{answer.heard_at_s - phrase.at_s:.2f} s later, {how}"
         _tint(heard, answer.heard_at_s, answer.same / SAMPLE_RATE_HZ, colour, later)
 
 
