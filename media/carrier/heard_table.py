@@ -50,8 +50,8 @@ def heard_lines(outcome: Outcome) -> list[str]:
     facts = describe_heard(outcome)
     text = [
         f"callers heard {facts['seconds']:.1f} s in {_many(facts['messages'], 'message')}; "
-        f"{_many(facts['underruns'], 'underrun')}, {_many(facts['marks'], 'mark')}, {_many(facts['clears'], 'clear')}, "
-        f"{_many(facts['refused'], 'message')} refused{_codes(facts)}"
+        + ", ".join(_many(facts[f"{thing}s"], thing) for thing in ("underrun", "mark", "clear"))
+        + f", {_many(facts['refused'], 'message')} refused{_codes(facts)}"
     ]
     if len(all_heard) <= MAX_ROWS:
         text += [f"call {call}: {line}" for call, heard in enumerate(all_heard) for line in _story(heard)]
