@@ -164,7 +164,8 @@ class Conversation(asyncio.Protocol):
     def _expect_pong(self) -> None:
         options = self._desk.options
         if self._framing.pong != self._pings.to_bytes(8):
-            self._framing.fail(close_with(1011, "keepalive ping timeout"))
+            reason = f"no pong within {options.ping_timeout_s:g} s: does not read, or is gone"
+            self._framing.fail(close_with(1011, reason))
             self._write()
             return
         rest_s = max(options.ping_interval_s - options.ping_timeout_s, 0.0)
