@@ -1,7 +1,7 @@
 """`Line`: the connection of one request, through all its redirects: it has to bring something, and it can be cut.
 
-A timeout of a socket is about one `recv`: a server that sends a byte every few seconds never runs into it, be it in the
-middle of a header. So what comes is measured here, below HTTP.
+A timeout of a socket is about one `recv`: a server that sends a byte every few seconds never runs into it, be it in
+the middle of a header. So what comes is measured here, below HTTP.
 """
 
 from __future__ import annotations
@@ -109,8 +109,7 @@ class Line(io.RawIOBase):
         if self._waited_ns >= self._stall_ns:
             if size_bytes and self._came_bytes < SLOWEST_BYTES_PER_S * self._stall_s:
                 rate = self._came_bytes * NS_PER_SECOND / self._waited_ns
-                raise PlaybackError(
-                    f"{self._what} comes too slowly to be played, {rate:.3g} bytes/s: fetch it first, and play the file"
-                )
+                slow = f"{self._what} comes too slowly to be played, {rate:.3g} bytes/s"
+                raise PlaybackError(f"{slow}; fetch it first, and play the file")
             self._waited_ns, self._came_bytes = 0, 1
         return size_bytes
