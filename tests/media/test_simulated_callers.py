@@ -30,18 +30,7 @@ def asked(folder: Path, *flags: str) -> SimulationOptions:
     """Return what the command line makes of a caller who says hello at 0.5 and 1.2 s and presses five keys."""
     hello = folder / "hello.wav"
     soundfile.write(hello, HELLO, 8000)
-    script = (
-        "--say",
-        f"0.5:{hello}",
-        "--say",
-        f"1.2:{hello}",
-        "--press",
-        "0.3:1#",
-        "--press",
-        "1.6:90",
-        "--dtmf",
-        "5",
-    )
+    script = f"--say 0.5:{hello} --say 1.2:{hello} --press 0.3:1# --press 1.6:90 --dtmf 5".split()
     parsed = simulate.make_context("simulate", [*flags, "--seconds", "2.5", *script])
     return _options(parsed.params)
 
