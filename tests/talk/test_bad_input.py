@@ -108,7 +108,7 @@ async def beside_a_witness(
             await act(call)
 
     config = ServerConfig(ws=LOOPBACK, record=folder, idle_timeout_s=86_400)  # days may go by in a test
-    async with asyncio.timeout(LIMIT_S), Server(config, clock=clock, app=app, sockets=sockets) as server:
+    async with asyncio.timeout(6 * LIMIT_S), Server(config, clock=clock, app=app, sockets=sockets) as server:
         world = World(server, clock)
         async with stream(server, "witness") as witness:
             await witness.talk(SAID[:8000])
@@ -209,7 +209,7 @@ class TestSources:
             await call.ended()
 
         async with beside_a_witness(tmp_path / "rec", act) as world, stream(world.server, "bad", path) as bad:
-            await bad.until(lambda: len(bad.payloads) >= 1)
+            await world.until(lambda: len(bad.payloads) > 0)
             await world.run(10)
             before_bytes, traced = resident_bytes(), Traced()
             for _ in range(12):
