@@ -132,7 +132,8 @@ class Once:
     """An application that does one thing in one call, and remembers what came of it."""
 
     def __init__(self, act: Callable[[LiveCall], Any]) -> None:
-        self._act, self.result, self.is_done = act, None, False
+        self._act, self.is_done = act, False
+        self.result: Any = None
 
     async def __call__(self, call: LiveCall) -> None:
         try:
