@@ -9,8 +9,8 @@ Definitions are those of `media.carrier.network`. Per track:
   told not to keep the ends of a track: nobody can miss what went before the first delivery or after the last;
 * ``total_samples = received_samples + lost_samples + silence_samples`` is the tape from the first delivered
   packet's first sample to the end of the last one, where silence is what the sender suppressed (DTX, hold) or
-  replaced by a pressed key's packets. What a lost packet held, audio or a key, no receiver can see; but it sees how much
-  room for audio a hole has, and none where a key's packet is the next to come: what is there then is silence.
+  replaced by a pressed key's packets. What a lost packet held, audio or a key, no receiver can see; but it sees how
+  much room for audio a hole has, and none where a key's packet is the next to come: what is there then is silence.
 
 Positions on the tape are the sender's. A receiver that anchors a new epoch by its arrival time finds the
 same ones, because the first packets of an epoch are never delayed, unless a stall caught them; then

@@ -1,7 +1,7 @@
 """Arbitrary bytes on the UDP doors.
 
-Invariant: nothing raises, and at every moment each datagram is either counted under one reason or a packet of one
-track: on its tape, waiting to be decoded, decoded and waiting for the tape, or in the report of a call that has ended.
+Invariant: nothing raises, and at every moment each datagram is either counted under one reason or a packet of a
+track: on its tape, waiting to be decoded, decoded and waiting for the tape, or in the report of a call that is over.
 """
 
 from __future__ import annotations
