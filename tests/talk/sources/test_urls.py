@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -70,6 +71,12 @@ async def test_it_is_played(kind: str) -> None:
         assert np.array_equal(await rest(source), first), "asked for once, played twice"
         source.close()
     assert asked[0].startswith(b"GET /a%20b.wav?token=secret HTTP/1.1\r\nHost: 127.0.0.1:")
+
+
+async def test_without_pyav_it_is_fetched_whole_and_played(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    with server(answer(WAV)) as (url, _):
+        assert np.array_equal(await whole(url, 8000, urls=HERE), hum(8000, 3))
 
 
 async def test_in_chunks_and_after_redirects() -> None:
