@@ -72,7 +72,7 @@ def test_announced_tracks(tracks: Any, expected: tuple[Direction, ...]) -> None:
 def test_texts_of_events_are_bounded() -> None:
     """They are kept as long as the call, thousands of them."""
     long = "x" * 1_000_000
-    frames = [
+    frames: list[Mark | Dtmf | Error] = [
         Mark(MarkBody(long)),
         Dtmf(DtmfBody(long, track=long), occurred_at=long),
         Error(error=ErrorBody(long, long, long)),
