@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from strep.clock import NS_PER_MS
 from strep.ledger import Kind
+from tests.searching import brief
 from tests.strep.bench import Bench, expected_tape
 from tests.strep.histories import Event, harsh_call, madness
 from tests.strep.oracle import OracleTrack
@@ -95,6 +96,7 @@ class TestAnyHistory:
         for slot in range(tracks):
             check_is_no_giant(bench, slot, history)
 
+    @brief(40)
     @given(seeds, st.integers(1, 20))
     def test_tracks_do_not_touch_one_another(self, seed: int, steps: int) -> None:
         """What becomes of a track is the same with and without a mad neighbour."""
