@@ -117,9 +117,9 @@ class TestStrep:
         server, sent = await record_all(tmp_path, *several)
         assert server.snapshot()["kernel_drops"] == 0
         assert len(call_ids(tmp_path)) == 500
-        for options, (simulation, outcome) in zip(several, sent, strict=True):
+        for codec, (simulation, outcome) in zip(Codec, sent, strict=True):
             for number, truth in enumerate(outcome.truth.tracks):
-                check_pcm(tmp_path, simulation, number, truth, options.codec)
+                check_pcm(tmp_path, simulation, number, truth, codec)
 
 
 class TestWebSocket:

@@ -43,10 +43,10 @@ def phrase() -> Pcm:
 def call_all(app: str, ways: list[tuple[str, str]], folder: Path, *script: str) -> list[Caller]:
     """Let a caller for each (dialect, mode) act as `script` says, all at once; return what came of it."""
     with ThreadPoolExecutor(len(ways)) as pool:
-        return list(pool.map(lambda way: call(app, *way, folder / "-".join(way), *script), ways))
+        return list(pool.map(lambda way: call(app, folder / "-".join(way), *way, *script), ways))
 
 
-def call(app: str, dialect: str, mode: str, folder: Path, *script: str) -> Caller:
+def call(app: str, folder: Path, dialect: str, mode: str, *script: str) -> Caller:
     """Let one caller call a server of its own."""
     playback = ["--playback", mode] if dialect == "telnyx" else []
     with serving("--ws", "127.0.0.1:0", "--app", app, "--playback", mode) as (_, addresses):
