@@ -128,15 +128,14 @@ class SimulatedCall(PlaybackControl):
         for answer in answers:
             self._sequence_number += 1
             if isinstance(answer, MarkReturned):
-                message = self.writer.mark(self._sequence_number, answer.name)
-            elif "error" not in self.writer.kinds:
+                message = self.writer.write("mark", self._sequence_number, answer.name)
+            elif "error" not in self.writer.frames:
                 continue
-            elif self._manners.error_shape is ErrorShape.OLD or (
-                self._manners.error_shape is ErrorShape.ALTERNATING and len(self.errors) % 2
-            ):
-                message = self.writer.old_error(self._sequence_number, answer.code, answer.detail)
             else:
-                message = self.writer.error(answer.code, answer.detail)
+                shape = self._manners.error_shape
+                is_old = shape is ErrorShape.OLD or (shape is ErrorShape.ALTERNATING and len(self.errors) % 2)
+                kind = "old_error" if is_old else "error"
+                message = self.writer.write(kind, self._sequence_number, answer.code, answer.detail)
             self._answers.append((self.clock.now_ns() + self._delay_ns, message))
 
     def _take(self, message: str | bytes, now_ns: int) -> None:
