@@ -23,6 +23,7 @@ from strep.errors import ConfigurationError
 
 _USUAL_RATES_HZ = {"G722": 16_000, "L16": 16_000, "OPUS": 48_000}
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_Decorator = Callable[[_Command], _Command]
 
 
 def _choice(
