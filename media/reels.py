@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from media.blocks import PcmBatch
 from media.calls import Call, Track
-from media.doors.buffer import FrameBuffer
+from media.frame_buffer import FrameBuffer
 from media.tapes import TapeFormat
 from strep.clock import NS_PER_SECOND
 from strep.g711 import Codec
