@@ -82,6 +82,7 @@ class TestOracle:
 class TestAnyHistory:
     """Senders gone mad; `Bench` checks conservation, the ledger and the order of the blocks at every step."""
 
+    @brief(60)
     @given(seeds, st.integers(1, 3), st.integers(1, 40))
     def test_invariants(self, seed: int, tracks: int, steps: int) -> None:
         bench, history = Bench(tracks), madness(seed, tracks, steps)
