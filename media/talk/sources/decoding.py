@@ -61,8 +61,8 @@ def _by_pyav(file: File, what: str) -> Rated:
             file,
             "r",
             container_options={"protocol_whitelist": "none"},
-            metadata_errors="replace",
             io_open=_refuse,
+            **_lenient_about_tags(av.__version__),
         )
     except PlaybackError:
         raise
@@ -72,6 +72,11 @@ def _by_pyav(file: File, what: str) -> Rated:
         if not container.streams.audio:
             raise PlaybackError(f"{what} has no audio in it, only other media")
         yield from _packets(container, what)
+
+
+def _lenient_about_tags(version: str) -> dict[str, Any]:
+    """Return the option for tags in any encoding; from 19 on PyAV has no such option, and takes them all."""
+    return {"metadata_errors": "replace"} if int(version.partition(".")[0]) < 19 else {}
 
 
 def _packets(container: Any, what: str) -> Rated:
