@@ -96,7 +96,8 @@ def measure(settings: Settings, say: Say, scratch: Path) -> Report:
 
 def _profile(course: Course, contender: str, scratch: Path, say: Say) -> Profile:
     """Run a contender, and perf beside it while all calls are there."""
-    data, perf = scratch / f"{contender}.perf", []
+    data = scratch / f"{contender}.perf"
+    perf: list[tuple[int, subprocess.Popen[str]]] = []
 
     def watch(receiver: Child, _port: int, since_ns: int) -> None:
         if not perf and since_ns >= course.load.plateau_ns[0]:
