@@ -205,7 +205,8 @@ class Server:
         return receiver.address
 
     def _deliver_streams(self, now_ns: int) -> int:
-        taken = self.stream.deliver(now_ns)
+        taken = self._ws.deliver() if self._ws is not None else 0
+        taken += self.stream.deliver(now_ns)
         self.stream.end_detached(now_ns)
         return taken
 

@@ -11,6 +11,7 @@ one is not detached.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import uuid4
@@ -21,6 +22,7 @@ from media.ws.dialects.dialect import Dialect
 from media.ws.dialects.telnyx import TELNYX
 from media.ws.wire import Wire
 from strep.errors import StrepError
+from strep.frames import FrameBatch
 from strep.header import Direction
 
 
@@ -104,6 +106,18 @@ class StreamHost(Protocol):
         self, handle: StreamHandle, direction: Direction, placement: Placement, payload: bytes, now_ns: int
     ) -> None:
         """Take one chunk of audio; `payload` is never empty. First apply ``placement.shift_samples``."""
+
+    def stream_slot(self, handle: StreamHandle, direction: Direction, leave: Callable[[], None]) -> int | None:
+        """Return the slot under which `stream_frames` takes a track's code bytes, None if it does not.
+
+        `leave` is called when that is over; only the last one given is.
+        """
+
+    def stream_waiting(self) -> None:
+        """Take note that frames wait which will come with `stream_frames`."""
+
+    def stream_frames(self, frames: FrameBatch) -> None:
+        """Take chunks of any tracks that have slots, those of each in order, behind all that was given before."""
 
     def stream_event(self, handle: StreamHandle, event: dict[str, Any]) -> None:
         """Take note of a dtmf, mark or error frame: JSON values, ``event["event"]`` is its name."""
