@@ -92,6 +92,7 @@ class StreamDoor:
         self._wake = wake
         self._reconnect_grace_ns = reconnect_grace_ns
         self._buffer = FrameBuffer()
+        self._in_columns = 0
         self._streams: dict[str, Stream] = {}
         self._listener = listener
 
@@ -170,6 +171,7 @@ class StreamDoor:
         self._deliver()
         self._engine.receive(frames)
         self.frames += len(frames)
+        self._in_columns += len(frames)
 
     def stream_event(self, handle: StreamHandle, event: dict[str, Any]) -> None:
         """Keep a dtmf, mark or error frame for the sidecar."""
@@ -206,8 +208,9 @@ class StreamDoor:
     # -- the pulse's side ------------------------------------------------------------------------------
 
     def deliver(self, now_ns: int) -> int:
-        """Hand the waiting frames to the engine; return how many."""
-        return self._deliver()
+        """Hand the waiting frames to the engine; return how many came with them or in columns."""
+        in_columns, self._in_columns = self._in_columns, 0
+        return self._deliver() + in_columns
 
     def _deliver(self) -> int:
         n = len(self._buffer)

@@ -1,7 +1,8 @@
 """The shell of one open WebSocket: its bytes to `Framing`, its messages to `MediaStreamConnection`, its timers.
 
 Everything is taken as it comes, so nothing queues here: a server that is too slow does not read, and TCP holds the
-peer back.
+peer back. A socket whose frames are foreseen is read on a clock, together with all others of this kind; see
+`media.ws.drain`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from websockets.server import ServerProtocol
 
 from media.ws.closing import Close, close_with
 from media.ws.express.seat import Seat
-from media.ws.framing import HEAD_BYTES, Framing, Message, framed_bytes, serialize
+from media.ws.framing import Framing, Message, serialize
 from media.ws.host import Handshake
 from media.ws.protocol import MediaStreamConnection
 from strep.clock import NEVER_NS, NS_PER_SECOND
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from media.ws.desk import Desk
 
 logger = logging.getLogger(__name__)
-
-_NOTHING: dict[int, tuple[int, bytes]] = {}
-"""`Seat.expected` where nothing is."""
 
 
 class Conversation(asyncio.Protocol):
@@ -41,8 +39,7 @@ class Conversation(asyncio.Protocol):
     ) -> None:
         options = desk.options
         self.handshake = handshake
-        self._lane, self._seat = desk.lane, Seat(desk.lane, self)
-        self._expected = _NOTHING
+        self._seat = Seat(desk.lane, self) if desk.lane is not None else None
         self.connection = MediaStreamConnection(
             desk.host, desk.clock.now_ns(), handshake, options.connection, self, self._seat
         )
@@ -53,6 +50,7 @@ class Conversation(asyncio.Protocol):
         self._deadline_timer: asyncio.TimerHandle | None = None
         self._end_timer: asyncio.TimerHandle | None = None
         self._pings = 0
+        self._is_riding = False  # its socket is read by the drain
         self._keepalive_timer = self._loop.call_later(options.ping_interval_s, self._ping)
         self._watch_deadline()
 
@@ -64,83 +62,66 @@ class Conversation(asyncio.Protocol):
     # -- asyncio.Protocol ------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; media frames that may be what is expected wait for the beat."""
-        expected = self._expected.get(len(data))
-        if expected is not None and data[:HEAD_BYTES] == expected[1]:
-            self._lane.wait(expected[0], data, self._now_ns())
-            return
-        now_ns, start = self._now_ns(), 0
-        if self._expected:
-            start = self._take_pieces(data, now_ns)
-        if start < len(data):
-            self._take(data[start:], now_ns)
+        """Take what came."""
+        self.take_bytes(data, self._now_ns())
+        seat = self._seat
+        if seat is not None and seat.is_in and not self._is_riding:
+            self._is_riding = True
+            self._transport.pause_reading()
+            self._desk.drain.add(seat.row, self._transport.get_extra_info("socket").fileno(), self)
 
-    def _take_pieces(self, data: bytes, now_ns: int) -> int:
-        """Let expected frames at the beginning of `data` wait; return where they end."""
-        start = 0
-        while start < len(data):
-            head = data[start : start + HEAD_BYTES]
-            stop = start + framed_bytes(head)
-            expected = self._expected.get(stop - start)
-            if expected is None or head != expected[1] or stop > len(data):
-                break
-            self._lane.wait(expected[0], data[start:stop], now_ns)
-            start = stop
-        return start
+    def take_bytes(self, data: bytes, now_ns: int) -> None:
+        """Take what came at `now_ns`; a failure of ours ends this connection and no other."""
+        self._take(data, now_ns)
+        seat = self._seat
+        if seat is not None:
+            seat.reads_left -= 1
+            if seat.reads_left <= 0 and self._framing.is_between:
+                seat.look()
 
     def _take(self, data: bytes, now_ns: int) -> None:
-        """Take what came the normal way; a failure of ours ends this connection and no other."""
         try:
             text = self._framing.lone_text(data)
             if text is None:
                 self._hand_on(self._framing.receive(data), now_ns)
             else:
-                self._take_waiting()
                 close = self.connection.receive_text(text, now_ns)
                 if self.connection.deadline() != self._deadline_ns:
                     self._watch_deadline()
                 if close is None:
-                    self._expected = self._seat.expected
                     return
                 self._framing.close(close)
-        except Exception as error:
-            self._fail(error)
-        self._expected = self._seat.expected if self._framing.is_between else _NOTHING
+        except Exception:
+            self._desk.totals.failed += 1
+            logger.exception("connection from %s failed", self.handshake.remote)
+            self._framing.close(close_with(1011, "internal error"))
         self._write()
 
-    def _fail(self, error: Exception) -> None:
-        self._desk.totals.failed += 1
-        logger.error("connection from %s failed", self.handshake.remote, exc_info=error)
-        self._framing.close(close_with(1011, "internal error"))
+    def take_control(self, data: bytes) -> None:
+        """Take a ping or pong."""
+        self._framing.receive(data)
+        self._write()
 
-    def take_frame(self, data: bytes, now_ns: int) -> None:
-        """Take a whole frame that has waited the normal way: whatever has come since, it came before that."""
-        try:
-            messages = self._framing.whole_text(data)
-            for message in messages:
-                close = self.connection.receive(message, now_ns)
-                if close is not None:
-                    self._framing.close(close)
-        except Exception as error:
-            self._fail(error)
-        if not self._framing.is_open:
-            self._expected = _NOTHING
-            self._write()
-
-    def _take_waiting(self) -> None:
-        """Take the normal way, before anything else happens, what waits; and bring all counters up to date."""
-        for data, now_ns in self._seat.take_back():
-            self.take_frame(data, now_ns)
-        self._seat.settle()
+    def wake_up(self) -> None:
+        """Let the transport read again."""
+        if not self._is_riding:
+            return
+        self._is_riding = False
+        assert self._seat is not None
+        self._seat.leave()
+        rest = self._desk.drain.remove(self._seat.row)
+        if rest:
+            self.take_bytes(rest, self._now_ns())
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def settle(self) -> None:
         """Bring the counters of `connection` up to date."""
-        self._seat.settle()
+        if self._seat is not None:
+            self._seat.settle()
 
     def eof_received(self) -> None:
         """The peer sends no more; returning nothing closes the socket."""
-        self._take_waiting()
-        self._expected = _NOTHING
         self._framing.receive_eof()
         self._write()
 
@@ -149,9 +130,9 @@ class Conversation(asyncio.Protocol):
         for timer in (self._deadline_timer, self._end_timer, self._keepalive_timer):
             if timer is not None:
                 timer.cancel()
-        self._take_waiting()
-        self._seat.give_up()
-        self._expected = _NOTHING
+        if self._seat is not None:
+            self.wake_up()
+            self._seat.give_up()
         self.connection.closed(self._now_ns())
         self._desk.settle(self)
 
@@ -174,7 +155,8 @@ class Conversation(asyncio.Protocol):
 
     def close(self, close: Close) -> None:
         """Begin the closing handshake."""
-        self._seat.leave()
+        if self._seat is not None:
+            self._seat.leave()
         self._framing.close(close)
         self._write()
 
@@ -182,8 +164,6 @@ class Conversation(asyncio.Protocol):
 
     def _hand_on(self, messages: list[Message], now_ns: int) -> None:
         receive = self.connection.receive
-        if messages or not self._framing.is_open:
-            self._take_waiting()
         for message in messages:
             close = receive(message, now_ns)
             if close is not None:
@@ -200,6 +180,7 @@ class Conversation(asyncio.Protocol):
                 self._transport.write_eof()  # closing with data unread would take the close frame away from the peer
         if self._end_timer is None and not self._framing.is_open:
             self._end_timer = self._loop.call_later(self._desk.options.close_timeout_s, self._transport.abort)
+            self.wake_up()
         if self.buffered_bytes > self._desk.options.connection.max_unsent_bytes:
             self._transport.abort()  # pings whose pongs it does not read
 

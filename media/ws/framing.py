@@ -25,7 +25,6 @@ _FINAL = 0x80
 _TEXT, _BINARY = _FINAL | Opcode.TEXT, _FINAL | Opcode.BINARY
 _OPCODE, _OPCODES = 0x0F, frozenset(Opcode)
 _MASKED, _LENGTH, _MASK_BYTES = 0x80, 0x7F, 4
-HEAD_BYTES = 4
 _LONE_HEAD, _LONE_BYTES = bytes((_TEXT, _MASKED | 126)), 8
 _TWO_BYTES, _EIGHT_BYTES = 126, 127  # RFC 6455 section 5.2: "Payload length" that says where the length is
 
@@ -39,16 +38,6 @@ def serialize(message: Message) -> bytes:
     if length < 1 << 16:
         return bytes((first, _TWO_BYTES)) + length.to_bytes(2, "big") + payload
     return bytes((first, _EIGHT_BYTES)) + length.to_bytes(8, "big") + payload
-
-
-def head_of(length: int) -> bytes:
-    """Return how a whole masked frame of text of 126 bytes to 64 KiB begins: `HEAD_BYTES`, then the mask."""
-    return _LONE_HEAD + length.to_bytes(2, "big")
-
-
-def framed_bytes(head: bytes) -> int:
-    """Return the size of the frame with this `head_of`; of any other, no frame's."""
-    return _LONE_BYTES + int.from_bytes(head[2:], "big")
 
 
 class Framing:
@@ -98,12 +87,6 @@ class Framing:
             return None
         text = apply_mask(data[_LONE_BYTES:], data[4:_LONE_BYTES])
         return text if text.isascii() else None
-
-    def whole_text(self, data: bytes) -> list[Message]:
-        """Return the message of a frame of a known `head_of`, none if it is no UTF-8; it may come out of turn."""
-        messages: list[Message] = []
-        self._finish(Opcode.TEXT, apply_mask(data[_LONE_BYTES:], data[HEAD_BYTES:_LONE_BYTES]), messages)
-        return messages
 
     def receive(self, data: bytes) -> list[Message]:
         """Take what came from the socket; return the messages that are complete. Afterwards see `take_output`."""

@@ -114,7 +114,7 @@ class StreamHost(Protocol):
         """
 
     def stream_waiting(self) -> None:
-        """Take note that frames wait which will come with `stream_frames`."""
+        """Take note that frames have come with `stream_frames`: who sleeps must wake up."""
 
     def stream_frames(self, frames: FrameBatch) -> None:
         """Take chunks of any tracks that have slots, those of each in order, behind all that was given before."""

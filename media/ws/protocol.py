@@ -147,7 +147,7 @@ class MediaStreamConnection:
             before = self._accepted
             self._receive_frame(frame, now_ns)
             if self._seat is not None and self._accepted != before and type(frame) is Media:
-                self._seat.learn(text, frame)
+                self._seat.note(text, frame)
         return self._close
 
     def accept(self, count: int) -> None:

@@ -48,10 +48,6 @@ class MediaWebSocketServer:
             self._server.close()
             await self._desk.close()
 
-    def deliver(self) -> int:
-        """Hand on the media frames that wait; return how many. To be called in every beat."""
-        return self._desk.lane.deliver()
-
     def snapshot(self) -> WsServerSnapshot:
         """Return a frozen copy of the counters, those of open connections included."""
         return self._desk.snapshot()

@@ -1,59 +1,59 @@
 """The express lane: media frames that are exactly what their tracks expect next, which is nearly all of them.
 
 After a frame that a dialect's parser has read, the next one of its track is known before it comes, but for its audio
-(header prediction, Van Jacobson 1990; see `strep.express` for the same of RTP). So frames of an expected length wait
-until the beat as they came from the socket. Then those of all connections are unmasked, compared with the last one
-of their track, and read in columns. Nothing of a frame that is as expected passes through Python by itself; what
-follows from it for its stream's `ChunkSequencer` is made up for by `Seat.settle` when somebody wants to know.
+(header prediction, Van Jacobson 1990; see `strep.express` for the same of RTP). What sockets have brought since they
+were read last (`media.ws.drain`) is taken apart here for all of them together: frames found, unmasked, compared with
+the last one of their track, and read in columns. Nothing of a frame that is as expected passes through Python by
+itself; what follows from it for its stream's `ChunkSequencer` is made up for by `Seat.settle` when somebody wants to
+know.
 
-If one frame of a connection is not as expected, all that wait of this connection go the normal way, in order.
+If one frame of a connection is not as expected, all that has come of this connection goes the normal way, in order.
 """
 
 from __future__ import annotations
 
 import logging
-from array import array
+import sys
 from collections.abc import Callable
-from operator import itemgetter
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from media.ws.chunks import Expectation
-from media.ws.express.layout import MAX_TEXT_BYTES, Layout
+from media.ws.express.layout import HEAD_BYTES, MAX_TEXT_BYTES, Layout
 from media.ws.express.reading import Bytes, Int64, Mask, Reader, fits, unmask, words
+from media.ws.express.splitting import CLOSED, Pieces, split
 from strep.frames import FrameBatch
 
 logger = logging.getLogger(__name__)
 
-_ROWS_AT_ONCE = 512
-"""So many frames of 20 ms, as texts and templates, stay in a processor's cache."""
-_NOBODY = 0
-"""The row of frames that have been taken back; it and the next are nobody's."""
-_CHUNK, _TIMESTAMP, _STEP, _NUMBER, _START, _GENERATION, _SLOT, _SAMPLES, _IS_OPEN = range(9)
-_COUNT, _LAST, _HIGHEST, _LAYOUT, _LENGTH = range(9, 14)
+_CHUNK, _TIMESTAMP, _STEP, _NUMBER, _START, _GENERATION, _SLOT, _SAMPLES = range(8)
+_COUNT, _LAST, _HIGHEST, _LAYOUT, _SIZE, _HEAD = range(8, 14)
 _FIELDS = 14
-"""`Expectation`, then slot and length of the chunk in samples and whether the row is open; then how many frames have
-come that `Seat.settle` has not told of, with the last and the greatest of their sequence numbers; then the layout and
-the length of the whole frame in bytes."""
+"""`Expectation`, then slot and length of the chunk in samples; then how many frames have come that `Seat.settle` has
+not told of, with the last and the greatest of their sequence numbers; then the layout, the size of the whole frame in
+bytes, and its first four bytes as a number, `CLOSED` while nothing is expected."""
+_TEXT_OF_TWO_BYTES = bytes((0x81, 0xFE))
+"""RFC 6455 section 5.2: a final frame of text, masked, whose length is in the next two bytes."""
 
 
 class Passenger(Protocol):
     """A connection."""
 
-    def take_frame(self, data: bytes, now_ns: int) -> None:
-        """Take a whole frame, which came at `now_ns`, the normal way."""
+    def take_bytes(self, data: bytes, now_ns: int) -> None:
+        """Take what has come the normal way."""
+
+    def take_control(self, data: bytes) -> None:
+        """Take a whole ping or pong that stood between media frames."""
 
 
 class ExpressLane:
-    """Two rows per connection, one per direction, and the frames that wait; see the module."""
+    """Two rows per connection, one per direction; see the module."""
 
-    def __init__(self, wake: Callable[[], None], deliver: Callable[[FrameBatch], None]) -> None:
-        """Start empty; `wake` is called when frames begin to wait, `deliver` takes those that were as expected."""
-        self._wake, self._deliver = wake, deliver
-        self._rows, self._arrivals = array("q"), array("q")
-        self._data: list[bytes] = []
+    def __init__(self, deliver: Callable[[FrameBatch], None]) -> None:
+        """Start empty; `deliver` takes the frames that were as expected."""
+        self._deliver = deliver
         self._passengers: list[Passenger | None] = [None]
         self._free: list[int] = []
         self._readers: list[Reader | None] = [None]
@@ -73,13 +73,15 @@ class ExpressLane:
                 self._state = np.concatenate([self._state, np.zeros_like(self._state)])
                 self._templates = np.concatenate([self._templates, np.zeros_like(self._templates)])
         self._passengers[pair] = passenger
+        self._state[2 * pair : 2 * pair + 2, _HEAD] = CLOSED
         return 2 * pair
 
     def alight(self, row: int) -> None:
-        """Give the rows back; nothing of theirs may wait."""
+        """Give the rows back."""
         self._forget_layout(row)
         self._forget_layout(row + 1)
         self._state[row : row + 2] = 0
+        self._state[row : row + 2, _HEAD] = CLOSED
         self._passengers[row // 2] = None
         self._free.append(row // 2)
 
@@ -92,7 +94,7 @@ class ExpressLane:
         template.view(np.uint8)[: len(text)] = np.frombuffer(text, np.uint8)
         template &= self._reader(number).mask
         self._state[row, _SAMPLES] = layout.samples
-        self._state[row, _LAYOUT:] = number, layout.frame_bytes
+        self._state[row, _LAYOUT:] = number, layout.frame_bytes, CLOSED
 
     def _reader(self, number: int) -> Reader:
         reader = self._readers[number]
@@ -117,12 +119,14 @@ class ExpressLane:
 
     def open(self, row: int, slot: int, expected: Expectation) -> None:
         """Expect frames for `row`."""
-        self._state[row, :_SAMPLES] = *expected, slot
-        self._state[row, _IS_OPEN] = True
+        state = self._state[row]
+        state[:_SAMPLES] = *expected, slot
+        text_bytes = int(state[_SIZE]) - HEAD_BYTES
+        state[_HEAD] = int.from_bytes(_TEXT_OF_TWO_BYTES + text_bytes.to_bytes(2, "big"), sys.byteorder)
 
     def close(self, row: int) -> None:
         """Expect nothing for `row` any more."""
-        self._state[row, _IS_OPEN] = False
+        self._state[row, _HEAD] = CLOSED
 
     def step_units(self, row: int) -> int:
         """Return what the row was opened with."""
@@ -137,70 +141,58 @@ class ExpressLane:
 
     # -- frames ----------------------------------------------------------------------------------------
 
-    def wait(self, row: int, data: bytes, now_ns: int) -> None:
-        """Keep bytes that are as long as a frame of an open `row`."""
-        if not self._data:
-            self._wake()
-        self._rows.append(row)
-        self._data.append(data)
-        self._arrivals.append(now_ns)
+    def take(self, data: Bytes, rows: Int64, starts: Int64, stops: Int64, now_ns: int) -> dict[int, bytes]:
+        """Take what has come of some connections, and return what is the beginning of a frame, by row.
 
-    def take_back(self, row: int) -> list[tuple[bytes, int]]:
-        """Return what waits of the two rows from `row` on, with its times, and forget it."""
-        if not self._data:
-            return []
-        found = np.flatnonzero(np.frombuffer(self._rows, np.int64) >> 1 == row >> 1).tolist()
-        taken = [(self._data[i], self._arrivals[i]) for i in found]
-        for i in found:
-            self._rows[i] = _NOBODY
-        return taken
-
-    def deliver(self) -> int:
-        """Hand on all that waits; return how many frames."""
-        if not self._data:
-            return 0
-        rows, arrivals, data = np.array(self._rows), np.array(self._arrivals), self._data.copy()
-        del self._rows[:], self._arrivals[:]
-        self._data.clear()
+        Args:
+            data: bytes of all of them; `MAX_TEXT_BYTES` behind the last one may be read.
+            rows: (n,) of each connection the first.
+            starts, stops: (n,) where in `data`.
+            now_ns: when.
+        """
+        pieces = split(data, rows, starts, stops, self._state[:, _HEAD], self._state[:, _SIZE])
         try:
-            frames, taken = self._match(rows, data, arrivals)
+            frames = self._match(data, pieces, now_ns)
         except Exception:
             logger.exception("express lane failed; its frames go the normal way")
-            frames, taken = None, np.zeros(len(rows), np.bool_)
+            frames, pieces.is_odd[:] = None, True
         try:
             if frames is not None:
                 self._deliver(frames)
         finally:
-            if not taken.all():
-                self._hand_back(rows, data, arrivals, taken)
-        return len(data)
+            self._hand_on(data, rows, starts, stops, pieces, now_ns)
+        return {int(rows[i]): bytes(data[begin : stops[i]]) for i, begin in pieces.rests if not pieces.is_odd[i]}
 
-    def _hand_back(self, rows: Int64, data: list[bytes], arrivals: Int64, taken: Mask) -> None:
-        for i in np.flatnonzero(~taken & (rows >> 1 != _NOBODY)).tolist():
+    def _hand_on(self, data: Bytes, rows: Int64, starts: Int64, stops: Int64, pieces: Pieces, now_ns: int) -> None:
+        """Let connections have what is not for the columns."""
+        for i, begin, end in pieces.controls:
+            passenger = self._passengers[int(rows[i]) >> 1]
+            if passenger is not None and not pieces.is_odd[i]:
+                passenger.take_control(bytes(data[begin:end]))
+        for i in np.flatnonzero(pieces.is_odd).tolist():
             passenger = self._passengers[int(rows[i]) >> 1]
             if passenger is not None:
-                passenger.take_frame(data[i], int(arrivals[i]))
+                passenger.take_bytes(bytes(data[starts[i] : stops[i]]), now_ns)
 
-    def _match(self, rows: Int64, data: list[bytes], arrivals: Int64) -> tuple[FrameBatch | None, Mask]:
-        """Return the frames that were expected, with their rows moved on, and which these were."""
-        lengths = self._state[rows, _LENGTH]
+    def _match(self, data: Bytes, pieces: Pieces, now_ns: int) -> FrameBatch | None:
+        """Return the frames that were expected, with their rows moved on; note which connections are odd."""
+        rows = pieces.rows
+        if not len(rows):
+            return None
+        sizes = self._state[rows, _SIZE]
         numbers = np.zeros((len(rows), 3), np.int64)
-        valid = np.zeros(len(rows), np.bool_)
+        valid = ~pieces.is_odd[pieces.connections]
         payloads = np.empty((len(rows), int(self._state[rows, _SAMPLES].max()) + 2), np.uint8)
-        rows = rows.copy()
-        for length in set(lengths.tolist()):
-            same = np.flatnonzero(lengths == length)
-            for first in range(0, len(same) if length else 0, _ROWS_AT_ONCE):
-                part = same[first : first + _ROWS_AT_ONCE]
-                joined = b"".join(itemgetter(*part.tolist())(data) if len(part) > 1 else [data[part[0]]])
-                texts, valid[part] = unmask(joined, length)
-                rows[part] = self._untwine(rows[part], texts)
-                self._read(rows[part], texts, part, valid, numbers, payloads)
-        return self._advance(rows, numbers, valid, payloads, arrivals)
+        for size in set(sizes.tolist()):
+            same = np.flatnonzero(sizes == size)
+            texts = unmask(data, pieces.positions[same], size)
+            rows[same] = self._untwine(rows[same], texts)
+            self._read(rows[same], texts, same, valid, numbers, payloads)
+        return self._advance(pieces, numbers, valid, payloads, now_ns)
 
     def _untwine(self, rows: Int64, texts: Bytes) -> Int64:
         """Return the rows of the texts, where both of a connection expect texts of this length."""
-        twins = np.flatnonzero(self._state[rows ^ 1, _LENGTH] == self._state[rows, _LENGTH])
+        twins = np.flatnonzero(self._state[rows ^ 1, _HEAD] == self._state[rows, _HEAD])
         if len(twins):
             count, mine = texts.shape[1] // 8, rows[twins]
             masks = np.stack([self._reader(number).mask[:count] for number in self._state[mine, _LAYOUT].tolist()])
@@ -231,41 +223,38 @@ class ExpressLane:
             valid[here] &= good
 
     def _advance(
-        self, rows: Int64, numbers: Int64, valid: Mask, payloads: Bytes, arrivals: Int64
-    ) -> tuple[FrameBatch | None, Mask]:
+        self, pieces: Pieces, numbers: Int64, valid: Mask, payloads: Bytes, now_ns: int
+    ) -> FrameBatch | None:
+        rows = pieces.rows
         order = np.argsort(rows, kind="stable")
         firsts = _firsts(rows[order])
         rank = np.empty_like(rows)
         rank[order] = np.arange(len(rows)) - np.repeat(firsts, np.diff(firsts, append=len(rows)))
         state = self._state[rows]
-        valid &= state[:, _IS_OPEN] > 0
         valid &= numbers[:, 1] == state[:, _CHUNK] + rank
         valid &= numbers[:, 2] == state[:, _TIMESTAMP] + rank * state[:, _STEP]
-        taken = valid
         if not valid.all():
-            is_bad = np.zeros(len(self._passengers), np.bool_)
-            is_bad[rows[~valid] >> 1] = True
-            taken = ~is_bad[rows >> 1]
-            order = order[taken[order]]
+            pieces.is_odd[pieces.connections[~valid]] = True
+            valid = ~pieces.is_odd[pieces.connections]
+            order = order[valid[order]]
         if not len(order):
-            return None, taken
+            return None
         self._move(rows[order], numbers[order, 0])
-        index = np.flatnonzero(taken)
+        index = np.flatnonzero(valid)
         state, rank = state[index], rank[index]
         samples = state[:, _SAMPLES]
-        frames = FrameBatch(
+        return FrameBatch(
             slot=state[:, _SLOT].copy(),
             sequence_number=state[:, _NUMBER] + rank & 0xFFFF,
             timestamp=state[:, _START] + rank * samples & 0xFFFF_FFFF,
             ssrc=state[:, _GENERATION].copy(),
-            arrival_ns=arrivals[index],
+            arrival_ns=np.full(len(index), now_ns),
             is_audio=np.ones(len(index), np.bool_),
             table=payloads,
             row=index,
             offset=np.zeros(len(index), np.int64),
             length=samples.copy(),
         )
-        return frames, taken
 
     def _move(self, rows: Int64, sequence_numbers: Int64) -> None:
         """Move sorted `rows` on by the frames that came for each."""

@@ -24,24 +24,31 @@ def words(length: int) -> int:
     return -(-length // _WORD)
 
 
-def unmask(data: bytes, length: int) -> tuple[Bytes, Mask]:
-    """Return the texts of frames of `length` bytes, one behind the other in `data`, and which of them are such.
+def unmask(data: Bytes, positions: Int64, size: int) -> Bytes:
+    """Return the texts of frames of `size` bytes that begin at `positions` in `data`.
 
     Returns:
-        (n, 8 * words) uint8, whose last columns are of no meaning; (n,) bool: a final text frame of this length.
+        (n, 8 * words) uint8, whose last columns are of no meaning.
     """
-    frames = np.frombuffer(data, np.uint8).reshape(-1, length)
-    size = length - HEAD_BYTES
-    head = np.frombuffer(bytes((0x81, 0xFE)) + size.to_bytes(2, "big"), np.uint32)
-    is_whole: Mask = frames[:, :4].copy().view(np.uint32)[:, 0] == head
-    texts = np.empty((len(frames), words(size)), np.uint64)
-    view = texts.view(np.uint8)
-    view[:, :size] = frames[:, HEAD_BYTES:]
-    view[:, size:] = 0
-    key = frames[:, 4:8].copy().view(np.uint32).astype(np.uint64)
+    width = _WORD * words(size - HEAD_BYTES)
+    texts = (
+        _items(data, np.dtype((np.void, width)))[positions + HEAD_BYTES].view(np.uint64).reshape(-1, width // _WORD)
+    )
+    key = _items(data, np.dtype(np.uint32))[positions + HEAD_BYTES - 4].astype(np.uint64)
     key |= key << np.uint64(32)
-    texts ^= key
-    return view, is_whole
+    texts ^= key[:, None]
+    return texts.view(np.uint8)
+
+
+def heads(data: Bytes, positions: Int64) -> Int64:
+    """Return (n,) int64: the four bytes at each of `positions` as a number in the machine's byte order."""
+    found: Int64 = _items(data, np.dtype(np.uint32))[positions].astype(np.int64)
+    return found
+
+
+def _items(data: Bytes, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
+    """Return `data` as items that begin at every byte: one that is indexed is copied whole."""
+    return np.ndarray((len(data) - dtype.itemsize + 1,), dtype, data, 0, (1,))
 
 
 def fits(texts: Bytes, masks: NDArray[np.uint64], templates: NDArray[np.uint64]) -> Mask:

@@ -1,8 +1,9 @@
 """`Seat`: one connection in the express lane: what its frames look like, and what follows from those that were taken.
 
-A frame that went the normal way is looked at here. If it looks like the last one of its track, and the stream's
-sequencer has nothing to learn from the next, the next is expected. To find out how frames look costs as much as ten
-frames the normal way, so a track whose looks change all the time is looked at ever more seldom.
+The frames of a connection go the normal way until its stream's sequencer has nothing to learn from the next one of a
+track: then how that track's frames look is found out, once, and the next is expected. To find out costs as much as
+ten frames the normal way, and to expect anew as much as two, so a connection that is seldom as expected is looked at
+ever more seldom.
 """
 
 from __future__ import annotations
@@ -14,17 +15,19 @@ from typing import TYPE_CHECKING
 from media.ws.description import DIRECTIONS
 from media.ws.express.lane import ExpressLane, Passenger
 from media.ws.express.layout import Layout, find_layout
-from media.ws.framing import head_of
 from media.ws.messages import Frame, Media
 from strep.header import Direction
 
 if TYPE_CHECKING:
     from media.ws.host import StreamHandle, StreamHost
 
+FIRST_LOOK = 24
+"""Reads the normal way before anything is expected: timestamps of two tracks are believed no sooner."""
+_NEXT_LOOK = 8
 _WORTHWHILE = 32
-"""So many frames taken by a template have made up for it."""
-_MAX_PATIENCE = 4096
-"""Frames that go the normal way, at most, before their looks are examined again."""
+"""So many frames taken have made up for a look."""
+_MAX_PATIENCE = 1024
+"""Reads that go the normal way, at most, before the next look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,78 +53,86 @@ class _Track:
     row: int
     layout: Layout | None = None
     template: bytes = b""
-    length: int = 0  # of the last text
-    taken: int = 0  # frames, by this layout
-    patience: int = 1
-    waits: int = 0
+    text: str | bytes = b""  # of the newest frame that went the normal way
+    frame: Media | None = None
 
-    def examine(self, text: bytes, frame: Media, parse: Callable[[str | bytes], Frame]) -> bool:
-        """Look at the text of `frame`; return whether it has a layout that is new."""
-        before, self.length, length = self.layout, len(text), self.length
-        layout = before.grown(self.template, text) if before is not None else None
-        if layout is not None and layout.samples == len(frame.media.payload):
-            self.layout, self.template = layout, text
-            return layout != before
-        self.waits -= self.waits > 0
-        if len(text) != length or self.waits:
+    def examine(self, parse: Callable[[str | bytes], Frame]) -> bool:
+        """Look at the newest text; return whether it has a layout that is new."""
+        frame, self.frame, before = self.frame, None, self.layout
+        if frame is None or not self.text.isascii():
             return False
-        self.patience = 1 if self.taken >= _WORTHWHILE else min(2 * self.patience, _MAX_PATIENCE)
-        self.waits, self.taken = self.patience, 0
-        self.layout, self.template = find_layout(text, frame, parse), text
-        return self.layout is not None
+        text = self.text.encode() if isinstance(self.text, str) else self.text
+        layout = before.grown(self.template, text) if before is not None else None
+        is_known = layout is not None and layout.samples == len(frame.media.payload)
+        if not is_known:
+            layout = find_layout(text, frame, parse)
+        self.layout, self.template = layout, text
+        return not is_known or layout != before
 
 
 class Seat:
     """See the module.
 
     Attributes:
-        expected: by the length of a whole frame, in bytes, row and `media.ws.framing.head_of` what is expected.
+        row: the first of its two.
+        is_in: something is expected.
+        reads_left: so many more reads go the normal way before `look` is to be called.
     """
 
     def __init__(self, lane: ExpressLane, passenger: Passenger) -> None:
         """Take a seat."""
-        self.expected: dict[int, tuple[int, bytes]] = {}
-        self._lane, self._row = lane, lane.board(passenger)
-        self._tracks = tuple(_Track(self._row + direction) for direction in Direction)
+        self.is_in, self.reads_left = False, FIRST_LOOK
+        self._lane, self.row = lane, lane.board(passenger)
+        self._tracks = tuple(_Track(self.row + direction) for direction in Direction)
         self._boarding: Boarding | None = None
-        self._is_in = self._may_wait = False
+        self._taken, self._patience = 0, 1
 
     def reserve(self, boarding: Boarding) -> None:
         """Take note of the stream that begins."""
         self._boarding = boarding
 
-    def learn(self, text: str | bytes, frame: Media) -> None:
+    def note(self, text: str | bytes, frame: Media) -> None:
         """Take note of a media frame that has been taken the normal way."""
-        if self._boarding is None or not text.isascii():
-            return
-        if isinstance(text, str):
-            text = text.encode()
         track = self._tracks[DIRECTIONS[frame.media.track or ""]]
-        self.leave()
-        if track.examine(text, frame, self._boarding.parse):
-            assert track.layout is not None
-            self._lane.learn(track.row, text, track.layout)
-        self._enter(self._boarding)
+        track.text, track.frame = text, frame
 
-    def _enter(self, boarding: Boarding) -> None:
+    def look(self) -> None:
         """Expect of both tracks what can be expected."""
-        host, handle, session = boarding.host, boarding.handle, boarding.session
-        for direction, track in zip(Direction, self._tracks, strict=True):
-            layout = track.layout
-            if layout is None:
-                continue
-            expected = handle.sequencer.expect(direction, layout.samples, session, has_timestamp=layout.has_timestamp)
-            slot = host.stream_slot(handle, direction, self.leave) if expected is not None else None
-            if expected is not None and slot is not None:
-                self._lane.open(track.row, slot, expected)
-                self.expected[layout.frame_bytes] = track.row, head_of(layout.length)
-        if self.expected:
-            self._is_in, handle.sequencer.leave = True, self.leave
+        boarding, self.reads_left = self._boarding, max(_NEXT_LOOK, self._patience)
+        if boarding is None or self.is_in:
+            return
+        for track, direction in zip(self._tracks, Direction, strict=True):
+            if track.frame is not None or track.layout is not None:
+                self.is_in |= self._expect(boarding, track, direction)
+        if self.is_in:
+            boarding.handle.sequencer.leave = self.leave
+
+    def _expect(self, boarding: Boarding, track: _Track, direction: Direction) -> bool:
+        host, handle, frame = boarding.host, boarding.handle, track.frame
+        slot = host.stream_slot(handle, direction, self.leave)
+        if slot is None:
+            return False
+        if frame is not None:
+            samples, has_timestamp = len(frame.media.payload), frame.media.timestamp is not None
+        else:
+            assert track.layout is not None
+            samples, has_timestamp = track.layout.samples, track.layout.has_timestamp
+        expected = handle.sequencer.expect(direction, samples, boarding.session, has_timestamp=has_timestamp)
+        if expected is None:
+            return False
+        is_new = track.examine(boarding.parse)
+        if track.layout is None:
+            self._be_patient()
+            return False
+        if is_new:
+            self._lane.learn(track.row, track.template, track.layout)
+        self._lane.open(track.row, slot, expected)
+        return True
 
     def settle(self) -> None:
         """Tell the sequencer and the connection of the frames that were taken."""
         boarding = self._boarding
-        if boarding is None or not self._is_in:
+        if boarding is None or not self.is_in:
             return
         for direction, track in zip(Direction, self._tracks, strict=True):
             count, last, highest = self._lane.settle(track.row)
@@ -133,26 +144,26 @@ class Seat:
                 sequencer, session = boarding.handle.sequencer, boarding.session
                 sequencer.advance(direction, count, layout.samples, step, number, highest, session)
                 boarding.accept(count)
-                track.taken += count
+                self._taken += count
 
     def leave(self) -> None:
-        """Settle, and expect nothing more."""
-        if self._boarding is not None and self._is_in:
-            self.settle()
-            self._may_wait = True
-            self._is_in, self._boarding.handle.sequencer.leave = False, None
-            self.expected.clear()
-            for track in self._tracks:
-                self._lane.close(track.row)
+        """Settle, and expect nothing more for a while."""
+        if self._boarding is None or not self.is_in:
+            return
+        self.settle()
+        self.is_in, self._boarding.handle.sequencer.leave = False, None
+        for track in self._tracks:
+            self._lane.close(track.row)
+        if self._taken >= _WORTHWHILE:
+            self._patience = 1
+        else:
+            self._be_patient()
+        self._taken, self.reads_left = 0, self._patience
 
-    def take_back(self) -> list[tuple[bytes, int]]:
-        """Return what waits, with the times at which it came, to be taken the normal way."""
-        if not self._is_in and not self._may_wait:
-            return []
-        self._may_wait = False
-        return self._lane.take_back(self._row)
+    def _be_patient(self) -> None:
+        self._patience = min(2 * self._patience, _MAX_PATIENCE)
 
     def give_up(self) -> None:
-        """The connection has ended, and nothing of it waits."""
+        """The connection has ended."""
         self.leave()
-        self._lane.alight(self._row)
+        self._lane.alight(self.row)
