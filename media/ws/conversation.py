@@ -99,8 +99,11 @@ class Conversation(asyncio.Protocol):
 
     def take_control(self, data: bytes) -> None:
         """Take a ping or pong."""
-        self._framing.receive(data)
-        self._write()
+        pong = self._framing.lone_control(data)
+        if pong:
+            self._transport.write(pong)
+            if self.buffered_bytes > self._desk.options.connection.max_unsent_bytes:
+                self._transport.abort()  # it does not read them
 
     def wake_up(self) -> None:
         """Let the transport read again."""
@@ -118,7 +121,7 @@ class Conversation(asyncio.Protocol):
     def settle(self) -> None:
         """Bring the counters of `connection` up to date."""
         if self._seat is not None:
-            self._seat.settle()
+            self._seat.count()
 
     def eof_received(self) -> None:
         """The peer sends no more; returning nothing closes the socket."""

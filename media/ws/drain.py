@@ -1,7 +1,7 @@
 """Sockets read on a clock: what several frames have brought costs one system call, and the event loop none.
 
 A transport that wakes up for every frame costs more than all that is done with the frame. So where nobody is in a
-hurry, `Drain` reads sockets whose frames are foreseen every `READ_EVERY_MS`, one behind the other into one buffer, and
+hurry, `Drain` reads sockets whose frames are foreseen every `READ_EVERY_MS`, one behind the other into a buffer, and
 hands that to the express lane. Their transports are paused meanwhile: they write, and close.
 """
 
@@ -25,7 +25,7 @@ READ_EVERY_MS = 20
 """So often: a frame of each track, as carriers send them; and so much later than it came it may be taken."""
 _READ_BYTES = 16_384
 """Of a socket at a time."""
-_TAKE_BYTES = 1 << 17
+_TAKE_BYTES = 1 << 19
 """So much at a time stays in a processor's cache while it is taken apart."""
 _QUIET_SWEEPS = 50
 """Sweeps that found nothing at all, after which all sockets wake their transports again."""

@@ -132,6 +132,10 @@ class ExpressLane:
         """Return what the row was opened with."""
         return int(self._state[row, _STEP])
 
+    def count(self, row: int) -> int:
+        """Return how many frames have come since `settle`."""
+        return int(self._state[row, _COUNT])
+
     def settle(self, row: int) -> tuple[int, int, int]:
         """Return count, last and greatest sequence number of the frames since the last call."""
         count, last, highest = self._state[row, _COUNT:_LAYOUT].tolist()
@@ -227,9 +231,9 @@ class ExpressLane:
     ) -> FrameBatch | None:
         rows = pieces.rows
         order = np.argsort(rows, kind="stable")
-        firsts = _firsts(rows[order])
+        firsts, counts = _runs(rows[order])
         rank = np.empty_like(rows)
-        rank[order] = np.arange(len(rows)) - np.repeat(firsts, np.diff(firsts, append=len(rows)))
+        rank[order] = np.arange(len(rows)) - firsts.repeat(counts)
         state = self._state[rows]
         valid &= numbers[:, 1] == state[:, _CHUNK] + rank
         valid &= numbers[:, 2] == state[:, _TIMESTAMP] + rank * state[:, _STEP]
@@ -258,8 +262,7 @@ class ExpressLane:
 
     def _move(self, rows: Int64, sequence_numbers: Int64) -> None:
         """Move sorted `rows` on by the frames that came for each."""
-        firsts = _firsts(rows)
-        count = np.diff(firsts, append=len(rows))
+        firsts, count = _runs(rows)
         which = rows[firsts]
         state = self._state[which]
         state[:, _CHUNK] += count
@@ -273,6 +276,10 @@ class ExpressLane:
         self._state[which] = state
 
 
-def _firsts(rows: Int64) -> NDArray[np.intp]:
-    """Return where each distinct row begins in sorted `rows`."""
-    return np.flatnonzero(np.concatenate(([True], rows[1:] != rows[:-1])))
+def _runs(rows: Int64) -> tuple[NDArray[np.intp], Int64]:
+    """Return where each distinct row begins in sorted `rows`, and how often it is there."""
+    edges = np.flatnonzero(rows[1:] != rows[:-1])
+    bounds = np.empty(len(edges) + 2, np.int64)
+    bounds[0], bounds[-1] = 0, len(rows)
+    bounds[1:-1] = edges + 1
+    return bounds[:-1], bounds[1:] - bounds[:-1]

@@ -85,7 +85,7 @@ class Seat:
         self._lane, self.row = lane, lane.board(passenger)
         self._tracks = tuple(_Track(self.row + direction) for direction in Direction)
         self._boarding: Boarding | None = None
-        self._taken, self._patience = 0, 1
+        self._taken, self._patience, self._counted = 0, 1, 0
 
     def reserve(self, boarding: Boarding) -> None:
         """Take note of the stream that begins."""
@@ -129,8 +129,16 @@ class Seat:
         self._lane.open(track.row, slot, expected)
         return True
 
-    def settle(self) -> None:
-        """Tell the sequencer and the connection of the frames that were taken."""
+    def count(self) -> None:
+        """Tell the connection of the frames that were taken."""
+        if self._boarding is not None and self.is_in:
+            count = sum(self._lane.count(track.row) for track in self._tracks)
+            self._boarding.accept(count - self._counted)
+            self._counted = count
+
+    def _settle(self) -> None:
+        """Tell the sequencer as well."""
+        self.count()
         boarding = self._boarding
         if boarding is None or not self.is_in:
             return
@@ -143,14 +151,13 @@ class Seat:
                 step = self._lane.step_units(track.row)
                 sequencer, session = boarding.handle.sequencer, boarding.session
                 sequencer.advance(direction, count, layout.samples, step, number, highest, session)
-                boarding.accept(count)
                 self._taken += count
 
     def leave(self) -> None:
         """Settle, and expect nothing more for a while."""
         if self._boarding is None or not self.is_in:
             return
-        self.settle()
+        self._settle()
         self.is_in, self._boarding.handle.sequencer.leave = False, None
         for track in self._tracks:
             self._lane.close(track.row)
@@ -158,7 +165,7 @@ class Seat:
             self._patience = 1
         else:
             self._be_patient()
-        self._taken, self.reads_left = 0, self._patience
+        self._taken, self._counted, self.reads_left = 0, 0, self._patience
 
     def _be_patient(self) -> None:
         self._patience = min(2 * self._patience, _MAX_PATIENCE)
