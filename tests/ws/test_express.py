@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from functools import partial
+from socket import MSG_DONTWAIT, socket, socketpair
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from websockets.protocol import OPEN
+from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from media.ws.chunks import Placement
@@ -22,6 +25,10 @@ from strep.frames import FrameBatch
 from strep.header import Direction
 from tests.ws.fakes import FakeHandle, FakeHost, connected, dtmf, mark, media, start, stop
 
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
 KEY = bytes((7, 250, 0, 99))
 
 
@@ -42,7 +49,7 @@ class ExpressHost(FakeHost):
         return len(self.slots) - 1
 
     def stream_waiting(self) -> None:
-        pass
+        pass  # there is no pulse
 
     def stream_media(
         self, handle: StreamHandle, direction: Direction, placement: Placement, payload: bytes, now_ns: int
@@ -58,10 +65,25 @@ class ExpressHost(FakeHost):
 
 
 class Transport:
-    """Takes what is written."""
+    """Takes what is written; what it reads, or does not read while it is paused, is of a real socket."""
 
     def __init__(self) -> None:
         self.written: list[bytes] = []
+        self.here, self.there = socketpair()
+        self.is_paused = False
+
+    def get_extra_info(self, name: str) -> socket:
+        return self.here
+
+    def pause_reading(self) -> None:
+        self.is_paused = True
+
+    def resume_reading(self) -> None:
+        self.is_paused = False
+
+    def close(self) -> None:
+        self.here.close()
+        self.there.close()
 
     def write(self, data: bytes) -> None:
         self.written.append(data)
@@ -79,6 +101,16 @@ class Transport:
         self.written.append(b"abort")
 
 
+def opened() -> ServerProtocol:
+    protocol = ServerProtocol()
+    protocol.receive_data(UPGRADE)
+    (request,) = protocol.events_received()
+    assert isinstance(request, Request)
+    protocol.send_response(protocol.accept(request))
+    protocol.data_to_send()
+    return protocol
+
+
 def framed(message: str | bytes, *, first: int = 0x81) -> bytes:
     payload = message.encode() if isinstance(message, str) else message
     size = len(payload)
@@ -92,13 +124,12 @@ class Session:
 
     def __init__(self, *, has_lane: bool) -> None:
         self.host, self.clock = ExpressHost(has_lane=has_lane), ManualClock(10**9)
-        self.desk = Desk(self.host, WsServerOptions(), self.clock)
+        self.desk = Desk(self.host, WsServerOptions(patience_ms=100.0 if has_lane else 0.0), self.clock)
         self.transports: list[Transport] = []
         self.connect()
 
     def connect(self) -> None:
-        protocol, transport = ServerProtocol(), Transport()
-        protocol.state = OPEN
+        protocol, transport = opened(), Transport()
         self.transports.append(transport)
         self.socket = Conversation(self.desk, transport, protocol, Handshake(connection_id="1"))  # type: ignore[arg-type]
         self.desk.open.add(self.socket)
@@ -106,26 +137,49 @@ class Session:
             self.feed(framed(message))
 
     def feed(self, data: bytes) -> None:
+        """Let `data` come: the transport hands it on, or it is in the kernel until the next sweep."""
+        transport = self.transports[-1]
+        if transport.is_paused:
+            transport.there.send(data)
+        else:
+            self.clock.advance(1_000_000)
+            self.socket.data_received(data)
+
+    def sweep(self) -> None:
         self.clock.advance(1_000_000)
-        self.socket.data_received(data)
+        if self.desk.lane is not None:
+            self.desk.drain.sweep()
+        if self.transports[-1].is_paused or self.desk.lane is None:
+            return
+        for data in iter(partial(self._read, self.transports[-1]), b""):
+            self.socket.data_received(data)
+
+    def _read(self, transport: Transport) -> bytes:
+        with suppress(BlockingIOError):
+            return transport.here.recv(1 << 16, MSG_DONTWAIT)
+        return b""
 
     def play(self, script: list[bytes | str]) -> Session:
         for step in script:
             if isinstance(step, bytes):
                 self.feed(step)
             elif step == "beat":
-                self.desk.lane.deliver()
+                self.sweep()
             else:
+                self.sweep()  # bytes that are still in the kernel of a socket that breaks are nobody's
                 self.socket.connection_lost(None)
                 self.connect()
-        self.desk.lane.deliver()
+        self.sweep()
+        for transport in self.transports:
+            transport.close()
         return self
 
     def outcome(self) -> Any:
         totals = self.desk.snapshot()
         sequencers = [handle.sequencer.snapshot() for handle in self.host.streams.values()]
         events = [handle.events for handle in self.host.streams.values()]
-        return self.host.heard, self.host.calls, totals, sequencers, events, [t.written for t in self.transports]
+        heard = {d: [(place, payload) for place, payload, _ in self.host.heard[d]] for d in Direction}
+        return heard, self.host.calls, totals, sequencers, events, [t.written for t in self.transports]
 
 
 def frame_of(
@@ -204,6 +258,7 @@ def _loop(monkeypatch: pytest.MonkeyPatch) -> None:
             return Timer()
 
     monkeypatch.setattr("media.ws.conversation.asyncio.get_running_loop", Loop)
+    monkeypatch.setattr("media.ws.drain.asyncio.get_running_loop", Loop)
 
 
 @settings(deadline=None)
@@ -222,7 +277,7 @@ def test_a_steady_stream_is_taken_in_columns(step: int | None) -> None:
             told = None if step is None else step * i
             session.feed(frame_of(direction, i + 1, 2 * i + direction, told, 160, i))
         if i % 3 == 0:
-            session.desk.lane.deliver()
+            session.sweep()
     session.play([])
     assert session.host.in_columns > 320
     assert session.desk.snapshot().accepted == 402
