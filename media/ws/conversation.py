@@ -74,10 +74,8 @@ class Conversation(asyncio.Protocol):
         """Take what came at `now_ns`; a failure of ours ends this connection and no other."""
         self._take(data, now_ns)
         seat = self._seat
-        if seat is not None:
-            seat.reads_left -= 1
-            if seat.reads_left <= 0 and self._framing.is_between:
-                seat.look()
+        if seat is not None and seat.frames_left <= 0 and self._framing.is_between:
+            seat.look()
 
     def _take(self, data: bytes, now_ns: int) -> None:
         try:

@@ -19,16 +19,18 @@ import numpy as np
 
 from media.ws.express.lane import ExpressLane
 from media.ws.express.layout import MAX_TEXT_BYTES
-from strep.clock import NS_PER_SECOND
+from strep.clock import NS_PER_MS, NS_PER_SECOND
 
-READ_EVERY_MS = 20
-"""So often: a frame of each track, as carriers send them; and so much later than it came it may be taken."""
+READ_EVERY_MS = 40
+"""So often: two frames of each track, as most carriers send them; so much later than it came a frame may be taken."""
+_TURN = 256
+"""Sockets that are read in one go; more take turns, so that nobody waits for all."""
 _READ_BYTES = 16_384
 """Of a socket at a time."""
 _TAKE_BYTES = 1 << 19
 """So much at a time stays in a processor's cache while it is taken apart."""
-_QUIET_SWEEPS = 50
-"""Sweeps that found nothing at all, after which all sockets wake their transports again."""
+_QUIET_TURNS = 50
+"""Turns in a row that found nothing at all, after which all sockets wake their transports again."""
 
 
 class Rider(Protocol):
@@ -48,7 +50,9 @@ class Drain:
         self._rests: dict[int, bytes] = {}
         self._buffer = np.zeros(_TAKE_BYTES + 2 * _READ_BYTES + MAX_TEXT_BYTES, np.uint8)
         self._timer: asyncio.TimerHandle | None = None
-        self._quiet_sweeps = 0
+        self._quiet_turns = 0
+        self._turn: list[int] = []  # rows that have not been read in this round
+        self._pause_ns = self._due_ns = 0
         # The call never waits, so it keeps the interpreter's lock (PyDLL): see `strep.mmsg`.
         self._recv = ctypes.PyDLL(None, use_errno=True).recv
         self._recv.argtypes = ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
@@ -58,7 +62,7 @@ class Drain:
         """Read `descriptor` for the connection whose first row is `row`, whose transport reads no more."""
         self._riders[row] = descriptor, rider
         if self._timer is None:
-            self._quiet_sweeps = 0
+            self._quiet_turns = 0
             self._schedule(self._now_ns())
 
     def remove(self, row: int) -> bytes:
@@ -68,15 +72,20 @@ class Drain:
 
     def sweep(self) -> None:
         """Read all sockets once."""
-        riders, have_come, first = list(self._riders.items()), False, 0
+        self._read(list(self._riders))
+
+    def _read(self, those: list[int]) -> bool:
+        """Read the sockets of the rows `those`, and return whether anything came."""
+        riders = [(row, self._riders[row]) for row in those if row in self._riders]
+        have_come, first = False, 0
         while first < len(riders):
-            first, came = self._sweep_some(riders, first)
+            first, came = self._read_some(riders, first)
             have_come |= came
-        self._quiet_sweeps = 0 if have_come else self._quiet_sweeps + 1
         if have_come:
             self._wake()
+        return have_come
 
-    def _sweep_some(self, riders: list[tuple[int, tuple[int, Rider]]], first: int) -> tuple[int, bool]:
+    def _read_some(self, riders: list[tuple[int, tuple[int, Rider]]], first: int) -> tuple[int, bool]:
         """Read from rider number `first` on until there is enough; return which is the next, and if anything came."""
         recv, buffer, rests = self._recv, self._buffer, self._rests
         address, at = buffer.ctypes.data, 0
@@ -96,7 +105,12 @@ class Drain:
         if rows:
             bounds = np.frombuffer(edges, np.int64)
             self._rests |= self._lane.take(
-                buffer, np.frombuffer(rows, np.int64), bounds[:-1], bounds[1:], self._now_ns()
+                buffer,
+                np.frombuffer(rows, np.int64),
+                bounds[:-1],
+                bounds[1:],
+                self._now_ns(),
+                READ_EVERY_MS * NS_PER_MS,
             )
         for rider in gone:
             rider.wake_up()
@@ -116,9 +130,14 @@ class Drain:
 
     def _beat(self) -> None:
         self._timer = None
-        self.sweep()
-        if self._quiet_sweeps >= _QUIET_SWEEPS:
+        if not self._turn:
+            self._turn = list(self._riders)
+            self._pause_ns = READ_EVERY_MS * NS_PER_MS // max(-(-len(self._turn) // _TURN), 1)
+        have_come = self._read(self._turn[:_TURN])
+        del self._turn[:_TURN]
+        self._quiet_turns = 0 if have_come else self._quiet_turns + 1
+        if self._quiet_turns >= _QUIET_TURNS:
             for _, rider in list(self._riders.values()):
                 rider.wake_up()
         if self._riders:
-            self._schedule(max(self._due_ns + READ_EVERY_MS * 1_000_000, self._now_ns()))
+            self._schedule(max(self._due_ns + self._pause_ns, self._now_ns()))

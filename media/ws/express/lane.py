@@ -145,7 +145,9 @@ class ExpressLane:
 
     # -- frames ----------------------------------------------------------------------------------------
 
-    def take(self, data: Bytes, rows: Int64, starts: Int64, stops: Int64, now_ns: int) -> dict[int, bytes]:
+    def take(
+        self, data: Bytes, rows: Int64, starts: Int64, stops: Int64, now_ns: int, span_ns: int
+    ) -> dict[int, bytes]:
         """Take what has come of some connections, and return what is the beginning of a frame, by row.
 
         Args:
@@ -153,10 +155,11 @@ class ExpressLane:
             rows: (n,) of each connection the first.
             starts, stops: (n,) where in `data`.
             now_ns: when.
+            span_ns: since when at the latest.
         """
         pieces = split(data, rows, starts, stops, self._state[:, _HEAD], self._state[:, _SIZE])
         try:
-            frames = self._match(data, pieces, now_ns)
+            frames = self._match(data, pieces, now_ns, span_ns)
         except Exception:
             logger.exception("express lane failed; its frames go the normal way")
             frames, pieces.is_odd[:] = None, True
@@ -178,7 +181,7 @@ class ExpressLane:
             if passenger is not None:
                 passenger.take_bytes(bytes(data[starts[i] : stops[i]]), now_ns)
 
-    def _match(self, data: Bytes, pieces: Pieces, now_ns: int) -> FrameBatch | None:
+    def _match(self, data: Bytes, pieces: Pieces, now_ns: int, span_ns: int) -> FrameBatch | None:
         """Return the frames that were expected, with their rows moved on; note which connections are odd."""
         rows = pieces.rows
         if not len(rows):
@@ -192,7 +195,7 @@ class ExpressLane:
             texts = unmask(data, pieces.positions[same], size)
             rows[same] = self._untwine(rows[same], texts)
             self._read(rows[same], texts, same, valid, numbers, payloads)
-        return self._advance(pieces, numbers, valid, payloads, now_ns)
+        return self._advance(pieces, numbers, valid, payloads, now_ns, span_ns)
 
     def _untwine(self, rows: Int64, texts: Bytes) -> Int64:
         """Return the rows of the texts, where both of a connection expect texts of this length."""
@@ -227,13 +230,18 @@ class ExpressLane:
             valid[here] &= good
 
     def _advance(
-        self, pieces: Pieces, numbers: Int64, valid: Mask, payloads: Bytes, now_ns: int
+        self, pieces: Pieces, numbers: Int64, valid: Mask, payloads: Bytes, now_ns: int, span_ns: int
     ) -> FrameBatch | None:
         rows = pieces.rows
         order = np.argsort(rows, kind="stable")
         firsts, counts = _runs(rows[order])
         rank = np.empty_like(rows)
         rank[order] = np.arange(len(rows)) - firsts.repeat(counts)
+        # When each came nobody knows, but that it was within the span; so they are taken to have come evenly.
+        arrival_ns = np.empty_like(rows)
+        arrival_ns[order] = (span_ns // counts).repeat(counts)
+        arrival_ns *= 1 + rank
+        arrival_ns += now_ns - span_ns
         state = self._state[rows]
         valid &= numbers[:, 1] == state[:, _CHUNK] + rank
         valid &= numbers[:, 2] == state[:, _TIMESTAMP] + rank * state[:, _STEP]
@@ -252,7 +260,7 @@ class ExpressLane:
             sequence_number=state[:, _NUMBER] + rank & 0xFFFF,
             timestamp=state[:, _START] + rank * samples & 0xFFFF_FFFF,
             ssrc=state[:, _GENERATION].copy(),
-            arrival_ns=np.full(len(index), now_ns),
+            arrival_ns=arrival_ns[index],
             is_audio=np.ones(len(index), np.bool_),
             table=payloads,
             row=index,

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from media.ws.host import StreamHandle, StreamHost
 
 FIRST_LOOK = 24
-"""Reads the normal way before anything is expected: timestamps of two tracks are believed no sooner."""
+"""Media frames that go the normal way first: timestamps of two tracks are believed no sooner."""
 _NEXT_LOOK = 8
 _WORTHWHILE = 32
 """So many frames taken have made up for a look."""
 _MAX_PATIENCE = 1024
-"""Reads that go the normal way, at most, before the next look."""
+"""Media frames that go the normal way, at most, before the next look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +76,12 @@ class Seat:
     Attributes:
         row: the first of its two.
         is_in: something is expected.
-        reads_left: so many more reads go the normal way before `look` is to be called.
+        frames_left: so many more media frames go the normal way before `look` is to be called.
     """
 
     def __init__(self, lane: ExpressLane, passenger: Passenger) -> None:
         """Take a seat."""
-        self.is_in, self.reads_left = False, FIRST_LOOK
+        self.is_in, self.frames_left = False, FIRST_LOOK
         self._lane, self.row = lane, lane.board(passenger)
         self._tracks = tuple(_Track(self.row + direction) for direction in Direction)
         self._boarding: Boarding | None = None
@@ -95,10 +95,11 @@ class Seat:
         """Take note of a media frame that has been taken the normal way."""
         track = self._tracks[DIRECTIONS[frame.media.track or ""]]
         track.text, track.frame = text, frame
+        self.frames_left -= 1
 
     def look(self) -> None:
         """Expect of both tracks what can be expected."""
-        boarding, self.reads_left = self._boarding, max(_NEXT_LOOK, self._patience)
+        boarding, self.frames_left = self._boarding, max(_NEXT_LOOK, self._patience)
         if boarding is None or self.is_in:
             return
         for track, direction in zip(self._tracks, Direction, strict=True):
@@ -165,7 +166,7 @@ class Seat:
             self._patience = 1
         else:
             self._be_patient()
-        self._taken, self._counted, self.reads_left = 0, 0, self._patience
+        self._taken, self._counted, self.frames_left = 0, 0, self._patience
 
     def _be_patient(self) -> None:
         self._patience = min(2 * self._patience, _MAX_PATIENCE)
