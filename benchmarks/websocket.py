@@ -44,7 +44,7 @@ class Settings(msgspec.Struct, frozen=True):
     most: Annotated[int, Meta(ge=1, description="Calls that are enough.")] = 1200
     lag: Annotated[
         float, Meta(gt=0, description="Milliseconds from a ping to its pong that are too many at p99.")
-    ] = 50.0
+    ] = 100.0
 
 
 def measure(settings: Settings, say: Say, scratch: Path) -> Report:
