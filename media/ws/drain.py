@@ -126,9 +126,10 @@ class Drain:
     def _schedule(self, due_ns: int) -> None:
         delay_ns = max(due_ns - self._now_ns(), 0)
         self._due_ns = due_ns
-        self._timer = asyncio.get_running_loop().call_later(delay_ns / NS_PER_SECOND, self._beat)
+        self._timer = asyncio.get_running_loop().call_later(delay_ns / NS_PER_SECOND, self.beat)
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
+        """Let some sockets have their turn, and say when the next ones have."""
         self._timer = None
         if not self._turn:
             self._turn = list(self._riders)
