@@ -7,7 +7,7 @@ the last one of their track, and read in columns. Nothing of a frame that is as 
 itself; what follows from it for its stream's `ChunkSequencer` is made up for by `Seat.settle` when somebody wants to
 know.
 
-If one frame of a connection is not as expected, all that has come of this connection goes the normal way, in order.
+From the first frame of a connection on that is not as expected, what has come of it goes the normal way, in order.
 """
 
 from __future__ import annotations
@@ -159,43 +159,43 @@ class ExpressLane:
         """
         pieces = split(data, rows, starts, stops, self._state[:, _HEAD], self._state[:, _SIZE])
         try:
-            frames = self._match(data, pieces, now_ns, span_ns)
+            frames = self._match(data, starts, pieces, now_ns, span_ns)
         except Exception:
             logger.exception("express lane failed; its frames go the normal way")
-            frames, pieces.is_odd[:] = None, True
+            frames, pieces.odd[:] = None, starts
         try:
             if frames is not None:
                 self._deliver(frames)
         finally:
-            self._hand_on(data, rows, starts, stops, pieces, now_ns)
-        return {int(rows[i]): bytes(data[begin : stops[i]]) for i, begin in pieces.rests if not pieces.is_odd[i]}
+            self._hand_on(data, rows, stops, pieces, now_ns)
+        return {int(rows[i]): bytes(data[begin : stops[i]]) for i, begin in pieces.rests if begin < pieces.odd[i]}
 
-    def _hand_on(self, data: Bytes, rows: Int64, starts: Int64, stops: Int64, pieces: Pieces, now_ns: int) -> None:
+    def _hand_on(self, data: Bytes, rows: Int64, stops: Int64, pieces: Pieces, now_ns: int) -> None:
         """Let connections have what is not for the columns."""
         for i, begin, end in pieces.controls:
             passenger = self._passengers[int(rows[i]) >> 1]
-            if passenger is not None and not pieces.is_odd[i]:
+            if passenger is not None and begin < pieces.odd[i]:
                 passenger.take_control(bytes(data[begin:end]))
-        for i in np.flatnonzero(pieces.is_odd).tolist():
+        for i in np.flatnonzero(pieces.odd < stops).tolist():
             passenger = self._passengers[int(rows[i]) >> 1]
             if passenger is not None:
-                passenger.take_bytes(bytes(data[starts[i] : stops[i]]), now_ns)
+                passenger.take_bytes(bytes(data[pieces.odd[i] : stops[i]]), now_ns)
 
-    def _match(self, data: Bytes, pieces: Pieces, now_ns: int, span_ns: int) -> FrameBatch | None:
-        """Return the frames that were expected, with their rows moved on; note which connections are odd."""
+    def _match(self, data: Bytes, starts: Int64, pieces: Pieces, now_ns: int, span_ns: int) -> FrameBatch | None:
+        """Return the frames that were expected, with their rows moved on; note where connections are odd."""
         rows = pieces.rows
         if not len(rows):
             return None
         sizes = self._state[rows, _SIZE]
         numbers = np.zeros((len(rows), 3), np.int64)
-        valid = ~pieces.is_odd[pieces.connections]
+        valid = np.ones(len(rows), np.bool_)
         payloads = np.empty((len(rows), int(self._state[rows, _SAMPLES].max()) + 2), np.uint8)
         for size in set(sizes.tolist()):
             same = np.flatnonzero(sizes == size)
             texts = unmask(data, pieces.positions[same], size)
             rows[same] = self._untwine(rows[same], texts)
             self._read(rows[same], texts, same, valid, numbers, payloads)
-        return self._advance(pieces, numbers, valid, payloads, now_ns, span_ns)
+        return self._advance(pieces, starts, numbers, valid, payloads, now_ns, span_ns)
 
     def _untwine(self, rows: Int64, texts: Bytes) -> Int64:
         """Return the rows of the texts, where both of a connection expect texts of this length."""
@@ -230,7 +230,7 @@ class ExpressLane:
             valid[here] &= good
 
     def _advance(
-        self, pieces: Pieces, numbers: Int64, valid: Mask, payloads: Bytes, now_ns: int, span_ns: int
+        self, pieces: Pieces, starts: Int64, numbers: Int64, valid: Mask, payloads: Bytes, now_ns: int, span_ns: int
     ) -> FrameBatch | None:
         rows = pieces.rows
         order = np.argsort(rows, kind="stable")
@@ -246,8 +246,10 @@ class ExpressLane:
         valid &= numbers[:, 1] == state[:, _CHUNK] + rank
         valid &= numbers[:, 2] == state[:, _TIMESTAMP] + rank * state[:, _STEP]
         if not valid.all():
-            pieces.is_odd[pieces.connections[~valid]] = True
-            valid = ~pieces.is_odd[pieces.connections]
+            is_odd = np.zeros(len(pieces.odd), np.bool_)
+            is_odd[pieces.connections[~valid]] = True
+            pieces.odd[is_odd] = starts[is_odd]
+            valid = ~is_odd[pieces.connections]
             order = order[valid[order]]
         if not len(order):
             return None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from media.ws.express.reading import Bytes, Int64, Mask, heads
+from media.ws.express.reading import Bytes, Int64, heads
 
 CLOSED = -1
 """The head of a frame while none is expected."""
@@ -24,7 +24,7 @@ class Pieces:
         rows: (n,) int64, of each frame the first row of its connection that expects frames with this head.
         positions: (n,) int64, where the frame begins.
         connections: (n,) int64, index of its connection.
-        is_odd: (connections,) bool: there is something else, or other frames.
+        odd: (connections,) int64, where something else begins, or other frames; the end of all bytes if nothing does.
         controls: connection, first byte and end of pings and pongs.
         rests: connection and first byte of a frame that is not whole yet.
     """
@@ -32,7 +32,7 @@ class Pieces:
     rows: Int64
     positions: Int64
     connections: Int64
-    is_odd: Mask
+    odd: Int64
     controls: list[tuple[int, int, int]]
     rests: list[tuple[int, int]]
 
@@ -49,7 +49,7 @@ def split(data: Bytes, rows: Int64, starts: Int64, stops: Int64, head: Int64, si
     """
     position, found = starts.copy(), list[tuple[Int64, Int64, Int64]]()
     is_closed = (head[rows] == CLOSED) & (head[rows + 1] == CLOSED)
-    pieces = Pieces(rows[:0], rows[:0], rows[:0], is_closed, [], [])
+    pieces = Pieces(rows[:0], rows[:0], rows[:0], np.where(is_closed, starts, stops), [], [])
     alive = np.flatnonzero(~is_closed)
     while len(alive):
         at = position[alive]
@@ -79,7 +79,7 @@ def _look(data: Bytes, i: int, position: Int64, stop: int, is_expected: bool, pi
         return False
     length = int(data[begin + 1]) ^ _MASKED
     if data[begin] not in (_FINAL_PING, _FINAL_PONG) or length > _LONGEST_CONTROL:
-        pieces.is_odd[i] = True
+        pieces.odd[i] = begin
         return False
     end = begin + _CONTROL_HEAD_BYTES + length
     if end > stop:
