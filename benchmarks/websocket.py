@@ -29,9 +29,9 @@ from benchmarks.websocket_knee import Step, search
 class Settings(msgspec.Struct, frozen=True):
     """What was asked for."""
 
-    calls: Annotated[tuple[Annotated[int, Meta(ge=1)], ...], Meta(description="Calls at once.")] = (400, 100)
-    ramp: Annotated[float, Meta(ge=1, description="Calls that begin, and end, per second.")] = 50.0
-    seconds: Annotated[float, Meta(ge=0.1, description="For how long all of them are there.")] = 6.0
+    calls: Annotated[tuple[Annotated[int, Meta(ge=1)], ...], Meta(description="Calls at once.")] = (200,)
+    ramp: Annotated[float, Meta(ge=1, description="Calls that begin, and end, per second.")] = 100.0
+    seconds: Annotated[float, Meta(ge=0.1, description="For how long all of them are there.")] = 4.0
     repeats: Annotated[int, Meta(ge=1, description="How often, contenders taking turns.")] = 3
     only: Annotated[
         tuple[str, ...],
@@ -40,11 +40,11 @@ class Settings(msgspec.Struct, frozen=True):
     knee: Annotated[
         tuple[str, ...],
         Meta(description="Contenders whose knee is searched.", extra={"choices": [*STREAM_CONTENDERS, "none"]}),
-    ] = (OURS, "websockets-uvloop", "fastapi", "node")
-    most: Annotated[int, Meta(ge=1, description="Calls that are enough.")] = 1500
+    ] = (OURS, "node")
+    most: Annotated[int, Meta(ge=1, description="Calls that are enough.")] = 1200
     lag: Annotated[
         float, Meta(gt=0, description="Milliseconds from a ping to its pong that are too many at p99.")
-    ] = 50.0
+    ] = 100.0
 
 
 def measure(settings: Settings, say: Say, scratch: Path) -> Report:

@@ -43,7 +43,7 @@ class StreamRun(msgspec.Struct, frozen=True):
     busy: float = 0.0
     """Processor time per wall time on the plateau: 1 is a core."""
     lateness_ms: dict[str, float] = {}
-    """Of the sender, against each frame's deadline: p50_ms, p99_ms, max_ms."""
+    """Of the sender on the plateau, against each frame's deadline: p50_ms, p99_ms, max_ms."""
     lag_ms: dict[str, float] = {}
     """From a ping to its pong on the plateau, one per call and second: p50, p99, max."""
     stalled: int = 0

@@ -14,7 +14,9 @@ from benchmarks.symptoms import SENDER_LATE_MS, SENDER_SHARE
 from benchmarks.websocket_course import StreamCourse, StreamRun
 from benchmarks.websocket_frames import StreamLoad
 
-_START = 200
+_START = 400
+_TRIES = 2
+"""Others share most machines, and a step is short."""
 _RECEIVED_SHARE = 0.99
 
 
@@ -43,10 +45,13 @@ def search(
     while (calls := knee.next()) is not None:
         say.doing(f"{STREAM_CONTENDERS[contender].label}, {calls:,} calls")
         with closing(StreamCourse(StreamLoad(calls, calls / ramp, seconds), scratch)) as course:
-            run = course.run(contender, 1)
-        steps.append(Step(run, symptom(run, lag_ms)))
+            for repeat in range(1, _TRIES + 1):
+                run = course.run(contender, repeat)
+                steps.append(Step(run, symptom(run, lag_ms)))
+                say(line(steps[-1]))
+                if steps[-1].carried:
+                    break
         knee.learn(calls, carried=steps[-1].carried)
-        say(line(steps[-1]))
     return steps
 
 

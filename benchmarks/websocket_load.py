@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.child import answer
 from benchmarks.kernel import SENDER_CPU, pin
@@ -93,7 +94,7 @@ class _Run:
             stop = min(due, sent + _BATCH)
             self._send(sent, stop)
             after_ns = time.monotonic_ns() - self._started_ns
-            self._lateness.record(after_ns - times_ns[sent:stop])
+            self._record(times_ns[sent:stop], after_ns)
             sent = stop
             for edge, edge_ns in enumerate(self._edges_ns):
                 if after_ns <= edge_ns:
@@ -108,6 +109,11 @@ class _Run:
             frames.calls[rows].tolist(), frames.starts[rows].tolist(), frames.stops[rows].tolist(), strict=True
         ):
             clients[call].send(data[begin:end])
+
+    def _record(self, due_ns: NDArray[np.int64], sent_ns: int) -> None:
+        """Take note of how late frames of the plateau were."""
+        first_ns, last_ns = self._edges_ns
+        self._lateness.record(sent_ns - due_ns[(due_ns >= first_ns) & (due_ns < last_ns)])
 
     def _errand_ns(self) -> int:
         return self._errands[self._next_errand][0] if self._next_errand < len(self._errands) else sys.maxsize

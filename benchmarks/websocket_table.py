@@ -147,7 +147,8 @@ def _knee_cells(knees: Knees) -> Cells:
     cells = []
     for name, steps in knees.items():
         step = most_carried(steps)
-        refused = [other for other in steps if not other.carried]
+        carried = step.run.calls if step else 0
+        refused = [other for other in steps if not other.carried and other.run.calls > carried]
         first = min(refused, key=lambda other: other.run.calls, default=None)
         then = f"with {first.run.calls:,}: {first.why}" if first else "not searched further"
         figures = (

@@ -108,6 +108,7 @@ class Server:
         )
         self.strep = StrepDoor(self.engine)
         self.rtp = {ports.name: RtpDoor(ports.name, self.engine) for ports in config.rtp}
+        self._patience_ms = patience_ms
         self._pulse = Pulse(self.engine, self._clock, interval_ms=config.drain_interval_ms, patience_ms=patience_ms)
         self.stream = StreamDoor(
             self.engine,
@@ -161,6 +162,7 @@ class Server:
                 config.ws.port,
                 max_message_bytes=config.ws_max_message_bytes,
                 max_connections=config.ws_max_connections,
+                patience_ms=self._patience_ms,
                 connection=ConnectionOptions(
                     tap_track=config.ws_tap_track, l16_is_big_endian=config.ws_l16_byte_order == "big"
                 ),

@@ -16,6 +16,7 @@ from media.sinks.contract import CallInfo
 from media.tapes import format_of
 from media.ws.chunks import ChunkSequencer, Placement
 from media.ws.host import StreamHandle, StreamRefused, StreamStart
+from strep.frames import FrameBatch
 from strep.header import Direction
 
 _LOG = logging.getLogger("strep.streams")
@@ -54,6 +55,7 @@ class Stream:
         tracks: per direction.
         sockets: connections that carry it now.
         oversized: frames that were too long.
+        leave: to be called when its tracks end.
         detached_ns: when the last of them closed without a stop frame; None while one is there.
     """
 
@@ -64,6 +66,7 @@ class Stream:
     tracks: dict[Direction, Track] = field(default_factory=dict)
     sockets: int = 1
     oversized: int = 0
+    leave: Callable[[], None] | None = None
     detached_ns: int | None = None
 
 
@@ -89,6 +92,7 @@ class StreamDoor:
         self._wake = wake
         self._reconnect_grace_ns = reconnect_grace_ns
         self._buffer = FrameBuffer()
+        self._in_columns = 0
         self._streams: dict[str, Stream] = {}
         self._listener = listener
 
@@ -149,6 +153,26 @@ class StreamDoor:
         place = placement.sequence_number, placement.timestamp, placement.generation
         self._buffer.add(track.slot, *place, now_ns, payload)
 
+    def stream_slot(self, handle: StreamHandle, direction: Direction, leave: Callable[[], None]) -> int | None:
+        """Return the slot of a track that needs no decoder; `leave` is called when its call ends."""
+        assert isinstance(handle, Stream)
+        track = handle.tracks.get(direction)
+        if track is None or track.decoder is not None or handle.call.has_ended:
+            return None
+        handle.leave = leave
+        return track.slot
+
+    def stream_waiting(self) -> None:
+        """Let the pulse beat: frames wait."""
+        self._wake()
+
+    def stream_frames(self, frames: FrameBatch) -> None:
+        """Take media frames in order, at once."""
+        self._deliver()
+        self._engine.receive(frames)
+        self.frames += len(frames)
+        self._in_columns += len(frames)
+
     def stream_event(self, handle: StreamHandle, event: dict[str, Any]) -> None:
         """Keep a dtmf, mark or error frame for the sidecar."""
         assert isinstance(handle, Stream)
@@ -184,7 +208,11 @@ class StreamDoor:
     # -- the pulse's side ------------------------------------------------------------------------------
 
     def deliver(self, now_ns: int) -> int:
-        """Hand the waiting frames to the engine; return how many."""
+        """Hand the waiting frames to the engine; return how many came with them or in columns."""
+        in_columns, self._in_columns = self._in_columns, 0
+        return self._deliver() + in_columns
+
+    def _deliver(self) -> int:
         n = len(self._buffer)
         if n:
             self._engine.receive(self._buffer.take())
@@ -219,5 +247,7 @@ class StreamDoor:
     def _forget(self, stream_id: str, call: Call) -> None:
         stream = self._streams.get(stream_id)
         if stream is not None and stream.call is call:
-            stream.tracks = {}
+            leave, stream.leave, stream.tracks = stream.leave, None, {}
+            if leave is not None:
+                leave()
             del self._streams[stream_id]

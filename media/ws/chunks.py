@@ -13,23 +13,17 @@ and ledger are the same engine's work as for RTP:
 
 from __future__ import annotations
 
-from array import array
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
+from media.ws.chunk_tape import ChunkTape
 from media.ws.numbering import ChunkNumbering, CounterMode, NumberSource
-from media.ws.owners import MAX_MISORDER
-from media.ws.timestamps import MAX_SILENCE_SAMPLES, TimestampTrust
+from media.ws.timestamps import TimestampTrust
 from strep.header import Direction
 from strep.serial import SEQUENCE_MODULUS, TIMESTAMP_MODULUS
-
-_WINDOW = 128
-"""Chunks whose places are remembered per track; at least `MAX_MISORDER`, a power of two."""
-_MASK = _WINDOW - 1
-_NO_TIMESTAMP = -1
-assert _WINDOW >= MAX_MISORDER
-assert not _WINDOW & _MASK
 
 
 class Placement(msgspec.Struct, frozen=True, gc=False):
@@ -48,6 +42,25 @@ class Placement(msgspec.Struct, frozen=True, gc=False):
     timestamp: int
     shift_samples: int = 0
     generation: int = 0
+
+
+class Expectation(NamedTuple):
+    """The chunk that is expected next; with each one after it chunk, number and start go on as they do.
+
+    Attributes:
+        chunk: as the carrier counts.
+        timestamp: in the carrier's unit; 0 without timestamps.
+        step_units: by how much timestamps grow; 0 without.
+        number, start: of its `Placement`, not modulo anything.
+        generation: likewise.
+    """
+
+    chunk: int
+    timestamp: int
+    step_units: int
+    number: int
+    start: int
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +85,19 @@ class SequencerSnapshot:
 
 
 class ChunkSequencer:
-    """Places the chunks of one stream; it lives as long as the stream, over any number of sockets."""
+    """Places the chunks of one stream; it lives as long as the stream, over any number of sockets.
 
-    __slots__ = ("_numbering", "_tapes")
+    Attributes:
+        leave: whoever relies on what `expect` said, and has perhaps not told `advance` yet, is called here before
+            anything else happens: to tell it, and to rely on it no more.
+    """
+
+    __slots__ = ("_numbering", "_tapes", "leave")
 
     def __init__(self, sample_rate_hz: int = 8000) -> None:
+        self.leave: Callable[[], None] | None = None
         self._numbering = ChunkNumbering()
-        self._tapes = [_Tape(TimestampTrust(sample_rate_hz)) for _ in Direction]
+        self._tapes = [ChunkTape(TimestampTrust(sample_rate_hz)) for _ in Direction]
 
     def place(
         self,
@@ -93,6 +112,8 @@ class ChunkSequencer:
 
         `session` is what `resume` returned for the chunk's socket; None is the newest.
         """
+        if self.leave is not None:
+            self.leave()
         numbering, tape = self._numbering, self._tapes[direction]
         number = numbering.number(direction, chunk, sequence_number, session)
         generation = numbering.generation
@@ -104,8 +125,38 @@ class ChunkSequencer:
         start, shift = tape.place(number, payload_samples, timestamp)
         return Placement(number % SEQUENCE_MODULUS, start % TIMESTAMP_MODULUS, shift, generation)
 
+    def expect(self, direction: Direction, samples: int, session: int, *, has_timestamp: bool) -> Expectation | None:
+        """Return what the next chunk of a track is if it is as usual and nothing is learned from it; else None."""
+        counter, tape = self._numbering.expects(direction, session), self._tapes[direction]
+        if counter is None or counter.generation != tape.generation:
+            return None
+        step = tape.step_units(samples, has_timestamp=has_timestamp)
+        number, start, timestamp = tape.next()
+        if step is None or number != counter.number + 1:
+            return None
+        return Expectation(counter.value + 1, timestamp + step if step else 0, step, number, start, tape.generation)
+
+    def advance(
+        self,
+        direction: Direction,
+        count: int,
+        samples: int,
+        step_units: int,
+        sequence_number: int | None,
+        highest: int,
+        session: int,
+    ) -> None:
+        """Take note of `count` chunks that came as `expect` had foretold.
+
+        The last of their sequence numbers is `sequence_number`, the greatest is `highest`.
+        """
+        self._numbering.advance(direction, count, sequence_number, highest, session)
+        self._tapes[direction].advance(count, samples, step_units)
+
     def skip(self, sequence_number: int | None) -> None:
         """Take note of a frame of the stream that is no media; it has used up a sequence number."""
+        if self.leave is not None:
+            self.leave()
         self._numbering.skip(sequence_number)
 
     def resume(self, sequence_number: int | None) -> int:
@@ -114,10 +165,14 @@ class ChunkSequencer:
         Returns:
             The socket's session, for `place`: a socket that came before may go on with the earlier counting.
         """
+        if self.leave is not None:
+            self.leave()
         return self._numbering.resume(sequence_number)
 
     def snapshot(self) -> SequencerSnapshot:
         """Return a frozen copy of what is known."""
+        if self.leave is not None:
+            self.leave()
         numbering, (inbound, outbound) = self._numbering, self._tapes
         return SequencerSnapshot(
             source=numbering.source,
@@ -127,143 +182,3 @@ class ChunkSequencer:
             timestamp_units=(inbound.trust.unit, outbound.trust.unit),
             trust_lost=(inbound.trust.times_lost, outbound.trust.times_lost),
         )
-
-
-class _Tape:
-    """Where the last chunks of one counting of a track begin, in samples since the track's first chunk.
-
-    Three rings, indexed by number modulo `_WINDOW`, hold the numbers from ``newest - _WINDOW + 1`` on; a
-    length of 0 marks a chunk that is missing, whose start is then an estimate.
-    """
-
-    __slots__ = (
-        "_end", "_first", "_last_samples", "_lengths", "_newest", "_starts", "_timestamps", "_usual_samples",
-        "earlier", "generation", "trust",
-    )  # fmt: skip
-
-    def __init__(self, trust: TimestampTrust) -> None:
-        self.trust = trust
-        self.generation = 0
-        self.earlier: _Tape | None = None
-        self._starts = array("q", bytes(8 * _WINDOW))
-        self._lengths = array("q", bytes(8 * _WINDOW))
-        self._timestamps = array("q", bytes(8 * _WINDOW))
-        self._first: int | None = None
-        self._newest = 0
-        self._end = 0
-        self._last_samples = 0
-        self._usual_samples = 0
-
-    def successor(self, generation: int) -> _Tape:
-        """Return the tape of the counting that follows; it begins where this one ends, with the same habits."""
-        tape = _Tape(self.trust)
-        tape.generation, tape.earlier = generation, self
-        tape._end, tape._usual_samples, tape._last_samples = self._end, self._usual_samples, self._last_samples
-        self.earlier = None  # one is enough to remember
-        return tape
-
-    def place(self, number: int, samples: int, timestamp: int | None) -> tuple[int, int]:
-        """Return where chunk `number` starts and by how much the chunks behind it must move, in samples.
-
-        `number` is more than ``newest - MAX_MISORDER``, as `ChunkNumbering` has it.
-        """
-        # One odd length (the last chunk of a playback) is no new habit; two equal ones in a row are.
-        if samples != self._usual_samples and (samples == self._last_samples or not self._usual_samples):
-            self._usual_samples = samples
-        self._last_samples = samples
-        step = number - self._newest
-        if self._first is None:
-            self._first = number
-        elif step <= 0:
-            return self._place_late(number, samples, timestamp)
-        elif step > 1:
-            self._pass_over(step - 1, timestamp)
-        elif timestamp is not None:
-            before = self._timestamps[self._newest & _MASK]
-            if before != _NO_TIMESTAMP:
-                elapsed, length = timestamp - before, self._lengths[self._newest & _MASK]
-                self._end += self.trust.learn(elapsed, length, self._usual_samples)
-        start = self._end
-        self._write(number, start, samples, timestamp)
-        self._newest = number
-        self._end = start + samples
-        return start, 0
-
-    def _write(self, number: int, start: int, samples: int, timestamp: int | None) -> None:
-        slot = number & _MASK
-        self._starts[slot] = start
-        self._lengths[slot] = samples
-        self._timestamps[slot] = _NO_TIMESTAMP if timestamp is None else timestamp
-
-    def _pass_over(self, missing: int, timestamp: int | None) -> None:
-        """Leave room for `missing` chunks before the one with `timestamp`."""
-        span = missing * self._usual_samples
-        before = self._timestamps[self._newest & _MASK]
-        if self.trust.scale and timestamp is not None and before != _NO_TIMESTAMP:
-            elapsed = (timestamp - before) * self.trust.scale
-            told = elapsed - self._lengths[self._newest & _MASK]
-            if 0 <= told <= MAX_SILENCE_SAMPLES:
-                span = told
-            else:
-                self.trust.lose()
-        for i in range(max(0, missing - _WINDOW), missing):
-            self._write(self._newest + 1 + i, self._end + span * i // missing, 0, None)
-        self._end += span
-
-    def _place_late(self, number: int, samples: int, timestamp: int | None) -> tuple[int, int]:
-        if self._first is not None and number < self._first:
-            self._begin_earlier(number, self._first)
-        slot = number & _MASK
-        if self._lengths[slot]:
-            return self._starts[slot], 0
-        start = self._late_start(number, timestamp)
-        self._write(number, start, samples, timestamp)
-        shift = self._late_shift(number, start + samples)
-        if shift:
-            for later in range(number + 1, self._newest + 1):
-                self._starts[later & _MASK] += shift
-            self._end += shift
-        return start, shift
-
-    def _begin_earlier(self, number: int, first: int) -> None:
-        """Make room in front of the chunk that came first but was overtaking others."""
-        start = self._starts[first & _MASK]
-        for missing in range(number, first):
-            self._write(missing, start - (first - missing) * self._usual_samples, 0, None)
-        self._first = number
-
-    def _late_start(self, number: int, timestamp: int | None) -> int:
-        """Return where the late chunk starts: behind the last one before it, told by timestamp if need be."""
-        estimate = self._starts[number & _MASK]
-        earlier = self._known_before(number)
-        if earlier is None:
-            return estimate
-        end = self._starts[earlier & _MASK] + self._lengths[earlier & _MASK]
-        if earlier == number - 1:
-            return end + self._silence(earlier, timestamp)
-        before = self._timestamps[earlier & _MASK]
-        if not self.trust.scale or timestamp is None or before == _NO_TIMESTAMP:
-            return estimate
-        return max(end, self._starts[earlier & _MASK] + (timestamp - before) * self.trust.scale)
-
-    def _known_before(self, number: int) -> int | None:
-        oldest = max(self._newest - _MASK, self._first or 0) if self._first is not None else number
-        return next((n for n in range(number - 1, oldest - 1, -1) if self._lengths[n & _MASK]), None)
-
-    def _late_shift(self, number: int, end: int) -> int:
-        """Return by how much what lies behind the late chunk, which ends at `end`, was misplaced."""
-        following = number + 1 & _MASK
-        if self._lengths[following]:
-            after = self._timestamps[following]
-            end += self._silence(number, None if after == _NO_TIMESTAMP else after)
-        elif self.trust.scale and self._timestamps[number & _MASK] != _NO_TIMESTAMP:
-            return 0  # what lies behind was placed by its own timestamps
-        return end - self._starts[following]
-
-    def _silence(self, earlier: int, timestamp: int | None) -> int:
-        """Return the silence between `earlier` and its neighbour with `timestamp`, 0 if nothing tells."""
-        before = self._timestamps[earlier & _MASK]
-        if not self.trust.scale or timestamp is None or before == _NO_TIMESTAMP:
-            return 0
-        length = self._lengths[earlier & _MASK]
-        return self.trust.silence_between(timestamp - before, length, self._usual_samples) or 0

@@ -1,7 +1,8 @@
 """The shell of one open WebSocket: its bytes to `Framing`, its messages to `MediaStreamConnection`, its timers.
 
 Everything is taken as it comes, so nothing queues here: a server that is too slow does not read, and TCP holds the
-peer back.
+peer back. A socket whose frames are foreseen is read on a clock, together with all others of this kind; see
+`media.ws.drain`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from websockets.server import ServerProtocol
 
 from media.ws.closing import Close, close_with
+from media.ws.express.seat import Seat
 from media.ws.framing import Framing, Message, serialize
 from media.ws.host import Handshake
 from media.ws.protocol import MediaStreamConnection
@@ -37,8 +39,9 @@ class Conversation(asyncio.Protocol):
     ) -> None:
         options = desk.options
         self.handshake = handshake
+        self._seat = Seat(desk.lane, self) if desk.lane is not None else None
         self.connection = MediaStreamConnection(
-            desk.host, desk.clock.now_ns(), handshake, options.connection, wire=self
+            desk.host, desk.clock.now_ns(), handshake, options.connection, self, self._seat
         )
         self._desk, self._transport, self._now_ns = desk, transport, desk.clock.now_ns
         self._framing = Framing(protocol, options.max_message_bytes)
@@ -47,6 +50,7 @@ class Conversation(asyncio.Protocol):
         self._deadline_timer: asyncio.TimerHandle | None = None
         self._end_timer: asyncio.TimerHandle | None = None
         self._pings = 0
+        self._is_riding = False  # its socket is read by the drain
         self._keepalive_timer = self._loop.call_later(options.ping_interval_s, self._ping)
         self._watch_deadline()
 
@@ -58,13 +62,28 @@ class Conversation(asyncio.Protocol):
     # -- asyncio.Protocol ------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
-        """Take what came; a failure of ours ends this connection and no other."""
+        """Take what came."""
+        self.take_bytes(data, self._now_ns())
+        seat = self._seat
+        if seat is not None and seat.is_in and not self._is_riding:
+            self._is_riding = True
+            self._transport.pause_reading()
+            self._desk.drain.add(seat.row, self._transport.get_extra_info("socket").fileno(), self)
+
+    def take_bytes(self, data: bytes, now_ns: int) -> None:
+        """Take what came at `now_ns`; a failure of ours ends this connection and no other."""
+        self._take(data, now_ns)
+        seat = self._seat
+        if seat is not None and seat.frames_left <= 0 and self._framing.is_between:
+            seat.look()
+
+    def _take(self, data: bytes, now_ns: int) -> None:
         try:
             text = self._framing.lone_text(data)
             if text is None:
-                self._hand_on(self._framing.receive(data))
+                self._hand_on(self._framing.receive(data), now_ns)
             else:
-                close = self.connection.receive_text(text, self._now_ns())
+                close = self.connection.receive_text(text, now_ns)
                 if self.connection.deadline() != self._deadline_ns:
                     self._watch_deadline()
                 if close is None:
@@ -76,6 +95,32 @@ class Conversation(asyncio.Protocol):
             self._framing.close(close_with(1011, "internal error"))
         self._write()
 
+    def take_control(self, data: bytes) -> None:
+        """Take a ping or pong."""
+        pong = self._framing.lone_control(data)
+        if pong:
+            self._transport.write(pong)
+            if self._is_behind:
+                self._write()
+
+    def wake_up(self) -> None:
+        """Let the transport read again."""
+        if not self._is_riding:
+            return
+        self._is_riding = False
+        assert self._seat is not None
+        self._seat.leave()
+        rest = self._desk.drain.remove(self._seat.row)
+        if rest:
+            self.take_bytes(rest, self._now_ns())
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def settle(self) -> None:
+        """Bring the counters of `connection` up to date."""
+        if self._seat is not None:
+            self._seat.count()
+
     def eof_received(self) -> None:
         """The peer sends no more; returning nothing closes the socket."""
         self._framing.receive_eof()
@@ -86,6 +131,9 @@ class Conversation(asyncio.Protocol):
         for timer in (self._deadline_timer, self._end_timer, self._keepalive_timer):
             if timer is not None:
                 timer.cancel()
+        if self._seat is not None:
+            self.wake_up()
+            self._seat.give_up()
         self.connection.closed(self._now_ns())
         self._desk.settle(self)
 
@@ -108,6 +156,8 @@ class Conversation(asyncio.Protocol):
 
     def close(self, close: Close) -> None:
         """Begin the closing handshake; whoever does not read is not listened to either."""
+        if self._seat is not None:
+            self._seat.leave()
         (self._framing.fail if self._is_behind else self._framing.close)(close)
         self._write()
 
@@ -117,8 +167,8 @@ class Conversation(asyncio.Protocol):
 
     # -- inside ----------------------------------------------------------------------------------------
 
-    def _hand_on(self, messages: list[Message]) -> None:
-        now_ns, receive = self._now_ns(), self.connection.receive
+    def _hand_on(self, messages: list[Message], now_ns: int) -> None:
+        receive = self.connection.receive
         for message in messages:
             close = receive(message, now_ns)
             if close is not None:
@@ -137,6 +187,7 @@ class Conversation(asyncio.Protocol):
                 self._transport.write_eof()  # closing with data unread would take the close frame away from the peer
         if self._end_timer is None and not self._framing.is_open:
             self._end_timer = self._loop.call_later(self._desk.options.close_timeout_s, self._transport.abort)
+            self.wake_up()
 
     def _watch_deadline(self) -> None:
         deadline_ns = self.connection.deadline()

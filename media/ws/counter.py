@@ -10,6 +10,8 @@ from strep.serial import SEQUENCE_MODULUS
 
 _RESTART_JUMP = SEQUENCE_MODULUS // 2
 _SLOTS = 128
+MAX_REMEMBERED = _SLOTS
+"""Values whose numbers are kept."""
 _MASK = _SLOTS - 1
 _NO_VALUE = (1 << 64) - 1
 assert _SLOTS >= MAX_MISORDER

@@ -6,7 +6,18 @@ from typing import Any
 
 import msgspec
 
-from media.ws.messages import Dtmf, Error, Mark, StartBody
+from media.ws.messages import (
+    Connected,
+    Dtmf,
+    Error,
+    Frame,
+    Mark,
+    StartBody,
+    StartWithMedia,
+    UnknownEvent,
+    ascii_excerpt,
+)  # fmt: skip
+from media.ws.reject import WsReject
 from strep.header import Direction
 
 DIRECTIONS = {"inbound": Direction.INBOUND, "outbound": Direction.OUTBOUND}
@@ -61,3 +72,12 @@ def announced_tracks(tracks: Any) -> tuple[Direction, ...]:
     if not isinstance(tracks, list):
         return ()
     return tuple(sorted({DIRECTIONS[track] for track in tracks if track in ("inbound", "outbound")}))
+
+
+def detail_of(frame: Frame, reject: WsReject) -> str:
+    """Return what is worth telling of a frame that was not taken."""
+    if isinstance(frame, UnknownEvent):
+        return ascii_excerpt(frame.event)
+    if reject is WsReject.OTHER_STREAM and not isinstance(frame, Connected | StartWithMedia):
+        return f"{type(frame).__name__.lower()} of {ascii_excerpt(frame.stream_id)}"
+    return ""

@@ -9,6 +9,8 @@ from websockets.server import ServerProtocol
 
 from media.ws.closing import Close
 from media.ws.conversation import Conversation
+from media.ws.drain import READ_EVERY_MS, Drain
+from media.ws.express.lane import ExpressLane
 from media.ws.host import Handshake, StreamHost
 from media.ws.opening import BadHandshakes, Opening
 from media.ws.options import WsServerOptions
@@ -29,6 +31,7 @@ class Desk:
         bad_handshakes: sockets that have never been connections.
         opening: sockets in their opening handshake.
         open: sockets behind it.
+        lane, drain: for frames that are foreseen; no lane where somebody is in a hurry.
         is_serving: whether new ones may come.
     """
 
@@ -38,6 +41,9 @@ class Desk:
         self.opening: set[Opening] = set()
         self.open: set[Conversation] = set()
         self.is_serving = True
+        self.lane = ExpressLane(host.stream_frames) if options.patience_ms >= READ_EVERY_MS else None
+        if self.lane is not None:
+            self.drain = Drain(self.lane, clock.now_ns, host.stream_waiting)
         self._changed = asyncio.Event()
 
     def begin(self, transport: asyncio.Transport, protocol: ServerProtocol, handshake: Handshake) -> Conversation:
@@ -67,6 +73,8 @@ class Desk:
     async def close(self) -> None:
         """Close every connection with 1001, and wait until all have ended; each has `close_timeout_s` for that."""
         self.is_serving = False
+        if self.lane is not None:
+            self.drain.sweep()
         for opening in list(self.opening):
             opening.abort()
         for conversation in list(self.open):
@@ -77,5 +85,7 @@ class Desk:
 
     def snapshot(self) -> WsServerSnapshot:
         """Return a frozen copy of the counters, those of open connections included."""
+        for conversation in self.open:
+            conversation.settle()
         open_connections = [conversation.connection.snapshot() for conversation in self.open]
         return self.totals.snapshot(open_connections, bad_handshakes=self.bad_handshakes.count)

@@ -23,6 +23,7 @@ Message = str | bytes
 
 _FINAL = 0x80
 _TEXT, _BINARY = _FINAL | Opcode.TEXT, _FINAL | Opcode.BINARY
+_PONG = _FINAL | Opcode.PONG
 _OPCODE, _OPCODES = 0x0F, frozenset(Opcode)
 _MASKED, _LENGTH, _MASK_BYTES = 0x80, 0x7F, 4
 _LONE_HEAD, _LONE_BYTES = bytes((_TEXT, _MASKED | 126)), 8
@@ -65,6 +66,11 @@ class Framing:
         return self._protocol.state is OPEN
 
     @property
+    def is_between(self) -> bool:
+        """Whether the next byte begins a message, and messages are wanted."""
+        return self._is_between
+
+    @property
     def first_close(self) -> Close:
         """Code and reason of the close frame that came or went first; 1006 if there was none (yet)."""
         received, sent = self._protocol.close_rcvd, self._protocol.close_sent
@@ -82,6 +88,14 @@ class Framing:
             return None
         text = apply_mask(data[_LONE_BYTES:], data[4:_LONE_BYTES])
         return text if text.isascii() else None
+
+    def lone_control(self, data: bytes) -> bytes:
+        """Take a whole ping or pong that stands between messages; return what is to be written to the socket now."""
+        payload = apply_mask(data[2 + _MASK_BYTES :], data[2 : 2 + _MASK_BYTES]) if len(data) > 6 else b""
+        if data[0] == _PONG:
+            self.pong = payload
+            return b""
+        return bytes((_PONG, len(payload))) + payload if self.is_open else b""
 
     def receive(self, data: bytes) -> list[Message]:
         """Take what came from the socket; return the messages that are complete. Afterwards see `take_output`."""

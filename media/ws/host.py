@@ -11,9 +11,11 @@ one is not detached.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any, Protocol
-from uuid import uuid4
+from uuid import UUID
 
 from media.codecs import Encoding
 from media.ws.chunks import ChunkSequencer, Placement
@@ -21,7 +23,10 @@ from media.ws.dialects.dialect import Dialect
 from media.ws.dialects.telnyx import TELNYX
 from media.ws.wire import Wire
 from strep.errors import StrepError
+from strep.frames import FrameBatch
 from strep.header import Direction
+
+_RANDOM = Random()  # seeded by the system; asking that for every connection takes 0.1 ms, and ids need not be secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,7 @@ class Handshake:
     remote: str = ""
     path: str = "/"
     auth_token: str | None = field(default=None, repr=False)
-    connection_id: str = field(default_factory=lambda: str(uuid4()))
+    connection_id: str = field(default_factory=lambda: str(UUID(int=_RANDOM.getrandbits(128), version=4)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,18 @@ class StreamHost(Protocol):
         self, handle: StreamHandle, direction: Direction, placement: Placement, payload: bytes, now_ns: int
     ) -> None:
         """Take one chunk of audio; `payload` is never empty. First apply ``placement.shift_samples``."""
+
+    def stream_slot(self, handle: StreamHandle, direction: Direction, leave: Callable[[], None]) -> int | None:
+        """Return the slot under which `stream_frames` takes a track's code bytes, None if it does not.
+
+        `leave` is called when that is over; only the last one given is.
+        """
+
+    def stream_waiting(self) -> None:
+        """Take note that frames have come with `stream_frames`: who sleeps must wake up."""
+
+    def stream_frames(self, frames: FrameBatch) -> None:
+        """Take chunks of any tracks that have slots, those of each in order, behind all that was given before."""
 
     def stream_event(self, handle: StreamHandle, event: dict[str, Any]) -> None:
         """Take note of a dtmf, mark or error frame: JSON values, ``event["event"]`` is its name."""

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from media.ws.counter import TrackCounter
+from media.ws.counter import MAX_REMEMBERED, TrackCounter
 from media.ws.owners import MAX_MISORDER, OTHER, NumberOwners, is_jump
 from strep.header import Direction
 from strep.serial import SEQUENCE_MODULUS
@@ -113,6 +113,29 @@ class ChunkNumbering:
         if sequence_number is not None and sequence_number > self._newest_sequence:
             self._newest_sequence = sequence_number
         return number
+
+    def expects(self, direction: Direction, session: int) -> TrackCounter | None:
+        """Return where the counting of a track stands if nothing but its own next chunk matters to it."""
+        track = self._tracks[direction]
+        return track if self._counts_apart and track.is_started and session == self._session else None
+
+    def advance(
+        self, direction: Direction, count: int, sequence_number: int | None, highest: int, session: int
+    ) -> None:
+        """Take note of `count` chunks in a row of a track that `expects` them.
+
+        The last of their sequence numbers is `sequence_number`, the greatest is `highest`.
+        """
+        track = self._tracks[direction]
+        value, number = track.value + count, track.number + count
+        if self.mode is _UNDECIDED:
+            for back in range(min(count, MAX_REMEMBERED) - 1, -1, -1):
+                track.remember(value - back, number - back)
+        track.advance(value, number, session)
+        track.standing = 0
+        track.sequence_number, track.others = sequence_number, self._others
+        if sequence_number is not None:
+            self._newest_sequence = max(self._newest_sequence, highest)
 
     def skip(self, sequence_number: int | None) -> None:
         """Take note of a frame that is no media."""

@@ -45,5 +45,7 @@ class WsServerOptions:
     """Time for the opening handshake."""
     close_timeout_s: float = 5.0
     """Time for the closing handshake."""
+    patience_ms: float = 0.0
+    """How long frames may wait for company: who is in no hurry takes many of them for the price of a few."""
     connection: ConnectionOptions = field(default_factory=ConnectionOptions)
     """Limits of the conversation."""

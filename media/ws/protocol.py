@@ -15,10 +15,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from media.ws.closing import Close, close_with
-from media.ws.description import DIRECTIONS, announced_tracks, event, identity
+from media.ws.description import DIRECTIONS, announced_tracks, detail_of, event, identity
 from media.ws.dialects.choosing import Choice
-from media.ws.dialects.dialect import Parser
+from media.ws.dialects.dialect import Parser, TextParser
 from media.ws.encodings import counter_of, encoding_of
+from media.ws.express.seat import Boarding, Seat
 from media.ws.host import Handshake, StreamHandle, StreamHost, StreamRefused, StreamStart
 from media.ws.messages import (
     Connected,
@@ -34,7 +35,7 @@ from media.ws.messages import (
     ascii_excerpt,
     is_usable_stream_id,
     normalise_stream_id,
-)
+)  # fmt: skip
 from media.ws.options import ConnectionOptions
 from media.ws.reject import WsReject
 from media.ws.states import MISPLACED, TRANSITIONS, State
@@ -70,8 +71,9 @@ class MediaStreamConnection:
         handshake: Handshake | None = None,
         options: ConnectionOptions | None = None,
         wire: Wire | None = None,
+        seat: Seat | None = None,
     ) -> None:
-        self._host = host
+        self._host, self._seat = host, seat
         self._handshake = handshake or Handshake()
         self._options = options or ConnectionOptions()
         self._choice = Choice(self._handshake.path, f"tap-{self._handshake.connection_id}", self._options.tap_track)
@@ -142,8 +144,17 @@ class MediaStreamConnection:
             self._receive_malformed(WsReject[error.reason], str(error))
         else:
             self._malformed_in_a_row = 0
+            before = self._accepted
             self._receive_frame(frame, now_ns)
+            if self._seat is not None and self._accepted != before and type(frame) is Media:
+                self._seat.note(text, frame)
         return self._close
+
+    def accept(self, count: int) -> None:
+        """Take note of `count` media frames that the express lane has taken."""
+        self._received += count
+        self._accepted += count
+        self._malformed_in_a_row = 0
 
     def _receive_binary(self, data: bytes, now_ns: int) -> Close | None:
         self._received += 1
@@ -202,7 +213,7 @@ class MediaStreamConnection:
         if reject is None:
             self._accepted += 1
         else:
-            self._reject(reject, self._refusal or _detail(frame, reject))
+            self._reject(reject, self._refusal or detail_of(frame, reject))
             self._refusal = ""
 
     def _receive_malformed(self, reject: WsReject, detail: str) -> None:
@@ -294,6 +305,8 @@ class MediaStreamConnection:
         except StreamRefused as refusal:
             return self._refuse(WsReject.REFUSED, close_with(refusal.close_code, refusal.reason), refusal.reason)
         self._session = self._handle.sequencer.resume(frame.sequence_number)
+        if self._seat is not None and isinstance(self._parser, TextParser):
+            self._seat.reserve(Boarding(self._host, self._handle, self._session, self._parse, self.accept))
         self._deadline_ns = NEVER_NS
         return None
 
@@ -326,15 +339,8 @@ class MediaStreamConnection:
     def _take_stop(self, now_ns: int) -> None:
         handle, self._handle = self._handle, None
         assert handle is not None
+        if self._seat is not None:
+            self._seat.leave()
         self._enter(State.STOPPED)  # whatever the host does now, it is not asked again
         self._deadline_ns = now_ns + self._options.linger_ns
         self._host.stream_stopped(handle, now_ns)
-
-
-def _detail(frame: Frame, reject: WsReject) -> str:
-    """Return what is worth telling of a frame that was not taken."""
-    if isinstance(frame, UnknownEvent):
-        return ascii_excerpt(frame.event)
-    if reject is WsReject.OTHER_STREAM and not isinstance(frame, Connected | StartWithMedia):
-        return f"{type(frame).__name__.lower()} of {ascii_excerpt(frame.stream_id)}"
-    return ""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from media.ws.chunks import ChunkSequencer, Placement
 from media.ws.host import StreamHandle, StreamRefused, StreamStart
+from strep.frames import FrameBatch
 from strep.header import Direction
 
 STREAM_ID = "32de0dea-53cb-4b21-89a4-9e1819c043bc"
@@ -65,6 +67,15 @@ class FakeHost:
     ) -> None:
         self._call("media")
         self.of(handle).media.append((direction, placement, payload))
+
+    def stream_slot(self, handle: StreamHandle, direction: Direction, leave: Callable[[], None]) -> int | None:
+        return None
+
+    def stream_waiting(self) -> None:
+        raise AssertionError("no track has a slot")
+
+    def stream_frames(self, frames: FrameBatch) -> None:
+        raise AssertionError("no track has a slot")
 
     def stream_event(self, handle: StreamHandle, event: dict[str, Any]) -> None:
         self._call("event")

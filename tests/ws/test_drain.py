@@ -1,0 +1,96 @@
+"""Sockets are read on a clock while their frames are foreseen, and by their transports otherwise."""
+
+from __future__ import annotations
+
+import pytest
+
+from media.ws.closing import Close
+from media.ws.drain import READ_EVERY_MS
+from strep.clock import NS_PER_MS
+from strep.header import Direction
+from tests.ws.sockets import Session, Transport, frame_of, without_loop
+
+
+@pytest.fixture(autouse=True)
+def _loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_loop(monkeypatch)
+
+
+@pytest.fixture
+def riding() -> Session:
+    session = Session(has_lane=True)
+    for i in range(30):
+        session.feed(frame_of(0, i + 1, i, 20 * i, 160, i))
+    session.sweep()
+    assert transport_of(session).is_paused
+    return session
+
+
+def transport_of(session: Session) -> Transport:
+    return session.transports[-1]
+
+
+def heard(session: Session) -> list[int]:
+    return [placement.sequence_number for placement, _, _ in session.host.heard[Direction.INBOUND]]
+
+
+def test_where_somebody_is_in_a_hurry_no_transport_pauses() -> None:
+    session = Session(has_lane=False)
+    for i in range(60):
+        session.feed(frame_of(0, i + 1, i, 20 * i, 160, i))
+    assert not transport_of(session).is_paused
+    assert heard(session) == list(range(1, 61))
+
+
+def test_frames_wait_for_the_sweep(riding: Session) -> None:
+    riding.feed(frame_of(0, 31, 30, 600, 160, 0))
+    assert heard(riding) == list(range(1, 31))
+    riding.sweep()
+    assert heard(riding) == list(range(1, 32))
+
+
+def test_a_frame_that_comes_in_pieces_is_taken_whole(riding: Session) -> None:
+    before = riding.host.in_columns
+    frame = frame_of(0, 31, 30, 600, 160, 0)
+    for piece in (frame[:3], frame[3:200], frame[200:]):
+        riding.feed(piece)
+        riding.sweep()
+    assert riding.host.in_columns == before + 1
+    assert heard(riding) == list(range(1, 32))
+
+
+def test_frames_of_one_sweep_came_evenly_since_the_last(riding: Session) -> None:
+    for i in (30, 31):
+        riding.feed(frame_of(0, i + 1, i, 20 * i, 160, i))
+    riding.sweep()
+    now_ns = riding.clock.now_ns()
+    arrivals = [arrival_ns for _, _, arrival_ns in riding.host.heard[Direction.INBOUND]][-2:]
+    assert arrivals == [now_ns - READ_EVERY_MS * NS_PER_MS // 2, now_ns]
+
+
+def test_a_peer_that_closes_wakes_the_transport(riding: Session) -> None:
+    riding.feed(frame_of(0, 31, 30, 600, 160, 0))
+    transport_of(riding).there.close()
+    riding.sweep()
+    riding.desk.drain.sweep()
+    assert not transport_of(riding).is_paused
+    assert heard(riding) == list(range(1, 32))
+
+
+def test_our_closing_wakes_the_transport(riding: Session) -> None:
+    riding.socket.connection.close(Close(1001, "server stopping"))
+    assert not transport_of(riding).is_paused
+
+
+def test_when_nobody_sends_the_transports_wake_up(riding: Session) -> None:
+    for _ in range(100):
+        riding.desk.drain.beat()
+    assert not transport_of(riding).is_paused
+    riding.feed(frame_of(0, 31, 30, 600, 160, 0))
+    assert heard(riding) == list(range(1, 32))
+
+
+def test_a_socket_that_breaks_is_not_read_again(riding: Session) -> None:
+    riding.socket.connection_lost(None)
+    transport_of(riding).close()
+    riding.desk.drain.sweep()
