@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 from msgspec import Meta
+from numpy.typing import NDArray
 
 from benchmarks import environment
 from benchmarks.child import Child, ChildError
@@ -32,11 +33,14 @@ BOUND_MS = 5.0
 """What p99 of the lateness should stay below."""
 SAMPLES = 80_000
 """Ten seconds, then from the start again."""
+SAMPLE_NS = 125_000
+Int64 = NDArray[np.int64]
+_MOST = {"p50": 0.5, "p99": 0.99, "max": 1.0}
+_LEAST = {"p50": 0.5, "p1": 0.01, "min": 0.0}
 MESSAGE_MS = RtpOptions().message_ms
-MARGIN_MS = RtpOptions().lookahead_ms - MESSAGE_MS
-"""How late a message may be before the caller hears a hole."""
-FILLED_MESSAGES = RtpOptions().lookahead_ms // MESSAGE_MS
-"""The first messages of a run go out at once: they fill the look-ahead."""
+LEAD_MS = RtpOptions().lead_ms
+MARGIN_MS = LEAD_MS - RtpOptions().spread_ms
+"""How late a message may be before the caller hears a hole: from this to `LEAD_MS`, by a call's phase."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -70,8 +74,8 @@ class TalkRun(msgspec.Struct, frozen=True):
     """As the server says: from a message's deadline until it was handed to the socket."""
     ramp_ms: dict[str, float] = {}
     """The same while calls begin."""
-    arrival_ms: dict[str, float] = {}
-    """From the same deadline, as it follows from the run's first arrival, until the carrier had the message."""
+    left_ms: dict[str, float] = {}
+    """What the carrier had not played yet when a message came."""
     holes: int = 0
     """Messages that came after the carrier had played everything before them."""
     silence_ms: dict[str, float] = {}
@@ -154,8 +158,8 @@ def _finish(server: Child) -> dict[str, Any]:
 def _judged(run: TalkRun, streams: list[Stream], said: dict[str, Any], begin_ns: int) -> TalkRun:
     expected = expected_bytes(SAMPLES)
     heard = {stream.name: Heard(stream, expected) for stream in streams}
-    arrivals = [_late_ns(arrivals, 0) for one in heard.values() for arrivals in one.arrivals_ns]
-    late_ns = [_late_ns(arrivals, begin_ns) for one in heard.values() for arrivals in one.arrivals_ns]
+    left_ns = [_left_ns(arrivals, 0) for one in heard.values() for arrivals in one.arrivals]
+    left_then_ns = [_left_ns(arrivals, begin_ns) for one in heard.values() for arrivals in one.arrivals]
     silence_ns, answer_ns, complaints = [], [], [text for one in heard.values() for text in one.complaints]
     for name, one in heard.items():
         asked_ns = said["cleared_ns"].get(name, [])
@@ -167,8 +171,8 @@ def _judged(run: TalkRun, streams: list[Stream], said: dict[str, Any], begin_ns:
         answer_ns += [came - pressed for pressed, came in zip(stream.pressed_ns, came_ns, strict=False)]
     return msgspec.structs.replace(
         run,
-        arrival_ms=_quantiles(np.concatenate(late_ns)),
-        holes=int((np.concatenate(arrivals) > MARGIN_MS * NS_PER_MS).sum()),
+        left_ms=_quantiles(np.concatenate(left_then_ns), _LEAST),
+        holes=int((np.concatenate(left_ns) < 0).sum()),
         silence_ms=_quantiles(np.array(silence_ns or [0])),
         answer_ms=_quantiles(np.array(answer_ns or [0])),
         clears=len(silence_ns),
@@ -177,22 +181,20 @@ def _judged(run: TalkRun, streams: list[Stream], said: dict[str, Any], begin_ns:
     )
 
 
-def _late_ns(arrivals_ns: list[int], since_ns: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return by how much each message of a run came after its deadline: those that came since `since_ns`.
+def _left_ns(arrivals: list[tuple[int, int]], since_ns: int) -> Int64:
+    """Return what the carrier had not played of a run when a message came, for those that came since `since_ns`.
 
-    The messages that fill the look-ahead have no deadline.
+    The first message has nothing before it.
     """
-    arrivals = np.array(arrivals_ns[FILLED_MESSAGES:], np.int64)
-    if not len(arrivals):
-        return arrivals
-    numbers = np.arange(FILLED_MESSAGES, FILLED_MESSAGES + len(arrivals))
-    late_ns = arrivals - arrivals_ns[0] - (numbers * MESSAGE_MS - MARGIN_MS) * NS_PER_MS
-    return late_ns[arrivals >= since_ns]
+    times_ns, samples = np.array(arrivals or [(0, 0)], np.int64).T
+    left_ns = times_ns[0] + samples * SAMPLE_NS - times_ns
+    return left_ns[1:][times_ns[1:] >= since_ns]
 
 
-def _quantiles(values_ns: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, float]:
-    p50, p99, most = (np.quantile(values_ns, [0.5, 0.99, 1]) / NS_PER_MS).tolist() if len(values_ns) else (0, 0, 0)
-    return {"p50": p50, "p99": p99, "max": most}
+def _quantiles(values_ns: Int64, points: dict[str, float] = _MOST) -> dict[str, float]:
+    if not len(values_ns):
+        return dict.fromkeys(points, 0.0)
+    return {name: float(np.quantile(values_ns, q)) / NS_PER_MS for name, q in points.items()}
 
 
 def _line(run: TalkRun) -> str:

@@ -123,34 +123,34 @@ class Heard:
     """What one stream got, run by run: a run is what lies between two clears.
 
     Attributes:
-        arrivals_ns: per run, of every message of audio.
+        arrivals: per run, (arrival in ns, samples before it in the run) of every message of audio.
         cleared_ns: arrivals of the clears.
         complaints: what is not as it was played.
     """
 
     def __init__(self, stream: Stream, expected: bytes) -> None:
-        self.arrivals_ns: list[list[int]] = [[]]
+        self.arrivals: list[list[tuple[int, int]]] = [[]]
         self.cleared_ns: list[int] = []
         self.complaints: list[str] = []
         audio = bytearray()
         for now_ns, text in stream.messages():
             if text.startswith(b'{"event":"media"'):
+                self.arrivals[-1].append((now_ns, len(audio)))
                 audio += b64decode(msgspec.json.decode(text)["media"]["payload"])
-                self.arrivals_ns[-1].append(now_ns)
             elif text.startswith(b'{"event":"clear"'):
                 self.cleared_ns.append(now_ns)
                 self._judge(stream.name, audio, expected)
                 audio.clear()
-                self.arrivals_ns.append([])
+                self.arrivals.append([])
         self._judge(stream.name, audio, expected)
         if stream.is_lost:
             self.complaints.append(f"{stream.name}: the socket was lost")
 
     def _judge(self, name: str, audio: bytearray, expected: bytes) -> None:
         if not audio:
-            self.complaints.append(f"{name}: run {len(self.arrivals_ns)} is silent")
+            self.complaints.append(f"{name}: run {len(self.arrivals)} is silent")
         elif audio != (expected * (len(audio) // len(expected) + 1))[: len(audio)]:
-            self.complaints.append(f"{name}: run {len(self.arrivals_ns)} is not what was played")
+            self.complaints.append(f"{name}: run {len(self.arrivals)} is not what was played")
 
 
 def expected_bytes(samples: int) -> bytes:

@@ -47,6 +47,6 @@ async def test_what_is_said_is_said_back(name: str) -> None:
             await carrier.talk(said[start : start + 160])
             await asyncio.sleep(0.01)
         while not carrier.payloads or not np.any(decode(np.frombuffer(carrier.heard, np.uint8), Codec.PCMU)[-800:]):
-            await carrier.until(len(carrier.payloads) + 1)
+            await carrier.until(len(carrier.heard) + 1)
         heard = decode(np.frombuffer(carrier.heard, np.uint8), Codec.PCMU)
     assert np.abs(heard).max() > 7000
