@@ -177,15 +177,14 @@ def test_a_play_is_finished_when_it_was_heard_out_and_not_before(mode: str, dela
     assert len(world.carrier.audible) == samples
 
 
-@pytest.mark.parametrize("mode", MODES)
-def test_an_overlay_is_finished_when_it_was_heard_out(mode: str) -> None:
-    world = MODES[mode]()
+def test_an_overlay_is_finished_when_it_was_heard_out() -> None:
+    world = test_rtp_mode.world()
     world.play(0, 80_000)
     world.run(1)
     handle = world.play(1, 0, source=ArraySource(np.full(3003, 1, np.int16)), is_overlay=True)
     world.run(0.3)
     assert not handle.state.is_final
-    world.run(6 if mode == "mp3" else 0.3)
+    world.run(0.3)
     assert (handle.state, handle.position_samples, handle.is_measured) == (PlayState.FINISHED, 3003, True)
 
 

