@@ -10,7 +10,7 @@ import asyncio
 import re
 import time
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -51,12 +51,14 @@ class Stream(asyncio.Protocol):
         data: everything that came behind the handshake.
         arrivals: (CLOCK_MONOTONIC in ns, length of `data` then) of every piece that came.
         pressed_ns: when digits were pressed.
+        on_start: called when it has begun.
     """
 
     name: str
     data: bytearray = field(default_factory=bytearray)
     arrivals: list[tuple[int, int]] = field(default_factory=list)
     is_lost: bool = False
+    on_start: Callable[[Stream], None] = lambda stream: None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the upgrade."""
@@ -75,6 +77,7 @@ class Stream(asyncio.Protocol):
             self._is_open = True
             media_format = {"encoding": "PCMU", "sample_rate": 8000, "channels": 1}
             self._say("start", start={"media_format": media_format})
+            self.on_start(self)
         self.data += data
         self.arrivals.append((now_ns, len(self.data)))
         if b'"mark"' in data:
@@ -85,13 +88,23 @@ class Stream(asyncio.Protocol):
         """Take note."""
         self.is_lost = not self._is_done
 
+    def write(self, data: bytes) -> None:
+        """Send bytes."""
+        self.transport.write(data)
+
+    def stop(self) -> None:
+        """Say that the stream ends."""
+        self._say("stop", stop={})
+        self._is_done = True
+
     def abort(self) -> None:
         """Be done."""
         self._is_done = True
         self.transport.abort()
 
     def _return_mark(self, name: str) -> None:
-        self._say("mark", mark={"name": name})
+        if not self._is_done:
+            self._say("mark", mark={"name": name})
 
     def press(self) -> None:
         """Press a digit."""
@@ -158,10 +171,10 @@ def expected_bytes(samples: int) -> bytes:
     return encode(speech(samples), Codec.PCMU).tobytes()
 
 
-async def dial(port: int, calls: int, ramp_s: float) -> list[Stream]:
+async def dial(port: int, calls: int, ramp_s: float, on_start: Callable[[Stream], None]) -> list[Stream]:
     """Open `calls` streams within `ramp_s`, and let the last of them begin."""
     loop = asyncio.get_running_loop()
-    streams = [Stream(f"call-{number}") for number in range(calls)]
+    streams = [Stream(f"call-{number}", on_start=on_start) for number in range(calls)]
     for stream in streams:
         await loop.create_connection(lambda stream=stream: stream, "127.0.0.1", port)  # type: ignore[misc]
         await asyncio.sleep(ramp_s / calls)

@@ -135,9 +135,7 @@ class Player:
         longest, base = len(pcm), self.queue.turn(self.position + len(pcm))
         starved = base is not None and base.is_starved and not base.is_paused
         gaps = int(starved)
-        for voice in self._overlays:
-            if voice.is_paused or voice.is_read_out:
-                continue
+        for voice in [voice for voice in self._overlays if not (voice.is_paused or voice.is_read_out)]:
             voice.begin()
             pcm = voice.read(samples, self.position)
             total[: len(pcm)] += pcm

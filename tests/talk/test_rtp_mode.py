@@ -90,6 +90,7 @@ class TestPacing:
             here.clock.advance(max(due_ns - here.clock.now_ns(), 0))
             here.deliver()
             here.playout.poll(here.clock.now_ns())
+        assert isinstance(here.playout, RtpPlayout)
         assert here.playout.lateness.max_ns == 0
 
     def test_deadlines_are_absolute_so_a_late_poll_moves_nothing(self) -> None:
