@@ -78,9 +78,9 @@ _COLUMNS = [
 ]  # fmt: skip
 _NOTE = (
     "Late is from a message's absolute deadline until the server has handed it to the socket. Left is what the "
-    f"carrier had not played yet when it came, {MARGIN_MS} to {LEAD_MS} ms if nothing is late; below 0 the caller hears "
-    'a hole. All calls are there, but for the columns from "calls begin" on, which tell of the time before; holes '
-    "are of both. Both ways: every caller talks all the time, too, and is recorded."
+    f"carrier had not played when it came, {MARGIN_MS} to {LEAD_MS} ms if nothing is late; below 0 the caller "
+    'hears a hole. All calls are there, but for the columns from "calls begin" on, which tell of the time before; '
+    "holes are of both. Both ways: every caller talks all the time, too, and is recorded."
 )
 _SILENCE_COLUMNS = [
     "calls", "clears", "clear() to silence p50 ms", "p99 ms", "max ms", "digit to silence p50 ms", "p99 ms", "max ms",
