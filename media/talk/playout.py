@@ -139,7 +139,8 @@ class Playout(ABC):
             was_stalled, self._is_stalled = self._is_stalled, wire.buffered_bytes > MAX_BUFFERED_BYTES
             if not self._is_stalled:
                 self._send_due(wire, now_ns)
-                self._hearing.send_due(wire)
+                if self.player.queue.unsent_marks:
+                    self._hearing.send_due(wire)
             elif not was_stalled:
                 self._stalls += 1
         if now_ns >= self._hearing.settled_ns + REPORT_NS:
@@ -151,7 +152,7 @@ class Playout(ABC):
             return NEVER_NS
         if self._is_stalled:
             return self._polled_ns + POLL_NS
-        if self.player.queue.is_mark_due(self._clock.sent):
+        if self.player.queue.unsent_marks and self.player.queue.is_mark_due(self._clock.sent):
             return self._polled_ns
         send_ns, report_ns = self._next_send_ns(), self._hearing.settled_ns + REPORT_NS
         if send_ns <= report_ns + REPORT_SLACK_NS or not self._hearing.is_awaited:

@@ -28,12 +28,16 @@ class QueuedMark:
 
 
 class PlayQueue:
-    """Knows nothing of audio; `position` is always one in the output, in samples."""
+    """Knows nothing of audio; `position` is always one in the output, in samples.
+
+    Attributes:
+        unsent_marks: marks that are not with the carrier yet.
+    """
 
     def __init__(self) -> None:
         self._items: list[Voice | QueuedMark] = []
         self._cursor = 0
-        self._unsent_marks = 0
+        self.unsent_marks = 0
         self._ends: list[int] = []
 
     def __len__(self) -> int:
@@ -102,7 +106,17 @@ class PlayQueue:
 
     def next_end(self, after: int) -> int | None:
         """Return where the next play behind `after` ends, None while that is not known."""
-        return next((end for end in self._ends if end > after), None)
+        for end in self._ends:
+            if end > after:
+                return end
+        return None
+
+    def next_place(self, after: int) -> int | None:
+        """Return where behind `after` a play ends or an unsent mark lies, None while nothing does."""
+        if not self._ends and not self.unsent_marks:
+            return None
+        end, mark = self.next_end(after), self.next_mark(after)
+        return mark if end is None else end if mark is None else min(end, mark)
 
     def forget_ends(self, position: int) -> None:
         """Forget the ends up to `position`: they were heard."""
@@ -115,7 +129,7 @@ class PlayQueue:
         """Put a mark behind everything; all before `position` has been read."""
         mark = QueuedMark(name)
         self._items.append(mark)
-        self._unsent_marks += 1
+        self.unsent_marks += 1
         self.pass_marks(position)
         return mark
 
@@ -123,29 +137,29 @@ class PlayQueue:
         """Forget a mark: it has come back, or nobody waits for it any more."""
         if mark in self._items:
             self.remove(mark)
-            self._unsent_marks -= not mark.is_sent
+            self.unsent_marks -= not mark.is_sent
 
     def due_marks(self, position: int) -> list[QueuedMark]:
         """Return marks not sent yet that belong before `position`, or right there, and count them as sent."""
-        if not self._unsent_marks:
+        if not self.unsent_marks:
             return []
         due = [
             mark for mark in self._placed(is_sent=False) if mark.position is not None and mark.position <= position
         ]
         for mark in due:
             mark.is_sent = True
-        self._unsent_marks -= len(due)
+        self.unsent_marks -= len(due)
         return due
 
     def is_mark_due(self, position: int) -> bool:
         """Whether `due_marks` would return one."""
-        if not self._unsent_marks:
+        if not self.unsent_marks:
             return False
         return any(mark.position is not None and mark.position <= position for mark in self._placed(is_sent=False))
 
     def next_mark(self, after: int) -> int | None:
         """Return where the next mark behind `after` lies that was not sent, None while there is none."""
-        if not self._unsent_marks:
+        if not self.unsent_marks:
             return None
         places = [mark.position for mark in self._placed(is_sent=False)]
         return min((place for place in places if place is not None and place > after), default=None)
@@ -157,7 +171,7 @@ class PlayQueue:
         ]
         for mark in again:
             mark.is_sent = False
-        self._unsent_marks += len(again)
+        self.unsent_marks += len(again)
         return again
 
     def _placed(self, *, is_sent: bool) -> list[QueuedMark]:
@@ -188,4 +202,4 @@ class PlayQueue:
         """Forget all."""
         self._items.clear()
         self._ends.clear()
-        self._cursor = self._unsent_marks = 0
+        self._cursor = self.unsent_marks = 0

@@ -155,10 +155,10 @@ class RtpPlayout(Playout):
         """
         at_once = 1 + late_ns // (self._options.message_ms * NS_PER_MS)
         samples = min(at_once * self._message_samples, self._encoded_samples)
-        sent, queue = self._clock.sent, self.player.queue
-        for place in (queue.next_end(sent), queue.next_mark(sent)):
-            if place is not None:
-                samples = min(samples, place - sent + (sent - place) % self._frame_samples)
+        sent = self._clock.sent
+        place = self.player.queue.next_place(sent)
+        if place is not None:
+            samples = min(samples, place - sent + (sent - place) % self._frame_samples)
         if samples == self._encoded_samples:
             payload, self._encoded = self._encoded, b""
         else:
@@ -168,10 +168,12 @@ class RtpPlayout(Playout):
         return payload, samples
 
     def _mark_if_due(self, wire: Wire) -> None:
-        sent, end = self._clock.sent, self.player.queue.next_end(self._marked)
+        sent, queue = self._clock.sent, self.player.queue
+        end = queue.next_end(self._marked)
         if sent - self._marked >= self._mark_samples or (end is not None and end <= sent):
             self._mark_here(wire)
-        self._hearing.send_due(wire)
+        if queue.unsent_marks:
+            self._hearing.send_due(wire)
 
     def _mark_here(self, wire: Wire) -> None:
         if self._audio_end > self._marked:  # silence needs no witness
