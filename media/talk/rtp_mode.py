@@ -108,13 +108,13 @@ class RtpPlayout(Playout):
         self._message_samples = options.message_ms * rate_hz // 1000
         if self._message_samples % self._frame_samples:
             raise ValueError(f"message_ms={options.message_ms} is no multiple of the codec's frame")
-        self._most_samples = self._message_samples if options.has_memory else PULL_MS * rate_hz // 1000
-        self._most_samples -= self._most_samples % self._message_samples
-        self._most_samples = max(self._most_samples, self._message_samples)
+        at_a_time = 1 if options.has_memory else max(PULL_MS // options.message_ms, 1)
+        self._most_samples = at_a_time * self._message_samples
         self._lead_ns = options.lead_ms * NS_PER_MS
         self._mark_samples = MARK_EVERY_NS * rate_hz // NS_PER_SECOND
         self._pending: Pcm = EMPTY
-        self._encoded, self._encoded_samples = b"", 0  # what is ready to be sent
+        # What is ready to be sent; up to where in the output there was a mark, and there is audio.
+        self._encoded, self._encoded_samples = b"", 0
         self._marked = self._audio_end = 0
         self._is_running = self._is_starved = False
 
@@ -131,7 +131,7 @@ class RtpPlayout(Playout):
             payload, samples = self._take(now_ns + EARLY_NS - (now_ns if is_first else clock.ends_ns) + self._lead_ns)
             wire.send(self._frames.media(payload))
             self._count_sent(samples, now_ns)
-            is_first = False
+            self._is_running, is_first = True, False
             self._mark_if_due(wire)
         if not self._encoded_samples and not len(self._pending) and (not self.player.has_more or self.player.is_held):
             self._is_running = False
@@ -141,7 +141,6 @@ class RtpPlayout(Playout):
     def _begin_run(self, now_ns: int) -> None:
         """The carrier has nothing: from here on deadlines count from now, and lie where the phase has them."""
         self._underruns += self._is_running
-        self._is_running = True
         options, message_ns = self._options, self._options.message_ms * NS_PER_MS
         first_ns = now_ns - options.lead_ms * NS_PER_MS
         after_ns = (int(options.phase * message_ns) - first_ns) % message_ns
