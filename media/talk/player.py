@@ -82,16 +82,18 @@ class Player:
     @property
     def is_held(self) -> bool:
         """Whether what there is to play is paused, all of it."""
-        return all(voice.is_paused for voice in self._readable())
+        turn = self.queue.turn(self.position)
+        return (turn is None or turn.is_paused) and all(v.is_paused or v.is_read_out for v in self._overlays)
+
+    @property
+    def is_mixing(self) -> bool:
+        """Whether several may sound at once: what a live source lacks of a pull is silence then."""
+        return bool(self._overlays)
 
     @property
     def is_unheard(self) -> bool:
         """Whether something was pulled that was not heard yet, or not for certain."""
         return any(voice.segments or voice.is_read_out for voice in self._voices())
-
-    def _readable(self) -> list[Voice]:
-        turn = self.queue.turn(self.position)
-        return [*([turn] if turn else []), *(voice for voice in self._overlays if not voice.is_read_out)]
 
     # -- pulling -------------------------------------------------------------------------------------
 

@@ -13,8 +13,8 @@ nothing. The lead is what a late timer, a busy process or the network may take b
   for ever, and the last of 500 waited for 499.
 * A message ends with the frame in which a play ends or a mark lies: the mark behind it tells that and no more.
 
-Audio is pulled and encoded for `PULL_MS` at a time where the codec has no memory: one table look-up
-instead of five. What was not sent is taken back when anything changes, so nothing waits for it.
+Audio is pulled and encoded for `PULL_MS` at a time where the codec has no memory and one play sounds alone: one table
+look-up instead of ten. What was not sent is taken back when anything changes, so nothing waits for it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from strep.clock import NEVER_NS, NS_PER_MS, NS_PER_SECOND
 MIN_MESSAGE_MS, MAX_MESSAGE_MS = 20, 30_000
 """What the carrier takes (Telnyx, "Bidirectional media streaming")."""
 MIN_LOOKAHEAD_MS, MAX_LOOKAHEAD_MS = 40, 200
-PULL_MS = 200
+PULL_MS = 400
 """How much is pulled and encoded at a time; what is not sent yet is taken back when it is to sound otherwise."""
 MARK_EVERY_NS = NS_PER_SECOND // 2
 """How much audio lies between two marks of ours, at most; there is one behind the end of every play too."""
@@ -182,7 +182,8 @@ class RtpPlayout(Playout):
     def _encode_more(self, now_ns: int) -> bool:
         """Pull and encode; False if there is not enough for a frame, and it can wait."""
         pending = len(self._pending)
-        pcm = self.player.pull(self._most_samples - pending, now_ns)
+        wanted = self._message_samples if self.player.is_mixing else self._most_samples
+        pcm = self.player.pull(wanted - pending, now_ns)
         if pending:
             pcm = np.concatenate([self._pending, pcm])
         whole = len(pcm) - len(pcm) % self._message_samples
