@@ -56,7 +56,8 @@ format: setup  ## reformat, and repair what the linter can repair
 	@$(BIN)/ruff format
 
 fuzz: setup  ## search for inputs that break an invariant, for longer than the test suite does
-	@STREP_FUZZ=long $(BIN)/pytest --timeout 0 -n $(JOBS) tests/fuzz
+	@STREP_FUZZ=long $(BIN)/pytest --timeout 0 -n $(JOBS) tests/fuzz \
+	  tests/strep/test_timeline.py tests/strep/test_linear_timeline.py
 
 soak: setup  ## play for half an hour to many simulated carriers that refuse at random
 	@STREP_FUZZ=long $(BIN)/pytest --timeout 0 -n $(JOBS) tests/talk/test_mp3_against_the_carrier.py

@@ -6,22 +6,19 @@ without it.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from benchmarks.kernel import RECEIVE_BUFFER_BYTES, own_buffer
+from benchmarks.kernel import RECEIVE_BUFFER_BYTES
+from benchmarks.own import OwnServer
 from benchmarks.probe import Probe, Tap, save
 from benchmarks.receiver import ObservedOptions
 from media.config import Endpoint, ServerConfig
-from media.serve import freeze_heap, loop_factory
-from media.server import Server
 
 
-class Observed:
+class Observed(OwnServer):
     """A recording server that says how it is."""
 
     def __init__(self, argument: str, directory: Path) -> None:
@@ -36,40 +33,10 @@ class Observed:
         self._directory = directory
         self._probe, self._tap = Probe(), Tap(max(options.probe_one_in, 1))
         self._is_probing = options.probe_one_in > 0
-        self._config = config
-        self._server: Server | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def run(self, ready: Callable[[int], None]) -> None:
-        """Receive until `stop`, then end all calls and finish all files."""
-        with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            runner.run(self._run(ready))
-
-    async def _run(self, ready: Callable[[int], None]) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._server = Server(self._config, [self._probe] if self._is_probing else [])
         if self._is_probing:
-            self._tap.listen(self._server.strep)
-        async with self._server as server:
-            port = int(server.addresses["udp"].rpartition(":")[2])
-            own_buffer(port)
-            ready(port)
-            freeze_heap()
-            await server.wait_closed()
-
-    def stop(self) -> None:
-        """End `run`."""
-        assert self._loop is not None
-        assert self._server is not None
-        self._loop.call_soon_threadsafe(self._server.stop)
-
-    def received(self) -> int:
-        """Return the datagrams so far."""
-        return self._server.strep.datagrams if self._server else 0
-
-    def status(self) -> dict[str, Any]:
-        """Return the server's totals of this moment."""
-        return self._server.snapshot() if self._server else {}
+            super().__init__(config, [self._probe], lambda server: self._tap.listen(server.strep))
+        else:
+            super().__init__(config)
 
     def evidence(self) -> dict[str, Any]:
         """Return the server's last totals, and where the ages of blocks are."""

@@ -18,6 +18,7 @@ from benchmarks.report import Report
 
 QUESTIONS = {
     "receive": "What does a packet cost, in our receiver and in others?",
+    "profile": "Where does a packet's time go, in the kernel, in numpy and in Python?",
     "scale": "Does a packet get cheaper with more calls, and is an idle server idle?",
     "capacity": "How many calls does this machine carry, and what gives way first?",
     "latency": "How long does audio take from the kernel to a sink?",

@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, Protocol
 
-import numpy as np
-
-from media.blocks import PcmBatch
 from media.calls import Call, CallIndexes, Track
 from media.codecs import Encoding
 from media.decoding.desk import Desk
 from media.decoding.payload_types import PayloadTypes
 from media.decoding.track import DecodedTrack
-from media.reels import UNJOINED, Reel, Reels
+from media.reels import Reel, Reels
 from media.reports import call_report
 from media.sinks.contract import CallInfo
 from media.sinks.queue import CallEnded, CallStarted, Item
@@ -231,9 +228,8 @@ class Engine:
             reel.deliver()
             reel.timeline.poll(now_ns, release=is_due)
         if is_due:
-            self._next_release_ns = (
-                now_ns + self._patience_ns // 2
-            )  # due with the next beat, even if that is a little early
+            # Due with the next beat, even if that is a little early.
+            self._next_release_ns = now_ns + self._patience_ns // 2
             self._hand_out(now_ns)
         if now_ns >= self._next_housekeeping_ns:
             self._next_housekeeping_ns = now_ns + HOUSEKEEPING_NS
@@ -252,29 +248,14 @@ class Engine:
     def _hand_out(self, now_ns: int) -> None:
         for reel in self.reels:
             for blocks in reel.timeline.take_blocks():
-                self._hand_out_batch(reel, blocks, now_ns, late=False)
+                self._hand_out_blocks(reel, blocks, now_ns, late=False)
             for blocks in reel.timeline.take_patches():
-                self._hand_out_batch(reel, blocks, now_ns, late=True)
+                self._hand_out_blocks(reel, blocks, now_ns, late=True)
 
-    def _hand_out_batch(self, reel: Reel, blocks: TrackBlocks, now_ns: int, *, late: bool) -> None:
-        slot = blocks.slot
-        index = reel.index_of_slot[slot]
-        if (index == UNJOINED).any():
-            for newcomer in slot[index == UNJOINED].tolist():
-                self._join(reel.tracks[newcomer], now_ns)
-            index = reel.index_of_slot[slot]
-        batch = PcmBatch(
-            call=index,
-            channel=reel.channel_of_slot[slot],
-            positions=blocks.position + reel.offset_of_slot[slot],
-            first=blocks.first.astype(np.int32),
-            last=blocks.last.astype(np.int32),
-            codec=reel.timeline.codec[slot],
-            encoded=blocks.encoded,
-            sample_rate_hz=reel.format.sample_rate_hz,
-            late=late,
-            now_ns=now_ns,
-        )
+    def _hand_out_blocks(self, reel: Reel, blocks: TrackBlocks, now_ns: int, *, late: bool) -> None:
+        for newcomer in reel.unjoined(blocks.slot):
+            self._join(newcomer, now_ns)
+        batch = reel.batch(blocks, now_ns, late=late)
         for outlet in self._outlets:
             outlet.put(batch)
 
@@ -282,16 +263,10 @@ class Engine:
         """The start of a track is known: fix its call and its place there."""
         if track.offset_samples is not None:
             return
-        reel, slot = self.reels.of(track), track.slot
-        columns = reel.timeline.table_for(slot).tracks
         if track.call is None:
             track.join(self._joiners[track](track, now_ns))
         assert track.call is not None
-        origin = int(columns.origin[slot])
-        ahead = origin - int(columns.anchor_position[slot])
-        origin_ns = int(columns.anchor_ns[slot]) + ahead * NS_PER_SECOND // reel.format.sample_rate_hz
-        reel.index_of_slot[slot] = track.call.info.index
-        reel.offset_of_slot[slot] = track.call.place(track, origin, origin_ns)
+        self.reels.of(track).place(track, track.call)
 
     # -- the end of silence ----------------------------------------------------------------------------
 

@@ -129,11 +129,12 @@ class Pulse:
     def _drain_all(self, now_ns: int) -> tuple[int, bool]:
         """Return how many datagrams and frames came, and whether more are waiting."""
         taken, horizon_ns, has_backlog = 0, now_ns, False
-        fill = 0.0
+        fill, drained_ns = 0.0, now_ns
         for receiver, take in self._feeds:
             before = taken
             for _ in range(BATCHES_PER_BEAT):
                 batch = receiver.drain()
+                drained_ns = self._clock.now_ns()
                 if batch is None:
                     break
                 taken += len(batch)
@@ -148,12 +149,15 @@ class Pulse:
         for deliver in self._before_poll:
             taken += deliver(now_ns)
         self._engine.poll(horizon_ns)
-        self._set_interval(now_ns, max(fill, taken / ENOUGH))
+        self._set_interval(drained_ns, max(fill, taken / ENOUGH))
         return taken, has_backlog
 
-    def _set_interval(self, now_ns: int, fill: float) -> None:
-        """Choose the next interval; the last one brought `fill` of what is safe, or of what is enough."""
-        elapsed_ns, self._last_ns = now_ns - self._last_ns, now_ns
+    def _set_interval(self, drained_ns: int, fill: float) -> None:
+        """Choose the next interval; since the last `drained_ns`, `fill` of what is safe or of what is enough came.
+
+        Not since that beat began: a long one leaves little in the sockets, which says nothing of the load.
+        """
+        elapsed_ns, self._last_ns = drained_ns - self._last_ns, drained_ns
         until_full_ns = elapsed_ns / fill if fill else self._longest_ns
         self._interval_ns = round(min(max(until_full_ns, self._shortest_ns), self._longest_ns))
 

@@ -8,10 +8,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from media.calls import Track
-from media.doors.buffer import FrameBuffer
+from media.blocks import PcmBatch
+from media.calls import Call, Track
+from media.frame_buffer import FrameBuffer
 from media.tapes import TapeFormat
+from strep.clock import NS_PER_SECOND
 from strep.g711 import Codec
+from strep.table import TrackBlocks
 from strep.timeline import Timeline
 
 UNJOINED = -1
@@ -64,6 +67,36 @@ class Reel:
             self.offset_of_slot = np.append(self.offset_of_slot, np.zeros(missing, np.int64))
             more = np.zeros((missing, PAYLOAD_TYPES), np.uint32)
             self.payload_types = np.concatenate([self.payload_types, more])
+
+    def unjoined(self, slot: NDArray[np.int64]) -> list[Track]:
+        """Return the tracks among `slot`, (n,), that no call is known of."""
+        newcomers = slot[self.index_of_slot[slot] == UNJOINED]
+        return [self.tracks[newcomer] for newcomer in newcomers.tolist()]
+
+    def place(self, track: Track, call: Call) -> None:
+        """Let `track`, whose beginning is known, lie where it belongs on the timeline of `call`."""
+        columns, slot = self.timeline.table_for(track.slot).tracks, track.slot
+        origin = int(columns.origin[slot])
+        ahead = origin - int(columns.anchor_position[slot])
+        origin_ns = int(columns.anchor_ns[slot]) + ahead * NS_PER_SECOND // self.format.sample_rate_hz
+        self.index_of_slot[slot] = call.info.index
+        self.offset_of_slot[slot] = call.place(track, origin, origin_ns)
+
+    def batch(self, blocks: TrackBlocks, now_ns: int, *, late: bool) -> PcmBatch:
+        """Return `blocks` of tracks that have been placed as the sinks get them."""
+        slot = blocks.slot
+        return PcmBatch(
+            call=self.index_of_slot[slot],
+            channel=self.channel_of_slot[slot],
+            positions=blocks.position + self.offset_of_slot[slot],
+            first=blocks.first.astype(np.int32),
+            last=blocks.last.astype(np.int32),
+            codec=self.timeline.codec[slot],
+            encoded=blocks.encoded,
+            sample_rate_hz=self.format.sample_rate_hz,
+            late=late,
+            now_ns=now_ns,
+        )
 
     def close(self, track: Track) -> None:
         """Give the slot back."""

@@ -9,14 +9,12 @@ import socket
 from collections.abc import Iterable
 from typing import Any, Self
 
-import numpy as np
-
 from media.config import Endpoint, RtpPorts, ServerConfig
 from media.decoding.payload_types import PayloadTypes
 from media.doors.rtp import RtpDoor
 from media.doors.stream import StreamDoor
 from media.doors.strep import StrepDoor
-from media.engine import Engine, Outlet
+from media.engine import Engine
 from media.limits import raise_descriptor_limit
 from media.pulse import Pulse, Take
 from media.receivers import Receiver, open_receiver
@@ -25,6 +23,7 @@ from media.sinks.recording import RecordingSink
 from media.sinks.runner import SinkRunner
 from media.sinks.salvage import Salvage
 from media.sockets import BoundSockets
+from media.status import datagram_totals, live_calls, sink_totals, stream_totals
 from media.talk.call import Application
 from media.talk.lateness import Lateness
 from media.talk.mode import PlaybackMode
@@ -32,12 +31,10 @@ from media.talk.switchboard import Switchboard
 from media.watch import CounterWatch
 from media.ws.options import ConnectionOptions, WsServerOptions
 from media.ws.server import MediaWebSocketServer
-from media.ws.totals import WsServerSnapshot
 from strep.clock import NS_PER_MS, NS_PER_SECOND, Clock, SystemClock
 from strep.datagrams import DatagramBatch
 from strep.errors import ConfigurationError
 from strep.header import Direction
-from strep.reject import Reject
 from strep.table import TimelineSettings
 from strep.timeline import Timeline
 
@@ -103,7 +100,7 @@ class Server:
         self.engine = Engine(
             Timeline(settings, config.max_tracks),
             self._clock,
-            self._outlets(),
+            [*filter(None, [self._switchboard]), *self.runners],
             idle_timeout_ns=round(config.idle_timeout_s * NS_PER_SECOND),
             max_tracks=config.max_tracks,
             patience_ns=round(patience_ms * NS_PER_MS),
@@ -125,9 +122,6 @@ class Server:
         self._stopping = asyncio.Event()
         self._has_closed = False
         self._watch = CounterWatch(self.snapshot)
-
-    def _outlets(self) -> list[Outlet]:
-        return [*([self._switchboard] if self._switchboard is not None else []), *self.runners]
 
     # -- life ------------------------------------------------------------------------------------------
 
@@ -279,11 +273,11 @@ class Server:
         """Return totals: calls, datagrams and rejects per door, drops, sinks."""
         doors: dict[str, Any] = {}
         if self.config.udp is not None:
-            doors["udp"] = _door_totals(self.strep.datagrams, self.strep.rejected)
+            doors["udp"] = datagram_totals(self.strep.datagrams, self.strep.rejected)
         for name, door in self.rtp.items():
-            doors[f"rtp {name}"] = _door_totals(door.datagrams, door.rejected)
+            doors[f"rtp {name}"] = datagram_totals(door.datagrams, door.rejected)
         if self._ws is not None:
-            doors["ws"] = {**_ws_totals(self._ws.snapshot()), "no_room": self.stream.no_room}
+            doors["ws"] = {**stream_totals(self._ws.snapshot()), "no_room": self.stream.no_room}
         return {
             **self.engine.snapshot(),
             "doors": doors,
@@ -291,26 +285,12 @@ class Server:
             "receive_errors": sum(receiver.errors for receiver in self._receivers),
             "failed_beats": self._pulse.failures,
             **({"talk": self._switchboard.snapshot()} if self._switchboard is not None else {}),
-            "sinks": [_as_dict(runner.snapshot()) for runner in self.runners],
+            "sinks": [sink_totals(runner.snapshot()) for runner in self.runners],
         }
 
     def live_calls(self) -> list[dict[str, Any]]:
         """Return every live call with the statistics of its tracks."""
-        return [
-            {
-                "call_id": call.info.call_id,
-                "door": call.info.door,
-                "tracks": [
-                    {
-                        "direction": track.direction.name.lower(),
-                        "length_samples": self.engine.reels.of(track).timeline.length(track.slot),
-                        **self.engine.reels.of(track).timeline.statistics(track.slot).as_dict(),
-                    }
-                    for track in call.tracks
-                ],
-            }
-            for call in self.engine.calls.values()
-        ]
+        return live_calls(self.engine)
 
 
 def _playback_mode(config: ServerConfig) -> PlaybackMode:
@@ -321,25 +301,3 @@ def _playback_mode(config: ServerConfig) -> PlaybackMode:
         is_big_endian=config.playback_l16 == "big-endian",
         keep_alive=config.playback_keep_alive == "on",
     )
-
-
-def _door_totals(datagrams: int, rejected: np.ndarray[Any, np.dtype[np.int64]]) -> dict[str, Any]:
-    reasons = {Reject(code).name: int(count) for code, count in enumerate(rejected) if count}
-    return {"datagrams": datagrams, "rejected": reasons}
-
-
-def _ws_totals(snapshot: WsServerSnapshot) -> dict[str, Any]:
-    rejected = {reason.name: count for reason, count in snapshot.rejected.items()}
-    return {
-        "connections": snapshot.connections,
-        "messages": snapshot.received,
-        "rejected": rejected,
-        "turned_away": {str(status): count for status, count in snapshot.turned_away.items()},
-        "bad_handshakes": snapshot.bad_handshakes,
-        "failed": snapshot.failed,
-        "closed": {str(code): count for code, count in snapshot.closed.items()},
-    }
-
-
-def _as_dict(snapshot: Any) -> dict[str, Any]:
-    return {name: getattr(snapshot, name) for name in snapshot.__slots__}

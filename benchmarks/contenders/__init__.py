@@ -1,4 +1,4 @@
-"""The contenders: receivers of the same load, each a class with the five members of `Contender`."""
+"""The contenders: receivers of the same load, each made by a class or a function, with the members of `Contender`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Kind(NamedTuple):
     Attributes:
         label: what it is, for tables.
         does: what is done with a packet.
-        place: ``module:class`` below this package, and its argument.
+        place: ``module:factory`` below this package, and its argument.
         needs: keys of `benchmarks.contenders.installed.NEEDS`; what is missing here cannot be measured here.
         most_legs: it is not asked to take more calls at once; None is any number.
     """
@@ -51,8 +51,8 @@ _RECORDS = "the whole path to files and sidecars"
 CONTENDERS = {
     "prefilled": Kind("bare recvmmsg, queue pre-filled", "drop the payload", "floor:Prefilled"),
     "floor": Kind("bare recvmmsg every 5 ms", "drop the payload", "floor:Clocked"),
-    "recording": Kind("strep, recording PCM16", _RECORDS, "recording:Recording", "pcm16"),
-    "passthrough": Kind("strep, recording passthrough", _RECORDS, "recording:Recording", "passthrough"),
+    "recording": Kind("strep, recording PCM16", _RECORDS, "recording:of_packets", "pcm16"),
+    "passthrough": Kind("strep, recording passthrough", _RECORDS, "recording:of_packets", "passthrough"),
     "go": Kind("Go net, pion/rtp", _DECODES, "programs:Go", "receive_pion.go", ("go", "pion")),
     "uvloop": Kind("uvloop DatagramProtocol", _DECODES, "per_packet:ProtocolContender", "uvloop", ("uvloop",)),
     "uvloop-dgram": Kind("asyncio-dgram on uvloop", _DECODES, "per_packet:DgramContender", "uvloop", ("uvloop",)),

@@ -13,7 +13,7 @@ _DECODES = "JSON, base64, mu-law"
 _RECORDS = "the whole path to files and sidecars"
 
 STREAM_CONTENDERS = {
-    "strep": Kind("strep serve --ws, recording", _RECORDS, "ws_recording:WsRecording", "pcm16"),
+    "strep": Kind("strep serve --ws, recording", _RECORDS, "recording:of_frames", "pcm16"),
     "websockets-uvloop": Kind("websockets on uvloop", _DECODES, "ws_plain:WsPlain", "uvloop", ("uvloop",)),
     "websockets": Kind("websockets on asyncio", _DECODES, "ws_plain:WsPlain", "asyncio"),
     "fastapi": Kind("FastAPI, uvicorn", _DECODES, "ws_fastapi:WsFastApi", "", ("fastapi", "uvicorn")),

@@ -94,6 +94,7 @@ class Census:
     Attributes:
         strep_ports, rtp_ports: destination ports that the operator named.
         any_payload_type: take RTP of every payload type, not only `STATIC_TYPES`.
+        payload_types: that the operator named beside these.
         datagrams: observed so far.
         first_ns, last_ns: earliest and latest time of any datagram, ns since the epoch.
     """
@@ -101,6 +102,7 @@ class Census:
     strep_ports: frozenset[int] = frozenset()
     rtp_ports: frozenset[int] = frozenset()
     any_payload_type: bool = False
+    payload_types: frozenset[int] = frozenset()
     datagrams: int = 0
     first_ns: int = 0
     last_ns: int = 0
@@ -123,7 +125,8 @@ class Census:
             self._sighting(self._strep, key, sequence_number).add(payload_type, sequence_number, STREP_PROOF)
             return
         flow = FlowKey(source, destination, int.from_bytes(payload[_SSRC]))
-        is_wanted = self.any_payload_type or payload_type in STATIC_TYPES or destination[1] in self.rtp_ports
+        is_wanted = self.any_payload_type or payload_type in STATIC_TYPES or payload_type in self.payload_types
+        is_wanted = is_wanted or destination[1] in self.rtp_ports
         if is_wanted or flow in self._flows:
             self._sighting(self._flows, flow, sequence_number).add(payload_type, sequence_number, RTP_PROOF)
 

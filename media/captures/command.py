@@ -80,6 +80,8 @@ Examples:
     strep inspect calls.pcapng --wav recordings --json > calls.json
   Two ports of plain RTP that belong together, as for `strep serve --rtp`:
     strep inspect taps.pcap --rtp lab=4000,4001
+  What was negotiated for dynamic payload types, which no packet says, as for `strep serve --payload-type`:
+    strep inspect calls.pcap --payload-type 111=opus/48000 --payload-type 96=telephone-event
 
 STREP is found by its header; plain RTP by three packets of one source, destination and SSRC in sequence. All
 of it goes through the server's own code, at the times of the capture: a capture is a bug report that can be run.
@@ -123,7 +125,14 @@ the same call, at a server that still has it.
     "--all",
     "any_payload_type",
     is_flag=True,
-    help="Show plain RTP of all payload types, not only static audio types. Times take 8 kHz for granted.",
+    help="Show plain RTP of all payload types, not only static and named ones. Times take 8 kHz for granted.",
+)
+@click.option(
+    "--payload-type",
+    type=FormatParameter(formats.PAYLOAD_TYPE),
+    multiple=True,
+    metavar=formats.PAYLOAD_TYPE.metavar,
+    help="What an RTP payload type stands for, as in SDP; 101 is telephone-event. Repeatable.",
 )
 @click.option(
     "--reorder-wait",
@@ -149,6 +158,7 @@ def inspect(
         udp=frozenset(udp),
         rtp=rtp,
         any_payload_type=given["any_payload_type"],
+        payload_types=given["payload_type"],
         reorder_wait_ms=given["reorder_wait"],
         idle_timeout_s=given["idle_timeout"],
         wav=given["wav"],

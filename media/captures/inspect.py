@@ -22,6 +22,7 @@ from media.captures.flows import FlowDoor
 from media.captures.layers import Address, Skip
 from media.captures.reader import CaptureReader, Datagram
 from media.config import RtpPorts, ServerConfig
+from media.decoding.payload_types import PayloadType, PayloadTypes
 from media.doors.rtp import RtpDoor
 from media.doors.sources import pack_source
 from media.doors.strep import StrepDoor
@@ -55,7 +56,9 @@ class InspectOptions:
     rtp: tuple[RtpPorts, ...] = ()
     """Pairs of ports that take plain RTP, as the server's ``--rtp``, at any host; others are found."""
     any_payload_type: bool = False
-    """Look for plain RTP of all payload types, not only of static audio types at 8 kHz."""
+    """Look for plain RTP of all payload types, not only static audio types at 8 kHz and `payload_types`."""
+    payload_types: tuple[PayloadType, ...] = ()
+    """What payload types stand for, as the server's ``--payload-type``; so they are found in plain RTP, too."""
     reorder_wait_ms: int = _DEFAULTS.reorder_wait_ms
     idle_timeout_s: float = _DEFAULTS.idle_timeout_s
     wav: Path | None = None
@@ -97,8 +100,10 @@ def inspect(path: Path, options: InspectOptions, on_progress: Progress = lambda 
     Raises:
         OSError: the file cannot be read.
         WireError: it is no capture.
+        ConfigurationError: a payload type needs a package that is not installed.
     """
-    census = Census(options.udp, options.rtp_ports, options.any_payload_type)
+    named = frozenset(payload_type.number for payload_type in options.payload_types)
+    census = Census(options.udp, options.rtp_ports, options.any_payload_type, named)
     findings = Findings(census)
     with CaptureReader(path) as reader:
         for datagrams in _batches(reader):
@@ -145,6 +150,7 @@ class Run:
             outlets,
             idle_timeout_ns=int(options.idle_timeout_s * NS_PER_SECOND),
             max_tracks=_DEFAULTS.max_tracks,
+            payload_types=PayloadTypes(options.payload_types),
         )
         self._start_ns = census.first_ns
         self._strep_ports, self._strep_destinations = options.udp, census.strep_destinations()

@@ -62,7 +62,7 @@ class TrackSummary:
     ssrc: str
     """Of the first packet, in hexadecimal."""
     codec: str
-    """What the tape holds: "PCMU" or "PCMA"; empty if no G.711 came."""
+    """What came, as it was decoded: "PCMU", "OPUS", ...; empty if nothing came that could be."""
     payload_types: dict[str, int]
     """Packets by payload type, over all calls of this key."""
     packets: int
@@ -232,6 +232,8 @@ def _endpoint(address: dict[str, Any]) -> str:
 
 def codec_text(track: TrackSummary) -> str:
     """Return the payload types of a track with their names, the most frequent first."""
-    names = [STATIC_TYPES.get(int(number), "") for number in track.payload_types]
     numbers = list(track.payload_types)
+    names = [STATIC_TYPES.get(int(number), "") for number in numbers]
+    if names and not names[0]:
+        names[0] = track.codec  # of a dynamic type, where the operator said what it stands for
     return ", ".join(f"{name} ({n})" if name else n for name, n in zip(names, numbers, strict=True)) or track.codec

@@ -9,9 +9,9 @@ number of its moment, and later frames move up by one.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +36,7 @@ class _Event:
 
     time_ns: int
     kind: str
-    write: Callable[[int], Message]
-    is_numbered: bool = True
+    details: tuple[Any, ...] = ()
 
 
 class MediaStream:
@@ -84,9 +83,8 @@ class MediaStream:
         track, item = self._row_tracks[row], self._row_items[row]
         if track < 0:
             event = self._events[item]
-            # mypy forgets what a callable in a dataclass with slots returns.
-            made: Message = event.write(self._shifted(int(self._event_numbers[item]), event.time_ns))
-            return made
+            number = self._shifted(int(self._event_numbers[item]), event.time_ns)
+            return self.writer.write(event.kind, number, *event.details)
         lane = self._lanes[track]
         payload = lane.payload(lane.blocks[item], is_text=self.writer.is_text)
         sequence_number = self._shifted(lane.numbers[item], lane.times_ns[item])
@@ -112,25 +110,26 @@ class MediaStream:
         return sequence_number + bisect_right(self._interjections_ns, made_ns - 1)
 
     def _write_events(self) -> list[_Event]:
-        options, writer = self._plan.options.websocket, self.writer
+        options = self._plan.options.websocket
         duration_ns = self._plan.options.duration_ns
-        events = [_Event(self.start_ns, "start", writer.start)]
+        events = [_Event(self.start_ns, "start")]
         if self.gap is not None:
-            events.append(_Event(self.gap.end_ns, "start", writer.start))
+            events.append(_Event(self.gap.end_ns, "start"))
         for offset_ns, digit in self._plan.options.key_presses():
-            events.append(_Event(self.start_ns + offset_ns, "dtmf", _dtmf(writer, digit, offset_ns)))
+            events.append(_Event(self.start_ns + offset_ns, "dtmf", (digit, offset_ns)))
         if options.oddities:
-            events += _oddities(writer, self.start_ns, duration_ns)
+            events += _oddities(self.start_ns, duration_ns)
         events = [e for e in events if self.gap is None or not self.gap.start_ns <= e.time_ns < self.gap.end_ns]
         if options.stop_frame:
             last_ns = max(int(self._plan.deliveries[track].times_ns[-1]) for track in self._tracks)
-            events.append(_Event(max(self.start_ns + duration_ns, last_ns), "stop", writer.stop))
-        return [replace(e, is_numbered=writer.kinds[e.kind]) for e in events if e.kind in writer.kinds]
+            events.append(_Event(max(self.start_ns + duration_ns, last_ns), "stop"))
+        return [event for event in events if event.kind in self.writer.frames]
 
     def _number_frames(self) -> None:
         """Number everything in the order of making: by time, then events, then tracks."""
         scripts = self._plan.scripts
-        numbered = [event for event in self._events if event.is_numbered]
+        is_numbered = [self.writer.frames[event.kind].is_numbered for event in self._events]
+        numbered = [event for event, counts in zip(self._events, is_numbered, strict=True) if counts]
         event_times_ns = np.array([event.time_ns for event in numbered], np.int64)
         track_times_ns = [scripts[track].send_times_ns for track in self._tracks]
         counts = [len(numbered), *map(len, track_times_ns)]
@@ -138,7 +137,7 @@ class MediaStream:
         self._made_ns = np.sort(np.concatenate([event_times_ns, *track_times_ns]))
         first, *rest = np.split(1 + ranks, np.cumsum(counts)[:-1])
         self._event_numbers = np.zeros(len(self._events), np.int64)
-        self._event_numbers[[event.is_numbered for event in self._events]] = first
+        self._event_numbers[is_numbered] = first
         options = self._plan.options.websocket
         chunks = [np.arange(len(times_ns)) for times_ns in track_times_ns]
         if options.shared_chunks:
@@ -189,20 +188,17 @@ def _ranks(times_ns: Int64) -> Int64:
     return ranks
 
 
-def _dtmf(writer: FrameWriter, digit: str, offset_ns: int) -> Callable[[int], Message]:
-    return lambda number: writer.dtmf(number, digit, offset_ns)
-
-
-def _oddities(writer: FrameWriter, start_ns: int, duration_ns: int) -> list[_Event]:
-    frames: list[tuple[str, Callable[[int], Message]]] = [
-        ("old_error", lambda number: writer.old_error(number, INVALID_MEDIA, "simulated, old shape")),
-        ("error", lambda _: writer.error(UNKNOWN_ERROR, "simulated, present shape")),
-        ("mark", lambda number: writer.mark(number, "nobody-asked")),
-        ("unknown", writer.unknown),
+def _oddities(start_ns: int, duration_ns: int) -> list[_Event]:
+    kinds: list[tuple[str, tuple[Any, ...]]] = [
+        ("old_error", (INVALID_MEDIA, "simulated, old shape")),
+        ("error", (UNKNOWN_ERROR, "simulated, present shape")),
+        ("mark", ("nobody-asked",)),
+        ("unknown", ()),
     ]
-    step_ns = duration_ns // (len(frames) + 1)
+    step_ns = duration_ns // (len(kinds) + 1)
     return [
-        _Event(start_ns + place * step_ns + NS_PER_MS, kind, write) for place, (kind, write) in enumerate(frames, 1)
+        _Event(start_ns + place * step_ns + NS_PER_MS, kind, details)
+        for place, (kind, details) in enumerate(kinds, 1)
     ]
 
 

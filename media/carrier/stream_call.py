@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Coroutine, Sequence
+from typing import Any
 
 from websockets.exceptions import WebSocketException
 
+from media.carrier.dialects.contract import Message
 from media.carrier.link import Link
 from media.carrier.options import ErrorShape
 from media.carrier.pacing import Pacer
-from media.carrier.playback import Answer, MarkReturned, Playback, Refused
+from media.carrier.playback import Answer, MarkReturned, Playback
 from media.carrier.report import SendReport
 from media.carrier.stream import MediaStream
 from strep.clock import NEVER_NS, NS_PER_SECOND
@@ -195,21 +197,24 @@ class StreamCall:
         self._set_timer()
 
     def _answer(self, answers: Sequence[Answer]) -> None:
-        link, writer = self._link, self._stream.writer
+        link = self._link
         if link is None or not link.is_open:
             return
         for answer in answers:
             if isinstance(answer, MarkReturned):
-                link.send(writer.mark(self._number("mark"), answer.name))
-            elif "error" in writer.kinds:
-                link.send(self._error(answer))
+                link.send(self._write("mark", answer.name))
+            elif "error" in self._stream.writer.frames:
+                link.send(self._write(self._next_error(), answer.code, answer.detail))
 
-    def _error(self, refused: Refused) -> str | bytes:
-        shape, writer = self._stream.options.manners.error_shape, self._stream.writer
+    def _next_error(self) -> str:
+        """Return the kind of the next error frame."""
+        shape = self._stream.options.manners.error_shape
         self._errors += 1
-        if shape is ErrorShape.OLD or (shape is ErrorShape.ALTERNATING and self._errors % 2 == 0):
-            return writer.old_error(self._number("old_error"), refused.code, refused.detail)
-        return writer.error(refused.code, refused.detail)
+        is_old = shape is ErrorShape.OLD or (shape is ErrorShape.ALTERNATING and self._errors % 2 == 0)
+        return "old_error" if is_old else "error"
 
-    def _number(self, kind: str) -> int:
-        return self._stream.interject(self._now_ns()) if self._stream.writer.kinds[kind] else 0
+    def _write(self, kind: str, *details: Any) -> Message:
+        """Return a frame made now."""
+        writer = self._stream.writer
+        number = self._stream.interject(self._now_ns()) if writer.frames[kind].is_numbered else 0
+        return writer.write(kind, number, *details)

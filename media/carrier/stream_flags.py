@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
@@ -23,41 +23,37 @@ from strep.errors import ConfigurationError
 
 _USUAL_RATES_HZ = {"G722": 16_000, "L16": 16_000, "OPUS": 48_000}
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_Decorator = Callable[[_Command], _Command]
+
+
+def _choice(
+    flag: str, values: Iterable[str], text: str, default: str | None = None
+) -> Callable[[_Command], _Command]:
+    kind = click.Choice([str(value) for value in values])
+    return click.option(flag, type=kind, default=default, show_default=default is not None, help=text)
 
 
 _FLAGS = (
-    click.option(
-        "--dialect",
-        type=click.Choice(list(DIALECTS)),
-        default="telnyx",
-        show_default=True,
-        help="Whose media stream, over WebSocket.",
-    ),
+    _choice("--dialect", DIALECTS, "Whose media stream, over WebSocket.", default="telnyx"),
     click.option("--ws-token", default="", help="Auth token, where the dialect has it: header, connected frame."),
-    click.option(
+    _choice(
         "--ws-track",
-        type=click.Choice(["inbound", "outbound", "both"]),
-        help="Tracks to stream. Default: both for telnyx and tryvox, else inbound.",
+        ("inbound", "outbound", "both"),
+        "Tracks to stream. Default: both for telnyx and tryvox, else inbound.",
     ),
     click.option("--ws-drop", type=parameters.SECONDS, help="Break the socket at this time, and dial again."),
     click.option("--ws-drop-forgets", is_flag=True, help="What is queued then is not played."),
     click.option("--ws-numbers", is_flag=True, help="Counters as JSON numbers, not strings."),
     click.option("--ws-shared-chunks", is_flag=True, help="One chunk counter for both tracks."),
-    click.option(
-        "--ws-timestamp",
-        type=click.Choice([unit.value for unit in TimestampUnit]),
-        default="ms",
-        show_default=True,
-        help="Unit of timestamp.",
-    ),
+    _choice("--ws-timestamp", TimestampUnit, "Unit of timestamp.", default="ms"),
     click.option("--ws-mime", is_flag=True, help="Spell the encoding audio/x-mulaw."),
     click.option("--ws-big-endian", is_flag=True, help="L16 in network byte order, both ways."),
     click.option("--ws-oddities", is_flag=True, help="Errors, marks, unknown events and fields in between."),
     click.option("--ws-no-stop", is_flag=True, help="Close the socket without a stop frame."),
-    click.option(
+    _choice(
         "--playback",
-        type=click.Choice([mode.value for mode in PlaybackMode]),
-        help="What is taken for the caller. Default: mp3 for telnyx, as there; else rtp, the codec's bytes.",
+        PlaybackMode,
+        "What is taken for the caller. Default: mp3 for telnyx, as there; else rtp, the codec's bytes.",
     ),
     click.option(
         "--playback-codec",
@@ -70,20 +66,8 @@ _FLAGS = (
     click.option(
         "--error-rate", type=parameters.SHARE, default=0.0, help="Share of the audio refused for no reason."
     ),
-    click.option(
-        "--error-shape",
-        type=click.Choice([shape.value for shape in ErrorShape]),
-        default="present",
-        show_default=True,
-        help="Of error frames.",
-    ),
-    click.option(
-        "--target-legs",
-        type=click.Choice([legs.value for legs in TargetLegs]),
-        default="opposite",
-        show_default=True,
-        help="Who hears it; told in the JSON.",
-    ),
+    _choice("--error-shape", ErrorShape, "Of error frames.", default="present"),
+    _choice("--target-legs", TargetLegs, "Who hears it; told in the JSON.", default="opposite"),
 )
 
 

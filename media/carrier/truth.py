@@ -9,8 +9,8 @@ Definitions are those of `media.carrier.network`. Per track:
   told not to keep the ends of a track: nobody can miss what went before the first delivery or after the last;
 * ``total_samples = received_samples + lost_samples + silence_samples`` is the tape from the first delivered
   packet's first sample to the end of the last one, where silence is what the sender suppressed (DTX, hold) or
-  replaced by a pressed key's packets. One of those that is lost counts as a packet of lost samples, though a receiver
-  may see that there is no room for audio in the hole: around keys, ``lost_samples`` is a bound from above.
+  replaced by a pressed key's packets. What a lost packet held, audio or a key, no receiver can see; but it sees how
+  much room for audio a hole has, and none where a key's packet is the next to come: what is there then is silence.
 
 Positions on the tape are the sender's. A receiver that anchors a new epoch by its arrival time finds the
 same ones, because the first packets of an epoch are never delayed, unless a stall caught them; then
@@ -150,6 +150,7 @@ def track_truth(script: TrackScript, deliveries: Deliveries, stream_id: str = ""
     first, last = int(kept[0]), int(kept[-1])
     lost = last - first + 1 - len(kept)
     samples = script.samples_per_packet
+    lost_samples = _lost_blocks(script, kept) * samples
     received_samples = int(_delivers_audio(script, is_delivered).sum()) * samples
     total_samples = int(script.blocks[last] - script.blocks[first] + 1) * samples
     waits_ns = deliveries.waits_ns()
@@ -173,9 +174,9 @@ def track_truth(script: TrackScript, deliveries: Deliveries, stream_id: str = ""
         first_position_samples=int(script.positions_samples[first]),
         total_samples=total_samples,
         received_samples=received_samples,
-        lost_samples=lost * samples,
+        lost_samples=lost_samples,
         has_exact_positions=_begins_on_time(script, deliveries),
-        silence_samples=total_samples - received_samples - lost * samples,
+        silence_samples=total_samples - received_samples - lost_samples,
         first_delivery_ns=int(deliveries.times_ns[0]),
         last_delivery_ns=int(deliveries.times_ns[-1]),
         epochs=_epochs(script),
@@ -239,6 +240,14 @@ def _delivers_audio(script: TrackScript, is_delivered: NDArray[np.bool_]) -> NDA
     delivers_audio = is_delivered.copy()
     delivers_audio[script.event_rows] = False
     return delivers_audio
+
+
+def _lost_blocks(script: TrackScript, kept: Int64) -> int:
+    """Return for how many packets of audio there is room in the holes of a track of which the rows `kept` arrive."""
+    is_key = np.isin(kept, script.event_rows)
+    heard_until = np.maximum.accumulate(np.where(is_key, 0, script.blocks[kept] + 1))[:-1]
+    room = np.where(is_key[1:], 0, script.blocks[kept[1:]] - heard_until)
+    return int(np.minimum(np.diff(kept) - 1, room).sum())
 
 
 def _key_truth(key: KeyPress, script: TrackScript, is_delivered: NDArray[np.bool_]) -> KeyTruth:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from media.codecs import Encoding, FrameDecoder, decoder_for
 from media.decoding.order import DecodeOrder, Fate, Packet
-from media.doors.buffer import FrameBuffer
+from media.frame_buffer import FrameBuffer
 from media.talk.contract import Pcm
 from media.talk.resampler import Resampler
 from strep.errors import WireError

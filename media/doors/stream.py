@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from media.calls import Call, Track
 from media.decoding.order import Packet
-from media.doors.buffer import FrameBuffer
 from media.engine import Engine
+from media.frame_buffer import FrameBuffer
 from media.sinks.contract import CallInfo
 from media.tapes import format_of
 from media.ws.chunks import ChunkSequencer, Placement

@@ -1,8 +1,8 @@
 """`LinearCalls`: recordings of calls that are PCM already, at any rate, row by row.
 
 Each of their frames has cost a Python call to decode, so there are few enough of them for a plain way of writing:
-every call has a second or so of both channels in an array of its own, interleaved as the file wants it. The rules of
-`media.sinks.recording` hold here as well.
+every call has half a second or so of both channels in an array of its own, interleaved as the file wants it. The
+rules of `media.sinks.recording` hold here as well.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from media.sinks.recorded_call import RecordedCall
 from strep.clock import NS_PER_MS
 
 CHANNELS = 2
-LAG_MS = 500
+LAG_MS = 150
 """How far the file may be behind the further channel of a call, waiting for the other one."""
-STEP_MS = 1000
-"""So much is written at a time."""
-AGED_NS = 1250 * NS_PER_MS
+STEP_MS = 500
+"""So much is written at a time; `media.sinks.recording.FLUSH_SAMPLES` says what a killed process loses by that."""
+AGED_NS = 800 * NS_PER_MS
 """What waited for so long is written, however little."""
 
 
@@ -73,7 +73,7 @@ class LinearCall:
             position, pcm = position + len(piece), pcm[len(piece) :]
 
     def write_due(self, now_ns: int) -> None:
-        """Write a second and more, up to where both channels have come or one lags too far behind."""
+        """Write half a second and more, up to where both channels have come or one lags too far behind."""
         head, tail = max(self._ends), min(self._ends)
         until = max(tail, head - self._lag) if tail > self._base else head
         if until - self._base >= self._step:

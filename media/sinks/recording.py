@@ -1,7 +1,7 @@
 """`RecordingSink`: a stereo file per call, left inbound, right outbound, each sample where its position says.
 
 The common case runs in columns: whole blocks that continue their tracks go into the `Stage` by one scatter a
-batch, and Python touches a call about once a second, to write what it has. Everything else - partial blocks,
+batch, and Python touches a call about twice a second, to write what it has. Everything else - partial blocks,
 gaps, late packets, a channel that lags - takes the path of single rows (`_place`), which is slower and makes
 the same file.
 
@@ -29,15 +29,25 @@ from media.sinks.wav import Encoding
 from strep.clock import NS_PER_MS, Clock, SystemClock
 from strep.g711 import Codec, decode, transcode_table
 
-FLUSH_SAMPLES = 8_192
-"""A call is written whenever so much of it, header included, fills the file: a second of telephone audio, 32 KiB.
+FLUSH_SAMPLES = 4_096
+"""A call is written whenever so much of it, header included, fills the file: half a second, 16 KiB.
 
-Pieces that are a power of two long and lie at a multiple of it cost the kernel a third less: each is one folio.
+Pieces that are a power of two long and lie at a multiple of it cost the kernel a third less: each is one folio. Twice
+as long would be cheaper still, but a process that is killed loses at most a second of each channel:
+
+    ======  ==================================================================================
+    512 ms  staged, until the file's next multiple of it is full
+    150 ms  staged, because the other channel lags (`LAG_SAMPLES`)
+    100 ms  of a block that is not full (`SinkOptions.block_ms`)
+     60 ms  behind a hole that is not given up (`TimelineSettings.reorder_wait_ms`)
+    150 ms  in the kernel or the timeline until the engine hands out: patience, and half of it
+    972 ms  in all, counted in samples, so whatever the clock does; more only where the disk stalls
+    ======  ==================================================================================
 """
-LAG_SAMPLES = 4_000
-"""How far the file may be behind the further channel of a call, waiting for the other one."""
-_STAGE_SAMPLES = FLUSH_SAMPLES + LAG_SAMPLES + 800  # and a block; 25 KiB a call
-AGED_NS = 1250 * NS_PER_MS
+LAG_SAMPLES = 1_200
+"""How far the file may be behind the further channel of a call, waiting for the other one: a block, and jitter."""
+_STAGE_SAMPLES = FLUSH_SAMPLES + LAG_SAMPLES + 800  # and a block; 12 KiB a call
+AGED_NS = 800 * NS_PER_MS
 """What waited for so long is written, however little: a call that goes on is due before."""
 _SWEEP_NS = 250 * NS_PER_MS
 _NO_LAW = 0xFF
@@ -150,7 +160,7 @@ class RecordingSink:
             self._laws[recording.call.index] = self._stage.law[recording.slot] = law
 
     def receive(self, batch: PcmBatch) -> None:
-        """Stage the blocks, write the calls that have a second of them."""
+        """Stage the blocks, write the calls that are due."""
         now_ns = batch.now_ns
         if batch.is_linear:
             self._linear.receive(batch)

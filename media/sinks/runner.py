@@ -14,7 +14,7 @@ from typing import Any
 from media.blocks import PcmBatch
 from media.sinks.contract import Sink
 from media.sinks.queue import CallEnded, CallStarted, Item, SinkQueue
-from media.sinks.throttle import ThrottledLog
+from media.throttle import ThrottledLog
 from strep.clock import NS_PER_SECOND, Clock, SystemClock
 
 _LOG = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
-"""`Stage`: about a second of audio of every recorded call, in one array, between the blocks and the files.
+"""`Stage`: about half a second of audio of every recorded call, in one array, between the blocks and the files.
 
-Rows of many tracks arrive together and leave by call, a second at a time. All calls share one array, so that
+Rows of many tracks arrive together and leave by call, half a second at a time. All calls share one array, so that
 the rows of a batch are put in place by one scatter, whatever their number. It holds code bytes, half the
 memory of PCM, and holds them interleaved, as a file wants them: see `media.sinks.interleave`.
 

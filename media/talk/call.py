@@ -20,6 +20,7 @@ slow loses the oldest events and audio, is told so in the log, and harms no othe
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -35,6 +36,8 @@ from media.talk.voice import Voice
 from strep.clock import Clock
 from strep.errors import UsageError
 from strep.header import Direction
+
+logger = logging.getLogger("strep.talk")
 
 MAX_EVENTS = 1000
 """Events that may wait for an application."""
@@ -66,6 +69,7 @@ class LiveCall(PlaybackControl):
         self._reason: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._backlog: Mailbox[dict[str, Any]] | None = Mailbox(MAX_EVENTS)
         self._event_mailboxes = [self._backlog]
+        self._unknown_marks = 0
 
     def __repr__(self) -> str:
         """Return its id."""
@@ -273,7 +277,7 @@ class LiveCall(PlaybackControl):
         """Act on what the carrier says, and pass it on, except marks that the application did not send."""
         name, playout = event.get("event"), self._playout
         if playout is not None and name == "mark":
-            playout.take_mark(str(event.get("name", "")), now_ns)
+            self._take_mark(playout, str(event.get("name", "")), now_ns)
         elif playout is not None and name == "error":
             words = " ".join(str(event[key]) for key in ("code", "title", "detail") if event.get(key))
             playout.take_error(event.get("code"), words or "without a code", now_ns)
@@ -281,6 +285,13 @@ class LiveCall(PlaybackControl):
         if name != "mark" or not str(event.get("name", "")).startswith(OWN_PREFIX):
             for mailbox in self._event_mailboxes:
                 mailbox.put(event)
+
+    def _take_mark(self, playout: Playout, name: str, now_ns: int) -> None:
+        playout.take_mark(name, now_ns)
+        unknown = playout.snapshot().marks_unknown
+        if unknown and not self._unknown_marks:
+            logger.warning("call %s: mark %.40r came back, which was never sent: ignored", self.call_id, name)
+        self._unknown_marks = unknown
 
     def end(self, reason: str) -> None:
         """Take note that the call is over."""

@@ -92,8 +92,8 @@ class Player:
 
     @property
     def is_unheard(self) -> bool:
-        """Whether something was pulled that was not heard yet, or not for certain."""
-        return any(voice.segments or voice.is_read_out for voice in self._voices())
+        """Whether something was pulled that was not heard yet, or a play is over that `advance` has to settle."""
+        return any(voice.segments or voice.is_heard_out for voice in self._voices())
 
     # -- pulling -------------------------------------------------------------------------------------
 

@@ -39,7 +39,7 @@ class WorkerProcess:
         self._take: Callable[[Message], None] | None = None
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            self._process = _start(theirs.fileno())
+            self._process = start_process(theirs.fileno())
         self._pidfd = os.pidfd_open(self._process.pid)
         self._control.setblocking(False)
         self._loop.add_reader(self._pidfd, self._end)
@@ -95,7 +95,8 @@ class WorkerProcess:
             self.ended.set_result(code)
 
 
-def _start(control: int) -> subprocess.Popen[bytes]:
+def start_process(control: int) -> subprocess.Popen[bytes]:
+    """Start a worker that takes its assignment from the descriptor `control`."""
     # A session of its own: Ctrl-C is for the supervisor, which tells the workers in its own way.
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "media.workers.worker", str(control)],

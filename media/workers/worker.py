@@ -67,10 +67,14 @@ async def _serve(assignment: Assignment, sockets: BoundSockets, control: socket.
         loop.add_signal_handler(number, server.stop)
 
     def end_with_the_supervisor() -> None:
-        with contextlib.suppress(BlockingIOError):
+        try:
             control.recv(1)  # it has nothing more to say, so this is its end
-            loop.remove_reader(control)
-            server.stop()
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            pass  # it died before it read what this worker said
+        loop.remove_reader(control)
+        server.stop()
 
     loop.add_reader(control, end_with_the_supervisor)
     reports = Repeater(REPORT_INTERVAL_S, lambda: _say(control, Report(server.snapshot())))

@@ -107,9 +107,13 @@ class Conversation(asyncio.Protocol):
             self._transport.write(serialize(message))
 
     def close(self, close: Close) -> None:
-        """Begin the closing handshake."""
-        self._framing.close(close)
+        """Begin the closing handshake; whoever does not read is not listened to either."""
+        (self._framing.fail if self._is_behind else self._framing.close)(close)
         self._write()
+
+    @property
+    def _is_behind(self) -> bool:
+        return self.buffered_bytes > self._desk.options.connection.max_unsent_bytes
 
     # -- inside ----------------------------------------------------------------------------------------
 
@@ -124,6 +128,8 @@ class Conversation(asyncio.Protocol):
 
     def _write(self) -> None:
         """Write what `Framing` has to say; once either side has begun to close, the other has some time to follow."""
+        if self._is_behind:  # of pings that it sends, and whose pongs it does not read
+            self._framing.fail(close_with(1008, f"does not read: {self.buffered_bytes} bytes wait"))
         for data in self._framing.take_output():
             if data:
                 self._transport.write(data)
@@ -131,8 +137,6 @@ class Conversation(asyncio.Protocol):
                 self._transport.write_eof()  # closing with data unread would take the close frame away from the peer
         if self._end_timer is None and not self._framing.is_open:
             self._end_timer = self._loop.call_later(self._desk.options.close_timeout_s, self._transport.abort)
-        if self.buffered_bytes > self._desk.options.connection.max_unsent_bytes:
-            self._transport.abort()  # pings whose pongs it does not read
 
     def _watch_deadline(self) -> None:
         deadline_ns = self.connection.deadline()
@@ -164,7 +168,8 @@ class Conversation(asyncio.Protocol):
     def _expect_pong(self) -> None:
         options = self._desk.options
         if self._framing.pong != self._pings.to_bytes(8):
-            self._framing.fail(close_with(1011, "keepalive ping timeout"))
+            reason = f"no pong within {options.ping_timeout_s:g} s: does not read, or is gone"
+            self._framing.fail(close_with(1011, reason))
             self._write()
             return
         rest_s = max(options.ping_interval_s - options.ping_timeout_s, 0.0)

@@ -15,12 +15,14 @@ _IDENTITY = (
     "user_id", "call_control_id", "call_session_id", "to", "tags", "client_state", "custom_parameters", "call_sid",
     "account_sid", "call_uuid", "account_id",
 )  # fmt: skip
+MAX_TEXT_CHARACTERS = 1000
+"""Of a text in an event, which is kept as long as the call; what is longer ends in three dots."""
 MAX_DEPTH = 3
 """Levels of nesting that identity keeps; what is deeper becomes JSON text."""
 
 
 def event(frame: Dtmf | Mark | Error) -> dict[str, Any]:
-    """Return the frame as the sidecar shows it."""
+    """Return the frame as the sidecar and applications get it: flat, and of bounded size."""
     said: dict[str, Any] = {"event": type(frame).__name__.lower(), "sequence_number": frame.sequence_number}
     if isinstance(frame, Dtmf):
         said |= {"digit": frame.dtmf.digit, "occurred_at": frame.occurred_at}
@@ -29,7 +31,12 @@ def event(frame: Dtmf | Mark | Error) -> dict[str, Any]:
         said |= {"name": frame.mark.name}
     else:
         said |= {"code": frame.body.code, "title": frame.body.title, "detail": frame.body.detail}
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: _short(value) for name, value in said.items() if value is not None}
+
+
+def _short(value: Any) -> Any:
+    is_long = isinstance(value, str) and len(value) > MAX_TEXT_CHARACTERS
+    return value[: MAX_TEXT_CHARACTERS - 3] + "..." if is_long else value
 
 
 def identity(body: StartBody) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
-from media.sinks.throttle import ThrottledLog
+from media.throttle import ThrottledLog
 from media.ws.host import Handshake
 from strep.clock import Clock
 

@@ -210,7 +210,8 @@ class MediaStreamConnection:
         self._malformed_in_a_row += 1
         if self._malformed_in_a_row >= self._options.max_malformed:
             code = 1003 if reject is WsReject.BINARY else 1007
-            self._close = close_with(code, f"{self._malformed_in_a_row} malformed messages in a row, last {detail}")
+            last = f"{reject.text}; {detail}"
+            self._close = close_with(code, f"{self._malformed_in_a_row} malformed messages in a row, last: {last}")
 
     def _reject(self, reject: WsReject, detail: str = "") -> None:
         """Count, and log the first of its kind: a peer that is always wrong must not fill the disk."""

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from media.carrier.dialects.telnyx import INVALID_MEDIA, MALFORMED_FRAME, RATE_LIMIT_REACHED, UNKNOWN_ERROR, read
+from media.carrier.dialects.contract import StreamIdentity
+from media.carrier.dialects.telnyx import INVALID_MEDIA, MALFORMED_FRAME, RATE_LIMIT_REACHED, UNKNOWN_ERROR, reader
 from media.carrier.heard import Fate
 from media.carrier.options import PlaybackManners, PlaybackMode
 from media.carrier.playback import MarkReturned, Playback, PlaybackForm, Refused
@@ -19,6 +20,7 @@ from media.codecs import Encoding, encoder_for
 from strep.clock import NEVER_NS, NS_PER_MS, NS_PER_SECOND
 from strep.g711 import Codec, decode
 
+IDENTITY = StreamIdentity("5b0f3f0e-3c5d-4e0e-9c39-2f9a6b1d7c10", "v3:x", "7f3a1a10", "0d8a8a44", 3)
 CLEAR = '{"event":"clear"}'
 
 
@@ -31,7 +33,7 @@ def mark(name: str) -> str:
 
 
 def playback(**form: Any) -> Playback:
-    return Playback(read, PlaybackForm(**form))
+    return Playback(reader(IDENTITY, takes_audio=True), PlaybackForm(**form))
 
 
 def code(answers: list[Any]) -> int:

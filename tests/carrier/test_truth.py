@@ -156,3 +156,14 @@ class TestFile:
     def test_something_else(self) -> None:
         with pytest.raises(msgspec.ValidationError):
             Truth.from_json(b'{"transport": "strep"}')
+
+
+def test_a_hole_before_a_key_has_no_room_for_audio() -> None:
+    """What is lost there is packets, and not samples: the next packet to come says that a key is held."""
+    presses = tuple((ms * NS_PER_MS, "5") for ms in range(250, 9_500, 250))
+    given = SimulationOptions(seconds=10, presses=presses, network=NetworkModel(loss=0.1), audio=None)
+    inbound, outbound = make_plan(given).truth().tracks
+    assert 0 < inbound.lost_samples < inbound.lost * 160
+    assert outbound.lost_samples == outbound.lost * 160
+    for track in (inbound, outbound):
+        assert track.total_samples == track.received_samples + track.lost_samples + track.silence_samples

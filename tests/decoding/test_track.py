@@ -10,7 +10,7 @@ import pytest
 from media.codecs import Encoding, encoder_for
 from media.decoding.order import Packet
 from media.decoding.track import DecodedTrack
-from media.doors.buffer import FrameBuffer
+from media.frame_buffer import FrameBuffer
 from strep.frames import FrameBatch
 from strep.g711 import Codec
 

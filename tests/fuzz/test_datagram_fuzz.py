@@ -1,6 +1,7 @@
 """Arbitrary bytes on the UDP doors.
 
-Invariant: nothing raises, and every datagram is either a packet of a track or counted under one reason.
+Invariant: nothing raises, and at every moment each datagram is either counted under one reason or a packet of a
+track: on its tape, waiting to be decoded, decoded and waiting for the tape, or in the report of a call that is over.
 """
 
 from __future__ import annotations
@@ -58,9 +59,22 @@ def test_nothing_raises_and_everything_is_counted(
             rtp_door.receive(batch, Direction(len(group) % 2), clock.now_ns())
         received += len(batch)
         assert door.datagrams == received
+        assert packets(engine) + nowhere.received == received - int(door.rejected.sum())
         engine.poll(clock.advance(pause_ms * NS_PER_MS))
+        assert packets(engine) + nowhere.received == received - int(door.rejected.sum())
     engine.end_all("shutdown")
     assert engine.calls_started == engine.calls_ended
     assert engine.conservation_errors == 0
     assert nowhere.received == received - int(door.rejected.sum())
     assert not np.any(engine.timeline.table.tracks.in_use)
+
+
+def packets(engine: Engine) -> int:
+    """Return how many packets live tracks have, wherever these are."""
+    count = 0
+    for reel in engine.reels:
+        tracks = reel.timeline.table.tracks
+        count += len(reel.buffer) + int(tracks.received[: tracks.count][tracks.in_use[: tracks.count]].sum())
+        orders = [track.decoder._order for track in reel.tracks.values() if track.decoder is not None]
+        count += sum(len(order._waiting) + sum(map(len, order._copies.values())) for order in orders)
+    return count

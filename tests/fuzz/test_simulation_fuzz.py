@@ -22,6 +22,7 @@ from strep.datagrams import DatagramBatch
 from strep.errors import ConfigurationError
 from strep.reject import Reject
 from strep.timeline import Timeline
+from tests.searching import brief
 
 AFTERMATH_NS = 200 * NS_PER_MS
 NO_SOURCE = np.zeros(28, np.uint8)
@@ -70,6 +71,7 @@ def receive(plan: Plan) -> tuple[Engine, StrepDoor]:
     return engine, door
 
 
+@brief(30)
 @given(
     seed=st.integers(0, 10_000),
     network=networks,

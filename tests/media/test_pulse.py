@@ -132,6 +132,28 @@ def test_with_patience_it_waits_for_enough_and_no_longer(monkeypatch: pytest.Mon
     assert intervals == [100, 50, 50]
 
 
+def test_what_comes_while_a_beat_works_does_not_make_the_next_ones_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two datagrams a millisecond, a hundred of them are enough: every 50 ms, whatever a beat takes."""
+    monkeypatch.setattr("media.pulse.ENOUGH", 100)
+
+    class Slow(Bench):
+        def take(self, batch: DatagramBatch, now_ns: int) -> None:
+            if len(batch) == 100:
+                self.clock.advance(40 * NS_PER_MS)
+                self.receiver.put(self.clock.now_ns(), 80)
+
+    bench = Slow(patience_ms=100)
+    bench.loop.fire()
+    bench.receiver.put(bench.clock.now_ns(), 100)
+    bench.loop.fire()
+    until_next_ns = bench.loop.pending[0][0] - bench.clock.now_ns()
+    assert until_next_ns == pytest.approx((140 / 1.8 - 40) * NS_PER_MS), "180 came in 140 ms"
+    bench.receiver.put(bench.clock.now_ns(), round(2 * until_next_ns / NS_PER_MS))
+    bench.loop.fire()
+    until_next_ns = bench.loop.pending[0][0] - bench.clock.now_ns()
+    assert until_next_ns == pytest.approx(50 * NS_PER_MS, rel=0.01), "76 came in 38 ms"
+
+
 def test_a_beat_that_took_long_is_not_followed_by_a_volley() -> None:
     bench = Bench()
     bench.loop.fire()

@@ -38,7 +38,7 @@ def check_track(directory: Path, plan: Plan, number: int, truth: TrackTruth, cod
     assert report["length_samples"] == truth.total_samples
     assert sum(totals.values()) == truth.total_samples
     assert totals["received"] + totals["late-patched"] == truth.received_samples
-    assert totals["lost"] == truth.lost_samples or (truth.keys and totals["lost"] < truth.lost_samples)
+    assert (totals["lost"], totals["silence"]) == (truth.lost_samples, truth.silence_samples)
     start = report["start_samples"]
     channel = encoded_channels(directory / f"{call_id}.wav")[:, CHANNEL[truth.direction]]
     expected = plan.expected_encoded(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,25 @@ def address(text: str) -> tuple[str, int]:
 
 
 async def record(directory: Path, options: SimulationOptions, **config: Any) -> tuple[Server, Simulation, Outcome]:
-    """Run a server with all doors, send `options` to the right one, and return when all files are finished."""
+    """As `record_all`, of one simulation."""
+    server, [(simulation, outcome)] = await record_all(directory, options, **config)
+    return server, simulation, outcome
+
+
+async def run_all(simulations: list[Simulation], target: Target) -> list[Outcome]:
+    """Send them at once."""
+    return await asyncio.gather(*(simulation.run(target) for simulation in simulations))
+
+
+async def record_all(
+    directory: Path, *several: SimulationOptions, **config: Any
+) -> tuple[Server, list[tuple[Simulation, Outcome]]]:
+    """Run a server with all doors, send `several` at once to the right ones; return when all files are finished."""
     ports = (RtpPorts("tap", LOOPBACK, LOOPBACK),)
     settings: dict[str, Any] = {"udp": LOOPBACK, "ws": LOOPBACK, "rtp": ports, "record": directory, **config}
-    simulation = Simulation(options)
-    simulation.plan()
+    simulations = [Simulation(options) for options in several]
+    for simulation in simulations:
+        simulation.plan()
     async with Server(ServerConfig(**settings)) as server:
         taps = server.addresses["rtp"]["tap"]
         target = Target(
@@ -45,8 +60,8 @@ async def record(directory: Path, options: SimulationOptions, **config: Any) -> 
             tx=address(taps["tx"]),
             stream_url=f"ws://{server.addresses['ws']}/",
         )
-        outcome = await simulation.run(target)
-    return server, simulation, outcome
+        outcomes = await run_all(simulations, target)
+    return server, list(zip(simulations, outcomes, strict=True))
 
 
 def check(directory: Path, call_id: str, simulation: Simulation, number: int, truth: TrackTruth) -> None:
@@ -64,6 +79,16 @@ def check(directory: Path, call_id: str, simulation: Simulation, number: int, tr
     assert np.array_equal(channel[start : start + len(expected)], expected)
 
 
+def check_pcm(directory: Path, simulation: Simulation, number: int, truth: TrackTruth, codec: Codec) -> None:
+    """Compare a recording's track of a clean call with what was sent: the same bits, and nothing to account for."""
+    tracks = sidecar(directory, truth.call_leg_id)["tracks"]
+    report = next(track for track in tracks if track["direction"] == truth.direction)
+    assert report["ledger"] == []
+    channel = pcm_channels(directory / f"{truth.call_leg_id}.wav")[:, CHANNEL[truth.direction]]
+    start, expected = report["start_samples"], decode(simulation.plan().expected_encoded(number), codec)
+    assert np.array_equal(channel[start : start + len(expected)], expected)
+
+
 def call_ids(directory: Path) -> list[str]:
     return sorted(path.stem for path in directory.glob("*.wav"))
 
@@ -72,7 +97,7 @@ class TestStrep:
     @pytest.mark.parametrize("receiver", RECEIVERS)
     async def test_bad_network(self, tmp_path: Path, receiver: str) -> None:
         network = NetworkModel(loss=0.02, reorder=0.1, reorder_delay_ms=40, duplicate=0.02)
-        options = SimulationOptions(calls=10, seconds=4, network=network)
+        options = SimulationOptions(calls=10, seconds=2, network=network)
         server, simulation, outcome = await record(
             tmp_path, options, receiver=receiver, record_format="passthrough", reorder_wait_ms=200
         )
@@ -83,25 +108,24 @@ class TestStrep:
         assert totals["doors"]["udp"] == {"datagrams": outcome.truth.datagrams, "rejected": {}}
         assert totals["kernel_drops"] == totals["conservation_errors"] == totals["failed_beats"] == 0
 
-    @pytest.mark.parametrize("codec", list(Codec))
-    async def test_500_clean_calls_bit_identical(self, tmp_path: Path, codec: Codec) -> None:
-        options = SimulationOptions(calls=500, seconds=4, codec=codec, stagger_ms=1, audio=None)
-        server, simulation, outcome = await record(tmp_path, options)
+    async def test_500_clean_calls_bit_identical(self, tmp_path: Path) -> None:
+        """Half of them mu-law, half of them A-law, all at once."""
+        several = [
+            SimulationOptions(calls=250, seconds=4, codec=codec, stagger_ms=2, audio=None, seed=seed)
+            for seed, codec in enumerate(Codec)
+        ]
+        server, sent = await record_all(tmp_path, *several)
         assert server.snapshot()["kernel_drops"] == 0
-        for number, truth in enumerate(outcome.truth.tracks):
-            report = next(
-                t for t in sidecar(tmp_path, truth.call_leg_id)["tracks"] if t["direction"] == truth.direction
-            )
-            assert report["ledger"] == []
-            channel = pcm_channels(tmp_path / f"{truth.call_leg_id}.wav")[:, CHANNEL[truth.direction]]
-            start, expected = report["start_samples"], decode(simulation.plan().expected_encoded(number), codec)
-            assert np.array_equal(channel[start : start + len(expected)], expected)
+        assert len(call_ids(tmp_path)) == 500
+        for codec, (simulation, outcome) in zip(Codec, sent, strict=True):
+            for number, truth in enumerate(outcome.truth.tracks):
+                check_pcm(tmp_path, simulation, number, truth, codec)
 
 
 class TestWebSocket:
     @pytest.mark.parametrize("codec", list(Codec))
     async def test_clean_calls_bit_identical(self, tmp_path: Path, codec: Codec) -> None:
-        options = SimulationOptions(transport=Transport.WEBSOCKET, calls=20, seconds=3, codec=codec, audio=None)
+        options = SimulationOptions(transport=Transport.WEBSOCKET, calls=20, seconds=2, codec=codec, audio=None)
         _, simulation, outcome = await record(tmp_path, options, record_format="passthrough")
         for number, truth in enumerate(outcome.truth.tracks):
             check(tmp_path, truth.stream_id, simulation, number, truth)
@@ -109,7 +133,7 @@ class TestWebSocket:
 
     async def test_bad_network(self, tmp_path: Path) -> None:
         network = NetworkModel(loss=0.02, reorder=0.1, reorder_delay_ms=40, duplicate=0.02)
-        options = SimulationOptions(transport=Transport.WEBSOCKET, calls=5, seconds=4, network=network)
+        options = SimulationOptions(transport=Transport.WEBSOCKET, calls=5, seconds=2, network=network)
         _, simulation, outcome = await record(tmp_path, options, record_format="passthrough", reorder_wait_ms=200)
         for number, truth in enumerate(outcome.truth.tracks):
             check(tmp_path, truth.stream_id, simulation, number, truth)
@@ -119,7 +143,7 @@ class TestPlainRtp:
     @pytest.mark.parametrize("receiver", RECEIVERS)
     async def test_one_call_on_its_pair_of_ports(self, tmp_path: Path, receiver: str) -> None:
         network = NetworkModel(loss=0.02, reorder=0.1, reorder_delay_ms=40, duplicate=0.02)
-        options = SimulationOptions(transport=Transport.RTP, calls=1, seconds=4, network=network)
+        options = SimulationOptions(transport=Transport.RTP, calls=1, seconds=3, network=network)
         _, simulation, outcome = await record(
             tmp_path, options, receiver=receiver, record_format="passthrough", reorder_wait_ms=200
         )

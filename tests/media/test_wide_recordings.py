@@ -18,6 +18,7 @@ from media.captures.inspect import SinkOutlet
 from media.codecs import Encoding
 from media.config import Endpoint, RtpPorts
 from media.sinks.recording import RecordingSink
+from media.talk.call import LiveCall
 from strep.header import Direction
 from tests.media.harness import pcm_channels, sidecar
 from tests.media.test_wide_calls import ENCODINGS, FRAMES, MAP, decoded, packets_of, payloads_of, world_of_codecs
@@ -66,7 +67,13 @@ async def test_over_real_sockets(tmp_path: Path) -> None:
     )
     media_format = {"encoding": "audio/x-L16", "sampleRate": 24000, "channels": 1}
     body = {"streamSid": "s-1", "callSid": "c-1", "mediaFormat": media_format}
-    async with Server(config) as server:
+    ended = asyncio.Event()
+
+    async def wait_for_its_end(call: LiveCall) -> None:
+        if await call.ended() == "stop":
+            ended.set()
+
+    async with Server(config, app=wait_for_its_end) as server:
         host, _, port = server.addresses["rtp"]["tap"]["rx"].rpartition(":")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             for packet in packets_of("G722", payloads_of(wide)):
@@ -77,8 +84,7 @@ async def test_over_real_sockets(tmp_path: Path) -> None:
                 media = {"track": "inbound", "chunk": str(i + 1), "payload": b64encode(payload).decode()}
                 await client.send(json.dumps({"event": "media", "sequenceNumber": str(i + 2), "media": media}))
             await client.send(json.dumps({"event": "stop", "sequenceNumber": "99"}))
-        while server.snapshot()["calls_ended"] < 1:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        await ended.wait()
     tap = next(name for name in os.listdir(tmp_path) if name.startswith("tap-") and name.endswith(".wav"))
     for path, encoding in ((tmp_path / "s-1.wav", linear), (tmp_path / tap, wide)):
         assert np.array_equal(pcm_channels(path)[:, 0], decoded(encoding, payloads_of(encoding)))

@@ -14,6 +14,7 @@ from strep.frames import Samples
 from strep.g711 import LINEAR, Codec
 from strep.table import TimelineSettings, TrackBlocks
 from strep.timeline import Timeline
+from tests.searching import brief
 from tests.strep.histories import Event, harsh_call, madness
 from tests.strep.packets import batch_of
 
@@ -36,6 +37,7 @@ def columns(blocks: list[TrackBlocks]) -> list[list[list[int]]]:
 
 
 @pytest.mark.parametrize("history", [harsh_call, madness])
+@brief(30)
 @given(seeds, st.integers(1, 2), st.integers(1, 40))
 def test_the_same_as_code_bytes(
     history: Callable[[int, int, int], list[Event]], seed: int, tracks: int, packets: int

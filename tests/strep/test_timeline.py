@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from strep.clock import NS_PER_MS
 from strep.ledger import Kind
+from tests.searching import brief
 from tests.strep.bench import Bench, expected_tape
 from tests.strep.histories import Event, harsh_call, madness
 from tests.strep.oracle import OracleTrack
@@ -81,6 +82,7 @@ class TestOracle:
 class TestAnyHistory:
     """Senders gone mad; `Bench` checks conservation, the ledger and the order of the blocks at every step."""
 
+    @brief(60)
     @given(seeds, st.integers(1, 3), st.integers(1, 40))
     def test_invariants(self, seed: int, tracks: int, steps: int) -> None:
         bench, history = Bench(tracks), madness(seed, tracks, steps)
@@ -95,6 +97,7 @@ class TestAnyHistory:
         for slot in range(tracks):
             check_is_no_giant(bench, slot, history)
 
+    @brief(40)
     @given(seeds, st.integers(1, 20))
     def test_tracks_do_not_touch_one_another(self, seed: int, steps: int) -> None:
         """What becomes of a track is the same with and without a mad neighbour."""

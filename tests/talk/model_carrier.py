@@ -203,7 +203,23 @@ class ModelCarrier:
             self._parts.append(np.zeros(wanted, np.int16))
 
 
-class World(PlaybackControl):
+class Control(PlaybackControl):
+    """What a play's handle asks of `playout`, at the time of `clock`."""
+
+    playout: Playout
+    clock: ManualClock
+
+    def pause(self, voice: Voice) -> None:
+        self.playout.pause(voice, self.clock.now_ns())
+
+    def resume(self, voice: Voice) -> None:
+        self.playout.resume(voice)
+
+    def stop(self, voice: Voice) -> None:
+        self.playout.stop(voice, self.clock.now_ns())
+
+
+class World(Control):
     """A playout, its carrier and the clock; everything moves in steps of 5 ms."""
 
     def __init__(self, playout: Playout, carrier: ModelCarrier, clock: ManualClock) -> None:
@@ -215,15 +231,6 @@ class World(PlaybackControl):
         voice = Voice(source or ArraySource(samples_of(play, 0, samples)), handle, **options)
         self.playout.add(voice, self)
         return handle
-
-    def pause(self, voice: Voice) -> None:
-        self.playout.pause(voice, self.clock.now_ns())
-
-    def resume(self, voice: Voice) -> None:
-        self.playout.resume(voice)
-
-    def stop(self, voice: Voice) -> None:
-        self.playout.stop(voice, self.clock.now_ns())
 
     def run(self, seconds: float) -> None:
         """Let so much time go by."""

@@ -20,7 +20,6 @@ from media.carrier.playback import Answer, MarkReturned, Playback, PlaybackForm
 from media.codecs import Encoding
 from media.talk.contract import Pcm
 from media.talk.handle import Playback as Handle
-from media.talk.handle import PlaybackControl
 from media.talk.lateness import Lateness
 from media.talk.mode import PlaybackMode, StreamFrames, playout_for
 from media.talk.voice import Voice
@@ -28,7 +27,7 @@ from media.ws.description import event
 from media.ws.dialects.choosing import DIALECTS
 from media.ws.messages import Error, Mark
 from strep.clock import NEVER_NS, NS_PER_SECOND, ManualClock
-from tests.talk.model_carrier import ArraySource
+from tests.talk.model_carrier import ArraySource, Control
 
 _NAMES = [f"{n}c1b2a3d-0000-4000-8000-00000000000{n}" for n in range(1, 5)]
 IDENTITY = StreamIdentity(_NAMES[0], _NAMES[1], _NAMES[2], _NAMES[3], call=1)
@@ -36,7 +35,7 @@ OURS = {dialect.name: dialect for dialect in DIALECTS}
 STRICT = PlaybackManners()
 
 
-class SimulatedCall(PlaybackControl):
+class SimulatedCall(Control):
     """One call of both sides.
 
     Attributes:
@@ -128,15 +127,14 @@ class SimulatedCall(PlaybackControl):
         for answer in answers:
             self._sequence_number += 1
             if isinstance(answer, MarkReturned):
-                message = self.writer.mark(self._sequence_number, answer.name)
-            elif "error" not in self.writer.kinds:
+                message = self.writer.write("mark", self._sequence_number, answer.name)
+            elif "error" not in self.writer.frames:
                 continue
-            elif self._manners.error_shape is ErrorShape.OLD or (
-                self._manners.error_shape is ErrorShape.ALTERNATING and len(self.errors) % 2
-            ):
-                message = self.writer.old_error(self._sequence_number, answer.code, answer.detail)
             else:
-                message = self.writer.error(answer.code, answer.detail)
+                shape = self._manners.error_shape
+                is_old = shape is ErrorShape.OLD or (shape is ErrorShape.ALTERNATING and len(self.errors) % 2)
+                kind = "old_error" if is_old else "error"
+                message = self.writer.write(kind, self._sequence_number, answer.code, answer.detail)
             self._answers.append((self.clock.now_ns() + self._delay_ns, message))
 
     def _take(self, message: str | bytes, now_ns: int) -> None:
@@ -155,15 +153,6 @@ class SimulatedCall(PlaybackControl):
         handle = Handle(self.rate_hz, "a play")
         self.playout.add(Voice(ArraySource(pcm), handle, **options), self)
         return handle
-
-    def pause(self, voice: Voice) -> None:
-        self.playout.pause(voice, self.clock.now_ns())
-
-    def resume(self, voice: Voice) -> None:
-        self.playout.resume(voice)
-
-    def stop(self, voice: Voice) -> None:
-        self.playout.stop(voice, self.clock.now_ns())
 
     # -- time ------------------------------------------------------------------------------------------
 

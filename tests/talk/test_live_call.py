@@ -1,114 +1,23 @@
-"""Applications on a real server, over real sockets; the carrier here is a socket that keeps what it gets."""
+"""Applications on a real server, over real sockets."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import contextlib
-import json
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import numpy as np
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.asyncio.client import connect
 
-from media import Server, ServerConfig
-from media.config import Endpoint
 from media.talk.call import LiveCall
 from media.talk.contract import PlaybackError
 from media.talk.handle import PlayState
+from media.talk.listening import Block
 from strep.g711 import Codec, decode, encode
+from tests.talk.live_calls import TONE, Carrier, Script, serving, stream
 
 pytestmark = pytest.mark.realtime
-
-LOOPBACK = Endpoint("127.0.0.1", 0)
-TONE = (8000 * np.sin(np.arange(4000) * 0.3)).astype(np.int16)
-LIMIT_S = 10
-
-
-class Carrier:
-    """One media stream of Telnyx's dialect; marks come back at once, as if it played in no time."""
-
-    def __init__(self, socket: ClientConnection, stream_id: str) -> None:
-        self.socket, self.stream_id = socket, stream_id
-        self.payloads: list[bytes] = []
-        self.events: list[str] = []
-        self._chunk = 0
-
-    async def start(self, **body: Any) -> None:
-        media_format = {"encoding": "PCMU", "sample_rate": 8000, "channels": 1}
-        await self.say("start", sequence_number="1", start={"media_format": media_format, **body})
-
-    async def say(self, event: str, **fields: Any) -> None:
-        with contextlib.suppress(ConnectionClosed):
-            await self.socket.send(json.dumps({"event": event, "stream_id": self.stream_id, **fields}))
-
-    async def talk(self, pcm: np.ndarray[Any, np.dtype[np.int16]]) -> None:
-        for start in range(0, len(pcm), 160):
-            self._chunk += 1
-            payload = base64.b64encode(encode(pcm[start : start + 160], Codec.PCMU).tobytes()).decode()
-            number = str(self._chunk)
-            media = {"track": "inbound", "chunk": number, "timestamp": str(20 * self._chunk), "payload": payload}
-            await self.say("media", sequence_number=str(self._chunk + 1), media=media)
-
-    async def until(self, samples: int) -> None:
-        """Wait for so much audio."""
-        while len(self.heard) < samples:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-    async def listen(self) -> None:
-        async for message in self.socket:
-            frame = json.loads(message)
-            self.events.append(frame["event"])
-            if frame["event"] == "media":
-                self.payloads.append(base64.b64decode(frame["media"]["payload"]))
-            elif frame["event"] == "mark":
-                await self.say("mark", mark=frame["mark"])
-
-    @property
-    def heard(self) -> bytes:
-        return b"".join(self.payloads)
-
-
-@asynccontextmanager
-async def serving(app: Callable[[LiveCall], Any], **config: Any) -> AsyncIterator[Server]:
-    async with asyncio.timeout(LIMIT_S):
-        async with Server(ServerConfig(ws=LOOPBACK, udp=LOOPBACK, **config), app=app) as server:
-            yield server
-
-
-@asynccontextmanager
-async def stream(
-    server: Server, stream_id: str = "s1", path: str = "/?playback=rtp", **body: Any
-) -> AsyncIterator[Carrier]:
-    async with connect(f"ws://{server.addresses['ws']}{path}") as socket:
-        carrier = Carrier(socket, stream_id)
-        listening = asyncio.create_task(carrier.listen())
-        await carrier.start(**body)
-        yield carrier
-        await carrier.say("stop")
-    await listening
-
-
-class Script:
-    """An application that keeps what it did."""
-
-    def __init__(self, act: Callable[[LiveCall], Any]) -> None:
-        self._act = act
-        self.done = asyncio.Event()
-        self.result: Any = None
-        self.calls: list[LiveCall] = []
-
-    async def __call__(self, call: LiveCall) -> None:
-        self.calls.append(call)
-        try:
-            self.result = await self._act(call)
-        finally:
-            self.done.set()
 
 
 async def test_what_the_carrier_gets_is_what_was_played_bit_by_bit() -> None:
@@ -140,15 +49,20 @@ async def test_an_application_hears_the_caller_and_reads_digits() -> None:
             async for event in call.events():
                 digits.append(event.get("digit", event["event"]))
 
-        reading = asyncio.create_task(read())
-        blocks = [block async for block in call.listen(block_ms=100)]
-        await reading
-        return blocks, digits, await call.ended()
+        async def hear() -> list[Block]:
+            return [block async for block in call.listen(block_ms=100)]
 
+        reading, hearing = asyncio.create_task(read()), asyncio.create_task(hear())
+        await asyncio.sleep(0)  # a turn of the loop: both have begun
+        is_listening.set()
+        await reading
+        return await hearing, digits, await call.ended()
+
+    is_listening = asyncio.Event()
     script = Script(act)
     async with serving(script) as server:
         async with stream(server) as carrier:
-            await asyncio.sleep(0.05)  # until it listens
+            await is_listening.wait()
             await carrier.talk(np.tile(TONE, 4))
             await carrier.say("dtmf", dtmf={"digit": "7"})
         await script.done.wait()
@@ -170,7 +84,7 @@ async def test_playing_goes_on_on_another_socket() -> None:
             first = Carrier(socket, "s1")
             await first.start()
             listening = asyncio.create_task(first.listen())
-            await first.until(6400)
+            await first.until_samples(6400)
         await listening
         async with stream(server) as second:
             await script.done.wait()
@@ -192,7 +106,7 @@ class TestWhatGoesWrong:
 
         script = Script(act)
         async with serving(script) as server, stream(server, "bad"), stream(server, "good") as good:
-            await good.until(4000)
+            await good.until_samples(4000)
             assert server.snapshot()["calls"] == 2
         assert "a bug in it" in caplog.text
         assert server.snapshot()["talk"]["app_failures"] == 1
@@ -247,7 +161,7 @@ class TestWhatGoesWrong:
         script = Script(act)
         async with serving(script) as server:
             async with stream(server) as carrier:
-                await carrier.until(3200)
+                await carrier.until_samples(3200)
             await script.done.wait()
         play, was_played, reason = script.result
         assert (play.state, was_played, reason) == (PlayState.CUT_OFF, False, "stop")
@@ -287,7 +201,7 @@ class TestWhatGoesWrong:
         ):
             await Carrier(deaf, "deaf").start()
             async with stream(server, "good") as good:
-                await good.until(4000)
+                await good.until_samples(4000)
                 assert good.heard == encode(TONE, Codec.PCMU).tobytes()
             deaf.transport.abort()
         assert not caplog.records

@@ -7,7 +7,6 @@ What is played is a tone that rises from second to second, so that every stretch
 from __future__ import annotations
 
 import io
-import os
 from typing import Any
 
 import av
@@ -21,9 +20,9 @@ from media.talk.contract import Pcm
 from media.talk.handle import PlayState
 from media.talk.mode import PlaybackMode
 from strep.clock import NS_PER_MS
+from tests.searching import IS_LONG
 from tests.talk.simulated_carrier import SimulatedCall
 
-IS_LONG = os.environ.get("STREP_FUZZ") == "long"
 SEEDS = range(40) if IS_LONG else range(3)
 RATE_HZ = 8000
 GAIN = 0.95

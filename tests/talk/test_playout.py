@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from media.talk.contract import PlaybackError
 from media.talk.handle import Playback, PlayState
 from media.talk.player import Player
 from media.talk.rtp_mode import RtpPlayout
@@ -317,3 +318,23 @@ def test_without_a_socket_plays_wait() -> None:
     playout.attach(world.carrier, clock.now_ns())
     world.run_out()
     assert np.array_equal(world.carrier.audible, samples_of(0, 0, 800))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("late_ms", [1505, 1520, 1545, 1580])
+def test_a_source_that_ends_when_all_of_it_was_heard_long_ago(mode: str, late_ms: int) -> None:
+    """It had stalled, and then it fails: nothing is left to be heard, and the play is over all the same."""
+    world, is_over = MODES[mode](), False
+
+    class Stalled(ArraySource):
+        @property
+        def has_ended(self) -> bool:
+            return is_over
+
+    handle = world.play(0, 0, source=Stalled(samples_of(0, 0, 800), error=PlaybackError("stalled")))
+    world.run(late_ms / 1000)
+    assert not handle.state.is_final
+    is_over = True
+    world.run(0.5)
+    assert (handle.state, handle.position_samples) == (PlayState.FAILED, 800)
+    assert world.playout.deadline() == NEVER_NS

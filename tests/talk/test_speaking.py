@@ -14,7 +14,7 @@ from media.voices import plugins
 from media.voices.contract import Speech, Voice
 from strep.errors import ConfigurationError
 from strep.g711 import Codec, encode
-from tests.talk.test_live_call import TONE, Script, serving, stream
+from tests.talk.live_calls import TONE, Script, serving, stream
 
 pytestmark = pytest.mark.realtime
 

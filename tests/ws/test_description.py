@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from media.ws.description import MAX_DEPTH, announced_tracks, event, identity
+from media.ws.description import MAX_DEPTH, MAX_TEXT_CHARACTERS, announced_tracks, event, identity
 from media.ws.messages import Dtmf, DtmfBody, Error, ErrorBody, Mark, MarkBody, StartBody
 from strep.header import Direction
 
@@ -67,3 +67,17 @@ class TestEvents:
 )
 def test_announced_tracks(tracks: Any, expected: tuple[Direction, ...]) -> None:
     assert announced_tracks(tracks) == expected
+
+
+def test_texts_of_events_are_bounded() -> None:
+    """They are kept as long as the call, thousands of them."""
+    long = "x" * 1_000_000
+    frames: list[Mark | Dtmf | Error] = [
+        Mark(MarkBody(long)),
+        Dtmf(DtmfBody(long, track=long), occurred_at=long),
+        Error(error=ErrorBody(long, long, long)),
+    ]
+    for frame in frames:
+        texts = [value for value in event(frame).values() if isinstance(value, str)]
+        assert max(map(len, texts)) == MAX_TEXT_CHARACTERS
+    assert event(Mark(MarkBody("x" * MAX_TEXT_CHARACTERS)))["name"] == "x" * MAX_TEXT_CHARACTERS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 from dataclasses import replace
 
@@ -16,8 +15,9 @@ from media.ws.host import StreamRefused
 from media.ws.options import ConnectionOptions
 from media.ws.reject import WsReject
 from strep.clock import NS_PER_MS
-from tests.ws.doors import PATIENT, Door, closing, open_door
+from tests.ws.doors import PATIENT, closing, open_door
 from tests.ws.fakes import connected, media, start, stop
+from tests.ws.raw_client import RawClient
 
 pytestmark = pytest.mark.realtime
 SOON = ConnectionOptions(start_timeout_ns=50 * NS_PER_MS, linger_ns=50 * NS_PER_MS)
@@ -144,7 +144,7 @@ class TestTime:
     async def test_peer_that_answers_no_ping(self) -> None:
         options = replace(PATIENT, ping_interval_s=0.05, ping_timeout_s=0.05, close_timeout_s=0.05)
         async with open_door(options) as door:
-            client = await RawClient.connect(door)
+            client = await RawClient.connect(door.address, door.port)
             await client.send_text(start())
             await door.host.until("started")
             await door.host.until("detached")
@@ -154,7 +154,7 @@ class TestTime:
 
     async def test_peer_that_vanishes(self) -> None:
         async with open_door() as door:
-            client = await RawClient.connect(door)
+            client = await RawClient.connect(door.address, door.port)
             await client.send_text(start())
             await door.host.until("started")
             client.writer.transport.abort()
@@ -164,7 +164,7 @@ class TestTime:
 
     async def test_slow_peer_byte_by_byte(self) -> None:
         async with open_door() as door:
-            client = await RawClient.connect(door)
+            client = await RawClient.connect(door.address, door.port)
             for byte in RawClient.text_frame(start() + " " * 10):
                 client.writer.write(bytes([byte]))
                 await client.writer.drain()
@@ -195,7 +195,7 @@ class TestWayBack:
     async def test_peer_that_never_reads(self) -> None:
         connection = replace(PATIENT.connection, max_unsent_bytes=10_000)
         async with open_door(replace(PATIENT, close_timeout_s=0.05, connection=connection)) as door:
-            client = await RawClient.connect(door)
+            client = await RawClient.connect(door.address, door.port)
             await client.send_text(start())
             await door.host.until("started")
             wire = door.host.starts[0].wire
@@ -212,8 +212,8 @@ class TestWayBack:
 
     async def test_peer_that_pings_and_never_reads(self) -> None:
         connection = replace(PATIENT.connection, max_unsent_bytes=10_000)
-        async with open_door(replace(PATIENT, connection=connection)) as door:
-            client = await RawClient.connect(door)
+        async with open_door(replace(PATIENT, close_timeout_s=0.05, connection=connection)) as door:
+            client = await RawClient.connect(door.address, door.port)
             await client.send_text(start())
             client.writer.transport.pause_reading()  # type: ignore[attr-defined]
             ping = b"\x89\xfd" + bytes(4) + bytes(125)
@@ -222,31 +222,5 @@ class TestWayBack:
                     client.writer.write(ping * 1000)
                     await client.writer.drain()
             await door.host.until("detached")
-
-
-class RawClient:
-    """A client that does the opening handshake and then only what it is told."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    @classmethod
-    async def connect(cls, door: Door) -> RawClient:
-        reader, writer = await asyncio.open_connection(door.address, door.port)
-        key = base64.b64encode(bytes(16)).decode()
-        writer.write(
-            f"GET /media HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-        )
-        assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
-        return cls(reader, writer)
-
-    @staticmethod
-    def text_frame(text: str) -> bytes:
-        """Return a masked text frame of 126 to 65535 bytes (RFC 6455 section 5.2)."""
-        payload = text.encode()
-        return b"\x81" + bytes([0x80 | 126]) + len(payload).to_bytes(2, "big") + bytes(4) + payload
-
-    async def send_text(self, text: str) -> None:
-        self.writer.write(self.text_frame(text))
-        await self.writer.drain()
+            await door.settled(1)
+            assert door.server.snapshot().closed == {1008: 1}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 import msgspec
 
@@ -77,62 +77,64 @@ class MakeReader(Protocol):
         """Return it; without `takes_audio` the stream was asked for as one that goes one way."""
 
 
-class FrameWriter:
-    """Serialises the frames of one stream; those that a dialect does not have are not asked for.
+class Frame(NamedTuple):
+    """How frames of one kind are made.
 
     Attributes:
-        kinds: the frames there are besides ``connected``, and whether each takes a ``sequence_number``.
-        encodings: codec to the name that ``start`` gives it. What is not here, the carrier cannot stream.
-        is_text: payloads travel as base64 in a JSON text, not as they are in a binary message.
+        write: (sequence number, what the kind wants besides) to message; see `FrameWriter.frames`.
+        is_numbered: it takes a sequence number; one that does not is given 0.
     """
 
-    kinds: ClassVar[Mapping[str, bool]] = {}
-    encodings: ClassVar[Mapping[str, str]] = {}
+    write: Callable[..., Message]
+    is_numbered: bool = True
+
+
+class FrameWriter(Protocol):
+    """Serialises the frames of one stream.
+
+    Attributes:
+        encodings: codec to the name that ``start`` gives it. What is not here, the carrier cannot stream.
+        is_text: payloads travel as base64 in a JSON text, not as they are in a binary message.
+        identity, codec, sample_rate_hz, options: as given.
+        quote: what stands on either side of a counter.
+    """
+
+    encodings: ClassVar[Mapping[str, str]]
     is_text: ClassVar[bool] = True
+    identity: StreamIdentity
+    codec: str
+    sample_rate_hz: int
+    options: WebSocketOptions
+    quote: str
 
     def __init__(self, identity: StreamIdentity, codec: str, sample_rate_hz: int, options: WebSocketOptions) -> None:
         self.identity, self.codec, self.sample_rate_hz, self.options = identity, codec, sample_rate_hz, options
         self.quote = '"' if options.numbers_as_strings else ""
 
-    def number(self, value: int) -> str | int:
-        """Return a counter as the options want it."""
-        return str(value) if self.options.numbers_as_strings else value
+    @property
+    def frames(self) -> Mapping[str, Frame]:
+        """The frames that there are besides ``connected`` and ``media``, by kind.
+
+        ``start``: names the call and the format. ``dtmf`` (digit, offset_ns): a key press, so long after an arbitrary
+        moment. ``mark`` (name): the audio sent before it has been played, or cleared. ``error``, ``old_error`` (code,
+        detail): in the present and the older shape. ``unknown``: a kind that no document names. ``stop``: the end.
+        """
 
     def connected(self) -> Message | None:
         """Return the first message of a socket, if there is one before ``start``."""
         return None
 
-    def start(self, sequence_number: int) -> Message:
-        """Return the frame that names the call and the format."""
-        raise NotImplementedError
-
     def media(self, sequence_number: int, track: str, chunk: int, timestamp: int, payload: str | bytes) -> Message:
         """Return a media frame; `payload` is base64 text where `is_text`, else the codec's bytes."""
-        raise NotImplementedError
 
-    def dtmf(self, sequence_number: int, digit: str, offset_ns: int) -> Message:
-        """Return a key press, `offset_ns` after an arbitrary moment."""
-        raise NotImplementedError
+    def write(self, kind: str, sequence_number: int, *details: Any) -> Message:
+        """Return a frame of one of `frames`."""
+        message: Message = self.frames[kind].write(sequence_number, *details)
+        return message
 
-    def mark(self, sequence_number: int, name: str) -> Message:
-        """Return a mark: the audio sent before it has been played, or cleared."""
-        raise NotImplementedError
-
-    def error(self, code: int, detail: str) -> Message:
-        """Return an error frame of the present shape, which has no sequence number."""
-        raise NotImplementedError
-
-    def old_error(self, sequence_number: int, code: int, detail: str) -> Message:
-        """Return an error frame of the older shape."""
-        raise NotImplementedError
-
-    def unknown(self, sequence_number: int) -> Message:
-        """Return a frame of a kind that no document names."""
-        raise NotImplementedError
-
-    def stop(self, sequence_number: int) -> Message:
-        """Return the last frame."""
-        raise NotImplementedError
+    def number(self, value: int) -> str | int:
+        """Return a counter as the options want it."""
+        return str(value) if self.options.numbers_as_strings else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,24 +9,20 @@ from __future__ import annotations
 import json
 from typing import ClassVar
 
-from media.carrier.dialects.contract import (
-    Command,
-    Dialect,
-    FrameWriter,
-    Message,
-    Reader,
-    StreamIdentity,
-    Violation,
-    bearer,
-)
+from media.carrier.dialects.contract import Dialect, Frame, FrameWriter, Message, bearer
+from media.carrier.dialects.reading import takes_nothing
 
 
 class TapWriter(FrameWriter):
     """Serialises the messages of one tap."""
 
-    kinds: ClassVar = {"media": False}
     encodings: ClassVar = {"PCMU": "audio/mulaw", "PCMA": "audio/alaw"}
     is_text = False
+
+    @property
+    def frames(self) -> dict[str, Frame]:
+        """None."""
+        return {}
 
     def connected(self) -> str:
         """Return the message that names the format."""
@@ -37,12 +33,6 @@ class TapWriter(FrameWriter):
         return payload
 
 
-def _reader(_: StreamIdentity, *, takes_audio: bool) -> Reader:
-    def read(_: Message) -> Command | Violation:
-        return Violation(0, "a message to a tap, which goes one way")
-
-    del takes_audio
-    return read
-
-
-SIGNALWIRE_TAP = Dialect(writer=TapWriter, reader=_reader, headers=bearer, talks_back_on=())
+SIGNALWIRE_TAP = Dialect(
+    writer=TapWriter, reader=takes_nothing("a message to a tap, which goes one way"), headers=bearer, talks_back_on=()
+)

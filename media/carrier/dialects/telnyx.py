@@ -10,20 +10,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
-import msgspec
-
-from media.carrier.dialects.contract import (
-    Clear,
-    Command,
-    Dialect,
-    FrameWriter,
-    Mark,
-    Media,
-    Message,
-    Reader,
-    StreamIdentity,
-    Violation,
-)
+from media.carrier.dialects.contract import Dialect, Frame, FrameWriter
+from media.carrier.dialects.reading import Manner, make_reader
 
 TOKEN_HEADER = "x-telnyx-streaming-auth-token"
 VERSION = "1.0.0"
@@ -46,17 +34,20 @@ _FIRST_OCCURRENCE = datetime(2026, 2, 3, 10, 0, tzinfo=UTC)
 class TelnyxWriter(FrameWriter):
     """Serialises the frames of one stream."""
 
-    kinds: ClassVar = {
-        "start": True,
-        "media": True,
-        "dtmf": True,
-        "mark": True,
-        "error": False,
-        "old_error": True,
-        "unknown": True,
-        "stop": True,
-    }
     encodings: ClassVar = {name: name for name in ("PCMU", "PCMA", "G722", "L16", "OPUS")}
+
+    @property
+    def frames(self) -> dict[str, Frame]:
+        """All that there are."""
+        return {
+            "start": Frame(self.start),
+            "dtmf": Frame(self.dtmf),
+            "mark": Frame(self.mark),
+            "error": Frame(self.error, is_numbered=False),
+            "old_error": Frame(self.old_error),
+            "unknown": Frame(self.unknown),
+            "stop": Frame(self.stop),
+        }
 
     def _frame(self, event: str, sequence_number: int, **fields: Any) -> str:
         stream_id = self.identity.stream_id
@@ -111,7 +102,7 @@ class TelnyxWriter(FrameWriter):
         """Return a mark."""
         return self._frame("mark", sequence_number, mark={"name": name})
 
-    def error(self, code: int, detail: str) -> str:
+    def error(self, _: int, code: int, detail: str) -> str:
         """Return an error frame of the present shape, which has no sequence number."""
         payload = {"code": code, "title": ERROR_TITLES[code], "detail": detail}
         return json.dumps({"event": "error", "stream_id": self.identity.stream_id, "payload": payload})
@@ -132,51 +123,12 @@ class TelnyxWriter(FrameWriter):
         return self._frame("stop", sequence_number, stop=stop)
 
 
-class _Payload(msgspec.Struct):
-    payload: bytes
-
-
-class _Name(msgspec.Struct):
-    name: str
-
-
-class _Media(msgspec.Struct, tag_field="event", tag="media"):
-    media: _Payload
-
-
-class _Mark(msgspec.Struct, tag_field="event", tag="mark"):
-    mark: _Name
-
-
-class _Clear(msgspec.Struct, tag_field="event", tag="clear"):
-    pass
-
-
-_decode = msgspec.json.Decoder(_Media | _Mark | _Clear).decode
-
-
-def read(message: Message) -> Command | Violation:
-    """Return what a message asks for. It needs no stream_id, and is often sent one: other fields are ignored."""
-    if isinstance(message, bytes):
-        return Violation(MALFORMED_FRAME, "a binary message")
-    try:
-        frame = _decode(message)
-    except msgspec.DecodeError as error:
-        is_about_audio = str(error).endswith("`$.media.payload`")
-        return Violation(INVALID_MEDIA if is_about_audio else MALFORMED_FRAME, str(error))
-    if isinstance(frame, _Media):
-        return Media(frame.media.payload)
-    return Mark(frame.mark.name) if isinstance(frame, _Mark) else Clear()
-
-
-def _reader(_: StreamIdentity, *, takes_audio: bool) -> Reader:
-    del takes_audio  # every stream takes it, whatever its tracks
-    return read
-
+# A message needs no stream_id, and is often sent one; every stream takes audio, whatever its tracks.
+reader = make_reader(Manner(one_way=None, binary=MALFORMED_FRAME, invalid=MALFORMED_FRAME, bad_audio=INVALID_MEDIA))
 
 TELNYX = Dialect(
     writer=TelnyxWriter,
-    reader=_reader,
+    reader=reader,
     headers=lambda token: {TOKEN_HEADER: token} if token else {},
     tracks=("inbound", "outbound"),
     takes_mp3=True,

@@ -9,25 +9,21 @@ from __future__ import annotations
 import json
 from typing import ClassVar
 
-from media.carrier.dialects.contract import (
-    Command,
-    Dialect,
-    FrameWriter,
-    Message,
-    Reader,
-    StreamIdentity,
-    Violation,
-    no_token,
-)
+from media.carrier.dialects.contract import Dialect, Frame, FrameWriter, no_token
+from media.carrier.dialects.reading import takes_nothing
 
 
 class TryVoxWriter(FrameWriter):
     """Serialises the frames of one stream."""
 
-    kinds: ClassVar = {"start": False, "media": False}
     encodings: ClassVar = {"PCMU": "PCMU"}
 
-    def start(self, sequence_number: int) -> str:
+    @property
+    def frames(self) -> dict[str, Frame]:
+        """One."""
+        return {"start": Frame(self.start, is_numbered=False)}
+
+    def start(self, _: int) -> str:
         """Return the frame that names the call."""
         identity = self.identity
         frame = {
@@ -49,14 +45,10 @@ class TryVoxWriter(FrameWriter):
         )
 
 
-def _reader(_: StreamIdentity, *, takes_audio: bool) -> Reader:
-    def read(_: Message) -> Command | Violation:
-        return Violation(0, "no document says that this stream takes anything")
-
-    del takes_audio
-    return read
-
-
 TRYVOX = Dialect(
-    writer=TryVoxWriter, reader=_reader, headers=no_token, tracks=("inbound", "outbound"), talks_back_on=()
+    writer=TryVoxWriter,
+    reader=takes_nothing("no document says that this stream takes anything"),
+    headers=no_token,
+    tracks=("inbound", "outbound"),
+    talks_back_on=(),
 )

@@ -10,21 +10,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import msgspec
-
-from media.carrier.dialects.contract import (
-    Clear,
-    Command,
-    Dialect,
-    FrameWriter,
-    Mark,
-    Media,
-    Message,
-    Reader,
-    StreamIdentity,
-    Violation,
-    no_token,
-)
+from media.carrier.dialects import camel_case
+from media.carrier.dialects.contract import Dialect, Frame, FrameWriter, StreamIdentity, no_token
+from media.carrier.dialects.reading import Manner, make_reader
 
 if TYPE_CHECKING:
     from media.carrier.options import WebSocketOptions
@@ -49,44 +37,43 @@ def stream_sid(stream_id: str) -> str:
 class TwilioWriter(FrameWriter):
     """Serialises the frames of one stream."""
 
-    kinds: ClassVar = {"start": True, "media": True, "dtmf": True, "mark": True, "unknown": True, "stop": True}
     encodings: ClassVar = {"PCMU": "audio/x-mulaw"}
 
     def __init__(self, identity: StreamIdentity, codec: str, sample_rate_hz: int, options: WebSocketOptions) -> None:
         super().__init__(identity, codec, sample_rate_hz, options)
-        self._stream_sid = stream_sid(identity.stream_id)
+        self._names = camel_case.Names(
+            stream_sid(identity.stream_id), sid("AC", identity.user_id), sid("CA", identity.call_session_id)
+        )
+        self._end = f',"streamSid":"{self._names.stream_sid}"'
+
+    @property
+    def frames(self) -> dict[str, Frame]:
+        """All but errors."""
+        return {
+            "start": Frame(self.start),
+            "dtmf": Frame(self.dtmf),
+            "mark": Frame(self.mark),
+            "unknown": Frame(self.unknown),
+            "stop": Frame(self.stop),
+        }
 
     def _frame(self, event: str, sequence_number: int, **fields: Any) -> str:
-        head = {"event": event, "sequenceNumber": self.number(sequence_number)}
-        return json.dumps(head | fields | {"streamSid": self._stream_sid})
+        head = camel_case.numbered(self, event, sequence_number)
+        return json.dumps(head | fields | {"streamSid": self._names.stream_sid})
 
     def connected(self) -> str:
         """Return the first frame of a socket."""
-        return json.dumps({"event": "connected", "protocol": "Call", "version": _VERSION})
+        return camel_case.connected(_VERSION)
 
     def start(self, sequence_number: int) -> str:
         """Return the frame that names the call and the format."""
-        identity = self.identity
-        start = {
-            "streamSid": stream_sid(identity.stream_id),
-            "accountSid": sid("AC", identity.user_id),
-            "callSid": sid("CA", identity.call_session_id),
-            "tracks": list(self.options.streamed_tracks),
-            "customParameters": {"call": str(identity.call)},
-            "mediaFormat": {"encoding": self.encodings[self.codec], "sampleRate": self.sample_rate_hz, "channels": 1},
-        }
-        return self._frame("start", sequence_number, start=start)
+        return self._frame("start", sequence_number, start=camel_case.start_body(self, self._names))
 
     def media(self, sequence_number: int, track: str, chunk: int, timestamp: int, payload: str | bytes) -> str:
         """Return a media frame."""
-        quote = self.quote
-        return (
-            f'{{"event":"media","sequenceNumber":{quote}{sequence_number}{quote},"media":{{"track":"{track}",'
-            f'"chunk":{quote}{chunk}{quote},"timestamp":{quote}{timestamp}{quote},"payload":"{payload!s}"}},'
-            f'"streamSid":"{self._stream_sid}"}}'
-        )
+        return camel_case.media(self.quote, sequence_number, track, chunk, timestamp, payload, self._end)
 
-    def dtmf(self, sequence_number: int, digit: str, offset_ns: int) -> str:
+    def dtmf(self, sequence_number: int, digit: str, _: int) -> str:
         """Return a key press; it says on which track, but not when."""
         return self._frame("dtmf", sequence_number, dtmf={"track": "inbound_track", "digit": digit})
 
@@ -100,61 +87,20 @@ class TwilioWriter(FrameWriter):
 
     def stop(self, sequence_number: int) -> str:
         """Return the last frame."""
-        identity = self.identity
-        stop = {"accountSid": sid("AC", identity.user_id), "callSid": sid("CA", identity.call_session_id)}
+        stop = {"accountSid": self._names.account_sid, "callSid": self._names.call_sid}
         return self._frame("stop", sequence_number, stop=stop)
 
 
-class _Strict(msgspec.Struct, forbid_unknown_fields=True):
-    pass
-
-
-class _Payload(_Strict):
-    payload: bytes
-
-
-class _Name(_Strict):
-    name: str
-
-
-class _Media(_Strict, tag_field="event", tag="media"):
-    streamSid: str
-    media: _Payload
-
-
-class _Mark(_Strict, tag_field="event", tag="mark"):
-    streamSid: str
-    mark: _Name
-
-
-class _Clear(_Strict, tag_field="event", tag="clear"):
-    streamSid: str
-
-
-_decode = msgspec.json.Decoder(_Media | _Mark | _Clear).decode
-
-
-def reader(identity: StreamIdentity, *, takes_audio: bool) -> Reader:
-    """Return the function that reads what is sent to one stream."""
-    mine = stream_sid(identity.stream_id)
-
-    def read(message: Message) -> Command | Violation:
-        if not takes_audio:
-            return Violation(PROTOCOL_ERROR, "a message to a stream that goes one way")
-        if isinstance(message, bytes):
-            return Violation(MALFORMED_MESSAGE, "a binary message")
-        try:
-            frame = _decode(message)
-        except msgspec.DecodeError as error:
-            return Violation(INVALID_MESSAGE, str(error))
-        if frame.streamSid != mine:
-            return Violation(INVALID_MESSAGE, f"streamSid {frame.streamSid[:40]!r} is not this stream's")
-        if isinstance(frame, _Media):
-            return Media(frame.media.payload)
-        return Mark(frame.mark.name) if isinstance(frame, _Mark) else Clear()
-
-    return read
-
+reader = make_reader(
+    Manner(
+        is_strict=True,
+        stream_name=stream_sid,
+        one_way=PROTOCOL_ERROR,
+        binary=MALFORMED_MESSAGE,
+        invalid=INVALID_MESSAGE,
+        bad_audio=INVALID_MESSAGE,
+    )
+)
 
 TWILIO = Dialect(
     writer=TwilioWriter,

@@ -34,6 +34,9 @@ def shared_workers() -> Executor:
 class DecodedAhead:
     """See `PcmSource`.
 
+    Attributes:
+        job: the last that was asked for more; when it is done, there is more to read or it has ended.
+
     Args:
         begin: makes the blocks, (n,) int16 at `sample_rate_hz`.
         workers: where `begin` and its iterator run, one job at a time.
@@ -68,6 +71,7 @@ class DecodedAhead:
         self._blocks_turn = 0
         self._skip_samples = 0
         self._first: Future[None] = Future()
+        self.job: Future[None] | None = None
 
     async def opened(self) -> DecodedAhead:
         """Return itself when there is something to read.
@@ -138,7 +142,7 @@ class DecodedAhead:
             if self._is_filling or self._is_released or not (self._is_closed or is_low):
                 return
             self._is_filling = True
-        self._workers.submit(self._fill)
+        self.job = self._workers.submit(self._fill)
 
     def _fill(self) -> None:
         while True:

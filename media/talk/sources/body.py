@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import http.client
 import io
-import socket
 import tempfile
-from contextlib import suppress
 
 from media.talk.contract import PlaybackError
+from media.talk.sources.line import Line
 from media.talk.sources.urls import UrlRules, failure, name_of, request
 
 _IN_MEMORY_BYTES = 2**20
@@ -22,7 +21,7 @@ class Body:
         self.what = name_of(url)
         self._url, self._rules = url, rules
         self._answer: http.client.HTTPResponse | None = None
-        self._socket: socket.socket | None = None
+        self._line = Line(self.what, rules.stall_s)
         self._kept = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115
         self._size_bytes = 0
         self._is_whole = self._is_aborted = False
@@ -34,11 +33,11 @@ class Body:
             PlaybackError: see `urls.request`, or it is empty.
         """
         if self._answer is None:
-            self._answer, self._socket = request(self._url, self._rules)
+            self._answer = request(self._url, self._rules, self._line)
             kind = self._answer.getheader("Content-Type")
             self.what += f" ({kind})" if kind and not kind.startswith("audio/") and kind.isprintable() else ""
         if not self.has(1):
-            raise PlaybackError(f"{self.what} is empty")
+            raise PlaybackError(f"{self.what} is empty: the answer has no body")
         # MP4 may have its index behind its audio; the others start sooner if they cannot look behind.
         return Reader(self, can_seek=self.read_at(4, 4) == b"ftyp")
 
@@ -57,16 +56,13 @@ class Body:
     def abort(self) -> None:
         """Wake whoever waits for the server; it gets an error. Any thread may."""
         self._is_aborted = True
-        if self._socket is not None:
-            with suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+        self._line.cut()
 
     def close(self) -> None:
         """Let go of the connection and of what was kept."""
         if self._answer is not None:
             self._answer.close()
-        if self._socket is not None:
-            self._socket.close()
+        self._line.hang_up()
         self._kept.close()
 
     def _fetch(self) -> None:

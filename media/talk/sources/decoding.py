@@ -7,6 +7,8 @@ name other places; they are given no protocol to open these with.
 from __future__ import annotations
 
 import io
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
@@ -19,6 +21,7 @@ SHORTFALL_S = 0.5
 _TELLS_ITS_LENGTH = {"aiff", "au", "flac", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2"}
 """Containers, by ffmpeg's name, whose own word on their length shows a truncation; others estimate or say nothing."""
 _BLOCK_FRAMES = 16_384
+_HINT = "WAV, FLAC, MP3, Ogg, MP4 and the like can be played, raw PCM with rate_hz=..."
 
 File = BinaryIO | io.RawIOBase
 Rated = Iterator[tuple[Mono, int]]
@@ -58,17 +61,22 @@ def _by_pyav(file: File, what: str) -> Rated:
             file,
             "r",
             container_options={"protocol_whitelist": "none"},
-            metadata_errors="replace",
             io_open=_refuse,
+            **_lenient_about_tags(av.__version__),
         )
     except PlaybackError:
         raise
     except Exception as error:
-        raise PlaybackError(f"{what} is no audio that can be decoded ({_reason(error)})") from error
+        raise PlaybackError(f"{what} is no audio that can be decoded ({_reason(error)}); {_HINT}") from error
     with container:
         if not container.streams.audio:
-            raise PlaybackError(f"{what} has no audio in it")
+            raise PlaybackError(f"{what} has no audio in it, only other media")
         yield from _packets(container, what)
+
+
+def _lenient_about_tags(version: str) -> dict[str, Any]:
+    """Return the option for tags in any encoding; from 19 on PyAV has no such option, and takes them all."""
+    return {"metadata_errors": "replace"} if int(version.partition(".")[0]) < 19 else {}
 
 
 def _packets(container: Any, what: str) -> Rated:
@@ -127,9 +135,9 @@ def _by_soundfile(file: File, what: str) -> Rated:
     import soundfile
 
     if not file.seekable():
-        file = io.BytesIO(b"".join(iter(lambda: file.read(_BLOCK_FRAMES), b"")))
+        file = _on_disk(file)
     try:
-        with soundfile.SoundFile(file) as audio:
+        with file, soundfile.SoundFile(file) as audio:
             check_rate(audio.samplerate, what)
             while len(block := audio.read(_BLOCK_FRAMES, "float32", always_2d=True)):
                 yield finite(mono(block)), audio.samplerate
@@ -137,6 +145,14 @@ def _by_soundfile(file: File, what: str) -> Rated:
         raise PlaybackError(
             f"{what} is no audio that libsndfile can decode ({_reason(error)}); more kinds with: {EXTRA}"
         ) from error
+
+
+def _on_disk(file: File) -> Any:
+    """Return a copy that can be sought in, and is not in memory."""
+    copy = tempfile.TemporaryFile()  # noqa: SIM115
+    shutil.copyfileobj(file, copy, _BLOCK_FRAMES)
+    copy.seek(0)
+    return copy
 
 
 def _reason(error: Exception) -> str:

@@ -96,7 +96,7 @@ async def _file(source: Any, sample_rate_hz: int) -> PcmSource:
 
 def _open_bytes(source: bytes | bytearray | memoryview) -> File:
     if not len(source):
-        raise PlaybackError("there are no bytes in it")
+        raise PlaybackError("there are no bytes in it: give all bytes of an audio file")
     return io.BytesIO(source)
 
 
@@ -110,7 +110,8 @@ def _open_path(path: str | os.PathLike[str]) -> File:
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode) or not found.st_size:
         os.close(descriptor)
-        raise PlaybackError(f"{what} is empty" if stat.S_ISREG(found.st_mode) else f"{what} is no regular file")
+        is_empty = stat.S_ISREG(found.st_mode)
+        raise PlaybackError(f"{what} is empty: was it written yet?" if is_empty else f"{what} is no regular file")
     return os.fdopen(descriptor, "rb")
 
 

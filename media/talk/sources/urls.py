@@ -16,12 +16,15 @@ from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 from media.talk.contract import PlaybackError
 from media.talk.sources.conversion import shown
+from media.talk.sources.line import Line
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 _HEADERS = {"User-Agent": "strep", "Accept": "audio/*, */*;q=0.5", "Accept-Encoding": "identity"}
 _SAFE = "/%:@!$&'()*+,;=~?[]"
 """Characters that a path or a query may hold as they are (RFC 3986 sections 3.3 and 3.4)."""
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+MAX_URL_CHARACTERS = 8000
+"""RFC 9110 section 4.1: what every server should take; others may refuse more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class UrlRules:
         allow_private: loopback, private, link-local and other addresses that are not of the public internet.
         redirects: how many are followed.
         connect_s: to connect to one address, and for TLS.
-        stall_s: without a byte.
+        stall_s: without a byte; and over so long a wait, `media.talk.sources.line.SLOWEST_BYTES_PER_S` must come.
         open_s: until there is something to play, all in all.
         size_bytes: of the body.
         tls: how certificates are judged; None is the system's way.
@@ -64,8 +67,8 @@ def name_of(url: str) -> str:
     return shown(url.partition("?")[0].partition("#")[0])
 
 
-def request(url: str, rules: UrlRules) -> tuple[http.client.HTTPResponse, socket.socket]:
-    """Ask for `url`, and for where it redirects to, and return the answer with its body unread, and its socket.
+def request(url: str, rules: UrlRules, line: Line) -> http.client.HTTPResponse:
+    """Ask for `url`, and for where it redirects to, by `line`, and return the answer with its body unread.
 
     Raises:
         PlaybackError: not allowed, not there, too slow, too large, or no success.
@@ -73,15 +76,14 @@ def request(url: str, rules: UrlRules) -> tuple[http.client.HTTPResponse, socket
     for _ in range(rules.redirects + 1):
         what = name_of(url)
         try:
-            answer, connected = _ask(_parts(url, what), what, rules)
+            answer = _ask(_parts(url, what), what, rules, line)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise PlaybackError(f"{what}: {failure(error, rules)}") from error
         location = answer.getheader("Location")
         refusal = "" if answer.status in _REDIRECTS and location else _refusal(answer, rules)
         if refusal is None:
-            return answer, connected
+            return answer
         answer.close()
-        connected.close()
         if refusal:
             raise PlaybackError(f"{what}: {refusal}")
         url = urljoin(url, str(location))
@@ -91,7 +93,8 @@ def request(url: str, rules: UrlRules) -> tuple[http.client.HTTPResponse, socket
 def failure(error: Exception, rules: UrlRules) -> str:
     """Return what went wrong with a connection in words."""
     if isinstance(error, TimeoutError):
-        return f"stalled ({rules.connect_s:g} s to connect, {rules.stall_s:g} s without a byte are allowed)"
+        allowed = f"{rules.connect_s:g} s to connect, {rules.stall_s:g} s without a byte are allowed"
+        return f"stalled ({allowed}); fetch it first, and play the file"
     if isinstance(error, ssl.SSLError):
         return f"TLS: {getattr(error, 'verify_message', '') or error.reason or error}"
     if isinstance(error, http.client.HTTPException):
@@ -100,6 +103,8 @@ def failure(error: Exception, rules: UrlRules) -> str:
 
 
 def _parts(url: str, what: str) -> SplitResult:
+    if len(url) > MAX_URL_CHARACTERS:
+        raise PlaybackError(f"{what}: a URL of {len(url)} characters; {MAX_URL_CHARACTERS} are allowed")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https"):
         raise PlaybackError(f"{what}: only http and https can be played, not {shown(parts.scheme) or 'nothing'}")
@@ -110,37 +115,41 @@ def _parts(url: str, what: str) -> SplitResult:
     return parts
 
 
-def _ask(parts: SplitResult, what: str, rules: UrlRules) -> tuple[http.client.HTTPResponse, socket.socket]:
+def _ask(parts: SplitResult, what: str, rules: UrlRules, line: Line) -> http.client.HTTPResponse:
     is_tls = parts.scheme == "https"
     host, port = str(parts.hostname).encode("idna").decode(), parts.port or (443 if is_tls else 80)
-    connected = _connected(host, port, what, rules)
-    try:
-        connection: http.client.HTTPConnection
-        if is_tls:
-            tls = rules.tls or ssl.create_default_context()
+    connected = _connected(host, port, what, rules, line)
+    connection: http.client.HTTPConnection
+    if is_tls:
+        tls = rules.tls or ssl.create_default_context()
+        try:
             connected = tls.wrap_socket(connected, server_hostname=host)
-            connection = http.client.HTTPSConnection(host, port, context=tls)
-        else:
-            connection = http.client.HTTPConnection(host, port)
-        connected.settimeout(rules.stall_s)
-        connection.sock = connected
-        target = quote(parts.path or "/", _SAFE) + (f"?{quote(parts.query, _SAFE)}" if parts.query else "")
-        connection.request("GET", target, headers=_HEADERS)
-        return connection.getresponse(), connected
-    except BaseException:
-        connected.close()
-        raise
+        except BaseException:
+            connected.close()
+            raise
+        connection = http.client.HTTPSConnection(host, port, context=tls)
+    else:
+        connection = http.client.HTTPConnection(host, port)
+    line.take(connected)
+    connection.sock = line
+    target = quote(parts.path or "/", _SAFE) + (f"?{quote(parts.query, _SAFE)}" if parts.query else "")
+    connection.request("GET", target, headers=_HEADERS)
+    return connection.getresponse()
 
 
-def _connected(host: str, port: int, what: str, rules: UrlRules) -> socket.socket:
-    """Return a connection to one of the addresses of `host` that are allowed."""
+def _connected(host: str, port: int, what: str, rules: UrlRules, line: Line) -> socket.socket:
+    """Return a connection to one of the addresses of `host` that are allowed; the name is looked up once."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
     allowed = [address for address in addresses if rules.allow_private or is_public(address)]
     if not allowed:
-        raise PlaybackError(f"{what}: {addresses[0]} is no address of the public internet, which is not allowed")
+        raise PlaybackError(
+            f"{what}: {addresses[0]} is no address of the public internet, which is not allowed; "
+            "fetch it yourself and play its bytes"
+        )
     refusal: OSError | None = None
     for address in allowed:
+        line.check()
         try:
             return socket.create_connection((address, port), timeout=rules.connect_s)
         except OSError as error:

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from media.carrier.dialects.contract import Clear, Mark, Media, StreamIdentity, Violation
-from media.carrier.dialects.telnyx import INVALID_MEDIA, MALFORMED_FRAME, TELNYX, TOKEN_HEADER, TelnyxWriter, read
+from media.carrier.dialects.telnyx import INVALID_MEDIA, MALFORMED_FRAME, TELNYX, TOKEN_HEADER, TelnyxWriter, reader
 from media.carrier.options import WebSocketOptions
 
 IDENTITY = StreamIdentity("5b0f3f0e-3c5d-4e0e-9c39-2f9a6b1d7c10", "v3:x", "7f3a1a10", "0d8a8a44", 3)
+
+read = reader(IDENTITY, takes_audio=True)
 
 
 def writer(codec: str = "PCMU", sample_rate_hz: int = 8000, **options: Any) -> TelnyxWriter:
@@ -60,7 +62,7 @@ class TestDocumented:
         assert parse(writer().stop(10))["stop"] == stop
 
     def test_both_error_shapes(self) -> None:
-        present = parse(writer().error(INVALID_MEDIA, "bad base64"))
+        present = parse(writer().error(0, INVALID_MEDIA, "bad base64"))
         assert present["payload"] == {"code": 100004, "title": "invalid_media", "detail": "bad base64"}
         assert "sequence_number" not in present
         old = parse(writer().old_error(5, INVALID_MEDIA, "bad base64"))

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import threading
 import urllib.request
 from collections.abc import Callable
@@ -19,7 +20,10 @@ from media.carrier.options import SimulationOptions, Transport
 from media.carrier.simulation import Simulation, Target
 from media.config import Endpoint, LogConfig, ServerConfig
 from media.settings import load
+from media.sockets import BoundSockets
 from media.workers import supervisor
+from media.workers.control import MAX_MESSAGE_BYTES, Assignment, Ready, decode, send_assignment
+from media.workers.process import start_process
 from media.workers.steering import is_supported
 from strep.errors import ConfigurationError
 from tests.media.harness import pcm_channels, sidecar
@@ -115,6 +119,22 @@ class TestTogether:
             process.kill()
             for name in leg_ids(simulation):
                 wait_until(lambda name=name: sidecar(tmp_path, name)["state"] == "complete")  # type: ignore[misc]
+
+    def test_a_worker_ends_whose_supervisor_died_without_hearing_it(self) -> None:
+        """uvloop tells of the reset connection only once."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            worker = start_process(theirs.fileno())
+        with worker:
+            config = ServerConfig(udp=Endpoint("127.0.0.1", 0))
+            send_assignment(ours, Assignment(0, config, LogConfig(level="error"), []), BoundSockets())
+            with ours:
+                assert decode(ours.recv(MAX_MESSAGE_BYTES)) == Ready()
+                assert ours.recv(1, socket.MSG_PEEK)  # its first report is there, and stays unread
+            try:
+                assert worker.wait(DEADLINE_S) == cli.OK
+            finally:
+                worker.kill()
 
     def test_a_second_signal_kills_them_all(self, tmp_path: Path) -> None:
         with serving("--udp", ":0", "--workers", "2") as (process, _):

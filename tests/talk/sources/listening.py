@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from media.talk.contract import Pcm, PcmSource
 from media.talk.sources import open_source
+from media.talk.sources.ahead import DecodedAhead
 
 
 async def rest(source: PcmSource, block_samples: int = 1000, most_samples: int = 10**9) -> Pcm:
@@ -21,8 +22,14 @@ async def rest(source: PcmSource, block_samples: int = 1000, most_samples: int =
         heard.append(source.read(block_samples))
         assert len(heard[-1]) <= block_samples
         if not len(heard[-1]):
-            await asyncio.sleep(0.001)
+            await more(source)
     return np.concatenate(heard)
+
+
+async def more(source: PcmSource) -> None:
+    """Wait until there may be more: for the worker that decodes, or a turn of the loop for an iterator."""
+    job = source.job if isinstance(source, DecodedAhead) else None
+    await (asyncio.sleep(0) if job is None else asyncio.wrap_future(job))
 
 
 async def whole(source: Any, sample_rate_hz: int, **settings: Any) -> Pcm:

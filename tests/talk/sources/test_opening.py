@@ -49,6 +49,14 @@ class TestFiles:
         path.write_bytes(file_of(speech(8000), 8000))
         assert np.array_equal(await whole(str(path), 8000), speech(8000))
 
+    async def test_tags_in_no_encoding_of_this_world(self) -> None:
+        data = file_of(speech(8000), 8000)
+        tag = b"LIST" + (16).to_bytes(4, "little") + b"INFOINAM" + (4).to_bytes(4, "little") + b"\xff\xfe\x81\x80"
+        size = (len(data) + len(tag) - 8).to_bytes(4, "little")
+        tagged = data[:4] + size + data[8:36] + tag + data[36:]
+        assert tagged[36 + len(tag) :].startswith(b"data")
+        assert np.array_equal(await whole(tagged, 8000), speech(8000))
+
     @pytest.mark.parametrize("rate_hz", [8000, 11025, 22050, 44100, 48000, 96000])
     async def test_rates_and_channels(self, rate_hz: int) -> None:
         both = np.stack([hum(rate_hz), np.zeros(rate_hz, np.int16)], axis=1)

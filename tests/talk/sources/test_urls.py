@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import gzip
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +16,10 @@ import pytest
 
 from media.talk.contract import PlaybackError
 from media.talk.sources import UrlRules, open_source
+from media.talk.sources.body import Body
+from media.talk.sources.line import Line
 from media.talk.sources.urls import is_public
+from strep.clock import NS_PER_SECOND, ManualClock
 from tests.talk.sources.listening import file_of, hum, rest, whole
 
 HERE = UrlRules(allow_private=True, stall_s=0.3, connect_s=0.5, open_s=5)
@@ -65,6 +71,12 @@ async def test_it_is_played(kind: str) -> None:
         assert np.array_equal(await rest(source), first), "asked for once, played twice"
         source.close()
     assert asked[0].startswith(b"GET /a%20b.wav?token=secret HTTP/1.1\r\nHost: 127.0.0.1:")
+
+
+async def test_without_pyav_it_is_fetched_whole_and_played(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    with server(answer(WAV)) as (url, _):
+        assert np.array_equal(await whole(url, 8000, urls=HERE), hum(8000, 3))
 
 
 async def test_in_chunks_and_after_redirects() -> None:
@@ -124,6 +136,135 @@ async def test_more_than_is_allowed() -> None:
         await rest(source)
         assert "more than the 300000 bytes allowed" in str(source.error)
         source.close()
+
+
+class Dripping(ManualClock):
+    """A clock that a second passes on whenever it is looked at: every piece has taken that long."""
+
+    def now_ns(self) -> int:
+        return self.advance(NS_PER_SECOND)
+
+
+class TestSlowServers:
+    """A byte now and then keeps every timeout of a socket quiet."""
+
+    def line(self, pieces: int, size: int) -> tuple[Line, socket.socket]:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for _ in range(pieces):
+            theirs.send(bytes(size))
+        line = Line("http://slow/a.wav", 10, Dripping())
+        line.take(ours)
+        return line, theirs
+
+    def test_too_little_in_the_time_of_a_stall_is_refused(self) -> None:
+        line, theirs = self.line(50, 499)
+        with pytest.raises(
+            PlaybackError, match=r"http://slow/a.wav comes too slowly to be played, 499 bytes/s; fetch"
+        ):
+            line.makefile().read()
+        line.hang_up()
+        theirs.close()
+
+    def test_enough_is_not(self) -> None:
+        line, theirs = self.line(50, 500)
+        theirs.close()
+        assert len(line.makefile().read()) == 25_000
+        line.hang_up()
+
+    @pytest.mark.parametrize("began", [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 100 Continue\r\n\r\n"])
+    async def test_what_is_given_up_is_not_waited_for(self, began: bytes) -> None:
+        """However little of an answer has come: the worker is woken, and its thread ends."""
+        rules = replace(HERE, open_s=0.2, stall_s=3600)
+        before = threading.active_count()
+        with server(began, hangs=True) as (url, _):
+            with pytest.raises(PlaybackError, match=r"nothing to play after 0\.2 s"):
+                await open_source(url, 8000, urls=rules)
+            for thread in [thread for thread in threading.enumerate() if thread.name.startswith("url")]:
+                await asyncio.to_thread(thread.join, 10)
+                assert not thread.is_alive()
+        assert threading.active_count() <= before + 1, "that of to_thread"
+
+    async def test_no_further_address_is_tried(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A name may have any number of addresses that do not answer."""
+        tried: list[str] = []
+        body = Body("http://many.example/", HERE)
+
+        def refuse(address: tuple[str, int], timeout: float) -> None:
+            tried.append(address[0])
+            if len(tried) == 3:
+                body.abort()
+            raise TimeoutError
+
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"192.0.2.{n}", 80)) for n in range(200)]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+        monkeypatch.setattr(socket, "create_connection", refuse)
+        with pytest.raises(PlaybackError, match="given up"):
+            body.open()
+        body.close()
+        assert tried == ["192.0.2.0", "192.0.2.1", "192.0.2.2"]
+
+
+class TestNamesThatChange:
+    """DNS rebinding: what is judged is what is connected to, on every hop."""
+
+    def names(self, monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> tuple[list[str], list[str]]:
+        """Let names resolve to each of `answers` in turn; return what is looked up and what is connected to."""
+        looked_up: list[str] = []
+        connected: list[str] = []
+        self.servers: list[socket.socket] = []
+        turns = iter(answers)
+
+        def look_up(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+            looked_up.append(host)
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in next(turns)]
+
+        def connect(address: tuple[str, int], timeout: float) -> socket.socket:
+            connected.append(address[0])
+            ours, theirs = socket.socketpair()
+            theirs.sendall(answer(b"", "302 Found", "Location: http://evil.example/again"))
+            theirs.shutdown(socket.SHUT_WR)
+            self.servers.append(theirs)
+            return ours
+
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        monkeypatch.setattr(socket, "create_connection", connect)
+        return looked_up, connected
+
+    def test_a_name_that_becomes_private_is_refused_on_the_next_hop(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        looked_up, connected = self.names(monkeypatch, ["8.8.8.8"], ["10.0.0.1"])
+        body = Body("http://evil.example/", UrlRules())
+        with pytest.raises(PlaybackError, match=r"10\.0\.0\.1 is no address of the public internet"):
+            body.open()
+        body.close()
+        self.servers[0].close()
+        assert looked_up == ["evil.example"] * 2, "once for each request, not again to connect"
+        assert connected == ["8.8.8.8"]
+
+    def test_of_several_addresses_only_public_ones_are_tried(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        _, connected = self.names(monkeypatch, ["127.0.0.1", "8.8.8.8", "169.254.169.254"], ["::1"])
+        body = Body("http://evil.example/", UrlRules())
+        with pytest.raises(PlaybackError, match="::1 is no address of the public internet"):
+            body.open()
+        body.close()
+        self.servers[0].close()
+        assert connected == ["8.8.8.8"]
+
+
+async def test_a_bomb_is_not_unpacked() -> None:
+    """Nothing is ever decompressed: encodings are refused however they are called."""
+    bomb = gzip.compress(bytes(10 << 20))
+    for header in ("Content-Encoding: gzip", "Content-Encoding: x-gzip, br", "Transfer-Encoding: gzip"):
+        with (
+            server(answer(bomb, "200 OK", header)) as (url, _),
+            pytest.raises(PlaybackError, match=r"is no audio|comes with Content-Encoding"),
+        ):
+            await open_source(url, 8000, urls=HERE)
+
+
+async def test_a_url_may_be_only_so_long() -> None:
+    with pytest.raises(PlaybackError, match="a URL of 8001 characters; 8000 are allowed") as raised:
+        await open_source("http://127.0.0.1/".ljust(8001, "a"), 8000, urls=HERE)
+    assert len(str(raised.value)) < 200
 
 
 class TestWhereItMayComeFrom:

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from media.sinks.throttle import ThrottledLog
+from media.throttle import ThrottledLog
 from strep.clock import NS_PER_SECOND, ManualClock
 
 

@@ -1,0 +1,60 @@
+"""What a server says of itself, as plain values for logs, tables and the supervisor: see `Server.snapshot`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.calls import Track
+from media.engine import Engine
+from media.sinks.runner import SinkSnapshot
+from media.ws.totals import WsServerSnapshot
+from strep.reject import Reject
+
+
+def datagram_totals(datagrams: int, rejected: NDArray[np.int64]) -> dict[str, Any]:
+    """Return the totals of a door for datagrams; `rejected` is (len(Reject),), by reason."""
+    reasons = {Reject(code).name: int(count) for code, count in enumerate(rejected) if count}
+    return {"datagrams": datagrams, "rejected": reasons}
+
+
+def stream_totals(snapshot: WsServerSnapshot) -> dict[str, Any]:
+    """Return the totals of the door for media streams."""
+    rejected = {reason.name: count for reason, count in snapshot.rejected.items()}
+    return {
+        "connections": snapshot.connections,
+        "messages": snapshot.received,
+        "rejected": rejected,
+        "turned_away": {str(status): count for status, count in snapshot.turned_away.items()},
+        "bad_handshakes": snapshot.bad_handshakes,
+        "failed": snapshot.failed,
+        "closed": {str(code): count for code, count in snapshot.closed.items()},
+    }
+
+
+def sink_totals(snapshot: SinkSnapshot) -> dict[str, Any]:
+    """Return the fields of a sink's snapshot by name."""
+    return {name: getattr(snapshot, name) for name in snapshot.__slots__}
+
+
+def live_calls(engine: Engine) -> list[dict[str, Any]]:
+    """Return every live call with the statistics of its tracks."""
+    return [
+        {
+            "call_id": call.info.call_id,
+            "door": call.info.door,
+            "tracks": [_live_track(engine, track) for track in call.tracks],
+        }
+        for call in engine.calls.values()
+    ]
+
+
+def _live_track(engine: Engine, track: Track) -> dict[str, Any]:
+    timeline = engine.reels.of(track).timeline
+    return {
+        "direction": track.direction.name.lower(),
+        "length_samples": timeline.length(track.slot),
+        **timeline.statistics(track.slot).as_dict(),
+    }
