@@ -10,7 +10,7 @@ import asyncio
 import re
 import time
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -51,12 +51,14 @@ class Stream(asyncio.Protocol):
         data: everything that came behind the handshake.
         arrivals: (CLOCK_MONOTONIC in ns, length of `data` then) of every piece that came.
         pressed_ns: when digits were pressed.
+        on_start: called when it has begun.
     """
 
     name: str
     data: bytearray = field(default_factory=bytearray)
     arrivals: list[tuple[int, int]] = field(default_factory=list)
     is_lost: bool = False
+    on_start: Callable[[Stream], None] = lambda stream: None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the upgrade."""
@@ -75,6 +77,7 @@ class Stream(asyncio.Protocol):
             self._is_open = True
             media_format = {"encoding": "PCMU", "sample_rate": 8000, "channels": 1}
             self._say("start", start={"media_format": media_format})
+            self.on_start(self)
         self.data += data
         self.arrivals.append((now_ns, len(self.data)))
         if b'"mark"' in data:
@@ -85,13 +88,23 @@ class Stream(asyncio.Protocol):
         """Take note."""
         self.is_lost = not self._is_done
 
+    def write(self, data: bytes) -> None:
+        """Send bytes."""
+        self.transport.write(data)
+
+    def stop(self) -> None:
+        """Say that the stream ends."""
+        self._say("stop", stop={})
+        self._is_done = True
+
     def abort(self) -> None:
         """Be done."""
         self._is_done = True
         self.transport.abort()
 
     def _return_mark(self, name: str) -> None:
-        self._say("mark", mark={"name": name})
+        if not self._is_done:
+            self._say("mark", mark={"name": name})
 
     def press(self) -> None:
         """Press a digit."""
@@ -123,34 +136,34 @@ class Heard:
     """What one stream got, run by run: a run is what lies between two clears.
 
     Attributes:
-        arrivals_ns: per run, of every message of audio.
+        arrivals: per run, (arrival in ns, samples before it in the run) of every message of audio.
         cleared_ns: arrivals of the clears.
         complaints: what is not as it was played.
     """
 
     def __init__(self, stream: Stream, expected: bytes) -> None:
-        self.arrivals_ns: list[list[int]] = [[]]
+        self.arrivals: list[list[tuple[int, int]]] = [[]]
         self.cleared_ns: list[int] = []
         self.complaints: list[str] = []
         audio = bytearray()
         for now_ns, text in stream.messages():
             if text.startswith(b'{"event":"media"'):
+                self.arrivals[-1].append((now_ns, len(audio)))
                 audio += b64decode(msgspec.json.decode(text)["media"]["payload"])
-                self.arrivals_ns[-1].append(now_ns)
             elif text.startswith(b'{"event":"clear"'):
                 self.cleared_ns.append(now_ns)
                 self._judge(stream.name, audio, expected)
                 audio.clear()
-                self.arrivals_ns.append([])
+                self.arrivals.append([])
         self._judge(stream.name, audio, expected)
         if stream.is_lost:
             self.complaints.append(f"{stream.name}: the socket was lost")
 
     def _judge(self, name: str, audio: bytearray, expected: bytes) -> None:
         if not audio:
-            self.complaints.append(f"{name}: run {len(self.arrivals_ns)} is silent")
+            self.complaints.append(f"{name}: run {len(self.arrivals)} is silent")
         elif audio != (expected * (len(audio) // len(expected) + 1))[: len(audio)]:
-            self.complaints.append(f"{name}: run {len(self.arrivals_ns)} is not what was played")
+            self.complaints.append(f"{name}: run {len(self.arrivals)} is not what was played")
 
 
 def expected_bytes(samples: int) -> bytes:
@@ -158,10 +171,10 @@ def expected_bytes(samples: int) -> bytes:
     return encode(speech(samples), Codec.PCMU).tobytes()
 
 
-async def dial(port: int, calls: int, ramp_s: float) -> list[Stream]:
+async def dial(port: int, calls: int, ramp_s: float, on_start: Callable[[Stream], None]) -> list[Stream]:
     """Open `calls` streams within `ramp_s`, and let the last of them begin."""
     loop = asyncio.get_running_loop()
-    streams = [Stream(f"call-{number}") for number in range(calls)]
+    streams = [Stream(f"call-{number}", on_start=on_start) for number in range(calls)]
     for stream in streams:
         await loop.create_connection(lambda stream=stream: stream, "127.0.0.1", port)  # type: ignore[misc]
         await asyncio.sleep(ramp_s / calls)

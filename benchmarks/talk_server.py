@@ -1,7 +1,8 @@
 """The measured process: our server with an application that talks, and lets itself be interrupted.
 
-As a program: ``python -m benchmarks.talk_server SAMPLES``; on standard input a line ``mark`` asks for the processor
-time so far and how late the messages since the line before went out, the end of it for the end.
+As a program: ``python -m benchmarks.talk_server SAMPLES [DIRECTORY]``, the latter to record in; on standard input a
+line ``mark`` asks for the processor time so far and how late the messages since the line before went out, the end of
+it for the end.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,16 +59,22 @@ def _attend(loop: asyncio.AbstractEventLoop, server: Server) -> None:
     loop.call_soon_threadsafe(server.stop)
 
 
-async def _run(samples: int, *, is_pinned: bool) -> dict[str, Any]:
+async def _run(samples: int, record: Path | None, *, is_pinned: bool) -> dict[str, Any]:
     talker = Talker(samples)
-    config = ServerConfig(ws=Endpoint("127.0.0.1", 0), playback="rtp", idle_timeout_s=600)
+    config = ServerConfig(ws=Endpoint("127.0.0.1", 0), playback="rtp", idle_timeout_s=600, record=record)
     server = Server(config, app=talker)
     async with server:
         freeze_heap()
         answer({"port": int(server.addresses["ws"].rpartition(":")[2]), "pinned": is_pinned})
         threading.Thread(target=_attend, args=(asyncio.get_running_loop(), server), daemon=True).start()
         await server.wait_closed()
-    return {"talk": server.snapshot()["talk"], "cleared_ns": talker.cleared_ns}
+    totals = server.snapshot()
+    rejected = totals["doors"]["ws"]["rejected"]
+    return {
+        "talk": totals["talk"],
+        "cleared_ns": talker.cleared_ns,
+        "faults": {"conservation errors": totals["conservation_errors"], **rejected},
+    }
 
 
 def main() -> None:
@@ -74,7 +82,8 @@ def main() -> None:
     is_pinned = pin(RECEIVER_CPU)
     np.zeros(1)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        answer(runner.run(_run(int(sys.argv[1]), is_pinned=is_pinned)))
+        record = Path(sys.argv[2]) if len(sys.argv) > 2 else None
+        answer(runner.run(_run(int(sys.argv[1]), record, is_pinned=is_pinned)))
 
 
 if __name__ == "__main__":

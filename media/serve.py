@@ -140,10 +140,18 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return factory
 
 
+GC_THRESHOLDS = 10_000, 10, 50
+"""Of the three generations, in objects and in looks at the one before."""
+
+
 def freeze_heap() -> None:
-    """Let the garbage collector look no more at what the program is made of: a look took 20 ms, amid calls."""
+    """Keep the garbage collector's looks short: one at everything took 20 ms, and 60 with 500 calls, amid calls.
+
+    What the program is made of it sees no more, and what calls are made of only after five million new objects.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 async def _serve(settings: Settings) -> None:

@@ -21,13 +21,14 @@ class CarrierClock:
         sent: the position up to which the carrier has everything.
         run_ns: when it began to play what it has been playing without a pause since.
         ends_ns: the earliest time at which it has played it all.
+        proven: the position up to which it is certain: a mark says so, or the carrier has nothing behind it.
     """
 
-    __slots__ = ("_anchor", "_anchor_ns", "_rate", "_run", "ends_ns", "run_ns", "sent")
+    __slots__ = ("_anchor", "_anchor_ns", "_rate", "_run", "ends_ns", "proven", "run_ns", "sent")
 
     def __init__(self, sample_rate_hz: int) -> None:
         self._rate = sample_rate_hz
-        self.sent = self._run = self._anchor = 0
+        self.sent = self.proven = self._run = self._anchor = 0
         self.ends_ns = self.run_ns = self._anchor_ns = 0
 
     def is_dry(self, now_ns: int) -> bool:
@@ -53,7 +54,7 @@ class CarrierClock:
 
     def restart(self, position: int, now_ns: int) -> None:
         """Go on at `position` with a carrier that has nothing."""
-        self.sent = self._run = self._anchor = position
+        self.sent = self.proven = self._run = self._anchor = position
         self.ends_ns = self.run_ns = self._anchor_ns = now_ns
 
     def earliest_ns(self, position: int) -> int:
@@ -71,5 +72,6 @@ class CarrierClock:
 
     def confirm(self, position: int, now_ns: int) -> None:
         """Take note that everything before `position` has been played, as a mark says."""
+        self.proven = max(self.proven, position)
         if position >= self._anchor:
             self._anchor, self._anchor_ns = position, max(now_ns, self.earliest_ns(position))

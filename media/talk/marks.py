@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from media.talk.player import QueuedMark
+from media.talk.queue import QueuedMark
 
 OWN_PREFIX = "strep."
 """Names that begin so are ours; an application's may not."""

@@ -129,8 +129,8 @@ class StreamFrames:
         return self._clear(self._stream_id) if self._clear is not None else None
 
 
-def playout_for(mode: PlaybackMode, frames: ReturnFrames, lateness: Lateness) -> Playout:
-    """Make the return path of a stream.
+def playout_for(mode: PlaybackMode, frames: ReturnFrames, lateness: Lateness, *, phase: float = 0.0) -> Playout:
+    """Make the return path of a stream; `phase` as `RtpOptions` has it.
 
     Raises:
         PlaybackError: the codec needs a package that is not installed.
@@ -143,7 +143,7 @@ def playout_for(mode: PlaybackMode, frames: ReturnFrames, lateness: Lateness) ->
         encoder = encoder_for(mode.encoding)
     except ConfigurationError as error:
         raise PlaybackError(str(error)) from error
-    options = RtpOptions(keep_alive=mode.keep_alive, has_memory=mode.codec in HAVE_MEMORY)
+    options = RtpOptions(keep_alive=mode.keep_alive, has_memory=mode.codec in HAVE_MEMORY, phase=phase)
     if not mode.encoding.can_be_joined:
         options = replace(options, message_ms=FRAME_MS)
     return RtpPlayout(Player(encoder.sample_rate_hz), frames, encoder, options, lateness)

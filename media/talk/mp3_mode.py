@@ -122,8 +122,8 @@ class Mp3Playout(Playout):
         self._next_ns = now_ns + INTERVAL_NS
         wire.send(piece.message)
         self._count_sent(piece.samples, now_ns)
-        self._send_own_mark(wire)
-        self._send_due_marks(wire)
+        self._hearing.send_own(wire)
+        self._hearing.send_due(wire)
 
     @property
     def _is_exhausted(self) -> bool:
@@ -149,7 +149,7 @@ class Mp3Playout(Playout):
         if not pending or left_ns > LEAD_NS:
             return 0
         shortest = self._samples(INTERVAL_NS)
-        mark = self.player.next_mark(self._clock.sent)
+        mark = self.player.queue.next_mark(self._clock.sent)
         if mark is not None and shortest <= mark - self._clock.sent < pending:
             return mark - self._clock.sent  # it comes back when this piece ends
         length = self._samples(self._length_ns)
@@ -210,7 +210,7 @@ class Mp3Playout(Playout):
 
     def _take_back(self, piece: _Piece, now_ns: int) -> None:
         """The carrier has not got `piece`, whatever the marks behind it will say."""
-        self._marks.void(self.player.unsend_marks(piece.start), piece.start)
+        self._hearing.marks.void(self.player.queue.unsend_marks(piece.start), piece.start)
         self._clock.cut(piece.start, now_ns)
 
     def _give_up(self, piece: _Piece, words: str, now_ns: int) -> None:

@@ -12,31 +12,25 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from media.talk.carrier_clock import CarrierClock
 from media.talk.contract import PlaybackError, ReturnFrames, Wire
 from media.talk.handle import Heard, PlaybackControl, PlayState
-from media.talk.marks import Marks, OwnMark
-from media.talk.player import Player, QueuedMark
+from media.talk.hearing import Hearing, OnMark
+from media.talk.player import Player
+from media.talk.queue import QueuedMark
 from media.talk.voice import Voice
-from strep.clock import NEVER_NS, NS_PER_MS, NS_PER_SECOND
+from strep.clock import NEVER_NS, NS_PER_MS
 
 logger = logging.getLogger("strep.talk")
 MAX_BUFFERED_BYTES = 64 << 10
 """What may wait in a wire before nothing more is sent: five seconds of RTP mode, a few pieces of MP3 mode."""
-MARK_GRACE_NS = 3 * NS_PER_SECOND
-"""A mark that is overdue by so much will not come; from then on the clock alone says what was heard."""
-EARLY_MARK_NS = 40 * NS_PER_MS
-"""A mark that comes so long before its audio can have been played is no proof that it was; two frames are allowed."""
 EARLY_NS = 2 * NS_PER_MS
 """What is due so soon is sent with what is due now: a timer that wakes for many calls at once costs less."""
 POLL_NS = 20 * NS_PER_MS  # a source that had nothing, or a wire that is full, is asked again so soon
 REPORT_NS = 100 * NS_PER_MS  # positions are brought up to date so often while something sounds
-
-OnMark = Callable[[bool], None]
-"""Told once what became of a mark: True when what was before it has been played, False when it was cut off."""
+REPORT_SLACK_NS = 50 * NS_PER_MS
+"""With a message that is due so soon after it, positions are brought up to date then: no call is polled twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +72,11 @@ class Playout(ABC):
         self.player = player
         self.wire: Wire | None = None
         self._frames = frames
-        self._clock = CarrierClock(player.sample_rate_hz)
-        self._marks = Marks()
-        self._on_mark: dict[QueuedMark, OnMark] = {}
-        self._estimated: list[QueuedMark] = []  # of a dialect without marks: the clock tells when they are due
-        self._has_marks = frames.mark("") is not None
-        self._is_measured = self._are_marks_lost = False
+        self._hearing = Hearing(player, frames)
+        self._clock = self._hearing.clock
         self._is_stalled = False
-        self._polled_ns = self._settled_ns = 0
-        self._messages = self._underruns = self._stalls = self._recalls = 0
-        self._errors = self._marks_missing = self._marks_early = 0
+        self._polled_ns = 0
+        self._messages = self._underruns = self._stalls = self._recalls = self._errors = 0
 
     # -- for the modes -------------------------------------------------------------------------------
 
@@ -116,26 +105,12 @@ class Playout(ABC):
         self._messages += 1
         self._clock.send(samples, now_ns)
 
-    def _send_own_mark(self, wire: Wire) -> None:
-        if self._has_marks:
-            message = self._frames.mark(self._marks.send_own(self._clock.sent))
-            assert message is not None
-            wire.send(message)
-
-    def _send_due_marks(self, wire: Wire) -> None:
-        for mark in self.player.due_marks(self._clock.sent):
-            if (message := self._frames.mark(mark.name)) is None:
-                self._estimated.append(mark)
-            else:
-                self._marks.send(mark)
-                wire.send(message)
-
     def _fail(self, voices: list[Voice], words: str, now_ns: int) -> None:
         error = PlaybackError(f"the carrier refused the audio: {words}")
         for voice in voices:
             voice.give_up(error)
             logger.warning("%s failed: %s", voice.handle.label or "a play", error)
-        self._settle(now_ns)
+        self._hearing.settle(now_ns)
 
     # -- the four verbs ------------------------------------------------------------------------------
 
@@ -149,12 +124,12 @@ class Playout(ABC):
         """The wire is gone: what was not heard is taken back, and waits for the next."""
         if self.wire is None:
             return
-        heard = self._heard(now_ns)
+        heard = self._hearing.position(now_ns)
         self.wire = None
         self._recalls += 1
         self._forget_sent(heard, now_ns)
-        self._marks.forget_all()
-        self._retract(heard)
+        self._hearing.marks.forget_all()
+        self._hearing.retract(heard)
         self._is_stalled = False
 
     def poll(self, now_ns: int) -> None:
@@ -164,11 +139,12 @@ class Playout(ABC):
             was_stalled, self._is_stalled = self._is_stalled, wire.buffered_bytes > MAX_BUFFERED_BYTES
             if not self._is_stalled:
                 self._send_due(wire, now_ns)
-                self._send_due_marks(wire)
+                if self.player.queue.unsent_marks:
+                    self._hearing.send_due(wire)
             elif not was_stalled:
                 self._stalls += 1
-        if now_ns >= self._settled_ns + REPORT_NS:
-            self._settle(now_ns)
+        if now_ns >= self._hearing.settled_ns + REPORT_NS:
+            self._hearing.settle(now_ns)
 
     def deadline(self) -> int:
         """Return when `poll` is due; `NEVER_NS` while nothing sounds and nothing waits."""
@@ -176,11 +152,12 @@ class Playout(ABC):
             return NEVER_NS
         if self._is_stalled:
             return self._polled_ns + POLL_NS
-        if self.player.is_mark_due(self._clock.sent):
+        if self.player.queue.unsent_marks and self.player.queue.is_mark_due(self._clock.sent):
             return self._polled_ns
-        send_ns, report_ns = self._next_send_ns(), self._settled_ns + REPORT_NS
-        is_sounding = send_ns > report_ns and (self.player.is_unheard or self._marks.own or self._estimated)
-        return report_ns if is_sounding else send_ns
+        send_ns, report_ns = self._next_send_ns(), self._hearing.settled_ns + REPORT_NS
+        if send_ns <= report_ns + REPORT_SLACK_NS or not self._hearing.is_awaited:
+            return send_ns
+        return report_ns
 
     def snapshot(self) -> PlayoutSnapshot:
         """Return the counters."""
@@ -191,62 +168,19 @@ class Playout(ABC):
             stalls=self._stalls,
             recalls=self._recalls,
             errors=self._errors,
-            marks_missing=self._marks_missing,
-            marks_early=self._marks_early,
-            marks_unknown=self._marks.unknown,
+            marks_missing=self._hearing.missing,
+            marks_early=self._hearing.early,
+            marks_unknown=self._hearing.marks.unknown,
         )
-
-    # -- what was heard ------------------------------------------------------------------------------
-
-    def _heard(self, now_ns: int) -> int:
-        """Return the output position up to which was heard: not beyond a mark that is still out."""
-        heard = self._clock.heard(now_ns)
-        own = self._marks.own
-        return min(heard, own[0].position - 1) if own and not self._are_marks_lost else heard
-
-    def _settle(self, now_ns: int) -> None:
-        self._settled_ns = now_ns
-        own = self._marks.own
-        while own and now_ns > self._clock.likely_ns(own[0].position) + MARK_GRACE_NS:
-            self._miss(own.popleft())
-        heard = self._heard(now_ns)
-        self.player.advance(heard, is_measured=self._is_measured)
-        if self._estimated:
-            for mark in [mark for mark in self._estimated if mark.position is None or mark.position <= heard]:
-                self._estimated.remove(mark)
-                self._tell(mark, was_played=True)
-
-    def _miss(self, mark: OwnMark) -> None:
-        if not self._marks_missing:
-            logger.warning("marks do not come back: from here on the clock alone says what of a play was heard")
-        self._marks_missing += 1
-        self._is_measured, self._are_marks_lost = False, True
-        for asked in [asked for asked in self._on_mark if asked.is_sent and (asked.position or 0) <= mark.position]:
-            self._marks.drop(asked)
-            self._tell(asked, was_played=True)
 
     def take_mark(self, name: str, now_ns: int) -> None:
         """Act on a mark that has come back; one that says nothing is counted."""
-        mark = self._marks.returned(name)
-        if isinstance(mark, QueuedMark):
-            self._tell(mark, was_played=True)
-        elif mark is not None:
-            if now_ns + EARLY_MARK_NS < self._clock.earliest_ns(mark.position):
-                self._marks_early += 1
-                self._is_measured = False
-                return
-            self._clock.confirm(mark.position, now_ns)
-            self._is_measured, self._are_marks_lost = True, False
-            self._acknowledge(mark.position)
-            self.player.advance(mark.position, is_measured=True)
+        position = self._hearing.take_mark(name, now_ns)
+        if position is not None:
+            self._acknowledge(position)
 
     def _acknowledge(self, position: int) -> None:  # noqa: B027
         """Take note that the carrier has taken, and played, everything before `position`; a mode may not care."""
-
-    def _tell(self, mark: QueuedMark, *, was_played: bool) -> None:
-        self.player.drop_mark(mark)
-        if (on_mark := self._on_mark.pop(mark, None)) is not None:
-            on_mark(was_played)
 
     def _hurry(self) -> None:
         """Have `poll` called at once: there is news, however lately it was called."""
@@ -272,17 +206,15 @@ class Playout(ABC):
             PlaybackError: too many wait.
         """
         mark = self.player.add_mark(name)
-        self._on_mark[mark] = on_mark
+        self._hearing.expect(mark, on_mark)
         return mark
 
     def clear(self, now_ns: int) -> list[Heard]:
         """Cut off everything, here and at the carrier; return what of each play was heard."""
-        self._settle(now_ns)
+        self._hearing.settle(now_ns)
         position = self._recall(now_ns)
-        heard = self.player.clear(position, is_measured=self._is_measured)
-        for mark in list(self._on_mark):
-            self._tell(mark, was_played=False)
-        self._estimated.clear()
+        heard = self.player.clear(position, is_measured=self._hearing.is_measured)
+        self._hearing.cut_off_marks()
         return heard
 
     def close(self, now_ns: int) -> list[Heard]:
@@ -314,19 +246,20 @@ class Playout(ABC):
             self.player.retract(position)
 
     def _recall_if_sent(self, voice: Voice, now_ns: int) -> None:
-        self._settle(now_ns)
-        if any(start + n > self._heard(now_ns) for start, n in voice.segments):
-            self._retract(self._recall(now_ns))
+        self._hearing.settle(now_ns)
+        heard = self._hearing.position(now_ns)
+        if any(start + n > heard for start, n in voice.segments):
+            self._hearing.retract(self._recall(now_ns))
 
     def _recall(self, now_ns: int) -> int:
         """Make the carrier forget what it has not played; return the output position where it stands."""
         self._recalls += 1
         self._hurry()
-        clear, heard = self._frames.clear(), self._heard(now_ns)
+        clear, heard = self._frames.clear(), self._hearing.position(now_ns)
         if self.wire is None or clear is None:
             self._drop_unsent(is_cut=False)
             return self._committed
-        if self._clock.sent > heard or self._marks.is_any_out:
+        if self._hearing.is_any_out:
             self.wire.send(clear)
             self._forget_sent(heard, now_ns)
         else:
@@ -334,13 +267,5 @@ class Playout(ABC):
         return heard
 
     def _forget_sent(self, heard: int, now_ns: int) -> None:
-        """Nothing is out any more: what was sent and not heard, and what stands behind it, will not come back."""
-        self._marks.void_all()
-        for mark in [mark for mark in self._on_mark if mark.is_sent and (mark.position or 0) <= heard]:
-            self._tell(mark, was_played=True)
-        self._clock.restart(heard, now_ns)
+        self._hearing.forget_sent(heard, now_ns)
         self._drop_unsent(is_cut=True)
-
-    def _retract(self, position: int) -> None:
-        again = self.player.retract(position)
-        self._estimated = [mark for mark in self._estimated if mark not in again]

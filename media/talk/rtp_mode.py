@@ -1,20 +1,24 @@
 """RTP mode: raw codec bytes in short messages, a little ahead of real time (``stream_bidirectional_mode=rtp``).
 
-Message k of a run is due `lookahead_ms` before the carrier has played everything before it. That is an absolute time:
-it comes from the samples sent since the run began and not from when the last message went out, so being late once
-moves nothing. The look-ahead is what a late timer, a busy process or the network may take before the caller
-hears a hole; it is also what the carrier has to forget at a clear, hence at most 200 ms.
+A message is due a *lead* before the carrier has played everything before it. That is an absolute time: it comes
+from the samples sent since the run began and not from when the last message went out, so being late once moves
+nothing. The lead is what a late timer, a busy process or the network may take before the caller hears a hole.
 
-A message holds 40 ms: what it costs is the message and the system call, hardly its samples, and so twice as many
-calls can be talked to as with 20 ms. A clear waits for no message, so barge-in is as quick.
+* A message holds 40 ms: what it costs is the message and the system call, hardly its samples. A clear waits for
+  no message, so barge-in is as quick as with shorter ones.
+* What is due at once goes in one message: the look-ahead when a run begins, and after a stall what was missed. So a
+  process that is behind has less to do, and not more.
+* Every call has its own *phase*, the place of its deadlines within the time of a message: the lead is up to a
+  message shorter for it. Else all calls that began together, or that one stall has put in step, were due together
+  for ever, and the last of 500 waited for 499.
+* A message ends with the frame in which a play ends or a mark lies: the mark behind it tells that and no more.
 
-Audio is pulled and encoded for `PULL_MS` at a time where the codec has no memory: one table look-up
-instead of five. What was not sent is taken back when anything changes, so nothing waits for it.
+Audio is pulled and encoded for `PULL_MS` at a time where the codec has no memory and one play sounds alone: one table
+look-up instead of ten. What was not sent is taken back when anything changes, so nothing waits for it.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +33,7 @@ from strep.clock import NEVER_NS, NS_PER_MS, NS_PER_SECOND
 MIN_MESSAGE_MS, MAX_MESSAGE_MS = 20, 30_000
 """What the carrier takes (Telnyx, "Bidirectional media streaming")."""
 MIN_LOOKAHEAD_MS, MAX_LOOKAHEAD_MS = 40, 200
-PULL_MS = 200
+PULL_MS = 400
 """How much is pulled and encoded at a time; what is not sent yet is taken back when it is to sound otherwise."""
 MARK_EVERY_NS = NS_PER_SECOND // 2
 """How much audio lies between two marks of ours, at most; there is one behind the end of every play too."""
@@ -43,16 +47,18 @@ class RtpOptions:
 
     Attributes:
         message_ms: audio in a message, a multiple of the codec's frame, 20 ms to 30 s.
-        lookahead_ms: how far ahead of the carrier's playing to be, 40 to 200 ms; a message that is longer than half
-            of it comes on top.
+        lookahead_ms: how far ahead of the carrier's playing to be at most, 40 to 200 ms; a message that is longer
+            than half of it comes on top.
         keep_alive: send silence while nothing plays: some peers hang up when they get nothing for long.
         has_memory: the codec's state goes from frame to frame (G.722, Opus), or a message must hold one frame (Opus).
+        phase: where in the time of a message its deadlines lie, 0 to 1; see above.
     """
 
     message_ms: int = 40
-    lookahead_ms: int = 120
+    lookahead_ms: int = 160
     keep_alive: bool = False
     has_memory: bool = False
+    phase: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the ranges.
@@ -64,6 +70,17 @@ class RtpOptions:
             raise ValueError(f"message_ms={self.message_ms}: {MIN_MESSAGE_MS} to {MAX_MESSAGE_MS}")
         if not MIN_LOOKAHEAD_MS <= self.lookahead_ms <= MAX_LOOKAHEAD_MS:
             raise ValueError(f"lookahead_ms={self.lookahead_ms}: {MIN_LOOKAHEAD_MS} to {MAX_LOOKAHEAD_MS}")
+
+    @property
+    def lead_ms(self) -> int:
+        """How long before it is needed a message is sent, at most: when it is there, there is no more ahead."""
+        is_short = 2 * self.message_ms <= self.lookahead_ms
+        return self.lookahead_ms - self.message_ms * is_short
+
+    @property
+    def spread_ms(self) -> int:
+        """How much less it may be, for the sake of the phase; half of the lead is left at least."""
+        return min(self.message_ms, self.lead_ms // 2) if self.lead_ms < self.lookahead_ms else 0
 
 
 class RtpPlayout(Playout):
@@ -91,87 +108,122 @@ class RtpPlayout(Playout):
         self._message_samples = options.message_ms * rate_hz // 1000
         if self._message_samples % self._frame_samples:
             raise ValueError(f"message_ms={options.message_ms} is no multiple of the codec's frame")
-        is_short = 2 * options.message_ms <= options.lookahead_ms
-        self._lead_ns = (options.lookahead_ms - options.message_ms * is_short) * NS_PER_MS
         at_a_time = 1 if options.has_memory else max(PULL_MS // options.message_ms, 1)
-        self._pull_samples = at_a_time * self._message_samples
+        self._most_samples = at_a_time * self._message_samples
+        self._lead_ns = options.lead_ms * NS_PER_MS
         self._mark_samples = MARK_EVERY_NS * rate_hz // NS_PER_SECOND
         self._pending: Pcm = EMPTY
-        self._encoded: deque[tuple[bytes, int]] = deque()  # messages, and their samples
+        # What is ready to be sent; up to where in the output there was a mark, and there is audio.
+        self._encoded, self._encoded_samples = b"", 0
         self._marked = self._audio_end = 0
-        self._is_running = False
+        self._is_running = self._is_starved = False
 
     def _send_due(self, wire: Wire, now_ns: int) -> None:
         clock = self._clock
-        while (due_ns := clock.ends_ns - self._lead_ns) <= now_ns + EARLY_NS:
-            message = self._encoded.popleft() if self._encoded else self._next_message(now_ns)
-            if message is None:
+        is_first = clock.is_dry(now_ns)
+        while is_first or clock.ends_ns - self._lead_ns <= now_ns + EARLY_NS:
+            if not self._encoded_samples and not self._encode_more(now_ns):
                 break
-            payload, samples = message
-            if self._is_running:
-                self._underruns += clock.is_dry(now_ns)
-                if due_ns > clock.run_ns:  # the messages that fill the look-ahead have no deadline
-                    self.lateness.add(now_ns - due_ns)
+            if self._is_running and clock.ends_ns - self._lead_ns > clock.run_ns:  # else it fills the look-ahead
+                self.lateness.add(now_ns - clock.ends_ns + self._lead_ns)
+            if is_first:
+                self._begin_run(now_ns)
+            payload, samples = self._take(now_ns + EARLY_NS - (now_ns if is_first else clock.ends_ns) + self._lead_ns)
             wire.send(self._frames.media(payload))
             self._count_sent(samples, now_ns)
-            self._is_running = True
-            if clock.sent - self._marked >= self._mark_samples or self._marked < self.player.last_end <= clock.sent:
-                self._mark_here(wire)
-        if not self._encoded and not len(self._pending) and (not self.player.has_more or self.player.is_held):
+            self._is_running, is_first = True, False
+            self._mark_if_due(wire)
+        if not self._encoded_samples and not len(self._pending) and (not self.player.has_more or self.player.is_held):
             self._is_running = False
             if self._audio_end > self._marked:
                 self._mark_here(wire)
 
+    def _begin_run(self, now_ns: int) -> None:
+        """The carrier has nothing: from here on deadlines count from now, and lie where the phase has them."""
+        self._underruns += self._is_running
+        options, message_ns = self._options, self._options.message_ms * NS_PER_MS
+        first_ns = now_ns - options.lead_ms * NS_PER_MS
+        after_ns = (int(options.phase * message_ns) - first_ns) % message_ns
+        self._lead_ns = options.lead_ms * NS_PER_MS - after_ns * options.spread_ms // options.message_ms
+
+    def _take(self, late_ns: int) -> tuple[bytes, int]:
+        """Take what is due from what is encoded: a message for every message's time up to `late_ns`.
+
+        Returns:
+            The payload, and its samples.
+        """
+        at_once = 1 + late_ns // (self._options.message_ms * NS_PER_MS)
+        samples = min(at_once * self._message_samples, self._encoded_samples)
+        sent = self._clock.sent
+        place = self.player.queue.next_place(sent)
+        if place is not None:
+            samples = min(samples, place - sent + (sent - place) % self._frame_samples)
+        if samples == self._encoded_samples:
+            payload, self._encoded = self._encoded, b""
+        else:
+            size = len(self._encoded) * samples // self._encoded_samples
+            payload, self._encoded = self._encoded[:size], self._encoded[size:]
+        self._encoded_samples -= samples
+        return payload, samples
+
+    def _mark_if_due(self, wire: Wire) -> None:
+        sent, queue = self._clock.sent, self.player.queue
+        end = queue.next_end(self._marked)
+        if sent - self._marked >= self._mark_samples or (end is not None and end <= sent):
+            self._mark_here(wire)
+        if queue.unsent_marks:
+            self._hearing.send_due(wire)
+
     def _mark_here(self, wire: Wire) -> None:
         if self._audio_end > self._marked:  # silence needs no witness
-            self._send_own_mark(wire)
+            self._hearing.send_own(wire)
         self._marked = self._clock.sent
 
-    def _next_message(self, now_ns: int) -> tuple[bytes, int] | None:
-        """Pull, encode and return the next message; None if there is not enough for a frame, and it can wait."""
+    def _encode_more(self, now_ns: int) -> bool:
+        """Pull and encode; False if there is not enough for a frame, and it can wait."""
         pending = len(self._pending)
-        pcm = self.player.pull(self._pull_samples - pending, now_ns)
+        wanted = self._message_samples if self.player.is_mixing else self._most_samples
+        pcm = self.player.pull(wanted - pending, now_ns)
         if pending:
             pcm = np.concatenate([self._pending, pcm])
-        if len(pcm) < self._message_samples:
-            return self._last_message(pcm, now_ns)
         whole = len(pcm) - len(pcm) % self._message_samples
-        self._pending = pcm[whole:]
-        payload = self._encoder.encode(pcm[:whole])
-        n, size = whole // self._message_samples, len(payload) * self._message_samples // whole
-        self._encoded.extend((payload[k * size : (k + 1) * size], self._message_samples) for k in range(n))
-        self._audio_end = self.player.position
-        return self._encoded.popleft()
+        if whole:
+            self._pending = pcm[whole:]
+            self._audio_end = self.player.position
+            self._encoded, self._encoded_samples = self._encoder.encode(pcm[:whole]), whole
+        else:
+            self._encode_last(pcm, now_ns)
+        self._is_starved = not self._encoded_samples
+        return not self._is_starved
 
-    def _last_message(self, pcm: Pcm, now_ns: int) -> tuple[bytes, int] | None:
-        """Return less than a message, padded with silence to whole frames, if nothing will come to fill it."""
+    def _encode_last(self, pcm: Pcm, now_ns: int) -> None:
+        """Encode less than a message, padded with silence to whole frames, if nothing will come to fill it."""
         self._pending = pcm
         may_grow = self.player.has_more and not self.player.is_held
         if may_grow and (not len(pcm) or self._clock.ends_ns - now_ns > FLUSH_NS):
-            return None
+            return
         if not len(pcm):
-            if not self._options.keep_alive:
-                return None
-            self.player.pad(self._frame_samples)
-            return self._encoder.silence(), self._frame_samples
+            if self._options.keep_alive:
+                self.player.pad(self._frame_samples)
+                self._encoded, self._encoded_samples = self._encoder.silence(), self._frame_samples
+            return
         padding = -len(pcm) % self._frame_samples
         self._pending = EMPTY
         self._audio_end = self.player.position
         self.player.pad(padding)
-        samples = len(pcm) + padding
-        return self._encoder.encode(np.concatenate([pcm, np.zeros(padding, np.int16)])), samples
+        self._encoded = self._encoder.encode(np.concatenate([pcm, np.zeros(padding, np.int16)]))
+        self._encoded_samples = len(pcm) + padding
 
     def _next_send_ns(self) -> int:
         due_ns = self._clock.ends_ns - self._lead_ns
-        if self._encoded:
+        if self._encoded_samples:
             return due_ns
-        is_waiting = self.player.has_more and not self.player.is_held
-        if is_waiting or len(self._pending):
-            return max(due_ns, self._polled_ns + POLL_NS // 2)
+        if len(self._pending) or (self.player.has_more and not self.player.is_held):
+            return max(due_ns, self._polled_ns + POLL_NS // 2) if self._is_starved else due_ns
         return due_ns if self._options.keep_alive else NEVER_NS
 
     def _drop_unsent(self, *, is_cut: bool) -> None:
-        self._encoded.clear()
+        self._encoded, self._encoded_samples = b"", 0
         self._pending = EMPTY
         self._audio_end = self._clock.sent
         if is_cut:
@@ -183,9 +235,9 @@ class RtpPlayout(Playout):
         """Fail what sounds: here the carrier complains about the kind of what it gets, not about one message."""
         self._errors += 1
         if code in (100003, 100004, 100005):
-            sounding = self.player.sounding_between(self._heard(now_ns), self.player.position)
+            sounding = self.player.sounding_between(self._hearing.position(now_ns), self.player.position)
             if sounding:
                 hint = "was the stream asked for with stream_bidirectional_mode=rtp, and with this codec?"
                 position = self._recall(now_ns)
-                self._retract(position)
+                self._hearing.retract(position)
                 self._fail(sounding, f"{words}; {hint}", now_ns)

@@ -32,6 +32,8 @@ APP_GRACE_S = 30.0
 """How long an application may go on after its call has ended."""
 STOP_TIMEOUT_S = 5.0
 """The same when the server stops."""
+GOLDEN = (5**0.5 - 1) / 2
+"""Its multiples, modulo 1, lie evenly however many there are: the phases of calls."""
 
 
 class Switchboard:
@@ -53,6 +55,7 @@ class Switchboard:
         self._playouts: dict[int, Playout] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._totals: dict[str, int] = {}
+        self._phase = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def start(self) -> None:
@@ -151,7 +154,8 @@ class Switchboard:
         try:
             mode = mode_of(start, self._mode)
             frames = StreamFrames(start.dialect, start.stream_id_as_sent)
-            playout = self._playouts[index] = playout_for(mode, frames, self.lateness)
+            self._phase = (self._phase + GOLDEN) % 1
+            playout = self._playouts[index] = playout_for(mode, frames, self.lateness, phase=self._phase)
         except PlaybackError as error:
             logger.warning("call %s: %s", call.call_id, error)
             call.connect(None, str(error), start.dialect.name)

@@ -52,6 +52,7 @@ class Voice:
         self._unheard: deque[Pcm] = deque()
         # Where what was read lies in the output: [output position, samples], in order, not heard yet.
         self.segments: deque[list[int]] = deque()
+        self.output_end = 0  # up to where in the output it was read
 
     # -- reading -------------------------------------------------------------------------------------
 
@@ -88,6 +89,7 @@ class Voice:
         n = len(pcm)
         if n:
             self._unheard.append(pcm)
+            self.output_end = output_position + n
             last = self.segments[-1] if self.segments else None
             if last is not None and last[0] + last[1] == output_position:
                 last[1] += n
@@ -188,6 +190,7 @@ class Voice:
         """Un-read everything at and behind `output_position`; return how many samples will be read again."""
         count = 0
         segments = self.segments
+        self.output_end = min(self.output_end, output_position)
         while segments and segments[-1][0] + segments[-1][1] > output_position:
             start, n = segments[-1]
             part = min(n, start + n - output_position)

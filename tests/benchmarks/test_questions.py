@@ -87,11 +87,19 @@ def test_mp3(tmp_path: Path) -> None:
 
 
 def test_talk(tmp_path: Path) -> None:
-    report = ask(talk.QUESTION, talk.Settings(calls=(2,), ramp=100, seconds=2.5, press=0.8, repeats=1), tmp_path)
+    report = ask(
+        talk.QUESTION,
+        talk.Settings(calls=(2,), both_ways=(2,), ramp=100, seconds=2.5, press=0.8, repeats=1),
+        tmp_path,
+    )
     assert report.complaints == []
-    [measured] = report.figures
-    assert measured["clears"] >= 2
-    assert measured["messages"] >= 2 * 25 * 2
-    assert 0 <= measured["lateness_ms"]["p50"] <= measured["lateness_ms"]["max"]
-    assert 0 < measured["silence_ms"]["max"] <= measured["answer_ms"]["max"]
-    assert [table.cells[0][0] for table in report.tables] == ["2", "2"]
+    assert [measured["load"] for measured in report.figures] == [
+        {"calls": 2, "both_ways": False},
+        {"calls": 2, "both_ways": True},
+    ]
+    for measured in report.figures:
+        assert measured["clears"] >= 2
+        assert measured["messages"] >= 2 * 25 * 2 * 0.9, "a look-ahead goes out in one"
+        assert 0 <= measured["lateness_ms"]["p50"] <= measured["lateness_ms"]["max"]
+        assert 0 < measured["silence_ms"]["max"] <= measured["answer_ms"]["max"]
+    assert [[row[0] for row in table.cells] for table in report.tables] == [["2", "2 both ways"]] * 2

@@ -56,9 +56,9 @@ class Carrier:
             self._changed.clear()
             await self._changed.wait()
 
-    async def until_messages(self, messages: int) -> None:
-        """Wait for so many messages of audio."""
-        await self.until(lambda: len(self.payloads) >= messages)
+    async def until_samples(self, samples: int) -> None:
+        """Wait for so much audio."""
+        await self.until(lambda: len(self.heard) >= samples)
 
     async def listen(self) -> None:
         async for message in self.socket:

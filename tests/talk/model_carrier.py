@@ -103,6 +103,7 @@ class ModelCarrier:
         refuse: asked for every media message, by its number: an error code, or None to take it.
         returns_marks: a carrier may be silent.
         min_interval_ns: a message that comes sooner after the one before is refused with 100005.
+        clears: how often it was told to forget what it had.
         heard: what the caller has heard, silence while nothing was there included.
         replies: what it says, with the time at which it arrives.
     """
@@ -122,6 +123,7 @@ class ModelCarrier:
     _played_ns: int = 0
     _taken_ns: int = -NS_PER_SECOND * 10
     most_queued: int = 0
+    clears: int = 0
 
     def __post_init__(self) -> None:
         self._played_ns = self.clock.now_ns()
@@ -151,6 +153,7 @@ class ModelCarrier:
         elif frame["event"] == "mark":
             self._queue.append(frame["mark"]["name"])
         else:
+            self.clears += 1
             names = [item for item in self._queue if isinstance(item, str)]
             self._queue.clear()
             for name in names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pytest
 import soundfile
 
 from media.talk.contract import Pcm
+from media.talk.sources import open_source
+from media.voices.plugins import load_voices
 from strep.g711 import Codec, decode, encode
 from tests.media.test_serve import ENVIRONMENT, serving
 
@@ -58,6 +61,21 @@ def call(app: str, folder: Path, dialect: str, mode: str, *script: str) -> Calle
     return Caller(dialect, mode, heard, json.loads(story.read_text()))
 
 
+def spoken(text: str) -> Pcm:
+    """Return how the server says `text`, as (n,) int16 at `RATE_HZ`."""
+
+    async def speak() -> Pcm:
+        speech = await load_voices().speak(text, "en-US", None)
+        source = await open_source(speech, RATE_HZ, rate_hz=speech.rate_hz)
+        parts = []
+        while not source.has_ended:
+            parts.append(source.read(RATE_HZ))
+            await asyncio.sleep(0.01)
+        return np.concatenate(parts)
+
+    return asyncio.run(speak())
+
+
 def find(wanted: Pcm, heard: Pcm) -> int:
     """Return where `wanted` is in `heard`, most likely."""
     size = 1 << (len(heard) + len(wanted)).bit_length()
@@ -78,6 +96,17 @@ def check_said(caller: Caller) -> None:
     rest = np.concatenate([caller.heard[:at], caller.heard[at + len(said) :]])
     assert np.count_nonzero(abs(rest) > 2000) < 100, "and nothing else"
     assert caller.story["refused"] == caller.story["underruns"] == 0
+
+
+def check_heard_out(said: Pcm, heard: Pcm, mode: str) -> None:
+    """The application hung up right behind it, and cut nothing off."""
+    at = find(said, heard)
+    there = heard[at : at + len(said)]
+    if mode == "rtp":
+        assert np.array_equal(there, decode(encode(said, Codec.PCMU), Codec.PCMU))
+    else:
+        assert len(there) == len(said)
+        assert np.corrcoef(there, said)[0, 1] > 0.99
 
 
 @pytest.fixture
@@ -120,3 +149,4 @@ def check_menu(caller: Caller) -> None:
     assert 4 * RATE_HZ <= answer[1] < goodbye[0], "the menu, cut off too"
     assert 0.3 * RATE_HZ < goodbye[1] - goodbye[0] < 2 * RATE_HZ
     assert caller.story["clear_list"][-1]["position"] <= goodbye[0]
+    check_heard_out(spoken("Goodbye."), caller.heard, caller.mode)

@@ -160,6 +160,48 @@ def test_a_slow_network_costs_no_more_than_its_delay(mode: str, returns_marks: b
     assert report.is_measured is returns_marks
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("delay_ms", [0, 80])
+@pytest.mark.parametrize("samples", [3000, 3001, 3199, 3200, 11_111])
+def test_a_play_is_finished_when_it_was_heard_out_and_not_before(mode: str, delay_ms: int, samples: int) -> None:
+    """So that whoever hangs up then cuts nothing off; it makes no difference where in a message it ends."""
+    world = MODES[mode]()
+    world.carrier.delay_ns = delay_ms * NS_PER_MS
+    handle = world.play(0, samples)
+    for _ in range(2000):
+        world.run(0.005)
+        if handle.state.is_final:
+            break
+    assert (handle.state, handle.position_samples, handle.is_measured) == (PlayState.FINISHED, samples, True)
+    late_ms = (world.clock.now_ns() - 10 * NS_PER_SECOND) / NS_PER_MS - samples / 8
+    assert delay_ms <= late_ms <= delay_ms + 25, "a frame of padding, and a step of the clock"
+    assert len(world.carrier.audible) == samples
+
+
+def test_an_overlay_is_finished_when_it_was_heard_out() -> None:
+    world = test_rtp_mode.world()
+    world.play(0, 80_000)
+    world.run(1)
+    handle = world.play(1, 0, source=ArraySource(np.full(3003, 1, np.int16)), is_overlay=True)
+    world.run(0.3)
+    assert not handle.state.is_final
+    world.run(0.3)
+    assert (handle.state, handle.position_samples, handle.is_measured) == (PlayState.FINISHED, 3003, True)
+
+
+def test_a_clear_is_sent_whenever_the_carrier_may_have_something_left() -> None:
+    """By the clock it has played everything, and it is only the clock that says so: the network may be slow."""
+    world = test_rtp_mode.world()
+    world.play(0, 80_000)
+    world.run(0.3)
+    world.clock.advance(NS_PER_SECOND)  # a stall: by now the carrier has run dry
+    clears = world.carrier.clears
+    world.playout.clear(world.clock.now_ns())
+    assert world.carrier.clears == clears + 1
+    world.playout.clear(world.clock.now_ns())
+    assert world.carrier.clears == clears + 1, "it has nothing, and that is certain"
+
+
 def test_marks_that_never_come_do_not_hold_a_play_up_and_are_told_of(caplog: pytest.LogCaptureFixture) -> None:
     world = test_rtp_mode.world()
     world.carrier.returns_marks = False
@@ -244,8 +286,8 @@ class TestPause:
         heard = np.trim_zeros(world.carrier.heard)
         assert np.array_equal(heard[:4000], np.full(4000, 1020))
         assert np.array_equal(heard[4000:8000], np.full(4000, 20))
-        # What was sent ahead stays as it is: 100 ms.
-        assert np.array_equal(heard[8000:], np.array([20] * 800 + [1020] * 7200 + [1000] * 4800))
+        # What was sent ahead stays as it is: 140 ms.
+        assert np.array_equal(heard[8000:], np.array([20] * 1120 + [1020] * 6880 + [1000] * 5120))
 
 
 def test_a_call_that_ends_settles_everything() -> None:

@@ -34,11 +34,13 @@ class TestPacing:
 
     @pytest.mark.parametrize("message_ms", [20, 40, 60, 200, 1000])
     def test_messages_are_as_long_as_asked_for_and_the_tail_is_padded(self, message_ms: int) -> None:
+        """But for the first, which fills the look-ahead."""
         here = world(RtpOptions(message_ms=message_ms))
         here.play(0, 8100)
         here.run_out()
-        whole, rest = divmod(8100, message_ms * 8)
-        assert here.carrier.sizes == [message_ms * 8] * whole + [-(-rest // 160) * 160]
+        first = max(160 // message_ms, 1) * message_ms * 8
+        whole, rest = divmod(8100 - first, message_ms * 8)
+        assert here.carrier.sizes == [first] + [message_ms * 8] * whole + [-(-rest // 160) * 160]
         assert here.playout.snapshot().underruns == 0
         assert np.array_equal(np.trim_zeros(here.carrier.heard), samples_of(0, 0, 8100))
 
@@ -48,6 +50,48 @@ class TestPacing:
         here.play(0, 40_000)
         here.run_out()
         assert here.carrier.most_queued == lookahead_ms * 8
+
+    def test_what_was_missed_goes_out_in_one_message_or_two(self) -> None:
+        here = world()
+        here.play(0, 80_000)
+        here.run(1)
+        sent = len(here.carrier.sizes)
+        here.clock.advance(119 * NS_PER_MS)
+        here.playout.poll(here.clock.now_ns())
+        assert sum(here.carrier.sizes[sent:]) == 3 * 320
+        assert len(here.carrier.sizes) <= sent + 2
+        here.run_out()
+        assert here.playout.snapshot().underruns == 0
+        assert np.array_equal(np.trim_zeros(here.carrier.heard), samples_of(0, 0, 80_000))
+
+    @pytest.mark.parametrize("stall_ms", [0, 500])
+    def test_calls_that_begin_together_are_due_one_after_another(self, stall_ms: int) -> None:
+        """And those that a stall has put in step are not in step for long."""
+        worlds = [world(RtpOptions(phase=number / 8)) for number in range(8)]
+        for here in worlds:
+            here.play(0, 80_000)
+            here.run(1)
+            here.clock.advance(stall_ms * NS_PER_MS)
+            here.run(1)
+        due_ms = sorted(here.playout.deadline() // NS_PER_MS % 40 for here in worlds)
+        assert due_ms == [0, 5, 10, 15, 20, 25, 30, 35]
+        assert [here.playout.snapshot().underruns for here in worlds] == [stall_ms > 0] * 8
+
+    def test_a_report_that_falls_just_before_a_message_does_not_make_it_late(self) -> None:
+        """Every message has its deadline, whenever else the call is polled."""
+        here = world()
+        here.play(0, 80_000)
+        here.run(0.5)
+        for _ in range(200):
+            due_ns = here.playout.deadline()
+            if due_ns - here.clock.now_ns() > 3 * NS_PER_MS:
+                here.playout.poll(due_ns - 3 * NS_PER_MS)
+                assert here.playout.deadline() <= due_ns
+            here.clock.advance(max(due_ns - here.clock.now_ns(), 0))
+            here.deliver()
+            here.playout.poll(here.clock.now_ns())
+        assert isinstance(here.playout, RtpPlayout)
+        assert here.playout.lateness.max_ns == 0
 
     def test_deadlines_are_absolute_so_a_late_poll_moves_nothing(self) -> None:
         here = world()
@@ -88,9 +132,9 @@ class TestPacing:
         for here in (quiet, alive):
             here.play(0, 1600)
             here.run(2)
-        assert quiet.carrier.sizes == [320] * 5
+        assert sum(quiet.carrier.sizes) == 1600
         assert quiet.playout.deadline() == NEVER_NS
-        assert sum(alive.carrier.sizes) == 2 * RATE_HZ + 800  # ahead by 80 ms and a frame of silence
+        assert sum(alive.carrier.sizes) == 2 * RATE_HZ + 1120  # ahead by 120 ms and a frame of silence
         assert alive.playout.snapshot().underruns == 0
 
     def test_a_peer_that_does_not_read_is_sent_nothing_until_it_does(self) -> None:
@@ -137,10 +181,10 @@ class TestBargeIn:
         cut = here.play(0, 8000)
         here.run(0.5)
         [report] = here.playout.clear(here.clock.now_ns())
-        assert (report.heard_samples, report.is_measured) == (4000 + 800, False)
+        assert (report.heard_samples, report.is_measured) == (4000 + 1120, False)
         after = here.play(1, 1600)
         here.run_out()
-        assert np.array_equal(here.carrier.audible, np.concatenate([samples_of(0, 0, 4800), samples_of(1, 0, 1600)]))
+        assert np.array_equal(here.carrier.audible, np.concatenate([samples_of(0, 0, 5120), samples_of(1, 0, 1600)]))
         assert (cut.state, after.state) == (PlayState.CUT_OFF, PlayState.FINISHED)
         assert not after.is_measured
 

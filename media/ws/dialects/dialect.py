@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -87,7 +87,7 @@ class Dialect:
 
 def base64_text(payload: bytes) -> str:
     """Return `payload` as standard base64 (RFC 4648 section 4), fit for a JSON string as it is."""
-    return b64encode(payload).decode()
+    return b2a_base64(payload, newline=False).decode()
 
 
 def json_text(document: dict[str, Any]) -> str:
