@@ -1,0 +1,362 @@
+"""`DtmfRuns`: digits by their tones (ITU-T Q.23), over all tracks at once, from `media.hearing.spectrum.Windows`.
+
+What a receiver accepts is ITU-T Q.24, table A-1: 40 ms and more are a digit, 23 ms and less are none; so are pauses of
+40 ms and interruptions of 10 ms; +-1.5 % of the frequency are accepted, +-3.5 % are not. Between these, any answer
+is right.
+
+Every window is judged alone, coarsely (`_hits`): its level, the twist, the strongest tone of each group against the
+group's others, and the share that the two tones have of its whole energy. Windows in a row that say the same digit are
+a *run*. At its end the run is judged as a whole (`_accept`), much more strictly than a window can be: by the
+phase that its tones advance from slice to slice their true frequencies are known to a few hertz, and with these the
+share and the twist; then the second harmonics, which speech has and a telephone has not, and the duration.
+
+**Loss.** What is lost is neither tone nor pause. A run goes on over it, and what is missing beside or within a run
+counts for its duration if the rest is clean and stands alone: quiet, or lost, before and behind.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from media.hearing.columns import Columns
+from media.hearing.rows import SLICE_MS, Bool, Float32, Int64, Rows
+from media.hearing.spectrum import HISTORY_SLICES, WINDOW_SLICES, Windows
+
+LOW_HZ = (697, 770, 852, 941)
+HIGH_HZ = (1209, 1336, 1477, 1633)
+FREQUENCIES_HZ = (*LOW_HZ, *HIGH_HZ)
+DIGITS = "123A456B789C*0#D"
+"""By ``4 * row + column`` of the keypad, section 2 of Q.23."""
+
+MIN_AMPLITUDE = 220.0
+"""Of each tone in 16-bit PCM, about -40 dBm0. Q.24: -27 dBm is accepted everywhere, -50 dBm nowhere, on loops."""
+MIN_SHARE = 0.55
+"""Of a window's energy: at 1.5 % off, the higher tones lose a third of theirs between the lines."""
+MIN_TRUE_SHARE = 0.82
+"""Of a run's energy, at its tones' true frequencies. With noise 15 dB below it is 0.97."""
+MIN_BEST_SHARE = 0.9
+"""Of the best window's, likewise: others begin or end in a pause."""
+MIN_SHARES_OF_REST = 0.6, 0.78
+"""Instead of these two, of what is left of a digit that was mostly lost."""
+MAX_TWIST = 16.0
+"""12 dB, of a window's powers."""
+MAX_TRUE_TWIST = 11.5
+"""10.6 dB, of a run's. Q.24's administrations accept up to 10 dB."""
+MIN_CONTRAST = (2.0, 4.0)
+"""Power of a tone over that of the others in its group, in windows of less than 12.5 ms and in longer ones."""
+MAX_DEVIATION = 0.022
+"""Of the frequency."""
+MIN_COHERENCE = 0.97
+"""Of the phase advances of a run: 1 for a steady tone."""
+MAX_HARMONIC = 0.08
+"""Power at twice the frequency of a tone over that of both tones."""
+HARMONIC_DISTANCE_HZ = 150.0
+"""If the higher tone is nearer than that to twice the lower one's frequency, it would be taken for its harmonic."""
+MIN_DURATION_MS = 30.0
+MIN_HEARD_MS = 9.0
+"""Of a digit that was mostly lost."""
+QUIET = 0.25
+"""A window with less power than this share of a run's is a pause; a tone with less is off."""
+OFF_WINDOWS = 4
+"""Windows without the tone that end a run: a pause of 20 ms."""
+OFF_WINDOWS_AT_LOSS = 2
+"""The same where something is lost since the tone was last heard."""
+MAX_UNSURE_WINDOWS = 12
+"""Windows that are neither the tone nor its end, after which it is over all the same."""
+
+
+class Digit(NamedTuple):
+    """A key that was pressed.
+
+    Attributes:
+        key: the track, see `media.hearing.rows.Rows.key`.
+        digit: one of `DIGITS`.
+        position_samples: its beginning, since the call's origin.
+        length_samples: of it.
+        level_dbm0: of both tones together.
+        twist_db: the higher tone over the lower.
+        lost_samples: part of its length that was lost in the network.
+    """
+
+    key: int
+    digit: str
+    position_samples: int
+    length_samples: int
+    level_dbm0: float
+    twist_db: float
+    lost_samples: int
+
+
+DEBUG = None
+_RUN = np.dtype(
+    [
+        ("digit", "i1"),  # index into DIGITS; -1: no run
+        ("start", "f8"),  # samples: where its first window begins
+        ("end", "f8"),  # where its newest window ends
+        ("first_amplitude", "f4"),  # of both tones, of the first window and of the newest, per whole window
+        ("last_amplitude", "f4"),
+        ("windows", "f4"),  # that said the digit
+        ("tone", "f4", (2,)),  # sum of |X|^2, low and high
+        ("mean", "f4", (2,)),  # sum of |X|^2 / known^2
+        ("turn_re", "f4", (2,)),  # sum of X * conj(X before), less the nominal advance
+        ("turn_im", "f4", (2,)),
+        ("turn_abs", "f4", (2,)),
+        ("energy", "f4"),  # sum of known * energy
+        ("best", "f4"),  # the largest share
+        ("square_known", "f4"),  # sum of known^2
+        ("harmonic", "f4", (2,)),  # sum of |X|^2 at twice the frequency
+        ("alone", "?"),  # it was quiet before
+        ("lost", "f4"),  # samples lost within, beside the first window, and since the newest
+        ("lost_since", "f4"),
+        ("off", "i2"),  # windows since the newest: without the tone, and all
+        ("since", "i2"),
+    ]
+)
+
+
+def _blank() -> NDArray[np.void]:
+    blank = np.zeros(1, _RUN)
+    blank["digit"] = -1
+    return blank
+
+
+class DtmfRuns:
+    """Digits of the tracks of one sample rate."""
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        self._rate_hz = sample_rate_hz
+        self._slice = sample_rate_hz * SLICE_MS // 1000
+        self._window = WINDOW_SLICES * self._slice
+        self._columns = Columns(_blank())
+        hz = np.array(FREQUENCIES_HZ)
+        advance = 2 * np.pi * hz * self._slice / sample_rate_hz
+        self._back = np.cos(advance).astype(np.float32), -np.sin(advance).astype(np.float32)
+        angle = 2 * np.pi / sample_rate_hz * np.outer(2 * hz, np.arange(self._window))
+        self._harmonics = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)  # (8, 2, window)
+        self._min_heard = MIN_HEARD_MS * sample_rate_hz / 1000
+
+    def reach(self, key: int) -> None:
+        """Make room for tracks up to `key`."""
+        self._columns.reach(key)
+
+    def running(self, key: Int64) -> Bool:
+        """Return (n,) bool, which tracks are within a digit."""
+        within: Bool = self._columns.table["digit"][key] >= 0
+        return within
+
+    def end(self, key: Int64) -> list[Digit]:
+        """End what goes on in tracks that are interrupted or over, and forget it."""
+        key = key[self.running(key)]
+        runs = self._columns.table[key]
+        digits = self._accept(runs, key, np.ones(len(key), np.bool_))
+        self._columns.reset(key)
+        return digits
+
+    def receive(self, rows: Rows, windows: Windows) -> tuple[list[Digit], Bool]:
+        """Return the digits that ended, and (m, k) bool, the windows that sound like one."""
+        hit = self._hits(windows)
+        involved = np.flatnonzero(hit.any(axis=1) | self.running(rows.key[windows.row]))
+        if not len(involved):
+            return [], hit
+        row = windows.row[involved]
+        key, runs, digits = rows.key[row], self._columns.table[rows.key[row]], []
+        for k in range(hit.shape[1]):
+            digits += self._step(rows, windows, runs, involved, hit[involved, k], k)
+        self._columns.table[key] = runs
+        return digits, hit
+
+    def _hits(self, windows: Windows) -> Bool:
+        """Return (m, k) bool, the windows that may be part of a digit."""
+        low, high = windows.power[:, :, :4].max(axis=2), windows.power[:, :, 4:8].max(axis=2)
+        known = windows.known
+        hit: Bool = 2 * (low + high) > MIN_SHARE * known * windows.energy
+        hit &= np.minimum(low, high) > np.square(known * (MIN_AMPLITUDE / 2))
+        hit &= (low < MAX_TWIST * high) & (high < MAX_TWIST * low)
+        hit &= known >= 2 * self._slice
+        return hit
+
+    def _step(
+        self, rows: Rows, windows: Windows, runs: NDArray[np.void], at: Int64, hit: Bool, k: int
+    ) -> list[Digit]:
+        """Take window `k` of each of the tracks `at` ((r,) rows of `windows`), whose `runs` ((r,)) go on."""
+        power, known = windows.power[at, k, :8], windows.known[at, k]
+        low, high = power[:, :4].argmax(axis=1), power[:, 4:].argmax(axis=1)
+        hit = hit & _contrast(power, known, self._window)
+        said = np.where(hit, 4 * low + high, -1)
+        every = np.arange(len(at))
+        goes_on = runs["digit"] >= 0
+        again = hit & goes_on & (said == runs["digit"])
+        # of the windows that do not say the run's digit: is the tone gone?
+        row_, column = np.divmod(np.maximum(runs["digit"], 0), 4)
+        own = np.stack([power[every, row_], power[every, 4 + column]], axis=1)
+        mean = runs["mean"] / np.maximum(runs["windows"], 1)[:, None]
+        gone = (own < QUIET * mean * np.square(known)[:, None]).any(axis=1) & (known >= self._slice)
+        another = hit & ~again
+        runs["off"] += goes_on & ~again & (gone | another)
+        runs["since"] += goes_on & ~again
+        lost_here = self._slice - windows.slice_known[at, HISTORY_SLICES + k]
+        runs["lost_since"] += goes_on * lost_here
+        needed = np.where(runs["lost_since"] > 0, OFF_WINDOWS_AT_LOSS, OFF_WINDOWS)
+        over = (
+            goes_on
+            & ~again
+            & (
+                (runs["off"] >= needed)
+                | (runs["since"] >= MAX_UNSURE_WINDOWS)
+                | (another & (known > 0.8 * self._window))
+            )
+        )
+        digits: list[Digit] = []
+        if over.any():
+            closing = np.flatnonzero(over)
+            run_power = 2 * mean.sum(axis=1)
+            newest = slice(HISTORY_SLICES + k - 2, HISTORY_SLICES + k + 1)
+            slice_known = windows.slice_known[at, newest]
+            silent = windows.slice_energy[at, newest] <= QUIET * run_power[:, None] * slice_known
+            quiet = silent[:, 2] | (silent & (slice_known > 0)).any(axis=1)
+            digits = self._accept(runs[closing], rows.key[windows.row[at[closing]]], (quiet | another)[closing])
+            runs[closing] = _blank()
+        begins = hit & (runs["digit"] < 0)
+        end = rows.position[windows.row[at]] + (k + 1) * self._slice
+        if begins.any():
+            self._begin(windows, runs, at, np.flatnonzero(begins), said, end, k)
+        counts = np.flatnonzero(again | begins)
+        if len(counts):
+            self._count(rows, windows, runs, at, counts, end, k)
+        return digits
+
+    def _begin(
+        self, windows: Windows, runs: NDArray[np.void], at: Int64, new: Int64, said: Int64, end: Int64, k: int
+    ) -> None:
+        """Begin runs at window `k` of the tracks `new`, indexes into `runs` and `at`."""
+        row = at[new]
+        runs[new] = _blank()
+        fresh = runs[new]
+        fresh["digit"], fresh["start"] = said[new], end[new] - self._window
+        before = slice(HISTORY_SLICES + k - 5, HISTORY_SLICES + k - 2)
+        energy, known = windows.slice_energy[row, before].sum(axis=1), windows.slice_known[row, before].sum(axis=1)
+        tone = 2 * windows.energy[row, k] / np.maximum(windows.known[row, k], 1)
+        fresh["alone"] = energy <= QUIET / 2 * tone * known
+        nearby = windows.slice_known[row, HISTORY_SLICES + k - 5 : HISTORY_SLICES + k + 1]
+        fresh["lost_since"] = (self._slice - nearby).sum(axis=1)
+        runs[new] = fresh
+
+    def _count(
+        self, rows: Rows, windows: Windows, runs: NDArray[np.void], at: Int64, counts: Int64, end: Int64, k: int
+    ) -> None:
+        """Add window `k` to the runs `counts`, indexes into `runs` and `at`."""
+        row, run = at[counts], runs[counts]
+        low, column = np.divmod(run["digit"].astype(np.int64), 4)
+        tones = np.stack([low, 4 + column], axis=1)
+        every = row[:, None]
+        power, known, energy = windows.power[every, k, tones], windows.known[row, k], windows.energy[row, k]
+        re, im = windows.re[every, k + 1, tones], windows.im[every, k + 1, tones]
+        re0, im0 = windows.re[every, k, tones], windows.im[every, k, tones]
+        turn_re, turn_im = re * re0 + im * im0, im * re0 - re * im0
+        cos, sin = self._back[0][tones], self._back[1][tones]
+        run["turn_re"] += turn_re * cos - turn_im * sin
+        run["turn_im"] += turn_re * sin + turn_im * cos
+        run["turn_abs"] += np.hypot(turn_re, turn_im)
+        run["tone"] += power
+        run["mean"] += power / np.square(known)[:, None]
+        run["energy"] += known * energy
+        run["best"] = np.maximum(run["best"], 2 * power.sum(axis=1) / (known * energy))
+        run["square_known"] += np.square(known)
+        run["harmonic"] += self._harmonic_power(rows, windows, row, tones, k)
+        amplitude = np.sqrt(power.sum(axis=1)) / known
+        run["first_amplitude"] = np.where(run["windows"] == 0, amplitude, run["first_amplitude"])
+        run["last_amplitude"], run["end"] = amplitude, end[counts]
+        run["windows"] += 1
+        run["lost"] += run["lost_since"]
+        run["lost_since"] = run["off"] = run["since"] = 0
+        runs[counts] = run
+
+    def _harmonic_power(self, rows: Rows, windows: Windows, row: Int64, tones: Int64, k: int) -> Float32:
+        """Return (c, 2) float32, power at twice the frequencies `tones` in window `k` of the `row`s of `windows`."""
+        slices = [
+            windows.recent[row, j + 2] if j < 0 else rows.audio[windows.row[row], j] for j in range(k - 2, k + 1)
+        ]
+        audio = np.concatenate(slices, axis=1)
+        parts = np.einsum("cn,ctpn->ctp", audio, self._harmonics[tones])
+        power: Float32 = np.square(parts).sum(axis=2)
+        return power
+
+    def _accept(self, runs: NDArray[np.void], key: Int64, quiet_after: Bool) -> list[Digit]:
+        """Judge runs that are over; return those that are digits."""
+        if not len(runs):
+            return []
+        digit, windows = runs["digit"].astype(np.int64), runs["windows"]
+        hz = np.array(FREQUENCIES_HZ)[np.stack([digit // 4, 4 + digit % 4], axis=1)]
+        off_hz = np.arctan2(runs["turn_im"], runs["turn_re"]) * (self._rate_hz / (2 * np.pi * self._slice))
+        coherence = np.hypot(runs["turn_re"], runs["turn_im"]) / np.maximum(runs["turn_abs"], 1e-9)
+        known = np.sqrt(runs["square_known"] / windows)
+        kept = np.square(np.sinc(off_hz * known[:, None] / self._rate_hz))  # of the power, beside the line
+        tone = runs["tone"] / np.maximum(kept, 0.2)
+        share = 2 * tone.sum(axis=1) / np.maximum(runs["energy"], 1e-9)
+        best = runs["best"] * tone.sum(axis=1) / np.maximum(runs["tone"].sum(axis=1), 1e-9)
+        twist = tone[:, 1] / np.maximum(tone[:, 0], 1e-9)
+        amplitude = np.sqrt(runs["mean"].sum(axis=1) / windows)
+        missing = np.stack([runs["first_amplitude"], runs["last_amplitude"]]) / amplitude
+        ahead, behind = self._window * (1 - np.minimum(missing, 1))
+        start, end = runs["start"] + ahead, runs["end"] - behind
+        length = end - start
+        lost = runs["lost"] + runs["lost_since"]
+        duration = self._rate_hz * MIN_DURATION_MS / 1000
+        is_whole = (length >= duration) & (windows >= 4) & (share > MIN_TRUE_SHARE) & (best > MIN_BEST_SHARE)
+        is_rest = runs["alone"] & quiet_after & (lost > 0) & (length + lost >= duration) & (length >= self._min_heard)
+        is_rest &= (share > MIN_SHARES_OF_REST[0]) & (best > MIN_SHARES_OF_REST[1])
+        good = is_whole | is_rest
+        good &= (abs(off_hz) < MAX_DEVIATION * hz).all(axis=1) & (coherence > MIN_COHERENCE).all(axis=1)
+        good &= (twist < MAX_TRUE_TWIST) & (twist > 1 / MAX_TRUE_TWIST)
+        harmonic = runs["harmonic"].copy()
+        harmonic[abs(2 * hz[:, 0] - hz[:, 1]) < HARMONIC_DISTANCE_HZ, 0] = 0
+        good &= (harmonic < MAX_HARMONIC * tone.sum(axis=1, keepdims=True)).all(axis=1)
+        if DEBUG is not None:
+            DEBUG.append(
+                (
+                    key,
+                    digit,
+                    runs["start"],
+                    length,
+                    lost,
+                    runs["alone"],
+                    quiet_after,
+                    windows,
+                    off_hz / hz,
+                    coherence,
+                    share,
+                    twist,
+                    harmonic / tone.sum(axis=1, keepdims=True),
+                    best,
+                    good,
+                )
+            )
+        found = np.flatnonzero(good)
+        level = 10 * np.log10(np.maximum(2 * amplitude**2, 1) / _POWER_0_DBM0)
+        return [
+            Digit(
+                int(key[i]),
+                DIGITS[digit[i]],
+                round(float(start[i])),
+                round(float(length[i])),
+                round(float(level[i]), 1),
+                round(float(10 * np.log10(twist[i])), 1),
+                round(float(runs["lost"][i])),
+            )
+            for i in found.tolist()
+        ]
+
+
+_POWER_0_DBM0 = np.square(32124 / 10 ** (3.17 / 20)) / 2
+"""Mean square of a tone of 0 dBm0 in PCM as mu-law is decoded, whose largest sine is +3.17 dBm0 (G.711, table 2)."""
+
+
+def _contrast(power: Float32, known: Float32, window: int) -> Bool:
+    """Return (r,) bool, where one tone of each group stands out from the group's others."""
+    ordered = np.sort(power.reshape(-1, 2, 4), axis=2)
+    wanted = np.where(known < window * 5 / 6, *MIN_CONTRAST)
+    clear: Bool = (ordered[:, :, 3] > wanted[:, None] * ordered[:, :, 2]).all(axis=1)
+    return clear
