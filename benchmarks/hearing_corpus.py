@@ -26,8 +26,8 @@ PACKET_SAMPLES = 160
 LEVEL_AMPLITUDE = 5600.0
 """Of both tones of a key together, -12 dBm0."""
 SPEECH_AMPLITUDE = 12_000.0
-LEAST_HEARD_SAMPLES = 80
-"""10 ms: a key of which no longer piece arrived says nothing to anybody."""
+LEAST_HEARD_SAMPLES = 100
+"""12.5 ms: a key of which no longer piece arrived says nothing to anybody."""
 LEADER_SAMPLES, TRAILER_SAMPLES = 1000, 1400
 
 
@@ -85,16 +85,16 @@ def key_line(keys: Keys, count: int, random: np.random.Generator, loss: float = 
 def _key(digit: str, length: int, keys: Keys, random: np.random.Generator, rate_hz: int) -> NDArray[np.float64]:
     code = DIGITS.index(digit)
     is_worst = random.random() < 0.5
-    deviation, twist_db = (
-        worst * (random.choice([-1, 1]) if is_worst else random.uniform(-1, 1))
-        for worst in (keys.deviation, keys.twist_db)
-    )
+    off_low, off_high, twist = random.choice([-1, 1], 3) if is_worst else random.uniform(-1, 1, 3)
+    twist_db = twist * keys.twist_db
     ratio = 10 ** (twist_db / 20)
     amplitude = LEVEL_AMPLITUDE * 10 ** (keys.level_db / 20) / np.hypot(1, ratio)
-    angle = 2 * np.pi * (1 + deviation) * np.arange(length) / rate_hz
+    low_hz = LOW_HZ[code // 4] * (1 + off_low * keys.deviation)
+    high_hz = HIGH_HZ[code % 4] * (1 + off_high * keys.deviation)
+    seconds = 2 * np.pi * np.arange(length) / rate_hz
     phases = random.uniform(0, 2 * np.pi, 2)
-    low = np.sin(LOW_HZ[code // 4] * angle + phases[0])
-    tones: NDArray[np.float64] = amplitude * (low + ratio * np.sin(HIGH_HZ[code % 4] * angle + phases[1]))
+    low, high = np.sin(low_hz * seconds + phases[0]), np.sin(high_hz * seconds + phases[1])
+    tones: NDArray[np.float64] = amplitude * (low + ratio * high)
     return tones
 
 
@@ -132,7 +132,6 @@ Hamilton Oxford Berlin Valencia hotel booking invoice reminder technician broken
 manager complaint apology certainly absolutely maybe tomorrow evening quarter half past station platform ticket
 refund sixteen eighty hundred thousand spelling alpha bravo charlie november zulu victor whiskey oh really ah mhm
 could would should because although between through enough laughing singing calling waiting holding transfer""".split()
-_SPEAKERS_PER_PIECE = 1
 
 
 def speech(seconds: float, random: np.random.Generator) -> Iterator[Pcm]:

@@ -35,21 +35,23 @@ MIN_AMPLITUDE = 220.0
 """Of each tone in 16-bit PCM, about -40 dBm0. Q.24: -27 dBm is accepted everywhere, -50 dBm nowhere, on loops."""
 MIN_SHARE = 0.55
 """Of a window's energy: at 1.5 % off, the higher tones lose a third of theirs between the lines."""
-MIN_TRUE_SHARE = 0.82
-"""Of a run's energy, at its tones' true frequencies. With noise 15 dB below it is 0.97."""
-MIN_BEST_SHARE = 0.9
-"""Of the best window's, likewise: others begin or end in a pause."""
-MIN_SHARES_OF_REST = 0.6, 0.78
-"""Instead of these two, of what is left of a digit that was mostly lost."""
+MIN_TRUE_SHARE, SHARE_OF_EDGES = 0.9, 0.6
+"""Of a run's energy, at its tones' true frequencies; less by the second over the number of its windows, for the first and
+the last ones begin or end in a pause. With noise 15 dB below the tones have 0.97."""
+MIN_BEST_SHARE = 0.86
+"""Of the best window's, likewise."""
+MIN_REST_SHARE = 0.6
+MIN_REST_BEST_SHARE = (0.66, 0.79)
+"""Instead of these, of what is left of a digit that was mostly lost; of two windows, and of more."""
 MAX_TWIST = 16.0
 """12 dB, of a window's powers."""
 MAX_TRUE_TWIST = 11.5
 """10.6 dB, of a run's. Q.24's administrations accept up to 10 dB."""
 MIN_CONTRAST = (2.0, 4.0)
 """Power of a tone over that of the others in its group, in windows of less than 12.5 ms and in longer ones."""
-MAX_DEVIATION = 0.022
+MAX_DEVIATION = 0.0175
 """Of the frequency."""
-MIN_COHERENCE = 0.97
+MIN_COHERENCE = 0.92
 """Of the phase advances of a run: 1 for a steady tone."""
 MAX_HARMONIC = 0.08
 """Power at twice the frequency of a tone over that of both tones."""
@@ -57,7 +59,7 @@ HARMONIC_DISTANCE_HZ = 150.0
 """If the higher tone is nearer than that to twice the lower one's frequency, it would be taken for its harmonic."""
 MIN_DURATION_MS = 30.0
 MIN_HEARD_MS = 9.0
-"""Of a digit that was mostly lost."""
+"""Of what is left of a digit that was mostly lost."""
 QUIET = 0.25
 """A window with less power than this share of a run's is a pause; a tone with less is off."""
 OFF_WINDOWS = 4
@@ -66,6 +68,8 @@ OFF_WINDOWS_AT_LOSS = 2
 """The same where something is lost since the tone was last heard."""
 MAX_UNSURE_WINDOWS = 12
 """Windows that are neither the tone nor its end, after which it is over all the same."""
+MAX_LOST_MS = 100
+"""A run does not go on over more than that."""
 
 
 class Digit(NamedTuple):
@@ -90,7 +94,6 @@ class Digit(NamedTuple):
     lost_samples: int
 
 
-DEBUG = None
 _RUN = np.dtype(
     [
         ("digit", "i1"),  # index into DIGITS; -1: no run
@@ -111,7 +114,7 @@ _RUN = np.dtype(
         ("alone", "?"),  # it was quiet before
         ("lost", "f4"),  # samples lost within, beside the first window, and since the newest
         ("lost_since", "f4"),
-        ("off", "i2"),  # windows since the newest: without the tone, and all
+        ("off", "i2"),  # windows since the newest: without the tone, and all that are known
         ("since", "i2"),
     ]
 )
@@ -136,6 +139,7 @@ class DtmfRuns:
         self._back = np.cos(advance).astype(np.float32), -np.sin(advance).astype(np.float32)
         angle = 2 * np.pi / sample_rate_hz * np.outer(2 * hz, np.arange(self._window))
         self._harmonics = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)  # (8, 2, window)
+        self._max_lost = MAX_LOST_MS * sample_rate_hz // 1000
         self._min_heard = MIN_HEARD_MS * sample_rate_hz / 1000
 
     def reach(self, key: int) -> None:
@@ -196,19 +200,13 @@ class DtmfRuns:
         gone = (own < QUIET * mean * np.square(known)[:, None]).any(axis=1) & (known >= self._slice)
         another = hit & ~again
         runs["off"] += goes_on & ~again & (gone | another)
-        runs["since"] += goes_on & ~again
+        runs["since"] += goes_on & ~again & (known >= self._slice)
         lost_here = self._slice - windows.slice_known[at, HISTORY_SLICES + k]
         runs["lost_since"] += goes_on * lost_here
         needed = np.where(runs["lost_since"] > 0, OFF_WINDOWS_AT_LOSS, OFF_WINDOWS)
-        over = (
-            goes_on
-            & ~again
-            & (
-                (runs["off"] >= needed)
-                | (runs["since"] >= MAX_UNSURE_WINDOWS)
-                | (another & (known > 0.8 * self._window))
-            )
-        )
+        is_overdue = (runs["since"] >= MAX_UNSURE_WINDOWS) | (runs["lost_since"] > self._max_lost)
+        is_over = (runs["off"] >= needed) | is_overdue | (another & (known > 0.8 * self._window))
+        over = goes_on & ~again & is_over
         digits: list[Digit] = []
         if over.any():
             closing = np.flatnonzero(over)
@@ -305,35 +303,18 @@ class DtmfRuns:
         length = end - start
         lost = runs["lost"] + runs["lost_since"]
         duration = self._rate_hz * MIN_DURATION_MS / 1000
-        is_whole = (length >= duration) & (windows >= 4) & (share > MIN_TRUE_SHARE) & (best > MIN_BEST_SHARE)
+        is_whole = (length >= duration) & (windows >= 4) & (best > MIN_BEST_SHARE)
+        is_whole &= share > MIN_TRUE_SHARE - SHARE_OF_EDGES / windows
         is_rest = runs["alone"] & quiet_after & (lost > 0) & (length + lost >= duration) & (length >= self._min_heard)
-        is_rest &= (share > MIN_SHARES_OF_REST[0]) & (best > MIN_SHARES_OF_REST[1])
+        is_rest &= (
+            (windows >= 2) & (share > MIN_REST_SHARE) & (best > np.where(windows > 2, *MIN_REST_BEST_SHARE[::-1]))
+        )
         good = is_whole | is_rest
         good &= (abs(off_hz) < MAX_DEVIATION * hz).all(axis=1) & (coherence > MIN_COHERENCE).all(axis=1)
         good &= (twist < MAX_TRUE_TWIST) & (twist > 1 / MAX_TRUE_TWIST)
         harmonic = runs["harmonic"].copy()
         harmonic[abs(2 * hz[:, 0] - hz[:, 1]) < HARMONIC_DISTANCE_HZ, 0] = 0
         good &= (harmonic < MAX_HARMONIC * tone.sum(axis=1, keepdims=True)).all(axis=1)
-        if DEBUG is not None:
-            DEBUG.append(
-                (
-                    key,
-                    digit,
-                    runs["start"],
-                    length,
-                    lost,
-                    runs["alone"],
-                    quiet_after,
-                    windows,
-                    off_hz / hz,
-                    coherence,
-                    share,
-                    twist,
-                    harmonic / tone.sum(axis=1, keepdims=True),
-                    best,
-                    good,
-                )
-            )
         found = np.flatnonzero(good)
         level = 10 * np.log10(np.maximum(2 * amplitude**2, 1) / _POWER_0_DBM0)
         return [

@@ -69,6 +69,7 @@ class Spectrum:
                 ("recent", "f4", (2, h)),
             ],
         )
+        blank["known"] = h  # what was before the beginning is silence
         self._columns = Columns(blank)
 
     def reach(self, key: int) -> None:
