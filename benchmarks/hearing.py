@@ -24,8 +24,8 @@ from benchmarks.question import Question
 from benchmarks.report import Bar, Bars, Report, Spread, Table
 from media.blocks import PcmBatch
 from media.carrier.audio import CONVERSATION, load
-from media.hearing.dtmf import DIGITS, Digit
 from media.hearing.ear import DTMF, TONES, VOICE, Ear
+from media.hearing.verdict import DIGITS, Digit
 from strep.g711 import SAMPLE_RATE_HZ, Codec, encode
 
 BLOCK_MS = 20
@@ -64,7 +64,7 @@ def measure(settings: Settings, say: Say, scratch: Path) -> Report:
     """Press keys, play what is no key, then take the time."""
     where = environment.describe(scratch)
     pressed = [row for name, keys in _CASES.items() for row in _press(name, keys, settings.keys, say)]
-    quiet = [row for row in _listen_to_no_keys(settings, say)]
+    quiet = list(_listen_to_no_keys(settings, say))
     costs = [
         _cost(kinds, tracks, settings.seconds)
         for repeat in range(settings.repeats)
@@ -177,7 +177,7 @@ def _may_ask_referee(loss: float) -> bool:
 
 
 def _cost(kinds: str, tracks: int, seconds: float) -> Cost:
-    """Take the time of a conversation, heard by `tracks` tracks at once, each from elsewhere in it, as the engine hands it over."""
+    """Take the time of a conversation, heard by `tracks` tracks at once, each from another point of it on."""
     talk, width = encode(load(CONVERSATION), Codec.PCMU), SAMPLE_RATE_HZ * BLOCK_MS // 1000
     call, channel = np.divmod(np.arange(tracks), 2)
     length = round(seconds * SAMPLE_RATE_HZ)
@@ -219,10 +219,10 @@ def _answers(
     for row in pressed:
         total += msgspec.convert(row, Score)
     hours = sum(float(str(row["hours"])) for row in quiet)
-    both = [f"{spreads['DTMF, voice', tracks].text('.0f')} us with {tracks:,} tracks" for tracks in settings.tracks]
+    both = [f"{spreads['DTMF, voice', n].text('.0f')} us with {n:,} tracks" for n in settings.tracks]
     return [
-        f"of {total.pressed:,} keys {total.missed} are missed, {total.doubled} doubled, {total.invented} invented; of "
-        f"{total.undecidable} nothing that could be heard arrived",
+        f"of {total.pressed:,} keys {total.missed} are missed, {total.doubled} doubled, {total.invented} invented; "
+        f"of {total.undecidable} nothing that could be heard arrived",
         f"in {hours:.1f} hours without a key {sum(int(str(row['heard'])) for row in quiet)} are heard",
         f"listening for DTMF and voices takes, per track and second of audio, {', '.join(both)}",
     ]
@@ -232,7 +232,7 @@ def _key_table(rows: list[dict[str, object]]) -> Table:
     columns = ["keys", "loss", "pressed", "missed", "doubled", "invented", "nothing arrived", "multimon-ng heard"]
     names = ("pressed", "missed", "doubled", "invented", "undecidable")
     cells = [[str(r["case"]), f"{r['loss']:.0%}", *(f"{r[n]:,}" for n in names), str(r["referee"])] for r in rows]
-    note = "Of a key of which less than 12.5 ms in one piece arrived, nothing arrived. multimon-ng is not told of losses."
+    note = "Less than 12.5 ms in one piece count as nothing. multimon-ng is not told of losses."
     return Table("Keys", columns, cells, note=note)
 
 
@@ -250,7 +250,7 @@ def _cost_table(spreads: dict[tuple[str, int], Spread], costs: list[Cost]) -> Ta
         worst = Spread.of(c.worst_tick_ms for c in costs if (c.kinds, c.tracks) == (kinds, tracks))
         cells.append([kinds, f"{tracks:,}", spread.text(".1f"), worst.text(".1f")])
     columns = ["what is listened for", "tracks", "us per track and second of audio", "longest tick, ms"]
-    note = "A conversation, heard by every track from another point on, in ticks of 20 ms; decoding of mu-law is included."
+    note = "A conversation, heard by every track from another point on, in ticks of 20 ms, with decoding."
     return Table("Cost", columns, cells, note=note)
 
 
@@ -261,13 +261,13 @@ def _chart(spreads: dict[tuple[str, int], Spread], tracks: int) -> Bars:
 
 QUESTION = Question(
     name="hearing",
-    explains="""Keys are pressed as badly as they may be: 40 ms on and off, every other one 1.5 % off in both tones, with 8 dB
-of twist one way or the other, in noise 15 dB below, with and without packets lost. Then hours of speech by espeak-ng (if it is
-installed) in many voices and languages, of something like music, and of a telephone network's other tones are played: there
-is no key in them. Everything is generated and seeded.
+    explains="""Keys are pressed as badly as they may be: 40 ms on and off, every other one 1.5 % off in both tones,
+with 8 dB of twist one way or the other, in noise 15 dB below, with and without packets lost. Then hours of speech by
+espeak-ng (if it is installed) in many voices and languages, of something like music, and of a telephone network's
+other tones are played: there is no key in them. Everything is generated and seeded.
 
 multimon-ng, if it is installed, listens to the same audio: an independent opinion on whether the keys are there. It
-stands for nothing else, for it is not told what was lost.
+stands for nothing else, for it takes less twist and is not told what was lost.
 
 The cost is processor time of one thread, everything from code bytes to events included.""",
     settings=Settings,

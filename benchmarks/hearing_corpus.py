@@ -16,7 +16,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from media.hearing.dtmf import DIGITS, HIGH_HZ, LOW_HZ
+from media.hearing.verdict import DIGITS, HIGH_HZ, LOW_HZ
 from strep.g711 import SAMPLE_RATE_HZ, Codec, decode, encode
 
 Pcm = NDArray[np.int16]
@@ -52,7 +52,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Keys:
-    """What keys are made of: `deviation` and `twist_db` are the worst, in both directions; `snr_db` None is no noise."""
+    """What keys are made of: `deviation` and `twist_db` at worst, either way; `snr_db` None is no noise."""
 
     on_ms: float = 40.0
     off_ms: float = 40.0
@@ -63,7 +63,7 @@ class Keys:
 
 
 def key_line(keys: Keys, count: int, random: np.random.Generator, loss: float = 0.0, rate_hz: int = 8000) -> Line:
-    """Return `count` keys in a row, every other one as far off in frequency and twist as may be, the rest anywhere between."""
+    """Return `count` keys in a row, every other one as far off as may be, the rest anywhere between."""
     on, off = round(keys.on_ms * rate_hz / 1000), round(keys.off_ms * rate_hz / 1000)
     start = LEADER_SAMPLES * rate_hz // SAMPLE_RATE_HZ + int(random.integers(rate_hz // 50))
     audio = np.zeros(start + count * (on + off) + TRAILER_SAMPLES * rate_hz // SAMPLE_RATE_HZ)
@@ -124,14 +124,16 @@ def lossy(line: Pcm, loss: float, random: np.random.Generator) -> Line:
 
 # -- what is no key ------------------------------------------------------------------------------------
 
-_LANGUAGES = ("en-us", "en-gb", "de", "fr-fr", "es", "it", "pt", "nl", "pl", "sv", "ru", "tr", "hi", "cmn")
+_LANGUAGES = ("en-us", "en-gb", "de", "fr-fr", "es", "it", "pt", "nl", "pl", "sv", "ru", "tr", "hi")
 _VARIANTS = ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "f1", "f2", "f3", "f4", "f5", "croak", "whisper")
-_WORDS = """hello yes no please thank you order number address street one two three four five six seven eight nine zero
+_WORDS = """
+hello yes no please thank you order number address street one two three four five six seven eight nine zero
 account balance payment delivery Tuesday morning doctor appointment insurance policy claim reference Michael Sophie
 Hamilton Oxford Berlin Valencia hotel booking invoice reminder technician broken window kitchen telephone line busy
 manager complaint apology certainly absolutely maybe tomorrow evening quarter half past station platform ticket
 refund sixteen eighty hundred thousand spelling alpha bravo charlie november zulu victor whiskey oh really ah mhm
-could would should because although between through enough laughing singing calling waiting holding transfer""".split()
+could would should because although between through enough laughing singing calling waiting holding transfer
+""".split()  # noqa: SIM905
 
 
 def speech(seconds: float, random: np.random.Generator) -> Iterator[Pcm]:
@@ -166,7 +168,7 @@ _TIMBRES = {  # amplitudes of the harmonics, and how fast they fade, per second
 
 
 def music(seconds: float, random: np.random.Generator) -> Iterator[Pcm]:
-    """Yield pieces of a minute of something like music: chords, a melody above, sometimes drums; tempered, tuned near 440 Hz."""
+    """Yield pieces of a minute of something like music: chords, a melody above, sometimes drums."""
     for _ in range(max(round(seconds / 60), 1)):
         n = 60 * SAMPLE_RATE_HZ
         audio, beat_s = np.zeros(n), random.uniform(0.12, 0.6)

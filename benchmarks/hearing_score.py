@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import msgspec
 
 from benchmarks.hearing_corpus import LEAST_HEARD_SAMPLES, Line, Press
-from media.hearing.dtmf import Digit
 from media.hearing.ear import Heard
+from media.hearing.verdict import Digit
 from strep.g711 import SAMPLE_RATE_HZ
 
 

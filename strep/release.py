@@ -50,7 +50,7 @@ def _take(table: TrackTable, slot: Int64, last: Int64) -> None:
 
 
 def _take_lost(table: TrackTable, slot: Int64, position: Int64, end: Int64) -> Int64:
-    """Return what of the blocks from `position` to `end` was lost, as `TrackBlocks.lost`; it is remembered no more."""
+    """Return what was lost from `position` to `end`, as in `TrackBlocks.lost`; it is remembered no more."""
     taken: list[tuple[int, int, int]] = []
     for row in np.flatnonzero(np.isin(slot, list(table.lost))).tolist():
         s, block_start, block_end = int(slot[row]), int(position[row]), int(end[row])

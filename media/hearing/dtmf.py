@@ -1,14 +1,13 @@
 """`DtmfRuns`: digits by their tones (ITU-T Q.23), over all tracks at once, from `media.hearing.spectrum.Windows`.
 
-What a receiver accepts is ITU-T Q.24, table A-1: 40 ms and more are a digit, 23 ms and less are none; so are pauses of
-40 ms and interruptions of 10 ms; +-1.5 % of the frequency are accepted, +-3.5 % are not. Between these, any answer
-is right.
+What a receiver accepts is ITU-T Q.24: 40 ms and more are a digit, 23 ms and less are none; so are pauses of 40 ms and
+interruptions of 10 ms; +-1.5 % of the frequency are accepted, +-3.5 % are not. Between these, any answer is right.
 
 Every window is judged alone, coarsely (`_hits`): its level, the twist, the strongest tone of each group against the
-group's others, and the share that the two tones have of its whole energy. Windows in a row that say the same digit are
-a *run*. At its end the run is judged as a whole (`_accept`), much more strictly than a window can be: by the
-phase that its tones advance from slice to slice their true frequencies are known to a few hertz, and with these the
-share and the twist; then the second harmonics, which speech has and a telephone has not, and the duration.
+group's others, and the share that the two tones have of its whole energy. Windows in a row that say the same digit
+are a *run*. At its end the run is judged as a whole (`media.hearing.verdict`), more strictly than a window can be: by
+the phase that its tones advance from slice to slice their true frequencies are known to a few hertz, and with these
+the share and the twist; then the second harmonics, which speech has and a telephone has not, and the duration.
 
 **Loss.** What is lost is neither tone nor pause. A run goes on over it, and what is missing beside or within a run
 counts for its duration if the rest is clean and stands alone: quiet, or lost, before and behind.
@@ -16,50 +15,22 @@ counts for its duration if the rest is clean and stands alone: quiet, or lost, b
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
 from media.hearing.columns import Columns
 from media.hearing.rows import SLICE_MS, Bool, Float32, Int64, Rows
 from media.hearing.spectrum import HISTORY_SLICES, WINDOW_SLICES, Windows
-
-LOW_HZ = (697, 770, 852, 941)
-HIGH_HZ = (1209, 1336, 1477, 1633)
-FREQUENCIES_HZ = (*LOW_HZ, *HIGH_HZ)
-DIGITS = "123A456B789C*0#D"
-"""By ``4 * row + column`` of the keypad, section 2 of Q.23."""
+from media.hearing.verdict import FREQUENCIES_HZ, Digit, are_digits, blank_run, digits_of, weigh
 
 MIN_AMPLITUDE = 220.0
 """Of each tone in 16-bit PCM, about -40 dBm0. Q.24: -27 dBm is accepted everywhere, -50 dBm nowhere, on loops."""
 MIN_SHARE = 0.55
 """Of a window's energy: at 1.5 % off, the higher tones lose a third of theirs between the lines."""
-MIN_TRUE_SHARE, SHARE_OF_EDGES = 0.9, 0.6
-"""Of a run's energy, at its tones' true frequencies; less by the second over the number of its windows, for the first and
-the last ones begin or end in a pause. With noise 15 dB below the tones have 0.97."""
-MIN_BEST_SHARE = 0.86
-"""Of the best window's, likewise."""
-MIN_REST_SHARE = 0.6
-MIN_REST_BEST_SHARE = (0.66, 0.79)
-"""Instead of these, of what is left of a digit that was mostly lost; of two windows, and of more."""
 MAX_TWIST = 16.0
 """12 dB, of a window's powers."""
-MAX_TRUE_TWIST = 11.5
-"""10.6 dB, of a run's. Q.24's administrations accept up to 10 dB."""
 MIN_CONTRAST = (2.0, 4.0)
 """Power of a tone over that of the others in its group, in windows of less than 12.5 ms and in longer ones."""
-MAX_DEVIATION = 0.0175
-"""Of the frequency."""
-MIN_COHERENCE = 0.92
-"""Of the phase advances of a run: 1 for a steady tone."""
-MAX_HARMONIC = 0.08
-"""Power at twice the frequency of a tone over that of both tones."""
-HARMONIC_DISTANCE_HZ = 150.0
-"""If the higher tone is nearer than that to twice the lower one's frequency, it would be taken for its harmonic."""
-MIN_DURATION_MS = 30.0
-MIN_HEARD_MS = 9.0
-"""Of what is left of a digit that was mostly lost."""
 QUIET = 0.25
 """A window with less power than this share of a run's is a pause; a tone with less is off."""
 OFF_WINDOWS = 4
@@ -72,60 +43,6 @@ MAX_LOST_MS = 100
 """A run does not go on over more than that."""
 
 
-class Digit(NamedTuple):
-    """A key that was pressed.
-
-    Attributes:
-        key: the track, see `media.hearing.rows.Rows.key`.
-        digit: one of `DIGITS`.
-        position_samples: its beginning, since the call's origin.
-        length_samples: of it.
-        level_dbm0: of both tones together.
-        twist_db: the higher tone over the lower.
-        lost_samples: part of its length that was lost in the network.
-    """
-
-    key: int
-    digit: str
-    position_samples: int
-    length_samples: int
-    level_dbm0: float
-    twist_db: float
-    lost_samples: int
-
-
-_RUN = np.dtype(
-    [
-        ("digit", "i1"),  # index into DIGITS; -1: no run
-        ("start", "f8"),  # samples: where its first window begins
-        ("end", "f8"),  # where its newest window ends
-        ("first_amplitude", "f4"),  # of both tones, of the first window and of the newest, per whole window
-        ("last_amplitude", "f4"),
-        ("windows", "f4"),  # that said the digit
-        ("tone", "f4", (2,)),  # sum of |X|^2, low and high
-        ("mean", "f4", (2,)),  # sum of |X|^2 / known^2
-        ("turn_re", "f4", (2,)),  # sum of X * conj(X before), less the nominal advance
-        ("turn_im", "f4", (2,)),
-        ("turn_abs", "f4", (2,)),
-        ("energy", "f4"),  # sum of known * energy
-        ("best", "f4"),  # the largest share
-        ("square_known", "f4"),  # sum of known^2
-        ("harmonic", "f4", (2,)),  # sum of |X|^2 at twice the frequency
-        ("alone", "?"),  # it was quiet before
-        ("lost", "f4"),  # samples lost within, beside the first window, and since the newest
-        ("lost_since", "f4"),
-        ("off", "i2"),  # windows since the newest: without the tone, and all that are known
-        ("since", "i2"),
-    ]
-)
-
-
-def _blank() -> NDArray[np.void]:
-    blank = np.zeros(1, _RUN)
-    blank["digit"] = -1
-    return blank
-
-
 class DtmfRuns:
     """Digits of the tracks of one sample rate."""
 
@@ -133,14 +50,13 @@ class DtmfRuns:
         self._rate_hz = sample_rate_hz
         self._slice = sample_rate_hz * SLICE_MS // 1000
         self._window = WINDOW_SLICES * self._slice
-        self._columns = Columns(_blank())
+        self._columns = Columns(blank_run())
         hz = np.array(FREQUENCIES_HZ)
         advance = 2 * np.pi * hz * self._slice / sample_rate_hz
         self._back = np.cos(advance).astype(np.float32), -np.sin(advance).astype(np.float32)
         angle = 2 * np.pi / sample_rate_hz * np.outer(2 * hz, np.arange(self._window))
         self._harmonics = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)  # (8, 2, window)
         self._max_lost = MAX_LOST_MS * sample_rate_hz // 1000
-        self._min_heard = MIN_HEARD_MS * sample_rate_hz / 1000
 
     def reach(self, key: int) -> None:
         """Make room for tracks up to `key`."""
@@ -216,7 +132,7 @@ class DtmfRuns:
             silent = windows.slice_energy[at, newest] <= QUIET * run_power[:, None] * slice_known
             quiet = silent[:, 2] | (silent & (slice_known > 0)).any(axis=1)
             digits = self._accept(runs[closing], rows.key[windows.row[at[closing]]], (quiet | another)[closing])
-            runs[closing] = _blank()
+            runs[closing] = blank_run()
         begins = hit & (runs["digit"] < 0)
         end = rows.position[windows.row[at]] + (k + 1) * self._slice
         if begins.any():
@@ -231,7 +147,7 @@ class DtmfRuns:
     ) -> None:
         """Begin runs at window `k` of the tracks `new`, indexes into `runs` and `at`."""
         row = at[new]
-        runs[new] = _blank()
+        runs[new] = blank_run()
         fresh = runs[new]
         fresh["digit"], fresh["start"] = said[new], end[new] - self._window
         before = slice(HISTORY_SLICES + k - 5, HISTORY_SLICES + k - 2)
@@ -286,53 +202,9 @@ class DtmfRuns:
         """Judge runs that are over; return those that are digits."""
         if not len(runs):
             return []
-        digit, windows = runs["digit"].astype(np.int64), runs["windows"]
-        hz = np.array(FREQUENCIES_HZ)[np.stack([digit // 4, 4 + digit % 4], axis=1)]
-        off_hz = np.arctan2(runs["turn_im"], runs["turn_re"]) * (self._rate_hz / (2 * np.pi * self._slice))
-        coherence = np.hypot(runs["turn_re"], runs["turn_im"]) / np.maximum(runs["turn_abs"], 1e-9)
-        known = np.sqrt(runs["square_known"] / windows)
-        kept = np.square(np.sinc(off_hz * known[:, None] / self._rate_hz))  # of the power, beside the line
-        tone = runs["tone"] / np.maximum(kept, 0.2)
-        share = 2 * tone.sum(axis=1) / np.maximum(runs["energy"], 1e-9)
-        best = runs["best"] * tone.sum(axis=1) / np.maximum(runs["tone"].sum(axis=1), 1e-9)
-        twist = tone[:, 1] / np.maximum(tone[:, 0], 1e-9)
-        amplitude = np.sqrt(runs["mean"].sum(axis=1) / windows)
-        missing = np.stack([runs["first_amplitude"], runs["last_amplitude"]]) / amplitude
-        ahead, behind = self._window * (1 - np.minimum(missing, 1))
-        start, end = runs["start"] + ahead, runs["end"] - behind
-        length = end - start
-        lost = runs["lost"] + runs["lost_since"]
-        duration = self._rate_hz * MIN_DURATION_MS / 1000
-        is_whole = (length >= duration) & (windows >= 4) & (best > MIN_BEST_SHARE)
-        is_whole &= share > MIN_TRUE_SHARE - SHARE_OF_EDGES / windows
-        is_rest = runs["alone"] & quiet_after & (lost > 0) & (length + lost >= duration) & (length >= self._min_heard)
-        is_rest &= (
-            (windows >= 2) & (share > MIN_REST_SHARE) & (best > np.where(windows > 2, *MIN_REST_BEST_SHARE[::-1]))
-        )
-        good = is_whole | is_rest
-        good &= (abs(off_hz) < MAX_DEVIATION * hz).all(axis=1) & (coherence > MIN_COHERENCE).all(axis=1)
-        good &= (twist < MAX_TRUE_TWIST) & (twist > 1 / MAX_TRUE_TWIST)
-        harmonic = runs["harmonic"].copy()
-        harmonic[abs(2 * hz[:, 0] - hz[:, 1]) < HARMONIC_DISTANCE_HZ, 0] = 0
-        good &= (harmonic < MAX_HARMONIC * tone.sum(axis=1, keepdims=True)).all(axis=1)
-        found = np.flatnonzero(good)
-        level = 10 * np.log10(np.maximum(2 * amplitude**2, 1) / _POWER_0_DBM0)
-        return [
-            Digit(
-                int(key[i]),
-                DIGITS[digit[i]],
-                round(float(start[i])),
-                round(float(length[i])),
-                round(float(level[i]), 1),
-                round(float(10 * np.log10(twist[i])), 1),
-                round(float(runs["lost"][i])),
-            )
-            for i in found.tolist()
-        ]
-
-
-_POWER_0_DBM0 = np.square(32124 / 10 ** (3.17 / 20)) / 2
-"""Mean square of a tone of 0 dBm0 in PCM as mu-law is decoded, whose largest sine is +3.17 dBm0 (G.711, table 2)."""
+        evidence = weigh(runs, self._rate_hz, self._slice, self._window)
+        good = are_digits(runs, evidence, quiet_after, self._rate_hz)
+        return digits_of(runs, key, evidence, np.flatnonzero(good))
 
 
 def _contrast(power: Float32, known: Float32, window: int) -> Bool:

@@ -8,10 +8,11 @@ import numpy as np
 
 from media.blocks import PcmBatch
 from media.hearing.columns import Columns
-from media.hearing.dtmf import FREQUENCIES_HZ, Digit, DtmfRuns
+from media.hearing.dtmf import DtmfRuns
 from media.hearing.rows import CHANNELS, Int64, Rows, rows_of
 from media.hearing.spectrum import Spectrum
 from media.hearing.tones import Tone, ToneRuns
+from media.hearing.verdict import FREQUENCIES_HZ, Digit
 from media.hearing.voice import TalkOver, Voice, VoiceActivity
 
 Heard = Digit | Voice | TalkOver | Tone
@@ -31,8 +32,8 @@ class Ear:
         for heard in ear.receive(batch):
             print(heard)
 
-    A track whose audio does not follow on what came before - an interruption, a stretch that was skipped - begins anew
-    there: what went on before it has ended.
+    A track whose audio does not follow on what came before - an interruption, a stretch that was skipped - begins
+    anew there: what went on before it has ended.
     """
 
     def __init__(self, kinds: Collection[str] = KINDS, sample_rate_hz: int = 8000) -> None:

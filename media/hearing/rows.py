@@ -48,6 +48,11 @@ class Rows:
         return len(self.key)
 
 
+def can_be_heard(sample_rate_hz: int) -> bool:
+    """Whether there is a whole number of samples in a slice, and room for the tones of digits."""
+    return sample_rate_hz >= 8000 and sample_rate_hz * SLICE_MS % 1000 == 0
+
+
 def rows_of(batch: PcmBatch) -> Iterator[Rows]:
     """Cut a batch; where a track has several blocks in it they come one after another.
 

@@ -21,7 +21,7 @@ WINDOW_SLICES = 3
 HISTORY_SLICES = 5
 """Slices before a block of which energies are remembered."""
 GATE_POWER = 2.0e4
-"""Mean square of 16-bit PCM, -44 dBm0, below which a slice is not looked at; see `media.hearing.dtmf.MIN_AMPLITUDE`."""
+"""Mean square of 16-bit PCM, -41 dBm0, below which a slice is not looked at: less than two of the quietest tones."""
 
 
 @dataclass(frozen=True, slots=True)

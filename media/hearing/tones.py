@@ -1,8 +1,9 @@
 """`ToneRuns`: single steady tones - of fax machines, of answering machines - in all tracks at once.
 
-A tone needs no table of frequencies. Let c be the cosine of its angle per sample: then a sample's neighbours add up to
-s[n] = x[n-1] + x[n+1] = 2 c x[n], whatever its phase. So the mean of c over a frame's spectrum is sum(s x) / 2 sum(x x), that
-of c^2 is sum(s s) / 4 sum(x x), and their variance says how little lies elsewhere: 0 for a single tone, 0.5 for white noise.
+A tone needs no table of frequencies. Let c be the cosine of its angle per sample: then a sample's neighbours add up
+to s[n] = x[n-1] + x[n+1] = 2 c x[n], whatever its phase. So the mean of c over a frame's spectrum is sum(s x) /
+2 sum(x x), that of c^2 is sum(s s) / 4 sum(x x), and their variance says how little lies elsewhere: 0 for a single
+tone, 0.5 for white noise.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from media.hearing.rows import FRAME_MS, FRAME_SLICES, Bool, Float32, Int64, Row
 
 MIN_POWER = 150.0**2
 """Mean square of 16-bit PCM, -43 dBm0; T.30 has -43 dBm at least."""
-MAX_SPREAD = 0.03
-"""Variance of c: white noise 12 dB below the tone."""
+MAX_SPREAD = 0.006
+"""Variance of c: white noise 22 dB below the tone. Two tones of a digit have more, 941 and 1,209 Hz the least."""
+MAX_BEAT = 1.8
+"""2.6 dB, of the energies of a frame's slices: two tones that are near beat."""
 MAX_CHANGE = 0.04
 """Of c from frame to frame: 40 Hz at 1,100 Hz."""
 MAX_STEP = 2.0
@@ -34,6 +37,8 @@ CNG_MS = (425, 575)
 """0.5 s +- 15 %, every three seconds."""
 CED_MS = (1500, 6000)
 """2.6 to 4.0 s; ANSam of V.8 up to 5 s. What is lost of it may be more."""
+MEASURED_HZ = 3
+"""To which frequencies are known in noise; durations are to the frames at both ends."""
 BEEP_HZ = (500, 2600)
 """Below are dial, ringback and busy tones (350 to 480 Hz)."""
 BEEP_MS = (120, 1500)
@@ -105,6 +110,8 @@ class ToneRuns:
         cosine = sums[1] / (2 * xx)
         is_tone = loud[chosen] & (sums[2] / (4 * xx) - np.square(cosine) < MAX_SPREAD)
         power = r0[chosen] / np.maximum(known, 1)
+        slices = energy[chosen].reshape(len(chosen), frames, FRAME_SLICES)
+        is_tone &= slices.max(axis=2) < MAX_BEAT * slices.min(axis=2)
         found: list[Tone] = []
         for frame in range(frames):
             end = rows.position[chosen] + (frame + 1) * self._frame
@@ -156,9 +163,9 @@ class ToneRuns:
 def kind_of(frequency_hz: float, duration_ms: float) -> str:
     """Return what a tone is, as in `Tone`; "" if it is nothing."""
     for kind, (hz, tolerance_hz), span_ms in (("cng", CNG_HZ, CNG_MS), ("ced", CED_HZ, CED_MS)):
-        if abs(frequency_hz - hz) <= tolerance_hz and _within(duration_ms, span_ms, FRAME_MS):
+        if abs(frequency_hz - hz) <= tolerance_hz + MEASURED_HZ and _within(duration_ms, span_ms, 2 * FRAME_MS):
             return kind
-    return "beep" if _within(frequency_hz, BEEP_HZ) and _within(duration_ms, BEEP_MS, FRAME_MS) else ""
+    return "beep" if _within(frequency_hz, BEEP_HZ) and _within(duration_ms, BEEP_MS, 2 * FRAME_MS) else ""
 
 
 def _within(value: float, span: tuple[int, int], slack: float = 0) -> bool:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from benchmarks.hearing_corpus import Line
 from media.blocks import PcmBatch
-from media.hearing.dtmf import Digit
 from media.hearing.ear import Ear, Heard
+from media.hearing.verdict import Digit
 from strep.g711 import LINEAR
 
 RATE_HZ = 8000
@@ -66,7 +66,7 @@ def row_batch(
 
 
 def batches(lines: Sequence[Line], block_ms: int = 20, rate_hz: int = RATE_HZ) -> Iterator[PcmBatch]:
-    """Yield the ticks of calls 0, 1, ..., each one line on its inbound track; the shortest line is the length of all."""
+    """Yield the ticks of calls 0, 1, ..., each a line on its inbound track; the shortest is the length of all."""
     width = rate_hz * block_ms // 1000
     length = min(len(line.pcm) for line in lines) // width * width
     for start in range(0, length, width):

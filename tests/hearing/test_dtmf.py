@@ -7,8 +7,8 @@ import pytest
 
 from benchmarks.hearing_corpus import Keys, Line, key_line, lossy, music, signals
 from benchmarks.hearing_score import Score, score
-from media.hearing.dtmf import DIGITS, HIGH_HZ, LOW_HZ, Digit
 from media.hearing.ear import Ear
+from media.hearing.verdict import DIGITS, HIGH_HZ, LOW_HZ, Digit
 from tests.hearing.audio import batches, digits, hear, line, row_batch, silence, tones
 
 
@@ -172,7 +172,7 @@ class TestTracks:
 
     @pytest.mark.parametrize("cut", [200, 201, 260, 319, 330])
     def test_blocks_in_part(self, cut: int) -> None:
-        """The first block of a track begins anywhere; and where a block was handed over in two parts, nothing is lost."""
+        """The first block of a track begins anywhere; of a block that comes in two parts, nothing is lost."""
         one, found, pcm = ear(), [], line(press("9", 0.12)).pcm
         for start in range(0, 1920, 160):
             piece, row = pcm[start : start + 160], {"calls": [0], "positions": [start]}
