@@ -65,13 +65,10 @@ def measure(settings: Settings, say: Say, scratch: Path) -> Report:
     where = environment.describe(scratch)
     pressed = [row for name, keys in _CASES.items() for row in _press(name, keys, settings.keys, say)]
     quiet = list(_listen_to_no_keys(settings, say))
-    costs = [
-        _cost(kinds, tracks, settings.seconds)
-        for repeat in range(settings.repeats)
-        for tracks in settings.tracks
-        for kinds in _LISTENING
-        if say.doing(f"cost, {tracks} tracks", repeat / settings.repeats) is None
-    ]
+    costs: list[Cost] = []
+    for repeat in range(settings.repeats):
+        say.doing("cost", repeat / settings.repeats)
+        costs += [_cost(kinds, tracks, settings.seconds) for tracks in settings.tracks for kinds in _LISTENING]
     spreads = {
         (kinds, tracks): Spread.of(c.us_per_track_second for c in costs if (c.kinds, c.tracks) == (kinds, tracks))
         for tracks in settings.tracks

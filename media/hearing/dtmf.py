@@ -211,5 +211,6 @@ def _contrast(power: Float32, known: Float32, window: int) -> Bool:
     """Return (r,) bool, where one tone of each group stands out from the group's others."""
     ordered = np.sort(power.reshape(-1, 2, 4), axis=2)
     wanted = np.where(known < window * 5 / 6, *MIN_CONTRAST)
-    clear: Bool = (ordered[:, :, 3] > wanted[:, None] * ordered[:, :, 2]).all(axis=1)
-    return clear
+    clear = ordered[:, :, 3] > wanted[:, None] * ordered[:, :, 2]
+    both: Bool = clear[:, 0] & clear[:, 1]
+    return both

@@ -104,11 +104,12 @@ class VoiceActivity:
         n, frames = len(rows), energy.shape[1] // FRAME_SLICES
         known = rows.known.reshape(n, frames, FRAME_SLICES).sum(axis=2)
         power = energy.reshape(n, frames, FRAME_SLICES).sum(axis=2) / np.maximum(known, 1)
-        digit = is_digit.reshape(n, frames, FRAME_SLICES).any(axis=2)
+        in_frames = is_digit.reshape(n, frames, FRAME_SLICES)
+        digit: Bool = np.logical_or.reduce(in_frames, axis=2)
         state, found = self._columns.table[rows.key], []
         for frame in range(frames):
             end = rows.position + (frame + 1) * self._frame
-            enough = known[:, frame] >= self._frame / 2
+            enough: Bool = known[:, frame] >= self._frame / 2
             found += self._step(rows.key, state, power[:, frame], enough, digit[:, frame], end)
         self._columns.table[rows.key] = state
         return found

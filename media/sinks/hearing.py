@@ -126,7 +126,7 @@ def event_of(heard: Heard, call: CallInfo) -> Event:
     }  # fmt: skip
     match heard:
         case Digit():
-            tones = {"level_dbm0": heard.level_dbm0, "twist_db": heard.twist_db}
+            tones: dict[str, Any] = {"level_dbm0": heard.level_dbm0, "twist_db": heard.twist_db}
             return DigitPressed(
                 **about, digit=heard.digit, source="inband", duration_samples=heard.length_samples, **tones
             )
@@ -137,7 +137,7 @@ def event_of(heard: Heard, call: CallInfo) -> Event:
         case TalkOver():
             return TalkedOver(**about, duration_samples=heard.length_samples)
         case Tone():
-            sound = {"kind": heard.kind, "frequency_hz": heard.frequency_hz}
+            sound: dict[str, Any] = {"kind": heard.kind, "frequency_hz": heard.frequency_hz}
             return ToneHeard(**about, **sound, duration_samples=heard.length_samples)
 
 

@@ -19,7 +19,8 @@ Pcm = NDArray[np.int16]
 
 def tones(seconds: float, *hz: float, amplitude: float = 3000, rate_hz: int = RATE_HZ) -> NDArray[np.float64]:
     t = np.arange(round(seconds * rate_hz)) / rate_hz
-    return np.sum([amplitude * np.sin(2 * np.pi * f * t + i) for i, f in enumerate(hz)], axis=0)
+    total: NDArray[np.float64] = np.sum([amplitude * np.sin(2 * np.pi * f * t + i) for i, f in enumerate(hz)], axis=0)
+    return total
 
 
 def silence(seconds: float, rate_hz: int = RATE_HZ) -> NDArray[np.float64]:

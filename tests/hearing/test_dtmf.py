@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from benchmarks.hearing_corpus import Keys, Line, key_line, lossy, music, signals
 from benchmarks.hearing_score import Score, score
@@ -22,7 +23,9 @@ def judged(keys: Keys, loss: float = 0.0, rate_hz: int = 8000, lines: int = 30, 
     return score(hear(ear(rate_hz), made, block_ms), made, rate_hz)
 
 
-def press(digit: str, seconds: float = 0.08, pause: float = 0.08, off: float = 0.0, amplitude: float = 3000):
+def press(
+    digit: str, seconds: float = 0.08, pause: float = 0.08, off: float = 0.0, amplitude: float = 3000
+) -> NDArray[np.float64]:
     code = DIGITS.index(digit)
     hz = LOW_HZ[code // 4] * (1 + off), HIGH_HZ[code % 4] * (1 + off)
     return np.concatenate([tones(seconds, *hz, amplitude=amplitude), silence(pause)])
@@ -175,12 +178,12 @@ class TestTracks:
         """The first block of a track begins anywhere; of a block that comes in two parts, nothing is lost."""
         one, found, pcm = ear(), [], line(press("9", 0.12)).pcm
         for start in range(0, 1920, 160):
-            piece, row = pcm[start : start + 160], {"calls": [0], "positions": [start]}
+            piece = [pcm[start : start + 160]]
             if start <= cut < start + 160:
-                found += one.receive(row_batch([piece], **row, first=[0], last=[cut - start]))
-                found += one.receive(row_batch([piece], **row, first=[cut - start]))
+                found += one.receive(row_batch(piece, [0], [start], first=[0], last=[cut - start]))
+                found += one.receive(row_batch(piece, [0], [start], first=[cut - start]))
             else:
-                found += one.receive(row_batch([piece], **row, first=[37 if not start else 0]))
+                found += one.receive(row_batch(piece, [0], [start], first=[37 if not start else 0]))
         assert digits(found) == "9"
 
     def test_a_gap_ends_what_was_before(self) -> None:
