@@ -253,8 +253,6 @@ class TestTelephoneEvents:
         (track,) = report.tracks
         [event] = report.events
         assert event.pop("position_samples") / info.sample_rate_hz == pytest.approx(0.56, abs=0.02)
-            28 * 20 * info.sample_rate_hz // 1000, abs=info.sample_rate_hz // 50
-        )
         assert event == {"event": "dtmf", "digit": "5", "duration_ms": 160, "source": "rfc4733", "track": "inbound"}
         assert (track.telephone_events, track.payload_types, report.note) == (10, {}, "")
         frame = info.sample_rate_hz // 50
