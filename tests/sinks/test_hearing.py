@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from benchmarks.hearing_corpus import Keys, key_line
 from media.blocks import PcmBatch
@@ -16,6 +20,7 @@ from media.doors.rtp import RtpDoor
 from media.engine import Engine
 from media.sinks.hearing import HearingSink
 from media.sinks.queue import CallStarted, Item
+from media.talk.keypad import key_tones
 from strep import rtp
 from strep.clock import NS_PER_MS, NS_PER_SECOND, ManualClock
 from strep.datagrams import collect
@@ -25,6 +30,7 @@ from strep.rtp import RtpPacket
 from strep.table import TimelineSettings
 from strep.timeline import Timeline
 from tests.hearing.audio import row_batch, silence, tones
+from tests.media.test_serve import ENVIRONMENT, serving
 from tests.media.world import BEGINNING_NS, HERE
 from tests.sinks.rows import call_info, call_report
 
@@ -173,3 +179,24 @@ def test_a_rate_that_cannot_be_heard_is_said(caplog: pytest.LogCaptureFixture) -
     assert "11025 Hz" in caplog.text
     sink.receive(row_batch([np.zeros(220, np.int16)], [0], [0], rate_hz=11_025))
     sink.call_ended(call, call_report(0))
+
+
+@pytest.mark.realtime
+def test_serve_detects(tmp_path: Path) -> None:
+    """As two processes, to a caller whose telephone makes tones."""
+    keys, recordings = tmp_path / "keys.wav", tmp_path / "recordings"
+    soundfile.write(keys, key_tones("2580#", 60, 60, 8000), 8000)
+    with serving("--ws", "127.0.0.1:0", "--record", str(recordings), "--detect", "dtmf,tones") as (
+        process,
+        addresses,
+    ):
+        where = ["--ws", f"ws://{addresses['ws']}/", "--ws-track", "inbound"]
+        command = [sys.executable, "-m", "media.cli", "simulate", *where, "--seconds", "2", "--say", f"0.5:{keys}"]
+        subprocess.run(command, check=True, env=ENVIRONMENT, capture_output=True, timeout=60)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    [path] = recordings.glob("*.events.jsonl")
+    assert path.with_name(path.name.replace(".events.jsonl", ".wav")).exists(), "beside the recording"
+    events = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(event["event"], event["digit"]) for event in events] == [("dtmf", digit) for digit in "2580#"]
+    assert np.diff([event["position_ms"] for event in events]) == pytest.approx([120] * 4, abs=5)

@@ -10,12 +10,22 @@ import numpy as np
 import pytest
 from websockets.asyncio.client import connect
 
+<<<<<<< HEAD
+=======
+from media import Server, ServerConfig
+from media.config import Endpoint
+from media.hearing.ear import Ear
+>>>>>>> 9bb704d (Test the corpus and its referee)
 from media.talk.call import LiveCall
 from media.talk.contract import PlaybackError
 from media.talk.handle import PlayState
 from media.talk.listening import Block
 from strep.g711 import Codec, decode, encode
+<<<<<<< HEAD
 from tests.talk.live_calls import TONE, Carrier, Script, serving, stream
+=======
+from tests.hearing.audio import digits, hear, line
+>>>>>>> 9bb704d (Test the corpus and its referee)
 
 pytestmark = pytest.mark.realtime
 
@@ -205,3 +215,18 @@ class TestWhatGoesWrong:
                 assert good.heard == encode(TONE, Codec.PCMU).tobytes()
             deaf.transport.abort()
         assert not caplog.records
+
+
+async def test_keys_that_are_pressed_are_heard() -> None:
+    over = asyncio.Event()
+
+    async def app(call: LiveCall) -> None:
+        with pytest.raises(ValueError, match="digits="):
+            await call.send_dtmf("5x")
+        await (await call.send_dtmf("42#", duration_ms=60, pause_ms=60)).wait()
+        over.set()
+
+    async with serving(app) as server, stream(server) as carrier:
+        await over.wait()
+        pcm = decode(np.frombuffer(carrier.heard, np.uint8), Codec.PCMU)
+    assert digits(hear(Ear({"dtmf"}), [line(pcm.astype(float), np.zeros(1600))])) == "42#"
