@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from media.events import DigitPressed, SpeechEnded, SpeechStarted, TalkedOver, ToneHeard
 
-ABOUT = {"call_id": "c", "track": "inbound", "position_samples": 8_000, "sample_rate_hz": 16_000}
+ABOUT: dict[str, Any] = {"call_id": "c", "track": "inbound", "position_samples": 8_000, "sample_rate_hz": 16_000}
 SAID = {"call_id": "c", "track": "inbound", "position_ms": 500}
 
 
