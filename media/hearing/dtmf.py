@@ -24,7 +24,7 @@ from media.hearing.spectrum import HISTORY_SLICES, WINDOW_SLICES, Windows
 from media.hearing.verdict import FREQUENCIES_HZ, Digit, are_digits, blank_run, digits_of, weigh
 
 MIN_AMPLITUDE = 220.0
-"""Of each tone in 16-bit PCM, about -40 dBm0. Q.24: -27 dBm is accepted everywhere, -50 dBm nowhere, on loops."""
+"""Of each tone in 16-bit PCM, -40 dBm0; the quietest that Q.24's administrations want to be heard has -27 dBm."""
 MIN_SHARE = 0.55
 """Of a window's energy: at 1.5 % off, the higher tones lose a third of theirs between the lines."""
 MAX_TWIST = 16.0

@@ -50,7 +50,7 @@ class Digit(NamedTuple):
         length_samples: of it.
         level_dbm0: of both tones together.
         twist_db: the higher tone over the lower.
-        lost_samples: part of its length that was lost in the network.
+        lost_samples: what was lost within it, and in the 30 ms that end with its first window.
     """
 
     key: int
