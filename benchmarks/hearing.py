@@ -229,7 +229,7 @@ def _key_table(rows: list[dict[str, object]]) -> Table:
     columns = ["keys", "loss", "pressed", "missed", "doubled", "invented", "nothing arrived", "multimon-ng heard"]
     names = ("pressed", "missed", "doubled", "invented", "undecidable")
     cells = [[str(r["case"]), f"{r['loss']:.0%}", *(f"{r[n]:,}" for n in names), str(r["referee"])] for r in rows]
-    note = "Less than 12.5 ms in one piece count as nothing. multimon-ng is not told of losses."
+    note = "Less than 15 ms in one piece count as nothing. multimon-ng is not told of losses."
     return Table("Keys", columns, cells, note=note)
 
 

@@ -26,8 +26,8 @@ PACKET_SAMPLES = 160
 LEVEL_AMPLITUDE = 5600.0
 """Of both tones of a key together, -12 dBm0."""
 SPEECH_AMPLITUDE = 12_000.0
-LEAST_HEARD_SAMPLES = 100
-"""12.5 ms: a key of which no longer piece arrived says nothing to anybody."""
+LEAST_HEARD_SAMPLES = 120
+"""15 ms: a key of which no longer piece arrived says nothing to anybody."""
 LEADER_SAMPLES, TRAILER_SAMPLES = 1000, 1400
 
 

@@ -17,7 +17,7 @@ class Score(msgspec.Struct):
 
     Attributes:
         pressed: all of them.
-        undecidable: of these, not heard, and nobody could: less than 12.5 ms in one piece arrived, or nothing of the
+        undecidable: of these, not heard, and nobody could: less than 15 ms in one piece arrived, or nothing of the
             pause before the next, equal one.
         missed: not heard otherwise.
         doubled: heard once more than pressed.
@@ -54,6 +54,8 @@ def _score(heard: list[Digit], line: Line, rate_hz: int) -> Score:
     result, left = Score(len(line.presses)), list(heard)
     for i, press in enumerate(line.presses):
         mine = [digit for digit in left if digit.digit == press.digit and _is_at(digit, press)]
+        joined = [other for other in line.presses[i + 1 : i + 2] if _is_joined(line, press, other, least)]
+        mine = mine or [digit for digit in left if joined and digit.digit == press.digit and _spans(digit, press)]
         left = [digit for digit in left if digit not in mine]
         result.doubled += max(len(mine) - 1, 0)
         if mine:
@@ -70,6 +72,12 @@ def _is_at(digit: Digit, press: Press) -> bool:
     """Whether the middle of the digit, as it was heard, is within the key or hardly beside it."""
     middle = digit.position_samples + digit.length_samples / 2
     return abs(middle - press.start - press.length / 2) <= 0.75 * press.length
+
+
+def _spans(digit: Digit, press: Press) -> bool:
+    """Whether the digit goes on far behind the key."""
+    behind = digit.position_samples + digit.length_samples - press.start - press.length
+    return digit.position_samples < press.start + press.length and behind > 0
 
 
 def _is_joined(line: Line, press: Press, other: Press, least: int) -> bool:

@@ -32,7 +32,9 @@ MAX_TWIST = 16.0
 MIN_CONTRAST = (2.0, 4.0)
 """Power of a tone over that of the others in its group, in windows of less than 12.5 ms and in longer ones."""
 QUIET = 0.25
-"""A window with less power than this share of a run's is a pause; a tone with less is off."""
+"""A tone with less power than this share of a run's is off."""
+ALONE = 0.15
+"""The same of all power before and behind what stands alone."""
 OFF_WINDOWS = 4
 """Windows without the tone that end a run: a pause of 20 ms."""
 OFF_WINDOWS_AT_LOSS = 2
@@ -117,6 +119,10 @@ class DtmfRuns:
         another = hit & ~again
         runs["off"] += goes_on & ~again & (gone | another)
         runs["since"] += goes_on & ~again & (known >= self._slice)
+        now = HISTORY_SLICES + k
+        loudest_pause = ALONE * 2 * mean.sum(axis=1) * windows.slice_known[at, now]
+        is_calm = (windows.slice_energy[at, now] <= loudest_pause) & (windows.slice_known[at, now] > 0)
+        runs["calm"] |= goes_on & ~again & is_calm
         lost_here = self._slice - windows.slice_known[at, HISTORY_SLICES + k]
         runs["lost_since"] += goes_on * lost_here
         needed = np.where(runs["lost_since"] > 0, OFF_WINDOWS_AT_LOSS, OFF_WINDOWS)
@@ -126,12 +132,8 @@ class DtmfRuns:
         digits: list[Digit] = []
         if over.any():
             closing = np.flatnonzero(over)
-            run_power = 2 * mean.sum(axis=1)
-            newest = slice(HISTORY_SLICES + k - 2, HISTORY_SLICES + k + 1)
-            slice_known = windows.slice_known[at, newest]
-            silent = windows.slice_energy[at, newest] <= QUIET * run_power[:, None] * slice_known
-            quiet = silent[:, 2] | (silent & (slice_known > 0)).any(axis=1)
-            digits = self._accept(runs[closing], rows.key[windows.row[at[closing]]], (quiet | another)[closing])
+            quiet_after = runs["calm"] | another | (windows.slice_known[at, HISTORY_SLICES + k] == 0)
+            digits = self._accept(runs[closing], rows.key[windows.row[at[closing]]], quiet_after[closing])
             runs[closing] = blank_run()
         begins = hit & (runs["digit"] < 0)
         end = rows.position[windows.row[at]] + (k + 1) * self._slice
@@ -150,10 +152,10 @@ class DtmfRuns:
         runs[new] = blank_run()
         fresh = runs[new]
         fresh["digit"], fresh["start"] = said[new], end[new] - self._window
-        before = slice(HISTORY_SLICES + k - 5, HISTORY_SLICES + k - 2)
+        before = slice(HISTORY_SLICES + k - 5, HISTORY_SLICES + k - 3)  # in the one behind it may have begun
         energy, known = windows.slice_energy[row, before].sum(axis=1), windows.slice_known[row, before].sum(axis=1)
-        tone = 2 * windows.energy[row, k] / np.maximum(windows.known[row, k], 1)
-        fresh["alone"] = energy <= QUIET / 2 * tone * known
+        tone = windows.energy[row, k] / np.maximum(windows.known[row, k], 1)
+        fresh["alone"] = energy <= ALONE * tone * known
         nearby = windows.slice_known[row, HISTORY_SLICES + k - 5 : HISTORY_SLICES + k + 1]
         fresh["lost_since"] = (self._slice - nearby).sum(axis=1)
         runs[new] = fresh
@@ -186,6 +188,7 @@ class DtmfRuns:
         run["windows"] += 1
         run["lost"] += run["lost_since"]
         run["lost_since"] = run["off"] = run["since"] = 0
+        run["calm"] = False
         runs[counts] = run
 
     def _harmonic_power(self, rows: Rows, windows: Windows, row: Int64, tones: Int64, k: int) -> Float32:

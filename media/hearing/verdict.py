@@ -21,13 +21,13 @@ MIN_TRUE_SHARE, SHARE_OF_EDGES = 0.9, 0.6
 and the last ones begin or end in a pause. With noise 15 dB below the tones have 0.97."""
 MIN_BEST_SHARE = 0.86
 """Of the best window's, likewise."""
-MIN_REST_SHARE = 0.6
-MIN_REST_BEST_SHARE = (1.0, 0.7, 0.66, 0.79)
-"""Instead of these, of what is left of a digit that was mostly lost; the second by windows: 0, 1, 2, or more."""
+MIN_REST_SHARE = (1.0, 0.74, 0.68, 0.7, 0.74)
+MIN_REST_BEST_SHARE = (1.0, 0.74, 0.725, 0.785, 0.83)
+"""Instead of these, of what is left of a digit that was mostly lost; by the number of windows, up to 4."""
 MAX_TRUE_TWIST = 11.5
 """10.6 dB, of a run's. Q.24's administrations accept up to 10 dB."""
-MAX_DEVIATION = 0.0175
-"""Of the frequency."""
+MAX_DEVIATION, MAX_REST_DEVIATION = 0.0175, 0.022
+"""Of the frequency, and of that of what is left, which is measured less exactly."""
 MIN_COHERENCE = 0.92
 """Of the phase advances of a run: 1 for a steady tone."""
 MAX_HARMONIC = 0.08
@@ -80,6 +80,7 @@ RUN = np.dtype(
         ("square_known", "f4"),  # sum of known^2
         ("harmonic", "f4", (2,)),  # sum of |X|^2 at twice the frequency
         ("alone", "?"),  # it was quiet before
+        ("calm", "?"),  # it was quiet since the newest
         ("lost", "f4"),  # samples lost within, beside the first window, and since the newest
         ("lost_since", "f4"),
         ("off", "i2"),  # windows since the newest: without the tone, and all that are known
@@ -158,10 +159,12 @@ def are_digits(runs: NDArray[np.void], evidence: Evidence, quiet_after: Bool, sa
     is_whole = (length >= min_length) & (windows >= MIN_WINDOWS) & (evidence.best_share > MIN_BEST_SHARE)
     is_whole &= evidence.share > MIN_TRUE_SHARE - SHARE_OF_EDGES / windows
     is_rest = runs["alone"] & quiet_after & (lost > 0) & (length + lost >= min_length) & (length >= min_rest)
-    best_of_rest = np.array(MIN_REST_BEST_SHARE)[np.minimum(windows, 3).astype(np.int64)]
-    is_rest &= (evidence.share > MIN_REST_SHARE) & (evidence.best_share > best_of_rest)
+    few = np.minimum(windows, len(MIN_REST_SHARE) - 1).astype(np.int64)
+    is_rest &= evidence.share > np.array(MIN_REST_SHARE)[few]
+    is_rest &= evidence.best_share > np.array(MIN_REST_BEST_SHARE)[few]
     good: Bool = is_whole | is_rest
-    good &= (abs(evidence.off_hz) < MAX_DEVIATION * hz).all(axis=1)
+    deviation = np.where(is_whole, MAX_DEVIATION, MAX_REST_DEVIATION)[:, None]
+    good &= (abs(evidence.off_hz) < deviation * hz).all(axis=1)
     good &= (evidence.coherence > MIN_COHERENCE).all(axis=1)
     good &= (tone[:, 1] < MAX_TRUE_TWIST * tone[:, 0]) & (tone[:, 0] < MAX_TRUE_TWIST * tone[:, 1])
     harmonic = runs["harmonic"].copy()
