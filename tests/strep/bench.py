@@ -128,7 +128,6 @@ class Bench:
                 tape.pieces.append((start, data))
             for row, first, last in blocks.lost.tolist():
                 assert blocks.first[row] <= first < last <= blocks.last[row]
-                assert (blocks.encoded[row, first:last] == self.tapes[int(blocks.slot[row])].silence).all()
                 start = int(blocks.position[row])
                 self.tapes[int(blocks.slot[row])].lost.update(range(start + first, start + last))
         for blocks in self.timeline.take_patches():
@@ -205,9 +204,10 @@ def check_ledger(ledger: Ledger, origin: int, length: int) -> None:
 
 def check_lost(ledger: Ledger, tape: Tape) -> None:
     """What the blocks said is lost is what the ledger says, of what was handed out, and what was patched since."""
-    by_kind: dict[Kind, set[int]] = {kind: set() for kind in Kind}
+    by_kind: dict[Kind, set[int]] = {Kind.LOST: set(), Kind.LATE_PATCHED: set()}
     for start, samples, kind in ledger.spans:
-        by_kind[kind].update(range(start, start + samples))
+        if kind in by_kind:
+            by_kind[kind].update(range(start, start + samples))
     heard = {position for start, data in tape.pieces for position in range(start, start + len(data))}
     assert by_kind[Kind.LOST] & heard <= tape.lost
     assert tape.lost <= by_kind[Kind.LOST] | by_kind[Kind.LATE_PATCHED]
