@@ -10,22 +10,14 @@ import numpy as np
 import pytest
 from websockets.asyncio.client import connect
 
-<<<<<<< HEAD
-=======
-from media import Server, ServerConfig
-from media.config import Endpoint
 from media.hearing.ear import Ear
->>>>>>> 9bb704d (Test the corpus and its referee)
 from media.talk.call import LiveCall
 from media.talk.contract import PlaybackError
 from media.talk.handle import PlayState
 from media.talk.listening import Block
 from strep.g711 import Codec, decode, encode
-<<<<<<< HEAD
-from tests.talk.live_calls import TONE, Carrier, Script, serving, stream
-=======
 from tests.hearing.audio import digits, hear, line
->>>>>>> 9bb704d (Test the corpus and its referee)
+from tests.talk.live_calls import TONE, Carrier, Script, serving, stream
 
 pytestmark = pytest.mark.realtime
 
