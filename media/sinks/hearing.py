@@ -22,7 +22,7 @@ from media.hearing.tones import Tone
 from media.hearing.verdict import Digit
 from media.hearing.voice import TalkOver, Voice
 from media.sinks.contract import CallInfo, CallReport, SinkOptions
-from media.sinks.throttle import ThrottledLog
+from media.throttle import ThrottledLog
 from strep.clock import Clock
 from strep.header import Direction
 
