@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from strep.frames import Samples
 from strep.g711 import Codec, decode
+
+_COLUMNS = ("call", "channel", "positions", "first", "last", "codec", "encoded")
 
 
 @dataclass(slots=True)
@@ -36,6 +38,8 @@ class PcmBatch:
         late: true for a patch: packets that came after their block was released. A recording puts them
             in their place; a live sink ignores them.
         now_ns: monotonic time of the release. An empty batch is a tick of the clock and nothing else.
+        lost: (k, 3) int64, the row, the first and the end column (exclusive) of every stretch of silence that stands
+            for packets that were lost; empty in a patch.
     """
 
     call: NDArray[np.int32]
@@ -48,6 +52,7 @@ class PcmBatch:
     sample_rate_hz: int = 8000
     late: bool = False
     now_ns: int = 0
+    lost: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), np.int64))
     _pcm: NDArray[np.int16] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
@@ -71,6 +76,13 @@ class PcmBatch:
         if self._pcm is None:
             self._pcm = _decode(self.encoded, self.codec)
         return self._pcm
+
+    def take(self, kept: NDArray[np.bool_]) -> PcmBatch:
+        """Return a batch of the rows where `kept` ((n,) bool) is true."""
+        lost = self.lost[kept[self.lost[:, 0]]]
+        lost[:, 0] = (np.cumsum(kept) - 1)[lost[:, 0]]
+        columns = {name: getattr(self, name)[kept] for name in _COLUMNS}
+        return replace(self, _pcm=None, lost=lost, **columns)
 
     @classmethod
     def tick(cls, now_ns: int) -> PcmBatch:

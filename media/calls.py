@@ -43,22 +43,22 @@ class Track:
     handle: int = 0
     decoder: DecodedTrack | None = None
     keys: TelephoneEvents | None = None
-    _early_events: list[dict[str, Any]] = field(default_factory=list)
+    _early_events: list[tuple[dict[str, Any], int | None]] = field(default_factory=list)
 
-    def add_event(self, event: dict[str, Any]) -> None:
+    def add_event(self, event: dict[str, Any], now_ns: int | None) -> None:
         """Add `event` to the call, as one of this track; it waits for the call if need be, within bounds."""
         event = event | {"track": self.direction.name.lower()}
         if self.call is not None:
-            self.call.add_event(event)
+            self.call.add_event(event, now_ns)
         elif len(self._early_events) < MAX_EVENTS:
-            self._early_events.append(event)
+            self._early_events.append((event, now_ns))
 
     def join(self, call: Call) -> None:
         """Belong to `call` from now on."""
         self.call = call
         call.tracks.append(self)
-        for event in self._early_events:
-            call.add_event(event)
+        for event, now_ns in self._early_events:
+            call.add_event(event, now_ns)
         self._early_events.clear()
 
 
@@ -88,9 +88,12 @@ class Call:
         """How the samples of all its tracks are written down."""
         return TapeFormat(self.info.sample_rate_hz, self.info.is_linear)
 
-    def add_event(self, event: dict[str, Any]) -> None:
-        """Keep `event` for the report, within bounds."""
+    def add_event(self, event: dict[str, Any], now_ns: int | None = None) -> None:
+        """Keep `event` for the report, within bounds, with its place if it is known when it came."""
         if len(self.events) < MAX_EVENTS:
+            if now_ns is not None and self.origin_ns is not None:
+                position = round((now_ns - self.origin_ns) * self.info.sample_rate_hz / NS_PER_SECOND)
+                event = event | {"position_samples": position}
             self.events.append(event)
         else:
             self.events_dropped += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -108,6 +109,7 @@ def strep() -> None:
 
 def main() -> None:
     """Run the command line, with the exit codes that `EXIT_CODES` promises."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is imported: its threads wait by spinning
     try:
         code = strep.main(prog_name="strep", standalone_mode=False)
     except (click.Abort, KeyboardInterrupt):

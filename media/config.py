@@ -50,6 +50,8 @@ class ServerConfig:
     """Directory of the recordings; None records nothing."""
     record_format: Literal["pcm16", "passthrough"] = "pcm16"
     """16-bit linear PCM, or the carrier's own code bytes at half the size."""
+    detect: tuple[str, ...] = ()
+    """What to listen for in all calls: dtmf, voice, tones; see `media.hearing`."""
     sinks: tuple[str, ...] = ()
     """Sinks of other packages, by name; see `media.sinks.plugins`."""
     app: str = ""

@@ -92,6 +92,10 @@ class Engine:
         self._next_housekeeping_ns = self._next_release_ns = 0
         self._patience_ns = patience_ns
 
+    def now_ns(self) -> int:
+        """Return the monotonic time of this process."""
+        return self._clock.now_ns()
+
     def wall_ns(self, now_ns: int) -> int:
         """Return the wall time, in ns since the epoch, of a monotonic moment of this process."""
         return self._clock.wall_ns() - (self._clock.now_ns() - now_ns)

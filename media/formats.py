@@ -259,3 +259,15 @@ def choice(*names: str) -> Format:
         return text.strip().lower()
 
     return Format("|".join(names), parse)
+
+
+def choices(*names: str) -> Format:
+    """Return some of `names`, in any case, with commas between; the value is a tuple in the order of `names`."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        given = [part.strip().lower() for part in text.split(",")]
+        if not set(given) <= set(names):
+            raise ValueError(f"is not some of {', '.join(names)}, with commas between")
+        return tuple(name for name in names if name in given)
+
+    return Format(",".join(names), parse, ",".join)

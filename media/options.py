@@ -125,6 +125,14 @@ OPTIONS = (
         "16-bit linear PCM, or the carrier's own bytes at half the size.",
     ),
     Option(
+        "detect",
+        RECORDING,
+        formats.choices("dtmf", "voice", "tones"),
+        "dtmf,voice",
+        "Listen for keys by their tones, speech, tones of fax and answering machines; tell in the log and as JSON "
+        "lines in CALL.events.jsonl beside the recording.",
+    ),
+    Option(
         "sink",
         RECORDING,
         Format("NAME", _parse_name),

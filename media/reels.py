@@ -96,6 +96,7 @@ class Reel:
             sample_rate_hz=self.format.sample_rate_hz,
             late=late,
             now_ns=now_ns,
+            lost=blocks.lost,
         )
 
     def close(self, track: Track) -> None:

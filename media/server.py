@@ -19,6 +19,7 @@ from media.limits import raise_descriptor_limit
 from media.pulse import Pulse, Take
 from media.receivers import Receiver, open_receiver
 from media.sinks.contract import Sink
+from media.sinks.hearing import HearingSink
 from media.sinks.recording import RecordingSink
 from media.sinks.runner import SinkRunner
 from media.sinks.salvage import Salvage
@@ -88,6 +89,8 @@ class Server:
         all_sinks = list(sinks)
         if config.record is not None:
             all_sinks.append(RecordingSink(config.record, config.record_format, self._clock, config.max_tracks))
+        if config.detect:
+            all_sinks.append(HearingSink(config.detect, config.record, self._clock))
         self._switchboard = Switchboard(app, _playback_mode(config), self._clock) if app is not None else None
         if self._switchboard is not None:
             all_sinks.append(self._switchboard.listening)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from strep.clock import NS_PER_MS
 from strep.frames import FrameBatch, Samples
 from strep.ledger import Kind
-from strep.release import patch, release_blocks, skip_to
+from strep.release import forget_loss, patch, release_blocks, skip_to
 from strep.resolve import resolve_all
 from strep.serial import SEQUENCE_MODULUS, TIMESTAMP_MODULUS, signed_difference_16, signed_difference_32
 from strep.table import HeldFrame, Mapping, TrackTable
@@ -183,6 +183,7 @@ def write_late(table: TrackTable, slot: int, position: int, payload: Samples) ->
         patch(table, slot, start, piece[: released - start])
     if released < end:
         table.tape.write_one(slot, released, piece[released - start :])
+        forget_loss(table, slot, released, end)
     return patched
 
 

@@ -9,6 +9,7 @@ from strep.frames import Samples
 from strep.table import TrackBlocks, TrackTable
 
 Int64 = NDArray[np.int64]
+_NOTHING_LOST = np.empty((0, 3), np.int64)
 
 
 def release_blocks(table: TrackTable, slot: Int64 | None = None) -> None:
@@ -43,8 +44,34 @@ def _take(table: TrackTable, slot: Int64, last: Int64) -> None:
     block = released // size
     position = block * size
     encoded = table.tape.take_blocks(slot, block)
-    table.blocks.append(TrackBlocks(slot, position, released - position, last, encoded))
+    lost = _take_lost(table, slot, position, position + last) if table.lost else _NOTHING_LOST
+    table.blocks.append(TrackBlocks(slot, position, released - position, last, encoded, lost))
     tracks.released[slot] = position + last
+
+
+def _take_lost(table: TrackTable, slot: Int64, position: Int64, end: Int64) -> Int64:
+    """Return what was lost from `position` to `end`, as in `TrackBlocks.lost`; it is remembered no more."""
+    taken: list[tuple[int, int, int]] = []
+    for row in np.flatnonzero(np.isin(slot, list(table.lost))).tolist():
+        s, block_start, block_end = int(slot[row]), int(position[row]), int(end[row])
+        spans = table.lost.pop(s)
+        taken += [
+            (row, max(a, block_start) - block_start, min(b, block_end) - block_start)
+            for a, b in spans
+            if a < block_end and b > block_start
+        ]
+        rest = [(a, b) for a, b in spans if b > block_end]
+        if rest:
+            table.lost[s] = rest
+    return np.array(taken, np.int64).reshape(-1, 3)
+
+
+def forget_loss(table: TrackTable, slot: int, start: int, end: int) -> None:
+    """Take note that what is on the tape from `start` to `end` is no longer lost."""
+    spans = table.lost.pop(slot, [])
+    left = [piece for a, b in spans for piece in ((a, min(b, start)), (max(a, end), b)) if piece[0] < piece[1]]
+    if left:
+        table.lost[slot] = left
 
 
 def skip_to(table: TrackTable, slot: Int64, position: Int64) -> None:

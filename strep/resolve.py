@@ -69,7 +69,9 @@ def give_up(table: TrackTable, slot: Int64) -> None:
     gap = np.where(length > 0, position - end, 0)
     lost_samples = np.clip(np.minimum(gap, missing * tracks.longest[slot]), 0, None)
     for i in np.flatnonzero(lost_samples).tolist():
-        table.ledgers[int(slot[i])].add(int(end[i]), int(lost_samples[i]), Kind.LOST)
+        s, start, samples = int(slot[i]), int(end[i]), int(lost_samples[i])
+        table.ledgers[s].add(start, samples, Kind.LOST)
+        table.lost.setdefault(s, []).append((start, start + samples))
     tracks.resolved_end[slot] = end + lost_samples
     tracks.lost[slot] += missing
     tracks.next_sequence[slot] = behind

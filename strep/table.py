@@ -78,6 +78,7 @@ class TrackBlocks:
         position: (n,) int64, tape position of the row's column 0.
         first, last: (n,) int64, valid columns.
         encoded: (n, block_samples) uint8 code bytes, or int16 PCM.
+        lost: (k, 3) int64: row, first and end column of what was lost; see `strep.ledger.Kind.LOST`.
     """
 
     slot: Int64
@@ -85,6 +86,7 @@ class TrackBlocks:
     first: Int64
     last: Int64
     encoded: Samples
+    lost: Int64 = field(default_factory=lambda: np.empty((0, 3), np.int64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,8 @@ class TrackTable:
     ledgers: dict[int, Ledger] = field(default_factory=dict)
     previous: dict[int, Mapping] = field(default_factory=dict)
     held: dict[int, HeldFrame] = field(default_factory=dict)
+    lost: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    """By slot, start and end of what was lost on the tape and is not released yet."""
     blocks: deque[TrackBlocks] = field(default_factory=deque)
     patches: deque[TrackBlocks] = field(default_factory=deque)
 

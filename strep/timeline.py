@@ -108,6 +108,7 @@ class Timeline:
         del table.ledgers[slot]
         table.previous.pop(slot, None)
         table.held.pop(slot, None)
+        table.lost.pop(slot, None)
 
     def statistics(self, slot: int) -> TrackStatistics:
         """Return a frozen copy of the counters of `slot`."""

@@ -48,7 +48,7 @@ class Desk:
         if track.keys is None:
             track.keys = TelephoneEvents(clock_hz)
         for event in track.keys.receive(packet.ssrc, packet.timestamp, packet.payload, packet.arrival_ns):
-            track.add_event(event)
+            track.add_event(event, packet.arrival_ns)
         if track.keys.deadline() != NEVER_NS:
             self._waiting.add(track)
 
@@ -63,7 +63,7 @@ class Desk:
                 track.decoder.poll(now_ns)
             if track.keys is not None:
                 for event in track.keys.poll(now_ns):
-                    track.add_event(event)
+                    track.add_event(event, now_ns)
             if _deadline(track) == NEVER_NS:
                 self._waiting.discard(track)
 
@@ -73,7 +73,7 @@ class Desk:
             track.decoder.finish()
         if track.keys is not None:
             for event in track.keys.finish():
-                track.add_event(event)
+                track.add_event(event, None)
         self._waiting.discard(track)
 
     def remove(self, track: Track) -> None:

@@ -177,7 +177,7 @@ class StreamDoor:
         """Keep a dtmf, mark or error frame for the sidecar."""
         assert isinstance(handle, Stream)
         if self._listener is None or self._listener.stream_event(handle.call.info, event):
-            handle.call.add_event(event)
+            handle.call.add_event(event, self._engine.now_ns())
         self._engine.touch(handle.call)
 
     def stream_stopped(self, handle: StreamHandle, now_ns: int) -> None:

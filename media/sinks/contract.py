@@ -120,7 +120,8 @@ class CallReport:
         ended_wall_ns: wall time of the end.
         length_samples: length of the longest track on the call's timeline.
         tracks: one report per direction that was ever seen, inbound first.
-        events: dtmf, mark, error and other events of the carrier, in order, JSON values.
+        events: dtmf, mark, error and other events of the carrier, in order, JSON values; ``position_samples`` is
+            where the call was when it came, if that is known.
         started_wall_ns: wall time of position 0, which is known only after the first audio; 0 if it is not.
         note: "no_media" when not one sample arrived, "unsupported_payload" when packets came but no audio that
             we can decode, else empty.

@@ -240,6 +240,4 @@ def _without(batch: PcmBatch, gone: Set[int]) -> PcmBatch:
     """Return the batch without the rows of the calls `gone`; without any row it is a tick."""
     if not gone:
         return batch
-    kept = ~np.isin(batch.call, list(gone))
-    columns = ("call", "channel", "positions", "first", "last", "codec", "encoded")
-    return replace(batch, _pcm=None, **{name: getattr(batch, name)[kept] for name in columns})
+    return batch.take(~np.isin(batch.call, list(gone)))

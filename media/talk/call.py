@@ -141,6 +141,23 @@ class LiveCall(PlaybackControl):
             await speech.aclose()
             raise
 
+    async def send_dtmf(self, digits: str, *, duration_ms: int = 250, pause_ms: int = 100, **play: Any) -> Playback:
+        """Press keys by their tones; the other options are those of `play`.
+
+        Args:
+            digits: 0-9, *, #, A-D; w is a pause of half a second, W of a whole one.
+            duration_ms: of each key, 40 to 5,000.
+            pause_ms: behind each, 40 to 5,000.
+
+        Raises:
+            PlaybackError: as `play`.
+            ValueError: no digits, other characters, or a duration out of range.
+        """
+        from media.talk.keypad import key_tones
+
+        rate_hz = self._both_ways().player.sample_rate_hz
+        return await self.play(key_tones(digits, duration_ms, pause_ms, rate_hz), rate_hz=rate_hz, **play)
+
     async def clear(self) -> list[Heard]:
         """Fall silent: cut off all plays, here and at the carrier, and return what of each was really heard."""
         if self._playout is None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -101,8 +101,7 @@ class ListenSink:
         heard = np.isin(batch.call, np.fromiter(ears, np.int32, len(ears)))
         if not heard.any():
             return
-        columns = ("call", "channel", "positions", "first", "last", "codec", "encoded")
-        rows = replace(batch, _pcm=None, **{name: getattr(batch, name)[heard] for name in columns})
+        rows = batch.take(heard)
         said: list[tuple[Ear, Block]] = []
         for row, (index, channel) in enumerate(zip(rows.call.tolist(), rows.channel.tolist(), strict=True)):
             first, last = int(rows.first[row]), int(rows.last[row])

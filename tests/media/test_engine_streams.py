@@ -34,7 +34,7 @@ class TestStreams:
         (_, report) = world.ear.ended[0]
         assert report.reason == "stop"
         assert report.length_samples == 10 * FRAME
-        assert report.events == [{"event": "dtmf", "digit": "5"}]
+        assert report.events == [{"event": "dtmf", "digit": "5", "position_samples": 10 * FRAME}]
 
     def test_a_second_socket_continues_the_call(self) -> None:
         world = World()

@@ -152,6 +152,7 @@ class TestTheRest:
         [
             (formats.whole_number(1, 9), "7", 7),
             (formats.choice("auto", "never"), " Auto", "auto"),
+            (formats.choices("dtmf", "voice"), "voice, DTMF", ("dtmf", "voice")),
             (formats.DIRECTORY, "a b/c", Path("a b/c")),
         ],
     )
@@ -164,6 +165,7 @@ class TestTheRest:
             (formats.whole_number(1, 9), "0", "1 to 9"),
             (formats.whole_number(1, 9), "ten", "whole number"),
             (formats.choice("auto", "never"), "always", "one of auto, never"),
+            (formats.choices("dtmf", "voice"), "dtmf,", "some of dtmf, voice"),
             (formats.DIRECTORY, " ", "empty"),
             (formats.DIRECTORY, "a\0b", "NUL"),
         ],

@@ -1,7 +1,8 @@
 """A timeline under observation: what it lets go is collected, and checked while it is.
 
 Whatever the packets were, at every step: the conservation law holds, blocks of a track never overlap nor go
-backward, and at the end nothing is in flight, the ledger adds up to the tape and explains every jump of it.
+backward, and at the end nothing is in flight, the ledger adds up to the tape and explains every jump of it, and the
+blocks told of all loss in them, and of no other.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ class Tape:
     silence: int
     pieces: list[Piece] = field(default_factory=list)
     patches: list[Piece] = field(default_factory=list)
+    lost: set[int] = field(default_factory=set)
+    """Positions that the blocks said are lost."""
 
     @property
     def end(self) -> int:
@@ -123,6 +126,10 @@ class Bench:
                 assert data, "an empty row"
                 assert not tape.pieces or start >= tape.end, "blocks overlap or go backward"
                 tape.pieces.append((start, data))
+            for row, first, last in blocks.lost.tolist():
+                assert blocks.first[row] <= first < last <= blocks.last[row]
+                start = int(blocks.position[row])
+                self.tapes[int(blocks.slot[row])].lost.update(range(start + first, start + last))
         for blocks in self.timeline.take_patches():
             for slot, start, data in _rows(blocks, None):
                 assert self.origin(slot) <= start < start + len(data) <= tracks.released[slot], "not released yet"
@@ -152,6 +159,7 @@ class Bench:
         if not ledger.truncated:
             for start, end in tape.jumps(origin, origin + length):
                 check_is_gap(ledger, start, end)
+            check_lost(ledger, tape)
 
     # -- what came out ---------------------------------------------------------------------------------
 
@@ -192,6 +200,17 @@ def check_ledger(ledger: Ledger, origin: int, length: int) -> None:
     assert end <= origin + length
     if not ledger.truncated:
         assert sums == ledger.totals
+
+
+def check_lost(ledger: Ledger, tape: Tape) -> None:
+    """What the blocks said is lost is what the ledger says, of what was handed out, and what was patched since."""
+    by_kind: dict[Kind, set[int]] = {Kind.LOST: set(), Kind.LATE_PATCHED: set()}
+    for start, samples, kind in ledger.spans:
+        if kind in by_kind:
+            by_kind[kind].update(range(start, start + samples))
+    heard = {position for start, data in tape.pieces for position in range(start, start + len(data))}
+    assert by_kind[Kind.LOST] & heard <= tape.lost
+    assert tape.lost <= by_kind[Kind.LOST] | by_kind[Kind.LATE_PATCHED]
 
 
 def check_is_gap(ledger: Ledger, start: int, end: int) -> None:

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from websockets.asyncio.client import connect
 
+from media.hearing.ear import Ear
 from media.talk.call import LiveCall
 from media.talk.contract import PlaybackError
 from media.talk.handle import PlayState
 from media.talk.listening import Block
 from strep.g711 import Codec, decode, encode
+from tests.hearing.audio import digits, hear, line
 from tests.talk.live_calls import TONE, Carrier, Script, serving, stream
 
 pytestmark = pytest.mark.realtime
@@ -205,3 +207,18 @@ class TestWhatGoesWrong:
                 assert good.heard == encode(TONE, Codec.PCMU).tobytes()
             deaf.transport.abort()
         assert not caplog.records
+
+
+async def test_keys_that_are_pressed_are_heard() -> None:
+    over = asyncio.Event()
+
+    async def app(call: LiveCall) -> None:
+        with pytest.raises(ValueError, match="digits="):
+            await call.send_dtmf("5x")
+        await (await call.send_dtmf("42#", duration_ms=60, pause_ms=60)).wait()
+        over.set()
+
+    async with serving(app) as server, stream(server) as carrier:
+        await over.wait()
+        pcm = decode(np.frombuffer(carrier.heard, np.uint8), Codec.PCMU)
+    assert digits(hear(Ear({"dtmf"}), [line(pcm.astype(float), np.zeros(1600))])) == "42#"

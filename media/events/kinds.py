@@ -1,0 +1,113 @@
+"""The kinds of events; their names in JSON are those of the class's `NAME`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal
+
+Source = Literal["inband", "rfc4733", "ws"]
+"""How a digit came: as tones, as telephone-event packets, or as a frame of a media stream."""
+_SAMPLES = "_samples"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that was found in a call.
+
+    Attributes:
+        call_id: of the call.
+        track: "inbound" or "outbound"; "" if nobody said.
+        position_samples: where it begins, since the call's origin; None if nobody knows.
+        sample_rate_hz: of the call.
+    """
+
+    NAME: ClassVar[str] = ""
+
+    call_id: str
+    track: str
+    position_samples: int | None
+    sample_rate_hz: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON values, its name first, in milliseconds for samples; what is unknown is left out."""
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "sample_rate_hz"}
+        said = {"event": self.NAME} | {name: value for name, value in values.items() if value not in (None, "")}
+        for name in [name for name in said if name.endswith(_SAMPLES)]:
+            said[name.removesuffix(_SAMPLES) + "_ms"] = round(said.pop(name) * 1000 / self.sample_rate_hz)
+        return said
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigitPressed(Event):
+    """A key, reported once, whichever ways it came.
+
+    Attributes:
+        digit: 0-9, *, #, A-D.
+        source: how it came, of several ways the first.
+        duration_samples: how long it was held; None if nobody said.
+        level_dbm0, twist_db: of its tones, see `media.hearing.verdict.Digit`.
+    """
+
+    NAME: ClassVar[str] = "dtmf"
+
+    digit: str
+    source: Source
+    duration_samples: int | None = None
+    level_dbm0: float | None = None
+    twist_db: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechStarted(Event):
+    """Somebody begins to speak.
+
+    Attributes:
+        silence_samples: how long the track was silent before.
+    """
+
+    NAME: ClassVar[str] = "speech_started"
+
+    silence_samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeechEnded(Event):
+    """Somebody stopped speaking; known 300 ms later. The position is the end.
+
+    Attributes:
+        duration_samples: of the speech.
+    """
+
+    NAME: ClassVar[str] = "speech_ended"
+
+    duration_samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TalkedOver(Event):
+    """Both sides spoke at once; the track is that which stopped first.
+
+    Attributes:
+        duration_samples: for how long.
+    """
+
+    NAME: ClassVar[str] = "talk_over"
+
+    duration_samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToneHeard(Event):
+    """A single steady tone.
+
+    Attributes:
+        kind: see `media.hearing.tones.Tone`.
+        frequency_hz: of it.
+        duration_samples: of it, to 20 ms.
+    """
+
+    NAME: ClassVar[str] = "tone"
+
+    kind: str
+    frequency_hz: float
+    duration_samples: int

@@ -1,0 +1,51 @@
+"""One key, one event, whichever ways it came."""
+
+from __future__ import annotations
+
+import pytest
+
+from media.events.kinds import DigitPressed, Source
+from media.events.merging import MAX_PENDING, DigitMerger
+
+
+def digit(name: str, source: Source, at_s: float | None = None, track: str = "inbound") -> DigitPressed:
+    position = None if at_s is None else round(8000 * at_s)
+    return DigitPressed(
+        call_id="c", track=track, position_samples=position, sample_rate_hz=8000, digit=name, source=source
+    )
+
+
+def news(*digits: DigitPressed) -> list[bool]:
+    merger = DigitMerger()
+    return [merger.is_news(one) for one in digits]
+
+
+def test_the_same_key_by_another_way() -> None:
+    assert news(digit("5", "inband", 1), digit("5", "ws", 1.3), digit("5", "rfc4733", 0.9)) == [True, False, False]
+
+
+def test_the_same_key_again() -> None:
+    """Twice by each way: two keys, however near."""
+    both = [digit("5", "inband", 1), digit("5", "inband", 1.2), digit("5", "ws", 1.3), digit("5", "ws", 1.5)]
+    assert news(*both) == [True, True, False, False]
+    assert news(both[0], both[2], both[1], both[3]) == [True, False, True, False]
+
+
+def test_other_keys_other_times_other_tracks() -> None:
+    assert news(digit("5", "inband", 1), digit("6", "ws", 1)) == [True, True]
+    assert news(digit("5", "inband", 1), digit("5", "ws", 9)) == [True, True]
+    assert news(digit("5", "inband", 1, "inbound"), digit("5", "rfc4733", 1, "outbound")) == [True, True]
+
+
+@pytest.mark.parametrize("track", ["inbound", ""])
+def test_without_a_place_the_earliest(track: str) -> None:
+    digits = [digit("5", "inband", 1), digit("5", "inband", 60), *[digit("5", "ws", None, track)] * 3]
+    assert news(*digits) == [True, True, False, False, True]
+
+
+def test_bounded() -> None:
+    merger = DigitMerger()
+    for i in range(10 * MAX_PENDING):
+        assert merger.is_news(digit("5", "inband", i))
+    assert not merger.is_news(digit("5", "ws", 10 * MAX_PENDING - 1))
+    assert merger.is_news(digit("5", "ws", 1)), "forgotten"
