@@ -28,6 +28,7 @@ from benchmarks.progress import Say
 from benchmarks.question import Question
 from benchmarks.report import Cells, Report, Table
 from benchmarks.results import Run
+from strep.clock import NS_PER_MS, NS_PER_SECOND
 
 _SAMPLES_PER_S = 2000
 _MAIN, _RECORDING = "MainThread", "sink-recording"
@@ -95,13 +96,17 @@ def measure(settings: Settings, say: Say, scratch: Path) -> Report:
 
 
 def _profile(course: Course, contender: str, scratch: Path, say: Say) -> Profile:
-    """Run a contender, and perf beside it while all calls are there."""
+    """Run a contender, and perf beside it, which samples while all calls are there.
+
+    It is started with the first calls: while it attaches, the receiver stands still for a fraction of a second.
+    """
     data = scratch / f"{contender}.perf"
     perf: list[tuple[int, subprocess.Popen[str]]] = []
 
     def watch(receiver: Child, _port: int, since_ns: int) -> None:
-        if not perf and since_ns >= course.load.plateau_ns[0]:
-            perf.append((receiver.pid, _record(receiver.pid, data, course.load.plateau_seconds - 0.5)))
+        if not perf:
+            delay_ns = max(course.load.plateau_ns[0] - since_ns, 0)
+            perf.append((receiver.pid, _record(receiver.pid, data, delay_ns, course.load.plateau_seconds - 0.5)))
 
     say.doing(contender)
     run = course.run(contender, 1, watch=watch)
@@ -116,10 +121,14 @@ def _profile(course: Course, contender: str, scratch: Path, say: Say) -> Profile
     )
 
 
-def _record(pid: int, data: Path, seconds: float) -> subprocess.Popen[str]:
+def _record(pid: int, data: Path, delay_ns: int, seconds: float) -> subprocess.Popen[str]:
     command = ["perf", "record", "-e", "cpu-clock", "-F", str(_SAMPLES_PER_S), "-p", str(pid), "-o", str(data)]
+    command += ["--delay", str(max(delay_ns // NS_PER_MS, 1))]
     return subprocess.Popen(
-        [*command, "--", "sleep", str(seconds)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [*command, "--", "sleep", str(delay_ns / NS_PER_SECOND + seconds)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
