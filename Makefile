@@ -11,6 +11,9 @@ BIN        := .venv/bin
 INSTALLED  := .venv/.installed
 PEERS      := ffmpeg tshark sox espeak-ng mpg123 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
               gstreamer1.0-plugins-bad nodejs node-ws golang-go golang-github-pion-rtp-dev
+# Of pipecat, the half gigabyte that it asks for left out: what its serializers import, and .venv has not.
+PIPECAT    := pipecat-ai aiofiles aiohappyeyeballs aiohttp aiosignal docstring-parser frozenlist loguru loudness multidict \
+              propcache sentencex wait-for2 yarl
 
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -65,7 +68,7 @@ soak: setup  ## play for half an hour to many simulated carriers that refuse at 
 bench: setup  ## measure this machine (ARGS="capacity", "receive --quick"; everything by default)
 	@$(BIN)/strep bench $(or $(ARGS),all)
 
-peers:  ## install the real programs that `peer` tests talk to (Debian, Ubuntu; root or sudo)
+peers: .peers/.installed  ## install the real programs that `peer` tests talk to (Debian, Ubuntu; root or sudo)
 	@missing=; \
 	for package in $(PEERS); do \
 	  case "$$(dpkg-query --show --showformat '$${Status}' $$package 2>/dev/null)" in \
@@ -83,6 +86,12 @@ peers:  ## install the real programs that `peer` tests talk to (Debian, Ubuntu; 
 	$$sudo apt-get update && \
 	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends $$missing
 
+.peers/.installed: $(INSTALLED) requirements/peers.txt
+	@echo "installing requirements/peers.txt into .peers"
+	@rm -rf .peers
+	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps --target .peers --requirement requirements/peers.txt
+	@touch $@
+
 conversation: setup  ## synthesise the shipped conversation again
 	@$(BIN)/python -m media.carrier.make_conversation
 
@@ -97,6 +106,7 @@ lock:  ## write requirements/*.txt from pyproject.toml again (UPGRADE=1: newest 
 	}; \
 	compile --all-extras $(if $(UPGRADE),--upgrade) --output-file requirements/dev.txt pyproject.toml; \
 	compile --no-annotate --extra fast --constraints requirements/dev.txt --output-file requirements/server.txt pyproject.toml; \
+	printf '%s\n' $(PIPECAT) | compile --no-deps --no-annotate $(if $(UPGRADE),--upgrade) --output-file requirements/peers.txt -; \
 	echo hatchling | compile --no-annotate --constraints requirements/dev.txt --output-file requirements/build.txt -; \
 	if grep -nE '://|^ *--?(index|extra|find|f |i )' requirements/*.txt; then \
 	  echo "make: a lock file names a place; it must name only versions and hashes" >&2; exit 1; \

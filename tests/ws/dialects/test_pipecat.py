@@ -1,11 +1,13 @@
-"""Pipecat's serializers take what we send, and send what we take; skipped where pipecat is not installed."""
+"""Pipecat's serializers take what we send, and send what we take; skipped where `make peers` has not put pipecat."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import json
+import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +22,13 @@ from tests.ws.dialects.documents import MZ
 
 pytestmark = pytest.mark.peer
 PAYLOAD = bytes(range(256))
+PEERS = Path(__file__).resolve().parents[3] / ".peers"
 
 
 def serializers() -> tuple[Any, Any, Any]:
     """Return pipecat's frames module and the serializers for Telnyx and Twilio."""
+    if str(PEERS) not in sys.path:
+        sys.path.append(str(PEERS))  # behind everything of ours
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         frames = pytest.importorskip("pipecat.frames.frames")
