@@ -91,6 +91,7 @@ class EspeakSpeech:
     def __init__(self, process: Process, stall_s: float) -> None:
         self.rate_hz = 22050
         self._process, self._stall_s = process, stall_s
+        self._is_closed = False
 
     async def begin(self, text: str) -> None:
         """Hand over the text and read the WAV header.
@@ -120,6 +121,8 @@ class EspeakSpeech:
     async def __anext__(self) -> bytes:
         """Return the next piece."""
         assert self._process.stdout is not None
+        if self._is_closed:
+            raise StopAsyncIteration
         try:
             async with asyncio.timeout(self._stall_s):
                 piece = await self._process.stdout.read(_PIECE_BYTES)
@@ -127,12 +130,29 @@ class EspeakSpeech:
             await self.aclose()
             raise PlaybackError(f"{PROGRAM} stalled for {self._stall_s:g} s") from None
         if not piece:
-            await self.aclose()
+            await self._finish()
             raise StopAsyncIteration
         return piece
 
+    async def _finish(self) -> None:
+        """Wait for the end of the program.
+
+        Raises:
+            PlaybackError: it did not say everything, or does not end.
+        """
+        try:
+            async with asyncio.timeout(self._stall_s):
+                status = await self._process.wait()
+        except TimeoutError:
+            raise PlaybackError(f"{PROGRAM} does not end") from None
+        finally:
+            await self.aclose()
+        if status:
+            raise PlaybackError(f"{PROGRAM} broke off (status {status})")
+
     async def aclose(self) -> None:
         """See `Speech.aclose`."""
+        self._is_closed = True
         await _ended(self._process)
 
 

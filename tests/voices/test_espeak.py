@@ -14,6 +14,8 @@ from media.voices.contract import MAX_CHARACTERS
 from media.voices.espeak import EspeakVoices
 from tests.talk.sources.listening import rest
 
+WAV_HEADER = r"printf 'RIFF%018d\001\000\100\037\000\000%016d' 0 0"
+
 
 def program(tmp_path: Path, text: str) -> EspeakVoices:
     """Return an engine whose program is a shell script; it lists one voice."""
@@ -83,9 +85,7 @@ class TestTexts:
             await program(tmp_path, "").speak(text, "en-US", None)
 
     async def test_arrive_by_standard_input(self, tmp_path: Path) -> None:
-        engine = program(
-            tmp_path, f"printf 'RIFF%018d\\001\\000\\100\\037\\000\\000%016d' 0 0; cat > {tmp_path}/said"
-        )
+        engine = program(tmp_path, f"{WAV_HEADER}; cat > {tmp_path}/said")
         speech = await engine.speak("ü -v x\n" * 300, "en", None)
         assert speech.rate_hz == 8000
         assert [piece async for piece in speech] == []
@@ -112,3 +112,19 @@ class TestPrograms:
         engine._stall_s = 0.1
         with pytest.raises(PlaybackError, match="nothing to say"):
             await engine.speak("hello", "en-US", None)
+
+    @pytest.mark.parametrize("end", ["exit 3", "kill -9 $$"])
+    async def test_that_break_off(self, end: str, tmp_path: Path) -> None:
+        engine = program(tmp_path, f"{WAV_HEADER}; printf abcd; {end}")
+        speech = await engine.speak("hello", "en-US", None)
+        source = await open_source(speech, 8000, rate_hz=speech.rate_hz)
+        assert len(await rest(source)) == 2
+        assert "broke off" in str(source.error)
+
+    async def test_that_do_not_end(self, tmp_path: Path) -> None:
+        engine = program(tmp_path, f"{WAV_HEADER}; printf abcd; exec sleep 60 >&-")
+        speech: Any = await engine.speak("hello", "en-US", None)
+        speech._stall_s = 0.1
+        with pytest.raises(PlaybackError, match="does not end"):
+            [piece async for piece in speech]
+        assert speech._process.returncode is not None

@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 
 from media.talk.contract import Pcm, PlaybackError
@@ -79,6 +80,7 @@ class DecodedAhead:
         Raises:
             PlaybackError: nothing of it can be played.
         """
+        self._first.set_running_or_notify_cancel()  # who waits may give up, but not in the worker's way
         self._ask()
         try:
             await asyncio.wrap_future(self._first)
@@ -151,6 +153,7 @@ class DecodedAhead:
                 is_full = self._buffer.samples >= self._ahead_samples
                 if self._is_closed or self._is_done or is_full:
                     self._is_filling, self._is_released = False, self._is_closed
+                    is_last = self._is_released  # from here on, another job may run
                     break
             try:
                 block = self._next_block(turn)
@@ -163,8 +166,9 @@ class DecodedAhead:
             with self._lock:
                 if turn == self._turn and not self._is_closed:
                     self._take(block, error)
-        if self._is_released:
-            self._drop_blocks()
+        if is_last:
+            with suppress(Exception):  # nobody is left to be told
+                self._drop_blocks()
             self._release()
 
     def _next_block(self, turn: int) -> Pcm | None:
@@ -186,7 +190,7 @@ class DecodedAhead:
     def _take(self, block: Pcm | None, error: PlaybackError | None) -> None:
         """Enter what a step gave; the lock is held."""
         if block is None:
-            self._is_done, self._error = True, error
+            self._error, self._is_done = error, True  # in this order: who sees the end sees why
             if error is None:
                 self._length_samples = self._produced
         else:

@@ -49,6 +49,16 @@ def decoded(open_file: Callable[[], File], what: str, sample_rate_hz: int) -> It
         yield from converted(blocks(file, what), sample_rate_hz)
 
 
+def import_decoders() -> None:
+    """Import now what decoding takes: done by a worker while there are calls, it holds the event loop up as well."""
+    import soxr  # noqa: F401
+
+    try:
+        import av  # noqa: F401
+    except ImportError:
+        import soundfile  # noqa: F401
+
+
 def _refuse(url: str, flags: int, options: dict[str, str]) -> Any:
     raise PermissionError(f"{url} is not opened for another file")
 

@@ -44,6 +44,7 @@ class IteratorSource:
         self._half_sample = b""
         self._produced = 0
         self._is_done = False
+        self._is_asking = True
         self._has_room = asyncio.Event()
         self._has_room.set()
         self._task = asyncio.get_running_loop().create_task(self._pull(pieces))
@@ -68,11 +69,23 @@ class IteratorSource:
         """See `PcmSource.close`."""
         self._is_done = True
         self._buffer.clear()
-        self._task.cancel()
+        # Not at once: a task that is cancelled before it has begun would not close the iterator.
+        self._task.get_loop().call_soon(self._give_up)
+
+    def _give_up(self) -> None:
+        if self._is_asking:
+            self._is_asking = False
+            self._task.cancel()
 
     async def _pull(self, pieces: AsyncIterable[Any]) -> None:
+        iterator = None
         try:
-            async for piece in pieces:
+            iterator = aiter(pieces)
+            while not self._is_done:
+                try:
+                    piece = await anext(iterator)
+                except StopAsyncIteration:
+                    break
                 for pcm in self._blocks(piece):
                     self._append(self._resampler.process(pcm))
                     await self._has_room.wait()
@@ -80,13 +93,17 @@ class IteratorSource:
             self._append(self._resampler.flush())
             if not self._is_done:
                 self.length_samples = self._produced
+        except asyncio.CancelledError:
+            if not self._is_done:
+                self.error = PlaybackError("the iterator of PCM was cancelled")
+            raise
         except PlaybackError as error:
             self.error = error
         except Exception as error:  # of a user's iterator: whatever it is, only this play ends
             self.error = PlaybackError(f"the iterator of PCM failed: {error!r}")
         finally:
-            self._is_done = True
-            await self._close(pieces)
+            self._is_done, self._is_asking = True, False
+            await self._close(pieces if getattr(iterator, "aclose", None) is None else iterator)
 
     def _append(self, pcm: Pcm) -> None:
         if self._is_done:
@@ -113,9 +130,11 @@ class IteratorSource:
             block = table[begin : begin + step]
             if block.dtype.kind == "f":
                 check_finite(block)
-            yield block[:, 0] if block.dtype == np.int16 and block.shape[1] == 1 else pcm16(mono(scaled(block)))
+            # A copy in any case: who made the piece may fill the array anew.
+            is_pcm = block.dtype == np.int16 and block.shape[1] == 1
+            yield block[:, 0].copy() if is_pcm else pcm16(mono(scaled(block)))
 
-    async def _close(self, pieces: AsyncIterable[Any]) -> None:
+    async def _close(self, pieces: Any) -> None:
         close = getattr(pieces, "aclose", None)
         if close is not None:
             try:

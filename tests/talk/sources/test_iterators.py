@@ -109,3 +109,95 @@ async def test_it_needs_a_rate() -> None:
     for rate_hz, says in ((None, "needs its sample rate"), (3, "rate of 3 Hz")):
         with pytest.raises(PlaybackError, match=says):
             await open_source(Endless(), 8000, rate_hz=rate_hz)
+
+
+async def closes(pieces: Any, source: Any) -> bool:
+    source.close()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    return bool(pieces.is_closed)
+
+
+async def test_it_is_closed_even_if_nothing_was_asked_of_it_yet() -> None:
+    pieces = Endless()
+    assert await closes(pieces, await open_source(pieces, 8000, rate_hz=8000))
+    assert not pieces.asked
+
+
+async def test_what_an_iterable_makes_is_closed() -> None:
+    pieces = Endless()
+
+    class Iterable:
+        def __aiter__(self) -> Endless:
+            return pieces
+
+    source = await open_source(Iterable(), 8000, rate_hz=8000)
+    await asyncio.sleep(0)
+    assert await closes(pieces, source)
+
+
+async def test_one_that_will_not_be_cancelled_is_not_asked_for_ever() -> None:
+    asked = 0
+
+    async def stubborn() -> AsyncIterator[bytes]:
+        nonlocal asked
+        while asked < 1000:
+            asked += 1
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                yield bytes(160)
+
+    source: Any = await open_source(stubborn(), 8000, rate_hz=8000)
+    await asyncio.sleep(0)
+    source.close()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert source._task.done()
+    assert asked == 1
+
+
+async def test_one_that_was_cancelled_within_has_failed() -> None:
+    async def cancelled() -> AsyncIterator[bytes]:
+        yield bytes(160)
+        raise asyncio.CancelledError
+
+    source = await open_source(cancelled(), 8000, rate_hz=8000)
+    assert len(await rest(source)) == 80
+    assert "was cancelled" in str(source.error)
+
+
+async def test_an_array_may_be_filled_anew_for_the_next_piece() -> None:
+    said = hum(8000)
+
+    async def reused() -> AsyncIterator[Any]:
+        piece = np.zeros(160, np.int16)
+        for begin in range(0, 8000, 160):
+            piece[:] = said[begin : begin + 160]
+            yield piece
+
+    assert np.array_equal(await whole(reused(), 8000, rate_hz=8000), said)
+
+
+@pytest.mark.parametrize("has_ended", [False, True])
+async def test_while_it_closes_itself_it_is_left_alone(has_ended: bool) -> None:
+    steps: list[str] = []
+
+    class Slow(Endless):
+        async def __anext__(self) -> bytes:
+            if has_ended:
+                raise StopAsyncIteration
+            return await super().__anext__()
+
+        async def aclose(self) -> None:
+            steps.append("begun")
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            steps.append("done")
+
+    source = await open_source(Slow(), 8000, rate_hz=8000)
+    await asyncio.sleep(0)
+    for _ in range(10):
+        source.close()
+        await asyncio.sleep(0)
+    assert steps == ["begun", "done"]
