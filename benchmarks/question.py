@@ -29,6 +29,7 @@ QUESTIONS = {
     "talk": "How late does audio go out to calls that are talked to, and how soon do they fall silent?",
     "websocket": "What does a media frame cost over WebSocket, and how many calls does a core carry?",
     "mp3": "What does it take to make an MP3 message?",
+    "pieces": "How many calls can be talked to in MP3 mode, and what does encoding do to the rest?",
     "hearing": "Are all keys heard, none twice and none in speech or music, and what does it cost to listen?",
 }
 """Name, which is the file's, and the question in one line; in the order of ``strep bench all``."""

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import socket
 from collections.abc import Iterable
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from media.config import Endpoint, RtpPorts, ServerConfig
 from media.decoding.payload_types import PayloadTypes
@@ -25,10 +25,7 @@ from media.sinks.runner import SinkRunner
 from media.sinks.salvage import Salvage
 from media.sockets import BoundSockets
 from media.status import datagram_totals, live_calls, sink_totals, stream_totals
-from media.talk.call import Application
 from media.talk.lateness import Lateness
-from media.talk.mode import PlaybackMode
-from media.talk.switchboard import Switchboard
 from media.watch import CounterWatch
 from media.ws.options import ConnectionOptions, WsServerOptions
 from media.ws.server import MediaWebSocketServer
@@ -38,6 +35,10 @@ from strep.errors import ConfigurationError
 from strep.header import Direction
 from strep.table import TimelineSettings
 from strep.timeline import Timeline
+
+if TYPE_CHECKING:
+    from media.talk.call import Application
+    from media.talk.switchboard import Switchboard
 
 _LOG = logging.getLogger("strep.server")
 
@@ -91,7 +92,7 @@ class Server:
             all_sinks.append(RecordingSink(config.record, config.record_format, self._clock, config.max_tracks))
         if config.detect:
             all_sinks.append(HearingSink(config.detect, config.record, self._clock))
-        self._switchboard = Switchboard(app, _playback_mode(config), self._clock) if app is not None else None
+        self._switchboard = _switchboard(app, config, self._clock) if app is not None else None
         if self._switchboard is not None:
             all_sinks.append(self._switchboard.listening)
         self._salvage = Salvage(config.record, config.idle_timeout_s) if config.record is not None else None
@@ -298,11 +299,16 @@ class Server:
         return live_calls(self.engine)
 
 
-def _playback_mode(config: ServerConfig) -> PlaybackMode:
-    return PlaybackMode(
+def _switchboard(app: Application, config: ServerConfig, clock: Clock) -> Switchboard:
+    """Import all of talking back: before there are calls, and not where none of them is talked to."""
+    from media.talk.mode import PlaybackMode
+    from media.talk.switchboard import Switchboard
+
+    mode = PlaybackMode(
         config.playback,
         config.playback_codec.upper(),
         config.playback_rate_hz,
         is_big_endian=config.playback_l16 == "big-endian",
         keep_alive=config.playback_keep_alive == "on",
     )
+    return Switchboard(app, mode, clock)

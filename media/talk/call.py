@@ -31,8 +31,10 @@ from media.talk.listening import Block, Ear, ListenSink
 from media.talk.mailbox import Mailbox
 from media.talk.marks import OWN_PREFIX
 from media.talk.playout import Playout
+from media.talk.sources import open_source
 from media.talk.timer import TalkTimer
 from media.talk.voice import Voice
+from media.voices.plugins import load_voices
 from strep.clock import Clock
 from strep.errors import UsageError
 from strep.header import Direction
@@ -99,8 +101,6 @@ class LiveCall(PlaybackControl):
             PlaybackError: it cannot be played, or not into this call; one line that says why.
             ValueError: an option out of range.
         """
-        from media.talk.sources import open_source
-
         playout = self._both_ways()
         if loop < 0 or not MIN_VOLUME_DB <= volume_db <= MAX_VOLUME_DB:
             raise ValueError(f"loop={loop}, volume_db={volume_db}: loop is 0 or more, the volume -40 to 40 dB")
@@ -131,8 +131,6 @@ class LiveCall(PlaybackControl):
             PlaybackError: more than 3,000 characters, a language or voice that there is not, or as `play`.
             ConfigurationError: there is no such engine, see `media.voices.plugins`.
         """
-        from media.voices.plugins import load_voices
-
         self._both_ways()
         speech = await load_voices(engine).speak(text, language, voice)
         try:

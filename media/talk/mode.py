@@ -17,6 +17,7 @@ from media.codecs import Encoding, encoder_for
 from media.codecs.encoding import FRAME_MS
 from media.talk.contract import PlaybackError, ReturnFrames
 from media.talk.lateness import Lateness
+from media.talk.mp3_maker import Makers, PieceMaker
 from media.talk.mp3_mode import Mp3Playout
 from media.talk.player import Player
 from media.talk.playout import Playout
@@ -129,16 +130,28 @@ class StreamFrames:
         return self._clear(self._stream_id) if self._clear is not None else None
 
 
-def playout_for(mode: PlaybackMode, frames: ReturnFrames, lateness: Lateness, *, phase: float = 0.0) -> Playout:
-    """Make the return path of a stream; `phase` as `RtpOptions` has it.
+def playout_for(
+    mode: PlaybackMode,
+    frames: ReturnFrames,
+    lateness: Lateness,
+    *,
+    phase: float = 0.0,
+    mp3_makers: Makers | None = None,
+) -> Playout:
+    """Make the return path of a stream.
+
+    Args:
+        mode: how it was asked for.
+        frames: of its dialect.
+        lateness: of all calls.
+        phase: as `RtpOptions` has it.
+        mp3_makers: who makes MP3s, if not those that all streams share.
 
     Raises:
         PlaybackError: the codec needs a package that is not installed.
     """
     if mode.mode == "mp3":
-        from media.talk.mp3 import Mp3PieceEncoder
-
-        return Mp3Playout(Player(mode.rate_hz), frames, Mp3PieceEncoder(mode.rate_hz))
+        return Mp3Playout(Player(mode.rate_hz), frames, PieceMaker(mode.rate_hz, mp3_makers))
     try:
         encoder = encoder_for(mode.encoding)
     except ConfigurationError as error:

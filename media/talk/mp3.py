@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import lameenc
 import numpy as np
@@ -80,6 +81,7 @@ class Mp3PieceEncoder:
         self.sample_rate_hz = sample_rate_hz
         self.context_samples = min(context_samples, CONTEXT_SAMPLES)
         self._before: Pcm = np.zeros(0, np.int16)
+        self._before_last = self._before
 
     def encode(self, pcm: Pcm, following: Pcm | None = None) -> bytes:
         """Return a whole MP3 of (n,) int16, n >= `SHORTEST_SAMPLES`.
@@ -92,32 +94,70 @@ class Mp3PieceEncoder:
         Raises:
             UsageError: it is too short.
         """
+        return self.prepare(pcm, following).make()
+
+    def prepare(self, pcm: Pcm, following: Pcm | None = None) -> Mp3Job:
+        """Take the next piece, as `encode`, and return what is to be done; that depends on nothing else any more."""
         if len(pcm) < SHORTEST_SAMPLES:
             raise UsageError(f"a piece has {SHORTEST_SAMPLES} samples at least, not {len(pcm)}")
         behind = pcm[:0] if following is None else following[: self.context_samples]
-        audio = self._encoded(np.concatenate((self._before, pcm, behind)))
-        frames = _count_frames(audio)
-        delay = _ENCODER_DELAY_SAMPLES + len(self._before)
-        padding = frames * _FRAME_SAMPLES - delay - len(pcm)
-        past = np.concatenate((self._before, pcm))
+        before = self._before_last = self._before
+        stream = np.concatenate((before, pcm, behind))
+        past = len(before) + len(pcm)
         # Whole frames: with any other delay ffmpeg's libraries may give a sample too many.
-        kept = min(len(past), self.context_samples) // _FRAME_SAMPLES * _FRAME_SAMPLES
-        self._before = past[len(past) - kept :]
-        return _tag_frame(_header_at(audio, 0), frames, len(audio), delay, padding) + audio
+        kept = min(past, self.context_samples) // _FRAME_SAMPLES * _FRAME_SAMPLES
+        self._before = stream[past - kept : past].copy()
+        return Mp3Job(self.sample_rate_hz, stream, len(before), len(pcm))
+
+    def take_back(self) -> None:
+        """Go on as if the last piece had not been: it will not be sent."""
+        self._before = self._before_last
 
     def reset(self) -> None:
         """Forget the past: the next piece has nothing before it."""
-        self._before = np.zeros(0, np.int16)
+        self._before = self._before_last = np.zeros(0, np.int16)
 
-    def _encoded(self, pcm: Pcm) -> bytes:
-        encoder = lameenc.Encoder()
-        encoder.silence()
-        encoder.set_channels(1)
-        encoder.set_in_sample_rate(self.sample_rate_hz)
-        encoder.set_out_sample_rate(self.sample_rate_hz)
-        encoder.set_bit_rate(KBITS_PER_SECOND[self.sample_rate_hz])
-        encoder.set_quality(_QUALITY)
-        return bytes(encoder.encode(pcm.tobytes())) + bytes(encoder.flush())
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mp3Job:
+    """An MP3 to be made, in any thread.
+
+    Attributes:
+        sample_rate_hz: of the audio.
+        stream: what comes before the piece, the piece, and what comes behind it, (n,) int16.
+        before_samples: of `stream` that come before.
+        samples: of the piece.
+    """
+
+    sample_rate_hz: int
+    stream: Pcm
+    before_samples: int
+    samples: int
+
+    @property
+    def key(self) -> bytes:
+        """The same for all jobs that make the same MP3, and for no others."""
+        numbers = (self.sample_rate_hz, self.before_samples, self.samples)
+        return blake2b(self.stream.data, digest_size=16, person=struct.pack("<IIQ", *numbers)).digest()
+
+    def make(self) -> bytes:
+        """Return the whole MP3; LAME does it without holding the interpreter."""
+        audio = _encoded(self.stream, self.sample_rate_hz)
+        frames = _count_frames(audio)
+        delay = _ENCODER_DELAY_SAMPLES + self.before_samples
+        padding = frames * _FRAME_SAMPLES - delay - self.samples
+        return _tag_frame(_header_at(audio, 0), frames, len(audio), delay, padding) + audio
+
+
+def _encoded(pcm: Pcm, sample_rate_hz: int) -> bytes:
+    encoder = lameenc.Encoder()
+    encoder.silence()
+    encoder.set_channels(1)
+    encoder.set_in_sample_rate(sample_rate_hz)
+    encoder.set_out_sample_rate(sample_rate_hz)
+    encoder.set_bit_rate(KBITS_PER_SECOND[sample_rate_hz])
+    encoder.set_quality(_QUALITY)
+    return bytes(encoder.encode(pcm.tobytes())) + bytes(encoder.flush())
 
 
 def _header_at(audio: bytes, offset: int) -> _Header:

@@ -4,39 +4,49 @@ A source of any length is cut into *pieces*. The numbers, in seconds:
 
 * a token bucket of one lets a piece go `INTERVAL_NS` (1.1) after the one before at the earliest: one a second is the
   carrier's limit, the rest is for a network that pushes two messages closer together;
-* the first piece of a run is 1.25, so that a source that is still talking is heard early, and the next piece is
-  allowed before this one is over; the following ones are twice as long each, up to 5: fewer seams for players that
-  ignore the MP3's tag, and still a bound to what a clear throws away;
-* a piece is sent when the carrier has 2 left. So it never holds more than 7, and a piece that is refused
+* the first piece of a run is 2.5 of a source that has so much, so that it is not over when the next one is allowed,
+  nor when that is refused once; of a source that is still talking 1.25, so that it is heard early. The following
+  ones grow by half each, up to 5: fewer seams for players that ignore the MP3's tag, and still a bound to what a
+  clear throws away. They grow no faster, for many calls may begin at once, and a piece takes time to be made;
+* a piece is made and sent when the carrier has 2 left. So it never holds more than 7, and a piece that is refused
   for the rate (100005) can be sent again once before the caller hears a hole.
 
 A slow source gets shorter pieces (at least 1.1, because the next must wait so long), and when nothing has come
 for half a second, what is there is sent.
+
+Making a piece takes milliseconds, which others have (`PieceEncoder`). One that nothing can join any more is made
+before it is allowed to be sent. What is being made was not sent: whatever changes what sounds takes it back.
 
 Errors are about the last piece that was sent and has not been acknowledged by the mark of ours that stands behind it.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from media.talk.contract import Pcm, ReturnFrames, Wire
+from media.talk.contract import Pcm, PlaybackError, ReturnFrames, Wire
 from media.talk.player import Player
 from media.talk.playout import EARLY_NS, POLL_NS, Playout
 from media.talk.voice import EMPTY
 from strep.clock import NEVER_NS, NS_PER_MS, NS_PER_SECOND
 
 INTERVAL_NS = 1100 * NS_PER_MS
-FIRST_NS, LONGEST_NS = 1250 * NS_PER_MS, 5 * NS_PER_SECOND
-GROWTH = 2
+SLOW_FIRST_NS, FIRST_NS, LONGEST_NS = 1250 * NS_PER_MS, 2500 * NS_PER_MS, 5 * NS_PER_SECOND
+GROWTH = 1.5
 LEAD_NS = 2 * NS_PER_SECOND
 TAIL_LEAD_NS = 500 * NS_PER_MS
 """The rest of the last play is sent when the carrier has so little left: a play that is queued till then joins it."""
 QUIET_NS, PATIENCE_NS = NS_PER_SECOND // 2, 2 * NS_PER_SECOND
 """What a slow source has given is sent when nothing more came for so long, or when it has waited for so long."""
+MIN_LOOK_NS = 2 * NS_PER_MS
+"""Whether a piece is made is looked at so soon, then ever more rarely, so that waiting costs next to nothing."""
+PROMPT_NS = 500 * NS_PER_MS
+"""A first piece is due so soon: before what others need later, but not before what they need now. That matters when
+more calls begin at once than there is time for; were it due at once, those that are there would hear holes."""
 MAX_REFUSALS = 20
 """A piece that was refused so often in a row for the rate is given up."""
 
@@ -53,11 +63,29 @@ SHORTEST_SAMPLES = 48
 class PieceEncoder(Protocol):
     """Makes complete MP3s of the pieces of one stream, in order; see `media.talk.mp3.Mp3PieceEncoder`."""
 
-    def encode(self, pcm: Pcm, following: Pcm | None = None) -> bytes:
-        """Return the MP3 of a piece; `following` is what comes next, as far as it is known."""
+    def encode(self, pcm: Pcm, following: Pcm | None = None, *, due_ns: int = 0) -> Future[bytes]:
+        """Begin to make the MP3 of a piece.
+
+        Args:
+            pcm: the piece.
+            following: what comes next, as far as it is known.
+            due_ns: by when it is needed.
+        """
+
+    def take_back(self) -> None:
+        """Go on as if the last piece had not been: it will not be sent."""
 
     def reset(self) -> None:
         """Forget the past: the next piece has nothing before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """The next piece, while it is made and until it may be sent."""
+
+    mp3: Future[bytes]
+    samples: int
+    begun_ns: int
 
 
 @dataclass(slots=True)
@@ -83,6 +111,7 @@ class Mp3Playout(Playout):
         self._waits_since_ns = self._grew_ns = 0  # when the first of what is pending came, and the last
         self._next_ns = 0  # the token bucket: when the next message is allowed
         self._length_ns = FIRST_NS
+        self._making: _Making | None = None
         self._piece: _Piece | None = None
         self._is_running = False
 
@@ -98,21 +127,41 @@ class Mp3Playout(Playout):
                 piece.again_ns = None
                 self._send(wire, piece, now_ns)
             return
-        self._fill(now_ns)
-        samples = self._due_samples(now_ns)
-        if samples and now_ns >= self._next_ns:
-            pcm, self._pending = self._pending[:samples], self._pending[samples:]
-            self._waits_since_ns = self._grew_ns = now_ns
-            if len(pcm) < SHORTEST_SAMPLES:  # then it is all there is
-                self.player.pad(SHORTEST_SAMPLES - len(pcm))
-                pcm = np.concatenate([pcm, np.zeros(SHORTEST_SAMPLES - len(pcm), np.int16)])
-            following = self._pending if len(self._pending) else None
-            payload = self._frames.media(self._encoder.encode(pcm, following))
-            self._piece = _Piece(payload, self._clock.sent, len(pcm))
-            self._send(wire, self._piece, now_ns)
-            self._length_ns = min(self._length_ns * GROWTH, LONGEST_NS)
-        if not len(self._pending) and self._is_exhausted:
+        if self._making is None:
+            self._fill(now_ns)
+            self._making = self._begin(now_ns)
+        making = self._making
+        if making is not None:
+            if now_ns >= self._next_ns and making.mp3.done():
+                self._making = None
+                self._send_made(wire, making, now_ns)
+        elif not len(self._pending) and self._is_exhausted:
             self._is_running = False
+
+    def _begin(self, now_ns: int) -> _Making | None:
+        """Have the next piece made, if it is due, or will be as it is."""
+        samples = self._due_samples(now_ns)
+        is_whole = samples < len(self._pending) or samples >= self._samples(self._length_ns)
+        if not samples or (now_ns < self._next_ns and not is_whole):
+            return None
+        pcm, self._pending = self._pending[:samples], self._pending[samples:]
+        self._waits_since_ns = self._grew_ns = now_ns
+        if len(pcm) < SHORTEST_SAMPLES:  # then it is all there is
+            self.player.pad(SHORTEST_SAMPLES - len(pcm))
+            pcm = np.concatenate([pcm, np.zeros(SHORTEST_SAMPLES - len(pcm), np.int16)])
+        following = self._pending if len(self._pending) else None
+        mp3 = self._encoder.encode(pcm, following, due_ns=max(self._clock.ends_ns, now_ns + PROMPT_NS))
+        return _Making(mp3, len(pcm), now_ns)
+
+    def _send_made(self, wire: Wire, making: _Making, now_ns: int) -> None:
+        piece = _Piece("", self._clock.sent, making.samples)
+        if (error := making.mp3.exception()) is not None:
+            self._give_up(piece, PlaybackError(f"no MP3 can be made of it: {error!r}"), now_ns)
+            return
+        piece.message = self._frames.media(making.mp3.result())
+        self._piece = piece
+        self._send(wire, piece, now_ns)
+        self._length_ns = min(round(self._length_ns * GROWTH), LONGEST_NS)
 
     def _send(self, wire: Wire, piece: _Piece, now_ns: int) -> None:
         if self._clock.is_dry(now_ns):
@@ -148,37 +197,50 @@ class Mp3Playout(Playout):
         pending, left_ns = len(self._pending), self._clock.ends_ns - now_ns - EARLY_NS
         if not pending or left_ns > LEAD_NS:
             return 0
-        shortest = self._samples(INTERVAL_NS)
+        shortest = self._samples(SLOW_FIRST_NS if self._clock.is_dry(now_ns) else INTERVAL_NS)
         mark = self.player.queue.next_mark(self._clock.sent)
-        if mark is not None and shortest <= mark - self._clock.sent < pending:
-            return mark - self._clock.sent  # it comes back when this piece ends
+        if mark is not None and (to_mark := max(mark - self._clock.sent, shortest)) < pending:
+            return to_mark  # it comes back when this piece ends
         length = self._samples(self._length_ns)
         if self._is_exhausted:
             return pending if pending >= length or left_ns <= TAIL_LEAD_NS else 0
         if pending >= length:
             return length
-        is_enough = pending >= shortest and not self._clock.is_dry(now_ns)
         is_slow = now_ns - self._grew_ns >= QUIET_NS or now_ns - self._waits_since_ns >= PATIENCE_NS
-        return pending if left_ns <= TAIL_LEAD_NS and (is_enough or is_slow) else 0
+        return pending if left_ns <= TAIL_LEAD_NS and (pending >= shortest or is_slow) else 0
 
     def _next_send_ns(self) -> int:
         piece = self._piece
         if piece is not None and piece.again_ns is not None:
             return max(piece.again_ns, self._next_ns)
+        if (making := self._making) is not None:
+            if making.mp3.done():
+                return self._next_ns
+            waited_ns, left_ns = self._polled_ns - making.begun_ns, self._clock.ends_ns - self._polled_ns
+            look_ns = min(max(waited_ns, MIN_LOOK_NS), max(left_ns // 4, POLL_NS))
+            return max(self._next_ns, self._polled_ns + look_ns)
         if not len(self._pending) and self._is_exhausted:
             return NEVER_NS
-        left_ns = LEAD_NS if len(self._pending) >= self._samples(self._length_ns) else TAIL_LEAD_NS
-        if not self._is_exhausted and left_ns == TAIL_LEAD_NS:
-            return max(self._polled_ns + POLL_NS, self._clock.ends_ns - LEAD_NS)
-        return max(self._next_ns, self._clock.ends_ns - left_ns)
+        lead_ns = self._clock.ends_ns - LEAD_NS
+        if len(self._pending) >= self._samples(self._length_ns):
+            return lead_ns
+        if not self._is_exhausted:
+            return max(self._polled_ns + POLL_NS, lead_ns)
+        return max(self._next_ns, self._clock.ends_ns - TAIL_LEAD_NS)
 
     def _drop_unsent(self, *, is_cut: bool) -> None:
-        self._pending = EMPTY
+        self._forget_unsent()
         if is_cut:
             self._piece = None
             self._length_ns = FIRST_NS
             self._is_running = False
             self._encoder.reset()
+
+    def _forget_unsent(self) -> None:
+        making, self._making, self._pending = self._making, None, EMPTY
+        if making is not None:
+            making.mp3.cancel()
+            self._encoder.take_back()
 
     @property
     def _committed(self) -> int:
@@ -204,7 +266,7 @@ class Mp3Playout(Playout):
         is_final = code in (MALFORMED, INVALID) or piece.unknown_errors > 1 or piece.refusals > MAX_REFUSALS
         self._take_back(piece, now_ns)
         if is_final:
-            self._give_up(piece, words, now_ns)
+            self._give_up(piece, PlaybackError(f"the carrier refused the audio: {words}"), now_ns)
         else:
             piece.again_ns = now_ns + INTERVAL_NS
 
@@ -213,9 +275,11 @@ class Mp3Playout(Playout):
         self._hearing.marks.void(self.player.queue.unsend_marks(piece.start), piece.start)
         self._clock.cut(piece.start, now_ns)
 
-    def _give_up(self, piece: _Piece, words: str, now_ns: int) -> None:
+    def _give_up(self, piece: _Piece, error: PlaybackError, now_ns: int) -> None:
+        """Fail the plays in `piece`, which the carrier has not got."""
         failed = self.player.sounding_between(piece.start, piece.start + piece.samples)
-        self._piece, self._pending = None, EMPTY
+        self._forget_unsent()
+        self._piece = None
         self._encoder.reset()
         self.player.retract(piece.start)
-        self._fail(failed, words, now_ns)
+        self._fail(failed, error, now_ns)

@@ -105,8 +105,7 @@ class Playout(ABC):
         self._messages += 1
         self._clock.send(samples, now_ns)
 
-    def _fail(self, voices: list[Voice], words: str, now_ns: int) -> None:
-        error = PlaybackError(f"the carrier refused the audio: {words}")
+    def _fail(self, voices: list[Voice], error: PlaybackError, now_ns: int) -> None:
         for voice in voices:
             voice.give_up(error)
             logger.warning("%s failed: %s", voice.handle.label or "a play", error)

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from media.talk.contract import FrameEncoder, Pcm, ReturnFrames, Wire
+from media.talk.contract import FrameEncoder, Pcm, PlaybackError, ReturnFrames, Wire
 from media.talk.lateness import Lateness
 from media.talk.player import Player
 from media.talk.playout import EARLY_NS, POLL_NS, Playout
@@ -240,4 +240,4 @@ class RtpPlayout(Playout):
                 hint = "was the stream asked for with stream_bidirectional_mode=rtp, and with this codec?"
                 position = self._recall(now_ns)
                 self._hearing.retract(position)
-                self._fail(sounding, f"{words}; {hint}", now_ns)
+                self._fail(sounding, PlaybackError(f"the carrier refused the audio: {words}; {hint}"), now_ns)

@@ -21,6 +21,7 @@ from media.talk.listening import ListenSink
 from media.talk.marks import OWN_PREFIX
 from media.talk.mode import PlaybackMode, StreamFrames, mode_of, playout_for
 from media.talk.playout import Playout
+from media.talk.sources.decoding import import_decoders
 from media.talk.timer import TalkTimer
 from media.ws.closing import close_with
 from media.ws.host import StreamStart
@@ -57,6 +58,7 @@ class Switchboard:
         self._totals: dict[str, int] = {}
         self._phase = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
+        import_decoders()
 
     def start(self) -> None:
         """Begin, on the running event loop."""

@@ -8,9 +8,11 @@ A package declares, in its ``pyproject.toml``, something to call that returns a 
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from media.voices.contract import Voices
+from media.voices.espeak import EspeakVoices
 from strep.errors import ConfigurationError
 
 GROUP = "strep.voices"
@@ -25,6 +27,12 @@ def installed_voices() -> dict[str, EntryPoint]:
     return {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
 
 
+@cache
+def _built_in() -> Voices:
+    """One for all calls, which asks only once what voices there are."""
+    return EspeakVoices()
+
+
 def load_voices(name: str = BUILT_IN) -> Voices:
     """Import and make the engine `name`.
 
@@ -32,9 +40,7 @@ def load_voices(name: str = BUILT_IN) -> Voices:
         ConfigurationError: none is installed under the name, it cannot be imported or made, or is none.
     """
     if name == BUILT_IN:
-        from media.voices.espeak import EspeakVoices
-
-        return EspeakVoices()
+        return _built_in()
     installed = installed_voices()
     point = installed.get(name)
     if point is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import capacity, latency, memory, mp3, scale, startup, symptoms, talk, workers
+from benchmarks import capacity, latency, memory, mp3, pieces, scale, startup, symptoms, talk, workers
 from benchmarks.progress import Silent
 from benchmarks.question import Question
 from benchmarks.readme import section
@@ -84,6 +84,16 @@ def test_mp3(tmp_path: Path) -> None:
     assert report.complaints == []
     assert [cells[0] for cells in report.tables[0].cells][:2] == ["strep, Mp3PieceEncoder", mp3._LABELS["bare"]]
     assert report.answers[0].startswith("an MP3 of 1 s takes ")
+
+
+def test_pieces(tmp_path: Path) -> None:
+    report = ask(pieces.QUESTION, pieces.Settings(calls=(3,), ramp=100, seconds=4, repeats=1), tmp_path)
+    assert report.complaints == []
+    [measured] = report.figures
+    assert 3 * 2 <= measured["pieces"] <= 3 * 4
+    assert 0 < measured["first_ms"]["p50"] <= measured["first_ms"]["max"]
+    assert report.answers[0].startswith("3 calls: ")
+    assert [cells[0] for cells in report.tables[0].cells] == ["3"]
 
 
 def test_talk(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -152,3 +154,20 @@ class TestPlainRtp:
         assert recordings[0].startswith("tap-")
         for number, truth in enumerate(outcome.truth.tracks):
             check(tmp_path, recordings[0], simulation, number, truth)
+
+
+def test_talking_back_is_imported_with_the_server_and_only_for_an_application() -> None:
+    """Not at the first call, where it would hold up all others."""
+    program = """
+import sys
+from media import Server, ServerConfig
+from media.config import Endpoint
+
+async def app(call): ...
+
+for what in ({}, {"app": app}):
+    Server(ServerConfig(ws=Endpoint("127.0.0.1", 0)), **what)
+    print(*(name in sys.modules for name in ("media.talk.call", "media.talk.sources", "media.voices", "lameenc")))
+"""
+    said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+    assert [set(line.split()) for line in said.splitlines()] == [{"False"}, {"True"}]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,15 @@ _NAMES = [f"{n}c1b2a3d-0000-4000-8000-00000000000{n}" for n in range(1, 5)]
 IDENTITY = StreamIdentity(_NAMES[0], _NAMES[1], _NAMES[2], _NAMES[3], call=1)
 OURS = {dialect.name: dialect for dialect in DIALECTS}
 STRICT = PlaybackManners()
+
+
+class AtOnce:
+    """Makes everything before anything else happens."""
+
+    def submit(self, make: Callable[[], bytes], due_ns: int) -> Future[bytes]:
+        made: Future[bytes] = Future()
+        made.set_result(make())
+        return made
 
 
 class SimulatedCall(Control):
@@ -89,7 +99,7 @@ class SimulatedCall(Control):
         self.spoil: Callable[[str], str] = lambda message: message
         stream_id = theirs.stream_name(IDENTITY.stream_id)
         self._parse = OURS[dialect].parser(stream_id, "inbound").parse
-        self.playout = playout_for(mode, StreamFrames(OURS[dialect], stream_id), Lateness())
+        self.playout = playout_for(mode, StreamFrames(OURS[dialect], stream_id), Lateness(), AtOnce())
         self.rate_hz = self.playout.player.sample_rate_hz
         self.payloads: list[bytes] = []
         self.errors: list[int] = []

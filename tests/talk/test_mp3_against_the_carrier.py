@@ -23,7 +23,7 @@ from strep.clock import NS_PER_MS
 from tests.searching import IS_LONG
 from tests.talk.simulated_carrier import SimulatedCall
 
-SEEDS = range(40) if IS_LONG else range(3)
+SEEDS = range(40) if IS_LONG else range(8)
 RATE_HZ = 8000
 GAIN = 0.95
 """LAME's own."""
@@ -149,17 +149,21 @@ class TestErrors:
         """Half of them are 100005, half 100002; two of the latter for one piece fail its plays, and they say so."""
         call = SimulatedCall("telnyx", mp3(), manners=manners(0.15, shape), seed=seed)
         played = rising((30 if IS_LONG else 3) * MINUTE)
-        handles = [call.play(part) for part in np.array_split(played, 9)]
+        parts = np.array_split(played, 9)
+        handles = [call.play(part) for part in parts]
         call.run_out()
-        assert set(call.errors) == {100002, 100005}
+        assert call.errors
+        assert set(call.errors) <= {100002, 100005}
         failed = [handle for handle in handles if handle.state is PlayState.FAILED]
         assert all(handle.state is PlayState.FINISHED for handle in handles if handle not in failed)
         assert all("100002" in str(handle.error) for handle in failed)
+        assert bool(failed) <= (call.errors.count(100002) > 1)
+        expected = np.concatenate(
+            [part[: handle.position_samples] for part, handle in zip(parts, handles, strict=True)]
+        )
         heard = without_gaps(call)
-        assert sum(handle.position_samples for handle in handles) == len(heard)
-        if not failed:
-            assert len(heard) == len(played)
-            assert difference_db(heard, played, RATE_HZ).max() < -30
+        assert len(heard) == len(expected)
+        assert difference_db(heard, expected, RATE_HZ).max() < (-20 if failed else -30)
 
     @pytest.mark.parametrize("shape", [ErrorShape.PRESENT, ErrorShape.OLD])
     def test_a_malformed_frame_fails_the_play_with_the_carriers_words(self, shape: ErrorShape) -> None:

@@ -4,40 +4,80 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Callable
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
 
 from media.talk.contract import Pcm
-from media.talk.handle import PlayState
+from media.talk.handle import Playback, PlayState
 from media.talk.mp3_mode import INTERVAL_NS, LONGEST_NS, MAX_REFUSALS, SHORTEST_SAMPLES, Mp3Playout
 from media.talk.player import Player
-from strep.clock import NS_PER_SECOND, ManualClock
-from tests.talk.model_carrier import RATE_HZ, ArraySource, JsonFrames, ModelCarrier, World, samples_of
+from media.talk.playout import POLL_NS
+from strep.clock import NS_PER_MS, NS_PER_SECOND, ManualClock
+from tests.talk.model_carrier import (
+    PER_PLAY,
+    PLAYS,
+    RATE_HZ,
+    STEP_NS,
+    ArraySource,
+    JsonFrames,
+    ModelCarrier,
+    World,
+    indices_of,
+    samples_of,
+)
+
+
+class Later(Future[bytes]):
+    """A file that is made by a given time."""
+
+    def __init__(self, file: bytes, clock: ManualClock, made_ns: int) -> None:
+        super().__init__()
+        self._file, self._clock, self._made_ns = file, clock, made_ns
+
+    def done(self) -> bool:
+        if self._clock.now_ns() >= self._made_ns and not super().done():
+            self.set_result(self._file)
+        return super().done()
 
 
 class Samples:
-    """An encoder whose files are the samples; it sees that what is to follow does follow."""
+    """An encoder whose files are the samples, made after a while; it sees that what is to follow does follow."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: ManualClock, made_in_ns: Callable[[], int] = lambda: 0) -> None:
         self._expected: Pcm | None = None
+        self._expected_before: Pcm | None = None
+        self._clock, self._made_in_ns = clock, made_in_ns
+        self.files: list[Later] = []
+        self.due_in_s: list[float] = []
+        self.failures: list[Exception | None] = []
 
-    def encode(self, pcm: Pcm, following: Pcm | None = None) -> bytes:
+    def encode(self, pcm: Pcm, following: Pcm | None = None, *, due_ns: int = 0) -> Future[bytes]:
+        self.due_in_s.append((due_ns - self._clock.now_ns()) / NS_PER_SECOND)
         if self._expected is not None:
             n = min(len(pcm), len(self._expected))
             assert np.array_equal(pcm[:n], self._expected[:n])
-        self._expected = following
+        self._expected, self._expected_before = following, self._expected
         assert len(pcm) >= SHORTEST_SAMPLES
-        return pcm.astype("<i2").tobytes()
+        file = Later(pcm.astype("<i2").tobytes(), self._clock, self._clock.now_ns() + self._made_in_ns())
+        if self.failures and (failure := self.failures.pop(0)) is not None:
+            file.set_exception(failure)
+        self.files.append(file)
+        return file
+
+    def take_back(self) -> None:
+        self._expected = self._expected_before
 
     def reset(self) -> None:
         self._expected = None
 
 
-def world() -> World:
+def world(made_in_ns: Callable[[], int] = lambda: 0) -> World:
     clock = ManualClock(10 * NS_PER_SECOND)
     carrier = ModelCarrier(clock, min_interval_ns=NS_PER_SECOND)
-    return World(Mp3Playout(Player(RATE_HZ), JsonFrames(), Samples()), carrier, clock)
+    return World(Mp3Playout(Player(RATE_HZ), JsonFrames(), Samples(clock, made_in_ns)), carrier, clock)
 
 
 class TestPieces:
@@ -46,7 +86,7 @@ class TestPieces:
         handle = here.play(0, 30 * RATE_HZ)
         here.run_out()
         seconds = [size / RATE_HZ for size in here.carrier.sizes]
-        assert seconds == [1.25, 2.5, 5, 5, 5, 5, 5, 1.25]
+        assert seconds == [2.5, 3.75, 5, 5, 5, 5, 3.75]
         assert np.array_equal(np.trim_zeros(here.carrier.heard), samples_of(0, 0, 30 * RATE_HZ))
         assert (handle.state, handle.position_samples, handle.is_measured) == (PlayState.FINISHED, 30 * RATE_HZ, True)
         assert here.playout.snapshot().underruns == 0
@@ -93,15 +133,17 @@ class TestPieces:
         here.run(2)
         assert np.array_equal(here.carrier.audible, samples_of(0, 0, 2400))
 
-    def test_a_mark_in_the_middle_ends_a_piece(self) -> None:
+    @pytest.mark.parametrize(("seconds", "back"), [(4, 4.0), (3, 3.6)])
+    def test_a_mark_in_the_middle_ends_a_piece(self, seconds: int, back: float) -> None:
+        """The first piece has 2.5 s, and the second may not have less than 1.1."""
         here = world()
         came: list[float] = []
-        here.play(0, 3 * RATE_HZ)
+        here.play(0, seconds * RATE_HZ)
         begin_ns = here.clock.now_ns()
         here.playout.mark("middle", lambda ok: came.append((here.clock.now_ns() - begin_ns) / NS_PER_SECOND))
         here.play(1, 20 * RATE_HZ)
         here.run_out()
-        assert came == [3.0]
+        assert came == [back]
 
 
 class TestClear:
@@ -120,7 +162,7 @@ class TestClear:
 class TestErrors:
     def test_a_piece_refused_for_the_rate_is_sent_again_and_every_second_is_heard(self) -> None:
         here = world()
-        chance = random.Random(5)
+        chance = random.Random(1)
         here.carrier.refuse = lambda number: 100005 if chance.random() < 0.5 else None
         handles = [here.play(play, 7 * RATE_HZ + play) for play in range(5)]
         here.run_out()
@@ -129,9 +171,10 @@ class TestErrors:
         assert all(handle.state is PlayState.FINISHED for handle in handles)
         assert here.playout.snapshot().errors > 3
 
-    def test_one_refusal_costs_no_gap(self) -> None:
+    @pytest.mark.parametrize("refused", [(0, 2), (1, 3), (2, 6)])
+    def test_one_refusal_costs_no_gap(self, refused: tuple[int, ...]) -> None:
         here = world()
-        here.carrier.refuse = lambda number: 100005 if number in (3, 6) else None
+        here.carrier.refuse = lambda number: 100005 if number in refused else None
         here.play(0, 30 * RATE_HZ)
         here.run_out()
         assert np.array_equal(np.trim_zeros(here.carrier.heard), samples_of(0, 0, 30 * RATE_HZ))
@@ -140,12 +183,12 @@ class TestErrors:
     def test_audio_that_the_carrier_cannot_take_fails_its_play_and_no_other(self, code: int) -> None:
         here = world()
         here.carrier.refuse = lambda number: code if number == 1 else None
-        first, second = here.play(0, 5 * RATE_HZ), here.play(1, 2 * RATE_HZ)
+        first, second = here.play(0, 8 * RATE_HZ), here.play(1, 2 * RATE_HZ)
         here.run_out()
         assert (first.state, second.state) == (PlayState.FAILED, PlayState.FINISHED)
         assert f"{code} some words" in str(first.error)
-        assert first.position_samples == 1.25 * RATE_HZ
-        expected = [samples_of(0, 0, 10_000), samples_of(1, 0, 2 * RATE_HZ)]
+        assert first.position_samples == 2.5 * RATE_HZ
+        expected = [samples_of(0, 0, 20_000), samples_of(1, 0, 2 * RATE_HZ)]
         assert np.array_equal(here.carrier.audible, np.concatenate(expected))
 
     def test_an_unknown_error_is_tried_again_once(self) -> None:
@@ -154,7 +197,7 @@ class TestErrors:
         first = here.play(0, 4 * RATE_HZ)
         here.run_out()
         assert first.state is PlayState.FAILED
-        assert np.array_equal(here.carrier.audible, samples_of(0, 0, 10_000))
+        assert np.array_equal(here.carrier.audible, samples_of(0, 0, 20_000))
 
     def test_a_carrier_that_always_refuses_is_given_up(self) -> None:
         here = world()
@@ -184,3 +227,112 @@ class TestErrors:
         here.run_out()
         assert np.array_equal(here.carrier.audible, samples_of(0, 0, RATE_HZ))
         assert here.playout.snapshot().errors == 1
+
+
+class TestMaking:
+    """A piece that takes a while to be made."""
+
+    @pytest.mark.parametrize("made_in_ms", [30, 400])
+    def test_nothing_waits_for_it_but_the_first(self, made_in_ms: int) -> None:
+        here = world(lambda: made_in_ms * NS_PER_MS)
+        handle = here.play(0, 30 * RATE_HZ)
+        here.run_out()
+        assert np.array_equal(np.trim_zeros(here.carrier.heard), samples_of(0, 0, 30 * RATE_HZ))
+        assert (handle.state, here.playout.snapshot().underruns) == (PlayState.FINISHED, 0)
+        first_ms = int(np.flatnonzero(here.carrier.heard)[0]) * 1000 // RATE_HZ
+        assert made_in_ms <= first_ms <= made_in_ms + 2 * POLL_NS // NS_PER_MS
+
+    def test_it_is_due_when_the_carrier_runs_dry_and_at_once_where_it_is(self) -> None:
+        here = world()
+        here.play(0, 12 * RATE_HZ)
+        here.run_out()
+        here.play(1, 8 * RATE_HZ)
+        here.run(3)
+        here.playout.clear(here.clock.now_ns())
+        here.play(2, RATE_HZ)
+        here.run_out()
+        assert maker(here).due_in_s == pytest.approx([0.5, 2, 2, 0.5, 0.5, 2, 0.5], abs=0.03)
+
+    def test_after_a_clear_what_was_being_made_is_not_heard(self) -> None:
+        here = world(lambda: 500 * NS_PER_MS)
+        here.play(0, 10 * RATE_HZ)
+        here.run(0.3)
+        [report] = here.playout.clear(here.clock.now_ns())
+        assert report.heard_samples == 0
+        assert maker(here).files[0].cancelled()
+        here.play(1, RATE_HZ)
+        here.run_out()
+        assert np.array_equal(here.carrier.audible, samples_of(1, 0, RATE_HZ))
+
+    def test_an_overlay_lies_over_what_is_being_made(self) -> None:
+        here = world(lambda: 500 * NS_PER_MS)
+        here.play(0, 4 * RATE_HZ)
+        here.run(0.3)
+        over = here.play(0, 0, source=ArraySource(np.full(RATE_HZ, 1, np.int16)), is_overlay=True)
+        here.run_out()
+        base = samples_of(0, 0, 4 * RATE_HZ)
+        base[:RATE_HZ] += 1
+        assert np.array_equal(np.trim_zeros(here.carrier.heard), base)
+        assert (over.state, over.position_samples) == (PlayState.FINISHED, RATE_HZ)
+
+    def test_a_refusal_meanwhile_keeps_the_order(self) -> None:
+        here = world(lambda: 200 * NS_PER_MS)
+        here.carrier.delay_ns = 400 * NS_PER_MS
+        here.carrier.refuse = lambda number: 100005 if number in (0, 3) else None
+        here.play(0, 30 * RATE_HZ)
+        here.run_out()
+        assert np.array_equal(here.carrier.audible, samples_of(0, 0, 30 * RATE_HZ))
+
+    def test_what_cannot_be_made_fails_its_play_and_no_other(self) -> None:
+        here = world()
+        maker(here).failures = [None, MemoryError("no room")]
+        first, second = here.play(0, 8 * RATE_HZ), here.play(1, 2 * RATE_HZ)
+        here.run_out()
+        assert (first.state, second.state) == (PlayState.FAILED, PlayState.FINISHED)
+        assert "no MP3 can be made of it: MemoryError" in str(first.error)
+        assert np.array_equal(
+            here.carrier.audible, np.concatenate([samples_of(0, 0, 20_000), samples_of(1, 0, 2 * RATE_HZ)])
+        )
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_whatever_happens_meanwhile_what_is_reported_was_heard(self, seed: int) -> None:
+        """Plays, pauses, stops, clears, broken sockets and refusals; every play is heard from its beginning, once."""
+        chance = random.Random(seed)
+        here = world(lambda: chance.randrange(1500) * NS_PER_MS)
+        here.carrier.refuse = lambda number: 100005 if chance.random() < 0.2 else None
+        handles: list[Playback] = []
+        for play in range(PLAYS):
+            handles.append(here.play(play, chance.randrange(40, PER_PLAY)))
+            for _ in range(chance.randrange(4)):
+                here.run(chance.random() * 2)
+                some = chance.choice(handles)
+                chance.choice([some.pause, some.resume, some.resume, some.stop, clear_of(here), reconnect_of(here)])()
+        for handle in handles:
+            handle.resume()
+        here.run_out()
+        for play, handle in enumerate(handles):
+            heard = indices_of(play, here.carrier.heard)
+            assert np.array_equal(heard, np.arange(len(heard)))
+            assert handle.state.is_final
+            assert abs(handle.position_samples - len(heard)) <= (STEP_NS * RATE_HZ // NS_PER_SECOND)
+
+
+def maker(here: World) -> Samples:
+    assert isinstance(here.playout, Mp3Playout)
+    assert isinstance(here.playout._encoder, Samples)
+    return here.playout._encoder
+
+
+def clear_of(here: World) -> Callable[[], object]:
+    return lambda: here.playout.clear(here.clock.now_ns())
+
+
+def reconnect_of(here: World) -> Callable[[], object]:
+    """Break the socket; the carrier forgets what it had, and there is another."""
+
+    def reconnect() -> None:
+        here.carrier.send(str(here.playout._frames.clear()))
+        here.carrier.replies.clear()
+        here.playout.attach(here.carrier, here.clock.now_ns())
+
+    return reconnect

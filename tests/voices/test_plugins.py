@@ -29,6 +29,10 @@ def test_made(name: str) -> None:
     assert isinstance(load_voices(name), EspeakVoices)
 
 
+def test_every_call_has_the_same_engine_so_that_its_voices_are_listed_once() -> None:
+    assert load_voices() is load_voices()
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [
