@@ -28,19 +28,14 @@ def installed_voices() -> dict[str, EntryPoint]:
 
 
 @cache
-def _built_in() -> Voices:
-    """One for all calls, which asks only once what voices there are."""
-    return EspeakVoices()
-
-
 def load_voices(name: str = BUILT_IN) -> Voices:
-    """Import and make the engine `name`.
+    """Import and make the engine `name`; one for all calls, for it may be large, and may ask what voices there are.
 
     Raises:
         ConfigurationError: none is installed under the name, it cannot be imported or made, or is none.
     """
     if name == BUILT_IN:
-        return _built_in()
+        return EspeakVoices()
     installed = installed_voices()
     point = installed.get(name)
     if point is None:

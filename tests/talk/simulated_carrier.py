@@ -99,7 +99,7 @@ class SimulatedCall(Control):
         self.spoil: Callable[[str], str] = lambda message: message
         stream_id = theirs.stream_name(IDENTITY.stream_id)
         self._parse = OURS[dialect].parser(stream_id, "inbound").parse
-        self.playout = playout_for(mode, StreamFrames(OURS[dialect], stream_id), Lateness(), AtOnce())
+        self.playout = playout_for(mode, StreamFrames(OURS[dialect], stream_id), Lateness(), mp3_makers=AtOnce())
         self.rate_hz = self.playout.player.sample_rate_hz
         self.payloads: list[bytes] = []
         self.errors: list[int] = []

@@ -140,13 +140,13 @@ def test_digits_lead_where_they_should(tmp_path: Path) -> None:
 def check_menu(caller: Caller) -> None:
     spurts = [(spurt["position"], spurt["position"] + spurt["samples"]) for spurt in caller.story["spurts"]]
     assert caller.story["clears"] == 2
-    assert len(spurts) == 3
-    welcome, answer, goodbye = spurts
+    welcome, answer, *menu, goodbye = spurts  # the menu joins the tone, if it is spoken within that second
+    assert len(menu) < 2
     assert RATE_HZ <= welcome[1] < answer[0], "cut off by the digit"
     tone = caller.heard[answer[0] : answer[0] + RATE_HZ].astype(float)
     spectrum = np.abs(np.fft.rfft(tone * np.hanning(len(tone)))) ** 2
     assert spectrum[435:446].sum() > 0.99 * spectrum.sum(), "440 Hz"
-    assert 4 * RATE_HZ <= answer[1] < goodbye[0], "the menu, cut off too"
+    assert 4 * RATE_HZ <= (menu or [answer])[-1][1] < goodbye[0], "the menu, cut off too"
     assert 0.3 * RATE_HZ < goodbye[1] - goodbye[0] < 2 * RATE_HZ
     assert caller.story["clear_list"][-1]["position"] <= goodbye[0]
     check_heard_out(spoken("Goodbye."), caller.heard, caller.mode)
