@@ -63,8 +63,7 @@ class LiveCall(PlaybackControl):
         self.identity = info.identity
         self.door = info.door
         self.dialect = ""
-        self._index = info.index
-        self._clock, self._timer, self._listening = clock, timer, listening
+        self._clock, self._timer, self._hearing = clock, timer, listening.begin(info)
         self._playout: Playout | None = None
         self._why_not = f"nothing can be played into this call: it came by the {info.door} door, which goes one way"
         self._hang_up: Callable[[], None] | None = None
@@ -196,20 +195,21 @@ class LiveCall(PlaybackControl):
     async def listen(self, track: str = "inbound", block_ms: int = 20) -> AsyncIterator[Block]:
         """Iterate over the audio of one track as it comes, until the call ends.
 
+        An application that begins with this, itself or in a task that it starts, hears the call from its first
+        sample, however busy the process is; later on audio is that from now on.
+
         Raises:
             ValueError: no such track, or a block that is not 10 to 10,000 ms.
         """
         if track not in TRACKS or not 10 <= block_ms <= 10_000:
             raise ValueError(f"track={track!r}, block_ms={block_ms}: inbound or outbound, 10 to 10000 ms")
-        ear = Ear(self._index, TRACKS[track], block_ms)
-        if self._reason.done():
-            return
-        self._listening.add(ear)
+        ear = Ear(TRACKS[track], block_ms)
+        self._hearing.add(ear)
         try:
             async for block in ear.mailbox:
                 yield block
         finally:
-            self._listening.remove(ear)
+            self._hearing.remove(ear)
 
     async def events(self) -> AsyncIterator[dict[str, Any]]:
         """Iterate over what the carrier says (dtmf, mark, error), until the call ends.
@@ -270,6 +270,10 @@ class LiveCall(PlaybackControl):
             self._attend()
 
     # -- for the server ------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Take note that the application has begun: it listens by now, or to what comes when it does."""
+        self._hearing.settle()
 
     def connect(self, playout: Playout | None, why_not: str, dialect: str) -> None:
         """Go both ways by `playout`, or tell `why_not`."""

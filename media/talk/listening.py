@@ -1,12 +1,16 @@
 """What applications hear: a sink like any other, which hands the rows of the calls that somebody listens to over to
 the event loop, once per batch. A call that nobody listens to costs it one look-up in a set.
+
+An application begins a few turns of the event loop after its call, and in a busy process audio is there before it. So
+every call is listened to from its start on, until its application has had its first turn (`Hearing.settle`).
 """
 
 from __future__ import annotations
 
-import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -18,6 +22,8 @@ from strep.header import Direction
 
 MAX_WAITING_SECONDS = 10
 """Audio that may wait for one listener; what is older is dropped, and `Mailbox.dropped` counts its blocks."""
+MAX_EARLY_BLOCKS = 1000
+"""Blocks that may wait for an application to begin: 10 s of both tracks; the oldest are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +44,8 @@ class Block:
 class Ear:
     """One listener to one track: cuts what comes into blocks of one length."""
 
-    def __init__(self, index: int, direction: Direction, block_ms: int) -> None:
-        self.index, self.direction = index, direction
+    def __init__(self, direction: Direction, block_ms: int) -> None:
+        self.direction = direction
         self.mailbox: Mailbox[Block] = Mailbox(max(MAX_WAITING_SECONDS * 1000 // block_ms, 1))
         self._block_ms = block_ms
         self._rest: Block | None = None
@@ -66,67 +72,127 @@ class Ear:
         self.mailbox.close()
 
 
+class Hearing:
+    """What one call is heard by: its ears, and what they missed before there were any. Used in the event loop.
+
+    Attributes:
+        call: whose.
+        is_wanted: whether anybody listens; the sink's thread may read it.
+    """
+
+    def __init__(self, call: CallInfo, tell: Callable[[Hearing], None]) -> None:
+        """Begin to listen; `tell` is called when `is_wanted` has changed."""
+        self.call, self.is_wanted = call, True
+        self._tell = tell
+        self._ears: list[Ear] = []
+        self._early: deque[tuple[Direction, Block]] | None = deque(maxlen=MAX_EARLY_BLOCKS)
+        self._has_ended = False
+
+    def add(self, ear: Ear) -> None:
+        """Let `ear` hear what comes from now on, before `settle` also what has come."""
+        self._ears.append(ear)
+        for direction, block in self._early or ():
+            if ear.direction == direction:
+                ear.hear(block)
+        if self._has_ended:
+            ear.end()
+        self._look()
+
+    def remove(self, ear: Ear) -> None:
+        """Let `ear` hear no more."""
+        self._ears.remove(ear)
+        ear.end()
+        self._look()
+
+    def settle(self) -> None:
+        """Keep nothing for ears to come: the application has begun."""
+        self._early = None
+        self._look()
+
+    def hear(self, direction: Direction, block: Block) -> None:
+        """Take audio of one track."""
+        if self._early is not None:
+            self._early.append((direction, block))
+        for ear in self._ears:
+            if ear.direction == direction:
+                ear.hear(block)
+
+    def end(self) -> None:
+        """Nothing more will come."""
+        self._has_ended = True
+        for ear in self._ears:
+            ear.end()
+
+    def _look(self) -> None:
+        self.is_wanted = bool(self._ears) or self._early is not None
+        self._tell(self)
+
+
 class ListenSink:
-    """Hands audio to ears; they are added and removed in the event loop, and fed there."""
+    """Hands audio over to the event loop, where each call's `Hearing` takes it."""
 
     def __init__(self, call_soon: Callable[[Callable[[], None]], object], block_ms: int = 20) -> None:
         """Prepare; `call_soon` calls a function in the event loop, from any thread."""
         self.options = SinkOptions("applications", block_ms=block_ms, max_queue_seconds=MAX_WAITING_SECONDS)
         self._call_soon = call_soon
-        self._lock = threading.Lock()
-        self._ears: dict[int, list[Ear]] = {}
+        self._begun: WeakValueDictionary[int, Hearing] = WeakValueDictionary()  # by the id() of its `CallInfo`
+        self._changed: deque[Hearing] = deque()
+        # Of the sink's thread. An index is that of another call when the thread has seen the end of the first.
+        self._live: dict[int, Hearing] = {}
+        self._wanted: dict[int, Hearing] = {}
 
-    def add(self, ear: Ear) -> None:
-        """Listen from now on."""
-        with self._lock:
-            self._ears[ear.index] = [*self._ears.get(ear.index, []), ear]
-
-    def remove(self, ear: Ear) -> None:
-        """Listen no more."""
-        with self._lock:
-            left = [other for other in self._ears.pop(ear.index, []) if other is not ear]
-            if left:
-                self._ears[ear.index] = left
-        ear.end()
+    def begin(self, call: CallInfo) -> Hearing:
+        """Listen to a call from its start; called in the event loop before the sink is told of the call."""
+        hearing = self._begun[id(call)] = Hearing(call, self._changed.append)
+        return hearing
 
     def call_started(self, call: CallInfo) -> None:
-        """Do nothing: whoever wants to listen says so."""
+        """Know whose the index is from now on."""
+        hearing = self._begun.get(id(call))
+        if hearing is not None:
+            self._live[call.index] = hearing
+            self._look_at(hearing)
 
     def receive(self, batch: PcmBatch) -> None:
         """Hand over the rows that somebody listens to."""
-        with self._lock:
-            ears = dict(self._ears)
-        if not ears or batch.late or not len(batch):
+        while self._changed:
+            self._look_at(self._changed.popleft())
+        wanted = self._wanted
+        if not wanted or batch.late or not len(batch):
             return
-        heard = np.isin(batch.call, np.fromiter(ears, np.int32, len(ears)))
+        heard = np.isin(batch.call, np.fromiter(wanted, np.int32, len(wanted)))
         if not heard.any():
             return
         rows = batch.take(heard)
-        said: list[tuple[Ear, Block]] = []
+        said: list[tuple[Hearing, Direction, Block]] = []
         for row, (index, channel) in enumerate(zip(rows.call.tolist(), rows.channel.tolist(), strict=True)):
             first, last = int(rows.first[row]), int(rows.last[row])
             if first < last:
                 block = Block(int(rows.positions[row]) + first, rows.pcm[row, first:last], rows.sample_rate_hz)
-                said += [(ear, block) for ear in ears[index] if ear.direction == channel]
+                said.append((wanted[index], Direction(channel), block))
         if said:
             self._call_soon(lambda: _hand_over(said))
 
     def call_ended(self, call: CallInfo, report: CallReport) -> None:
         """End the ears of the call, behind the last of its audio."""
-        with self._lock:
-            ears = self._ears.pop(call.index, [])
-        if ears:
-            self._call_soon(lambda: _end(ears))
+        self._wanted.pop(call.index, None)
+        hearing = self._live.pop(call.index, None)
+        if hearing is not None:
+            self._call_soon(hearing.end)
 
     def close(self) -> None:
         """Do nothing: the calls have ended."""
 
+    def _look_at(self, hearing: Hearing) -> None:
+        index = hearing.call.index
+        if self._live.get(index) is not hearing:
+            return
+        if hearing.is_wanted:
+            self._wanted[index] = hearing
+        else:
+            self._wanted.pop(index, None)
 
-def _hand_over(said: list[tuple[Ear, Block]]) -> None:
-    for ear, block in said:
-        ear.hear(block)
 
-
-def _end(ears: list[Ear]) -> None:
-    for ear in ears:
-        ear.end()
+def _hand_over(said: list[tuple[Hearing, Direction, Block]]) -> None:
+    for hearing, direction, block in said:
+        hearing.hear(direction, block)

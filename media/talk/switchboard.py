@@ -121,6 +121,9 @@ class Switchboard:
         app = asyncio.ensure_future(self._app(call))
         ended = asyncio.ensure_future(call.ended())
         try:
+            for _ in range(2):  # a turn of the event loop for the application, one for tasks that it has started
+                await asyncio.sleep(0)
+            call.settle()
             await asyncio.wait((app, ended), return_when=asyncio.FIRST_COMPLETED)
             if not app.done():
                 await asyncio.wait((app,), timeout=APP_GRACE_S)
