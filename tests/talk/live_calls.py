@@ -89,9 +89,13 @@ async def stream(
     async with connect(f"ws://{server.addresses['ws']}{path}") as socket:
         carrier = Carrier(socket, stream_id)
         listening = asyncio.create_task(carrier.listen())
-        await carrier.start(**body)
-        yield carrier
-        await carrier.say("stop")
+        try:
+            await carrier.start(**body)
+            yield carrier
+            await carrier.say("stop")
+        except BaseException:
+            listening.cancel()  # what has failed is said already
+            raise
     await listening
 
 

@@ -48,6 +48,8 @@ pytestmark = pytest.mark.realtime
 WIDE = "/?playback=rtp&playback_codec=L16&playback_rate=48000"
 SAID = np.random.default_rng(7).integers(-9000, 9000, 16_000).astype(np.int16)
 STEP_NS = 20 * NS_PER_MS
+LONGEST_BYTES = 8192
+"""More than a message of 40 ms of L16 at 48 kHz has, in base64 and JSON."""
 
 
 class World:
@@ -263,6 +265,12 @@ def narrow() -> BoundSockets:
     return BoundSockets(ws=door)
 
 
+@asynccontextmanager
+async def raw(world: World, *, little: bool = False) -> AsyncIterator[RawClient]:
+    async with await RawClient.connect("127.0.0.1", world.port, WIDE, little=little) as client:
+        yield client
+
+
 async def play_for_ever(call: LiveCall) -> None:
     await call.play(np.zeros(48_000, np.int16), rate_hz=48_000, loop=0)
     await call.ended()
@@ -272,8 +280,7 @@ class TestPeers:
     @pytest.mark.parametrize("bytes_per_second", [0, 1])
     async def test_one_that_hardly_reads(self, bytes_per_second: int, tmp_path: Path) -> None:
         """Sending stops at a bound; the next ping without a pong ends the connection."""
-        async with beside_a_witness(tmp_path, play_for_ever, narrow()) as world:
-            deaf = await RawClient.connect("127.0.0.1", world.port, WIDE, little=True)
+        async with beside_a_witness(tmp_path, play_for_ever, narrow()) as world, raw(world, little=True) as deaf:
             await deaf.send_text(start("deaf"))
             await world.until(lambda: world.server.snapshot()["talk"]["stalls"] > 0)
             conversation = world.conversation("deaf")
@@ -281,7 +288,8 @@ class TestPeers:
             for _ in range(20):
                 await deaf.reader.readexactly(bytes_per_second)
                 await world.run(1)
-                assert MAX_BUFFERED_BYTES < conversation.buffered_bytes < MAX_BUFFERED_BYTES + 16_384
+                # A lower bound would be one of what the kernel takes. Played on, it would be 2.5 MB in the end.
+                assert conversation.buffered_bytes <= MAX_BUFFERED_BYTES + LONGEST_BYTES
             assert traced.grown_bytes() < 1 << 20
             conversation._ping()
             conversation._expect_pong()
@@ -301,8 +309,7 @@ class TestPeers:
                 call._playout.wire.send("x" * 1000)
             await call.ended()
 
-        async with beside_a_witness(tmp_path, act, narrow()) as world:
-            deaf = await RawClient.connect("127.0.0.1", world.port, WIDE, little=True)
+        async with beside_a_witness(tmp_path, act, narrow()) as world, raw(world, little=True) as deaf:
             await deaf.send_text(start("deaf"))
             await world.run(0.1)
             await deaf.reader.readuntil(b"}}")
@@ -310,12 +317,10 @@ class TestPeers:
             frame = (await deaf.rest()).rpartition(b"\x88")[2]
             assert frame[1:3] == (1008).to_bytes(2, "big")
             assert frame[3:].startswith(b"does not read: 26")
-            deaf.writer.close()
 
     @pytest.mark.parametrize("cut", [1, 3, 7, 9, 50, -1])
     async def test_one_that_closes_within_a_message(self, cut: int, tmp_path: Path) -> None:
-        async with beside_a_witness(tmp_path, play_for_ever) as world:
-            client = await RawClient.connect("127.0.0.1", world.port, WIDE)
+        async with beside_a_witness(tmp_path, play_for_ever) as world, raw(world) as client:
             await client.send_text(start("gone"))
             await world.until(lambda: world.door()["connections"] == 2)
             message = json.dumps({"event": "mark", "stream_id": "gone", "mark": {"name": "x" * 100}})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import socket
+from typing import Self
 
 
 class RawClient:
@@ -29,6 +30,14 @@ class RawClient:
         )
         assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
         return cls(reader, writer)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        """Leave no socket behind, whatever happened."""
+        self.writer.transport.abort()
+        await asyncio.sleep(0)  # a turn of the loop, in which the transport closes it
 
     @staticmethod
     def text_frame(text: str) -> bytes:
