@@ -47,7 +47,7 @@ demo: setup  ## hear it work: the server and a simulated carrier on loopback
 	@$(BIN)/strep demo
 
 test: setup  ## the test suite (JOBS=2 processes)
-	@$(BIN)/pytest -n $(JOBS)
+	@$(BIN)/pytest -n $(JOBS) --dist loadgroup
 
 check: setup  ## lint, formatting, types
 	@$(BIN)/ruff check

@@ -45,6 +45,7 @@ def loudest(carrier: Carrier) -> int:
 
 @pytest.mark.parametrize("name", ["echo", "parrot"])
 async def test_what_is_said_is_said_back(name: str) -> None:
+    """All comes at once, before the application has begun or behind that: it hears it from the first sample."""
     async with serving(load_app(name)) as server, stream(server) as carrier:
         await carrier.talk(np.concatenate([TONE, np.zeros(8000, np.int16)]))
         await carrier.until(lambda: loudest(carrier) > 7000)
