@@ -185,7 +185,7 @@ class TestSources:
     async def test_a_url_that_stalls_midway_fails_its_play_when_it_was_heard_so_far(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("media.talk.sources.open_source", partial(open_source, urls=HERE))
+        monkeypatch.setattr("media.talk.call.open_source", partial(open_source, urls=HERE))
 
         async def act(call: LiveCall) -> Any:
             play = await call.play(url)

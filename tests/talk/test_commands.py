@@ -43,7 +43,8 @@ class Caller(NamedTuple):
     @property
     def played(self) -> Pcm:
         """What was heard, without the pauses in which the carrier had nothing to play."""
-        return self.heard[self._where]
+        played: Pcm = self.heard[self._where]
+        return played
 
     @property
     def _where(self) -> np.ndarray[Any, np.dtype[np.int64]]:
