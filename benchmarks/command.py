@@ -154,6 +154,7 @@ def keep(report: Report) -> None:
     (results / f"{report.question}.json").write_bytes(report.to_json())
     plot.draw(report, results / f"{report.question}.png")
     readme.update(report, README)
+    readme.update_overview(README, results)
 
 
 def _check_is_checkout() -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmarks.question import GOALS, QUESTIONS
 from benchmarks.report import Report, Table
+
+OVERVIEW = ("<!-- begin overview: written by `strep bench QUESTION --write-readme` -->", "<!-- end overview -->")
 
 
 def markers(question: str) -> tuple[str, str]:
@@ -21,13 +24,44 @@ def update(report: Report, path: Path) -> None:
     Raises:
         ValueError: the file has none.
     """
+    _replace(path, markers(report.question), section(report))
+
+
+def update_overview(path: Path, results: Path) -> None:
+    """Replace what is between the markers of the overview by what `results` has.
+
+    Raises:
+        ValueError: the file has none.
+    """
+    _replace(path, OVERVIEW, overview(results))
+
+
+def _replace(path: Path, lines: tuple[str, str], by: str) -> None:
     text = path.read_text(encoding="utf-8")
-    first, last = markers(report.question)
+    first, last = lines
     before, begin, rest = text.partition(first)
     _, end, after = rest.partition(last)
     if not begin or not end:
         raise ValueError(f"{path} has no lines {first} and {last}")
-    path.write_text(f"{before}{begin}\n\n{section(report)}\n{end}{after}", encoding="utf-8")
+    path.write_text(f"{before}{begin}\n\n{by}\n{end}{after}", encoding="utf-8")
+
+
+def overview(results: Path) -> str:
+    """Return a table of all questions, what is wanted of them and what was answered last, in Markdown.
+
+    Args:
+        results: the directory with a JSON file per question that was answered.
+    """
+    cells = []
+    for name, line in QUESTIONS.items():
+        path = results / f"{name}.json"
+        answer, when = "not kept yet", ""
+        if path.exists():
+            report = Report.from_json(path.read_bytes())
+            answer = "<br>".join(report.answers)
+            when = f"{report.environment.date[:10]}, {report.environment.commit}"
+        cells.append([f"[`strep bench {name}`](#{name})", line, GOALS.get(name, ""), answer, when])
+    return _table(Table("", ["command", "question", "wanted", "answer", "when, commit"], cells, text_columns=5))
 
 
 def section(report: Report) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks import environment, table
-from benchmarks.contenders import CONTENDERS, FLOOR, OURS, missing
+from benchmarks.contenders import CONTENDERS, FLOOR, OURS, RECORDING, missing
 from benchmarks.contenders.installed import NEEDS, versions
 from benchmarks.course import Course
 from benchmarks.kernel import SENDER_CPU, pinned
@@ -88,6 +88,21 @@ def _answers(results: Results) -> list[str]:
                 f"{ratio.legs:,} calls recorded: {cost.text()} ns of CPU per packet, "
                 f"{ratio.ratio.text('.2f')} times what the kernel takes to hand it over"
             )
+    return [*found, *_others(results)]
+
+
+def _others(results: Results) -> list[str]:
+    """Return, per load, what the others take in times of ours."""
+    found = []
+    for legs in results.settings.legs:
+        ratios = [ratio for ratio in results.ratios if (ratio.legs, ratio.under) == (legs, OURS)]
+        named = [
+            f"{CONTENDERS[ratio.over].label} {ratio.ratio.median:.1f}"
+            for ratio in ratios
+            if ratio.over not in RECORDING
+        ]
+        if named:
+            found.append(f"{legs:,} calls, others in times of ours: {'; '.join(named)}")
     return found
 
 

@@ -9,7 +9,7 @@ import pytest
 from benchmarks import readme
 from benchmarks.command import README
 from benchmarks.environment import describe
-from benchmarks.question import QUESTIONS
+from benchmarks.question import GOALS, QUESTIONS
 from benchmarks.report import Report, Spread, Table
 
 KEPT = sorted((README.parent / "results").glob("[a-z]*.json"))
@@ -30,6 +30,11 @@ def test_every_question_has_a_place_on_the_page(name: str) -> None:
     text = README.read_text(encoding="utf-8")
     assert all(line in text for line in readme.markers(name))
     assert f"`strep bench {name}`" in text
+
+
+def test_page_begins_with_all_answers() -> None:
+    assert readme.overview(README.parent / "results") in README.read_text(encoding="utf-8")
+    assert GOALS.keys() <= QUESTIONS.keys()
 
 
 def test_survives_json() -> None:
