@@ -195,8 +195,12 @@ class StreamDoor:
                 self._listener.stream_detached(handle.call.info)
 
     def _attach(self, stream: Stream) -> None:
-        if self._listener is not None:
+        if self._listener is None:
+            return
+        try:
             self._listener.stream_attached(stream.call.info, stream.latest)
+        except Exception:  # whoever cannot talk back must not cost the recording
+            _LOG.exception("call %s: there is no way back", stream.call.info.call_id)
 
     def _say_oversized(self, stream: Stream, samples: int) -> None:
         if not stream.oversized:

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from media.codecs.encoding import FRAME_MS
 from media.talk.contract import FrameEncoder, Pcm, PlaybackError, ReturnFrames, Wire
 from media.talk.lateness import Lateness
 from media.talk.player import Player
@@ -105,9 +106,10 @@ class RtpPlayout(Playout):
         self._options = options = options or RtpOptions()
         self._frame_samples = encoder.frame_samples
         rate_hz = player.sample_rate_hz
-        self._message_samples = options.message_ms * rate_hz // 1000
-        if self._message_samples % self._frame_samples:
+        per_message, rest_ms = divmod(options.message_ms, FRAME_MS)
+        if rest_ms:
             raise ValueError(f"message_ms={options.message_ms} is no multiple of the codec's frame")
+        self._message_samples = per_message * self._frame_samples  # 40 ms at 11,025 Hz: twice 220 samples, not 441
         at_a_time = 1 if options.has_memory else max(PULL_MS // options.message_ms, 1)
         self._most_samples = at_a_time * self._message_samples
         self._lead_ns = options.lead_ms * NS_PER_MS

@@ -161,7 +161,7 @@ class Switchboard:
             frames = StreamFrames(start.dialect, start.stream_id_as_sent)
             self._phase = (self._phase + GOLDEN) % 1
             playout = self._playouts[index] = playout_for(mode, frames, self.lateness, phase=self._phase)
-        except PlaybackError as error:
+        except (PlaybackError, ValueError) as error:
             logger.warning("call %s: %s", call.call_id, error)
             call.connect(None, str(error), start.dialect.name)
         else:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import numpy as np
 import pytest
 
 from media.codecs import Encoding, encoder_for
-from media.talk.contract import PlaybackError
-from media.talk.handle import PlayState
+from media.talk.contract import Pcm, PlaybackError
+from media.talk.handle import Playback, PlayState
 from media.talk.player import Player
 from media.talk.rtp_mode import RtpOptions, RtpPlayout
+from media.talk.voice import Voice
 from strep.clock import NEVER_NS, NS_PER_MS, NS_PER_SECOND, ManualClock
 from tests.talk.model_carrier import RATE_HZ, ArraySource, JsonFrames, ModelCarrier, World, samples_of
 
@@ -217,3 +221,33 @@ class TestErrors:
         assert handle.state is PlayState.PLAYING
         here.run_out()
         assert (handle.state, handle.error, handle.position_samples) == (PlayState.FAILED, why, 4000)
+
+
+class Kept:
+    """A wire that keeps what it gets."""
+
+    is_open, buffered_bytes = True, 0
+
+    def __init__(self) -> None:
+        self.pcm: list[Pcm] = []
+
+    def send(self, message: str | bytes) -> None:
+        self.pcm.append(np.frombuffer(base64.b64decode(json.loads(message)["media"]["payload"]), "<i2"))
+
+
+@pytest.mark.parametrize("rate_hz", [8001, 11_025, 22_050, 44_101, 47_999])
+def test_a_rate_of_which_20_ms_are_no_whole_samples_is_played_too(rate_hz: int) -> None:
+    clock, wire = ManualClock(NS_PER_SECOND), Kept()
+    encoding = Encoding("L16", rate_hz, big_endian=False)
+    playout = RtpPlayout(Player(rate_hz), JsonFrames(bare=True), encoder_for(encoding))
+    handle, said = Playback(rate_hz), np.arange(rate_hz).astype(np.int16)
+    playout.attach(wire, clock.now_ns())
+    playout.add(Voice(ArraySource(said), handle))
+    while (due_ns := playout.deadline()) != NEVER_NS:
+        clock.advance(max(due_ns - clock.now_ns(), 0))
+        playout.poll(clock.now_ns())
+    heard = np.concatenate(wire.pcm)
+    assert np.array_equal(heard[: len(said)], said)
+    assert not heard[len(said) :].any()
+    assert {len(pcm) % encoding.frame_samples for pcm in wire.pcm} == {0}
+    assert (handle.state, handle.position_samples) == (PlayState.FINISHED, rate_hz)
