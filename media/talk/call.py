@@ -292,6 +292,14 @@ class LiveCall(PlaybackControl):
             self._playout.detach(self._clock.now_ns())
             self._attend()
 
+    def give_up(self, error: Exception) -> None:
+        """Play nothing any more, for sending raised `error`; the call goes on."""
+        logger.error("call %s cannot be played to any more", self.call_id, exc_info=error)
+        self._why_not = f"sending to this call failed: {error!r}"
+        playout, self._playout = self._playout, None
+        if playout is not None:
+            playout.give_up(PlaybackError(self._why_not))
+
     def take_event(self, event: dict[str, Any], now_ns: int) -> None:
         """Act on what the carrier says, and pass it on, except marks that the application did not send."""
         name, playout = event.get("event"), self._playout
@@ -317,11 +325,11 @@ class LiveCall(PlaybackControl):
         if self._reason.done():
             return
         self._reason.set_result(reason)
-        if self._playout is not None:
-            self._playout.close(self._clock.now_ns())
-            self._timer.remove(self._playout)
         for mailbox in self._event_mailboxes:
             mailbox.close()
+        if self._playout is not None:
+            self._timer.remove(self._playout)
+            self._playout.close(self._clock.now_ns())
 
 
 Application = Callable[[LiveCall], Awaitable[None]]

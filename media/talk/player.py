@@ -215,6 +215,13 @@ class Player:
             self._remove([voice])
         voice.handle.settle(state, error)
 
+    def fail(self, error: PlaybackError) -> None:
+        """Fail all plays, for nobody will pull any more."""
+        for voice in self.queue.voices + self._overlays:
+            voice.handle.settle(PlayState.FAILED, error)
+        self.queue.clear()
+        self._overlays = []
+
     def clear(self, position: int, *, is_measured: bool) -> list[Heard]:
         """Cut everything off that was not heard before `position`: plays, queue and marks; the tape goes on there."""
         self.advance(position, proven=position, is_measured=is_measured)

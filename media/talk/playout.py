@@ -221,6 +221,12 @@ class Playout(ABC):
         self.detach(now_ns)
         return self.clear(now_ns)
 
+    def give_up(self, error: PlaybackError) -> None:
+        """Send nothing any more: all plays fail, and who waits for a mark is told."""
+        self.wire = None
+        self.player.fail(error)
+        self._hearing.cut_off_marks()
+
     def pause(self, voice: Voice, now_ns: int) -> None:
         """Let a play fall silent at once."""
         self._recall_if_sent(voice, now_ns)

@@ -22,7 +22,7 @@ from media.talk.marks import OWN_PREFIX
 from media.talk.mode import PlaybackMode, StreamFrames, mode_of, playout_for
 from media.talk.playout import Playout
 from media.talk.sources.decoding import import_decoders
-from media.talk.timer import TalkTimer
+from media.talk.timer import TalkTimer, Timed
 from media.ws.closing import close_with
 from media.ws.host import StreamStart
 from strep.clock import Clock
@@ -51,7 +51,7 @@ class Switchboard:
         self.listening = ListenSink(self._call_soon)
         self.app_failures = 0
         self._app, self._mode, self._clock = app, mode, clock
-        self._timer = TalkTimer(clock)
+        self._timer = TalkTimer(clock, self._give_up)
         self._calls: dict[int, LiveCall] = {}
         self._playouts: dict[int, Playout] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -95,10 +95,13 @@ class Switchboard:
 
     def put(self, item: Item) -> None:
         """Begin and end calls; their audio comes through `listening`."""
-        if isinstance(item, CallStarted):
-            self._begin(item.call)
-        elif isinstance(item, CallEnded):
-            self._end(item.call, item.report.reason)
+        try:
+            if isinstance(item, CallStarted):
+                self._begin(item.call)
+            elif isinstance(item, CallEnded):
+                self._end(item.call, item.report.reason)
+        except Exception:  # it must not cost the other outlets, or the engine its books
+            logger.exception("a call could not begin, or end, for applications")
 
     def _begin(self, info: CallInfo) -> None:
         call = self._calls[info.index] = LiveCall(info, self._clock, self._timer, self.listening)
@@ -136,12 +139,17 @@ class Switchboard:
             await app
 
     def _end(self, info: CallInfo, reason: str) -> None:
-        call = self._calls.pop(info.index, None)
+        call, playout = self._calls.pop(info.index, None), self._playouts.pop(info.index, None)
         if call is not None:
             call.end(reason)
-        playout = self._playouts.pop(info.index, None)
         if playout is not None:
             _add(self._totals, playout)
+
+    def _give_up(self, thing: Timed, error: Exception) -> None:
+        """Sending to a call failed."""
+        for index, playout in self._playouts.items():
+            if playout is thing:
+                self._calls[index].give_up(error)
 
     # -- listener of the WebSocket door ----------------------------------------------------------------
 

@@ -9,13 +9,11 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-import logging
+from collections.abc import Callable
 from typing import Protocol
 
 from media.talk.playout import EARLY_NS
 from strep.clock import NEVER_NS, NS_PER_MS, NS_PER_SECOND, Clock
-
-logger = logging.getLogger("strep.talk")
 
 SOONEST_NS = NS_PER_MS
 """Something that is always due is polled no more often than that."""
@@ -37,12 +35,13 @@ class TalkTimer:
     Attributes:
         wakes: times that the event loop woke it.
         polls: polls of a thing.
-        failures: polls that raised; that thing is polled no more.
+        failures: things that raised; they are polled no more.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, on_failure: Callable[[Timed, Exception], None]) -> None:
+        """Start with nothing; `on_failure` is told what raised, and why."""
         self.wakes = self.polls = self.failures = 0
-        self._clock = clock
+        self._clock, self._on_failure = clock, on_failure
         self._heap: list[tuple[int, int, Timed]] = []
         self._due_ns: dict[Timed, int] = {}
         self._numbers = itertools.count()
@@ -98,18 +97,22 @@ class TalkTimer:
         now_ns = self._clock.now_ns()
         heap, due_ns, horizon_ns = self._heap, self._due_ns, now_ns + EARLY_NS
         self._is_polling = True
-        while heap and heap[0][0] <= horizon_ns:
-            deadline_ns, _, thing = heapq.heappop(heap)
-            if due_ns.get(thing) != deadline_ns:
-                continue
-            self.polls += 1
-            try:
-                thing.poll(self._clock.now_ns())
-            except Exception:
-                self.failures += 1
-                del due_ns[thing]
-                logger.exception("a call cannot be played to any more")
-                continue
-            self._push(thing, max(thing.deadline(), horizon_ns + SOONEST_NS))
-        self._is_polling = False
-        self._arm()
+        try:
+            while heap and heap[0][0] <= horizon_ns:
+                deadline_ns, _, thing = heapq.heappop(heap)
+                if due_ns.get(thing) == deadline_ns:
+                    self._poll(thing, horizon_ns + SOONEST_NS)
+        finally:
+            self._is_polling = False
+            self._arm()
+
+    def _poll(self, thing: Timed, soonest_ns: int) -> None:
+        """Poll one thing, whose faults are its own."""
+        self.polls += 1
+        try:
+            thing.poll(self._clock.now_ns())
+            self._push(thing, max(thing.deadline(), soonest_ns))
+        except Exception as error:
+            self.failures += 1
+            self.remove(thing)
+            self._on_failure(thing, error)

@@ -1,0 +1,122 @@
+"""Calls and their applications, without a server: the switchboard is told what the engine and the door would tell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from media.codecs import Encoding
+from media.sinks.contract import CallInfo, CallReport
+from media.sinks.queue import CallEnded, CallStarted
+from media.talk.call import LiveCall
+from media.talk.handle import Playback, PlayState
+from media.talk.mode import PlaybackMode
+from media.talk.rtp_mode import RtpPlayout
+from media.talk.switchboard import Switchboard
+from media.ws.host import StreamStart
+from strep.clock import NS_PER_SECOND, ManualClock
+from tests.media.test_stream_listeners import FakeWire
+
+TONE = np.full(8000, 5000, np.int16)
+
+
+class World:
+    """A switchboard, and a clock that stands still."""
+
+    def __init__(self, app: Callable[[LiveCall], Awaitable[None]]) -> None:
+        self.clock = ManualClock(NS_PER_SECOND)
+        self.board = Switchboard(app, PlaybackMode("rtp"), self.clock)
+        self.board.start()
+
+    def begin(self, call_id: str = "c", index: int = 0, *, wire: Any = None) -> CallInfo:
+        """Begin a call whose carrier takes what is sent."""
+        info = CallInfo(index, call_id, "ws", 0)
+        self.board.put(CallStarted(info))
+        self.board.stream_attached(info, StreamStart(call_id, Encoding("PCMU"), wire=wire or Sent()))
+        return info
+
+    def end(self, info: CallInfo) -> None:
+        self.board.put(CallEnded(info, CallReport("stop", 0, 0, [])))
+
+
+class Sent(FakeWire):
+    """Takes everything."""
+
+    def send(self, message: str | bytes) -> None:
+        pass
+
+
+class App:
+    """An application that does `act` and keeps what came of it."""
+
+    def __init__(self, act: Callable[[LiveCall], Awaitable[Any]]) -> None:
+        self._act = act
+        self.results: dict[str, Any] = {}
+
+    async def __call__(self, call: LiveCall) -> None:
+        self.results[call.call_id] = await self._act(call)
+
+
+async def turns(n: int = 10) -> None:
+    """Let everybody have some turns of the loop; no time goes by."""
+    for _ in range(n):
+        await asyncio.sleep(0)
+
+
+class TestFaultsOfOurOwn:
+    async def test_a_call_that_cannot_be_sent_to_fails_its_plays_and_no_others(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def act(call: LiveCall) -> Any:
+            plays = [await call.play(TONE, rate_hz=8000), await call.play(TONE, rate_hz=8000)]
+            plays.append(await call.play(TONE, rate_hz=8000, overlay=True))
+            marked = asyncio.create_task(call.mark("behind"))
+            return [await play.wait() for play in plays], await marked, call.can_play
+
+        app = App(act)
+        world = World(app)
+        bad, good = world.begin("bad", 0), world.begin("good", 1)
+        await turns()
+        send_due = RtpPlayout._send_due
+
+        def fails(self: RtpPlayout, wire: Any, now_ns: int) -> None:
+            if self is world.board._playouts[0]:
+                raise KeyError("a bug of ours")
+            send_due(self, wire, now_ns)
+
+        monkeypatch.setattr(RtpPlayout, "_send_due", fails)
+        world.board._timer.tick()
+        await turns()
+        plays, was_played, can_play = app.results["bad"]
+        assert [play.state for play in plays] == [PlayState.FAILED] * 3
+        assert "sending to this call failed: KeyError('a bug of ours')" in str(plays[0].error)
+        assert (was_played, can_play) == (False, False)
+        assert "call bad cannot be played to any more" in caplog.text
+        assert world.board.snapshot()["messages"] > 0, "the other one is played to"
+        for info in (bad, good):
+            world.end(info)
+        await turns()
+        assert [play.state for play in app.results["good"][0]] == [PlayState.CUT_OFF] * 3
+        await world.board.close()
+
+    async def test_an_end_that_fails_is_nobody_elses(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async def act(call: LiveCall) -> Playback:
+            return await (await call.play(TONE, rate_hz=8000)).wait()
+
+        world = World(App(act))
+        info = world.begin()
+        await turns()
+
+        def fails(self: RtpPlayout, now_ns: int) -> None:
+            raise KeyError("a bug of ours")
+
+        monkeypatch.setattr(RtpPlayout, "close", fails)
+        world.end(info)
+        assert "a call could not begin, or end, for applications" in caplog.text
+        assert world.board.snapshot()["calls"] == 0
