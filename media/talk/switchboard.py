@@ -33,6 +33,8 @@ APP_GRACE_S = 30.0
 """How long an application may go on after its call has ended."""
 STOP_TIMEOUT_S = 5.0
 """The same when the server stops."""
+CANCEL_TIMEOUT_S = 5.0
+"""How long one that is cancelled may take to tidy up; what goes on after that is nobody's business any more."""
 GOLDEN = (5**0.5 - 1) / 2
 """Its multiples, modulo 1, lie evenly however many there are: the phases of calls."""
 
@@ -65,7 +67,7 @@ class Switchboard:
         self._loop = asyncio.get_running_loop()
 
     async def close(self) -> None:
-        """Give applications a moment to finish, then cancel them; their calls have ended before."""
+        """Give applications a moment to finish, then cancel them, and wait for that; their calls have ended before."""
         self._timer.stop()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT_S)
@@ -123,7 +125,7 @@ class Switchboard:
         """Run the application; when the call has ended it has some time to finish."""
         app = asyncio.ensure_future(self._app(call))
         ended = asyncio.ensure_future(call.ended())
-        try:
+        with contextlib.suppress(asyncio.CancelledError):  # the server ends: the application is told so instead
             for _ in range(2):  # a turn of the event loop for the application, one for tasks that it has started
                 await asyncio.sleep(0)
             call.settle()
@@ -132,11 +134,13 @@ class Switchboard:
                 await asyncio.wait((app,), timeout=APP_GRACE_S)
             if not app.done():
                 logger.warning("call %s: its application did not end with the call and is cancelled", call.call_id)
-        finally:
-            ended.cancel()
-            app.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await app
+        ended.cancel()
+        app.cancel()
+        await asyncio.wait((app,), timeout=CANCEL_TIMEOUT_S)
+        if not app.done():
+            logger.error("call %s: its application ignores that it is cancelled, and is left behind", call.call_id)
+        elif not app.cancelled():
+            app.result()
 
     def _end(self, info: CallInfo, reason: str) -> None:
         call, playout = self._calls.pop(info.index, None), self._playouts.pop(info.index, None)

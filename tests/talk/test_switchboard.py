@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from media.codecs import Encoding
 from media.sinks.contract import CallInfo, CallReport
 from media.sinks.queue import CallEnded, CallStarted
+from media.talk import switchboard
 from media.talk.call import LiveCall
 from media.talk.handle import Playback, PlayState
 from media.talk.mode import PlaybackMode
@@ -89,6 +91,8 @@ class TestFaultsOfOurOwn:
             send_due(self, wire, now_ns)
 
         monkeypatch.setattr(RtpPlayout, "_send_due", fails)
+        before = world.board.snapshot()["messages"]
+        world.clock.advance(NS_PER_SECOND // 5)
         world.board._timer.tick()
         await turns()
         plays, was_played, can_play = app.results["bad"]
@@ -96,7 +100,7 @@ class TestFaultsOfOurOwn:
         assert "sending to this call failed: KeyError('a bug of ours')" in str(plays[0].error)
         assert (was_played, can_play) == (False, False)
         assert "call bad cannot be played to any more" in caplog.text
-        assert world.board.snapshot()["messages"] > 0, "the other one is played to"
+        assert world.board.snapshot()["messages"] > before, "the other one is played to"
         for info in (bad, good):
             world.end(info)
         await turns()
@@ -120,3 +124,54 @@ class TestFaultsOfOurOwn:
         world.end(info)
         assert "a call could not begin, or end, for applications" in caplog.text
         assert world.board.snapshot()["calls"] == 0
+        monkeypatch.setattr(switchboard, "STOP_TIMEOUT_S", 0)
+        await world.board.close()
+
+
+class TestTheEndOfTheServer:
+    async def test_applications_that_are_cancelled_have_the_time_to_tidy_up(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def act(call: LiveCall) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await turns(50)
+                tidied.append(call.call_id)
+
+        tidied: list[str] = []
+        world = World(App(act))
+        info = world.begin()
+        await turns()
+        world.end(info)
+        monkeypatch.setattr(switchboard, "STOP_TIMEOUT_S", 0)
+        await world.board.close()
+        assert tidied == ["c"]
+
+    @pytest.mark.parametrize("grace_s", [0.0, 30.0])
+    async def test_one_that_ignores_it_is_left_behind(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, grace_s: float
+    ) -> None:
+        """Whether it is cancelled because its call is over, or because the server ends."""
+
+        async def act(call: LiveCall) -> None:
+            while not may_go.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await may_go.wait()
+
+        may_go = asyncio.Event()
+        app = App(act)
+        world = World(app)
+        for name, limit_s in (("APP_GRACE_S", grace_s), ("STOP_TIMEOUT_S", 0), ("CANCEL_TIMEOUT_S", 0)):
+            monkeypatch.setattr(switchboard, name, limit_s)
+        info = world.begin()
+        await turns()
+        world.end(info)
+        await turns()
+        async with asyncio.timeout(10):
+            await world.board.close()
+        assert "call c: its application ignores that it is cancelled, and is left behind" in caplog.text
+        assert not app.results
+        may_go.set()
+        await turns()
+        assert "c" in app.results

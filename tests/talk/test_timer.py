@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -58,7 +58,7 @@ def failures() -> Failures:
 
 
 @pytest.fixture
-async def timer(clock: ManualClock, failures: Failures) -> Iterator[TalkTimer]:
+async def timer(clock: ManualClock, failures: Failures) -> AsyncIterator[TalkTimer]:
     timer = TalkTimer(clock, failures)
     yield timer
     timer.stop()
