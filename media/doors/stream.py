@@ -15,6 +15,7 @@ from media.frame_buffer import FrameBuffer
 from media.sinks.contract import CallInfo
 from media.tapes import format_of
 from media.ws.chunks import ChunkSequencer, Placement
+from media.ws.closing import close_with
 from media.ws.host import StreamHandle, StreamRefused, StreamStart
 from strep.frames import FrameBatch
 from strep.header import Direction
@@ -33,8 +34,8 @@ CLOSE_TRY_AGAIN_LATER = 1013
 class StreamListener(Protocol):
     """Who talks back; none of these waits."""
 
-    def stream_attached(self, info: CallInfo, start: StreamStart) -> None:
-        """A call has begun, or has another socket: ``start.wire``."""
+    def stream_attached(self, info: CallInfo, start: StreamStart, hang_up: Callable[[], None]) -> None:
+        """A call has begun, or goes on by another socket: ``start.wire``; `hang_up` ends it and closes all it has."""
 
     def stream_event(self, info: CallInfo, event: dict[str, Any]) -> bool:
         """The carrier said something; return whether it belongs into the sidecar."""
@@ -49,7 +50,7 @@ class Stream:
 
     Attributes:
         start: what the carrier said at first.
-        latest: what it said on the newest socket.
+        starts: what it said on each socket that may be open, the newest last; never empty.
         sequencer: places the chunks; it goes on when a second socket continues the stream.
         call: its call; a new one if audio comes after the first has ended.
         tracks: per direction.
@@ -62,7 +63,7 @@ class Stream:
     start: StreamStart
     sequencer: ChunkSequencer
     call: Call
-    latest: StreamStart
+    starts: list[StreamStart]
     tracks: dict[Direction, Track] = field(default_factory=dict)
     sockets: int = 1
     oversized: int = 0
@@ -111,12 +112,12 @@ class StreamDoor:
             stream.sockets += 1
             stream.detached_ns = None
             stream.call.add_event({"event": "reconnected", "after_ns": now_ns - stream.call.started_ns})
-            stream.latest = start
+            stream.starts.append(start)
             self._attach(stream)
             return stream
         if not self._engine.has_room():
             raise StreamRefused(CLOSE_TRY_AGAIN_LATER, "no free track: the server is at its limit")
-        stream = Stream(start, ChunkSequencer(start.encoding.sample_rate_hz), self._open_call(start, now_ns), start)
+        stream = Stream(start, ChunkSequencer(start.encoding.sample_rate_hz), self._open_call(start, now_ns), [start])
         self._streams[start.stream_id] = stream
         self._attach(stream)
         return stream
@@ -189,18 +190,32 @@ class StreamDoor:
         """A socket closed without a stop frame: wait for another one to continue the stream."""
         assert isinstance(handle, Stream)
         handle.sockets -= 1
+        last = handle.starts[-1]
+        handle.starts = [start for start in handle.starts if start.wire is not None and start.wire.is_open] or [last]
         if handle.sockets <= 0:
             handle.detached_ns = now_ns
             if self._listener is not None:
                 self._listener.stream_detached(handle.call.info)
+        elif handle.starts[-1] is not last:  # the newest is gone first: the way back is the one before
+            self._attach(handle)
 
     def _attach(self, stream: Stream) -> None:
         if self._listener is None:
             return
         try:
-            self._listener.stream_attached(stream.call.info, stream.latest)
+            hang_up = partial(self._hang_up, stream, stream.call)
+            self._listener.stream_attached(stream.call.info, stream.starts[-1], hang_up)
         except Exception:  # whoever cannot talk back must not cost the recording
             _LOG.exception("call %s: there is no way back", stream.call.info.call_id)
+
+    def _hang_up(self, stream: Stream, call: Call) -> None:
+        """End a call at once, and not after the grace for reconnecting: who dials again begins another."""
+        if stream.call is not call:
+            return  # it has ended, and its sockets carry another one
+        for start in stream.starts:
+            if start.wire is not None:
+                start.wire.close(close_with(1000, "the application hung up"))
+        self._end(stream, "closed", self._engine.now_ns())
 
     def _say_oversized(self, stream: Stream, samples: int) -> None:
         if not stream.oversized:

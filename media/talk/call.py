@@ -51,6 +51,7 @@ class LiveCall(PlaybackControl):
     """One call, from its first frame to its end.
 
     Attributes:
+        info: as the sinks have it.
         call_id: as recordings and logs have it.
         identity: what the carrier said of the call: from, to, tags, custom_parameters, ...
         door: "ws", "strep" or "rtp"; only a WebSocket goes both ways.
@@ -59,6 +60,7 @@ class LiveCall(PlaybackControl):
     """
 
     def __init__(self, info: CallInfo, clock: Clock, timer: TalkTimer, listening: ListenSink) -> None:
+        self.info = info
         self.call_id = info.call_id
         self.identity = info.identity
         self.door = info.door
@@ -236,7 +238,7 @@ class LiveCall(PlaybackControl):
     # -- its end -------------------------------------------------------------------------------------
 
     async def hang_up(self) -> None:
-        """Close the stream's socket, which ends the stream.
+        """End the call, and close the stream's sockets.
 
         Raises:
             UsageError: there is none.

@@ -23,7 +23,6 @@ from media.talk.mode import PlaybackMode, StreamFrames, mode_of, playout_for
 from media.talk.playout import Playout
 from media.talk.sources.decoding import import_decoders
 from media.talk.timer import TalkTimer, Timed
-from media.ws.closing import close_with
 from media.ws.host import StreamStart
 from strep.clock import Clock
 
@@ -157,15 +156,19 @@ class Switchboard:
 
     # -- listener of the WebSocket door ----------------------------------------------------------------
 
-    def stream_attached(self, info: CallInfo, start: StreamStart) -> None:
+    def stream_attached(self, info: CallInfo, start: StreamStart, hang_up: Callable[[], None]) -> None:
         """A call has a socket: its first, or another one."""
-        call = self._calls.get(info.index)
-        wire = start.wire
+        call, wire = self._of(info), start.wire
         if call is None or wire is None:
             return
         if not call.dialect:
             self._connect(call, info.index, start)
-        call.attach(wire, lambda: wire.close(close_with(1000, "the application hung up")))
+        call.attach(wire, hang_up)
+
+    def _of(self, info: CallInfo) -> LiveCall | None:
+        """Return a call that has not ended; its index may be another one's by now, which a late socket must not touch."""
+        call = self._calls.get(info.index)
+        return call if call is not None and call.info is info else None
 
     def _connect(self, call: LiveCall, index: int, start: StreamStart) -> None:
         try:
@@ -181,14 +184,14 @@ class Switchboard:
 
     def stream_event(self, info: CallInfo, event: dict[str, Any]) -> bool:
         """Pass on what the carrier says; return whether that is news to anybody but us."""
-        call = self._calls.get(info.index)
+        call = self._of(info)
         if call is not None:
             call.take_event(event, self._clock.now_ns())
         return not (event.get("event") == "mark" and str(event.get("name", "")).startswith(OWN_PREFIX))
 
     def stream_detached(self, info: CallInfo) -> None:
         """The last socket of a call is gone."""
-        call = self._calls.get(info.index)
+        call = self._of(info)
         if call is not None:
             call.detach()
 

@@ -10,9 +10,11 @@ import pytest
 
 from media.doors.stream import StreamDoor
 from media.sinks.contract import CallInfo
+from media.ws.chunks import Placement
 from media.ws.closing import Close
 from media.ws.host import StreamStart
 from strep.clock import NS_PER_SECOND
+from strep.header import Direction
 from tests.media.world import World, start
 
 
@@ -36,10 +38,12 @@ class Listener:
     def __init__(self) -> None:
         self.attached: list[tuple[str, Any]] = []
         self.detached: list[str] = []
+        self.hang_ups: list[Callable[[], None]] = []
         self.fails = False
 
-    def stream_attached(self, info: CallInfo, start: StreamStart) -> None:
+    def stream_attached(self, info: CallInfo, start: StreamStart, hang_up: Callable[[], None]) -> None:
         self.attached.append((info.call_id, start.wire))
+        self.hang_ups.append(hang_up)
         if self.fails:
             raise ValueError("a bug in it")
 
@@ -78,3 +82,57 @@ def test_a_listener_that_fails_costs_no_recording(caplog: pytest.LogCaptureFixtu
     assert "call s1: there is no way back" in caplog.text
     world.stream.stream_stopped(handle, world.clock.now_ns())
     assert [report.reason for _, report in world.ear.ended] == ["stop"]
+
+
+class TestSockets:
+    def test_the_newest_is_the_way_back_while_it_is_open(self) -> None:
+        world = ListenedWorld()
+        handle, first = world.dial()
+        _, second = world.dial()
+        world.lose(handle, first)
+        assert world.listener.attached == [("s1", first), ("s1", second)]
+        assert world.listener.detached == []
+
+    def test_when_the_newest_is_gone_first_the_way_back_is_the_one_before(self) -> None:
+        world = ListenedWorld()
+        handle, first = world.dial()
+        _, second = world.dial()
+        world.lose(handle, second)
+        assert world.listener.attached == [("s1", first), ("s1", second), ("s1", first)]
+        world.lose(handle, first)
+        assert world.listener.detached == ["s1"]
+        _, third = world.dial()
+        assert world.listener.attached[-1] == ("s1", third)
+
+
+class TestHangingUp:
+    def test_all_sockets_are_closed_and_the_call_has_ended_at_once(self) -> None:
+        world = ListenedWorld()
+        _, first = world.dial()
+        _, second = world.dial()
+        world.listener.hang_ups[-1]()
+        assert first.closes == second.closes == [Close(1000, "the application hung up")]
+        assert [report.reason for _, report in world.ear.ended] == ["closed"]
+
+    def test_who_dials_again_within_the_grace_begins_another_call(self) -> None:
+        world = ListenedWorld()
+        handle, wire = world.dial()
+        world.listener.hang_ups[-1]()
+        again, _ = world.dial()
+        world.lose(handle, wire)
+        assert again is not handle
+        assert len(world.ear.started) == 2
+        world.stream.end_detached(world.clock.advance(6 * NS_PER_SECOND))
+        assert len(world.ear.ended) == 1, "the new call has a socket"
+
+    def test_a_call_that_is_over_cannot_hang_up_on_the_next_one(self) -> None:
+        """Audio behind an end is a new call on the same socket."""
+        world = ListenedWorld()
+        handle, wire = world.dial()
+        world.engine.end_call(handle.call, "idle")
+        world.stream.stream_media(handle, Direction.INBOUND, Placement(0, 0), bytes(160), world.clock.now_ns())
+        world.listener.hang_ups[0]()
+        assert wire.closes == []
+        world.listener.hang_ups[1]()
+        assert len(wire.closes) == 1
+        assert [report.reason for _, report in world.ear.ended] == ["idle", "closed"]

@@ -34,11 +34,13 @@ class World:
         self.board = Switchboard(app, PlaybackMode("rtp"), self.clock)
         self.board.start()
 
-    def begin(self, call_id: str = "c", index: int = 0, *, wire: Any = None) -> CallInfo:
+    def begin(self, call_id: str = "c", index: int = 0) -> CallInfo:
         """Begin a call whose carrier takes what is sent."""
         info = CallInfo(index, call_id, "ws", 0)
         self.board.put(CallStarted(info))
-        self.board.stream_attached(info, StreamStart(call_id, Encoding("PCMU"), wire=wire or Sent()))
+        self.wire = Sent()
+        start = StreamStart(call_id, Encoding("PCMU"), wire=self.wire)
+        self.board.stream_attached(info, start, lambda: self.end(info))
         return info
 
     def end(self, info: CallInfo) -> None:
@@ -126,6 +128,24 @@ class TestFaultsOfOurOwn:
         assert world.board.snapshot()["calls"] == 0
         monkeypatch.setattr(switchboard, "STOP_TIMEOUT_S", 0)
         await world.board.close()
+
+
+async def test_a_socket_of_a_call_that_is_over_does_nothing_to_the_one_that_has_its_index() -> None:
+    async def act(call: LiveCall) -> Any:
+        return [event["digit"] async for event in call.events()]
+
+    app = App(act)
+    world = World(app)
+    world.end(before := world.begin("before"))
+    after, wire = world.begin("after"), world.wire
+    assert world.board.stream_event(before, {"event": "dtmf", "digit": "1"})
+    world.board.stream_detached(before)
+    assert world.board._playouts[0].wire is wire
+    world.board.stream_event(after, {"event": "dtmf", "digit": "2"})
+    await turns()
+    world.end(after)
+    await turns()
+    assert app.results == {"before": [], "after": ["2"]}
 
 
 class TestTheEndOfTheServer:
