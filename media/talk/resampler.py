@@ -4,13 +4,16 @@ A polyphase FIR filter (R. E. Crochiere, L. R. Rabiner, "Multirate Digital Signa
 Kaiser window. What lies above half of the lower rate is below `STOP_BAND_DB`; what lies below `PASS_BAND` of that
 half is untouched: 3,400 Hz, the edge of the telephone band, at 8 kHz.
 
+Where the rates have little in common, 47,951 and 8,000 Hz, a row for each place that an output can have between two
+inputs would be a table of many megabytes. There the row of the nearest of `PLACES` is taken.
+
 soxr is sharper but returns nothing for tens of milliseconds and then much at once: right for files only.
 """
 
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +25,10 @@ STOP_BAND_DB = 70.0
 PASS_BAND = 0.85
 """Up to where the filter is flat, as a share of half the lower rate."""
 RATES_HZ = range(4_000, 192_001)
+PLACES = 4096
+"""Between two samples at the lower rate: taking the nearest adds an error of less than `STOP_BAND_DB`."""
+MAX_TABLES = 32
+"""Tables of filters that are kept, each of a megabyte at most; what calls have in common takes a handful, of 0.1 MB."""
 _BLOCK_SAMPLES = 4096  # output samples computed at a time: bounds the memory of one call
 
 
@@ -96,7 +103,10 @@ class Resampler:
             numbers = np.arange(self._given + begin, self._given + min(count, begin + _BLOCK_SAMPLES)) * self._down
             starts = numbers // self._up + self._offset - self._first
             windows = np.lib.stride_tricks.sliding_window_view(self._kept, self._taps)[starts]
-            sums = np.einsum("ij,ij->i", windows, self._filters[numbers % self._up])
+            rows = numbers % self._up
+            if len(self._filters) < self._up:
+                rows = rows * len(self._filters) // self._up
+            sums = np.einsum("ij,ij->i", windows, self._filters[rows])
             out[begin : begin + len(sums)] = np.rint(np.clip(sums, -32768, 32767))
         self._given += count
         next_start = self._given * self._down // self._up + self._offset
@@ -105,11 +115,12 @@ class Resampler:
         return out
 
 
-@cache
+@lru_cache(MAX_TABLES)
 def _filters(up: int, down: int) -> NDArray[np.float32]:
-    """Return (up, taps) float32, taps even: row p yields the output that lies p / `up` behind an input sample.
+    """Return (rows, taps) float32, taps even: row p yields the output that lies p / rows behind an input sample.
 
-    Each row sums to one, so that a constant stays what it is.
+    There are `up` rows; where these are too many, fewer, each for the middle of what is rounded down to it. Each row
+    sums to one, so that a constant stays what it is.
     """
     if up == down:
         return np.ones((1, 2), np.float32)
@@ -119,7 +130,9 @@ def _filters(up: int, down: int) -> NDArray[np.float32]:
     taps = 2 * math.ceil((STOP_BAND_DB - 7.95) / (2.285 * 2 * math.pi * width) / 2)
     beta = 0.1102 * (STOP_BAND_DB - 8.7)
     # Distance, in input samples, of each tap from the place of the output.
-    distance = np.arange(taps)[None, :] - (taps // 2 - 1) - np.arange(up)[:, None] / up
+    rows = min(up, max(round(PLACES * 2 * edge), 1))
+    places = (np.arange(rows) + 0.5 * (rows < up)) / rows
+    distance = np.arange(taps)[None, :] - (taps // 2 - 1) - places[:, None]
     window = np.i0(beta * np.sqrt(np.clip(1 - (distance / (taps / 2)) ** 2, 0, None))) / np.i0(beta)
-    rows = 2 * (edge - width / 2) * np.sinc(2 * (edge - width / 2) * distance) * window
-    return np.ascontiguousarray((rows / rows.sum(1, keepdims=True)).astype(np.float32))
+    filters = 2 * (edge - width / 2) * np.sinc(2 * (edge - width / 2) * distance) * window
+    return np.ascontiguousarray((filters / filters.sum(1, keepdims=True)).astype(np.float32))

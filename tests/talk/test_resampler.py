@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from media.talk.contract import Pcm
-from media.talk.resampler import Resampler
+from media.talk.resampler import MAX_TABLES, Resampler, _filters
 from tests.codecs.speech import speech
 
 FROM_HZ = (8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -41,6 +41,22 @@ def test_tones_of_the_pass_band_come_out_in_place_and_without_images(from_hz: in
         tone_hz = share * min(from_hz, to_hz) / 2
         heard = resampled(sine(tone_hz, from_hz), from_hz, to_hz)
         assert level_db(heard - sine(tone_hz, to_hz)) < -60
+
+
+@pytest.mark.parametrize(("from_hz", "to_hz"), [(8000, 47_951), (47_951, 8000), (22_050, 47_951), (48_000, 8001)])
+def test_rates_with_nothing_in_common_sound_as_well_and_take_no_large_table(from_hz: int, to_hz: int) -> None:
+    for share in (0.02, 0.3, 0.85):
+        tone_hz = share * min(from_hz, to_hz) / 2
+        heard = resampled(sine(tone_hz, from_hz), from_hz, to_hz)
+        assert level_db(heard - sine(tone_hz, to_hz)) < -60
+    assert Resampler(from_hz, to_hz)._filters.nbytes <= 1 << 20
+
+
+def test_tables_are_kept_for_so_many_pairs_of_rates_and_no_more() -> None:
+    _filters.cache_clear()
+    for up in range(1, 2 * MAX_TABLES):
+        _filters(up, 2 * MAX_TABLES)
+    assert _filters.cache_info().currsize == MAX_TABLES
 
 
 @pytest.mark.parametrize(("from_hz", "to_hz"), [pair for pair in PAIRS if pair[0] > pair[1]])
