@@ -59,6 +59,8 @@ def is_public(address: str) -> bool:
             wrapped = ipaddress.IPv4Address(ip.packed[-4:])
         if wrapped is not None and not is_public(str(wrapped)):
             return False
+        if ip.is_site_local:  # fec0::/10: deprecated (RFC 3879), and still routed inside of some sites
+            return False
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
 
 

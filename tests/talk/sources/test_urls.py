@@ -289,7 +289,7 @@ class TestWhereItMayComeFrom:
         [("8.8.8.8", True), ("2606:4700::1111", True), ("192.168.1.1", False), ("172.16.0.1", False),
          ("100.64.0.1", False), ("224.0.0.1", False), ("255.255.255.255", False), ("fe80::1%eth0", False),
          ("fd00::1", False), ("::", False), ("::ffff:10.0.0.1", False), ("64:ff9b::7f00:1", False),
-         ("2002:7f00:1::", False), ("ff0e::1", False)],
+         ("2002:7f00:1::", False), ("ff0e::1", False), ("fec0::1", False), ("feff::1", False)],
     )  # fmt: skip
     def test_addresses(self, address: str, expected: bool) -> None:
         assert is_public(address) is expected
