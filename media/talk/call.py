@@ -34,6 +34,7 @@ from media.talk.playout import Playout
 from media.talk.sources import open_source
 from media.talk.timer import TalkTimer
 from media.talk.voice import Voice
+from media.voices.contract import check_text
 from media.voices.plugins import load_voices
 from strep.clock import Clock
 from strep.errors import UsageError
@@ -129,11 +130,11 @@ class LiveCall(PlaybackControl):
         """Say `text`; the other options are those of `play`.
 
         Raises:
-            PlaybackError: more than 3,000 characters, a language or voice that there is not, or as `play`.
+            PlaybackError: no text, more than 3,000 characters, a language or voice that there is not, or as `play`.
             ConfigurationError: there is no such engine, see `media.voices.plugins`.
         """
         self._both_ways()
-        speech = await load_voices(engine).speak(text, language, voice)
+        speech = await load_voices(engine).speak(check_text(text), language, voice)
         try:
             return await self.play(speech, rate_hz=speech.rate_hz, **play)
         except BaseException:

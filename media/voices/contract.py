@@ -52,10 +52,10 @@ class Voices(Protocol):
         """
 
     async def speak(self, text: str, language: str, voice: str | None) -> Speech:
-        """Begin to speak; it is checked before.
+        """Begin to speak a text as `check_text` returns it.
 
         Raises:
-            PlaybackError: `check_text` or `check` refuse it, or the engine does not start.
+            PlaybackError: `check` refuses language or voice, or the engine does not start.
         """
 
 

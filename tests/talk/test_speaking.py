@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from media.talk.call import LiveCall
+from media.talk.contract import PlaybackError
 from media.talk.handle import PlayState
 from media.voices import plugins
 from media.voices.contract import Speech, Voice
@@ -39,6 +40,10 @@ class ModelSpeech:
         self._pieces.clear()
 
 
+asked: list[str] = []
+"""Texts that the engine was to speak."""
+
+
 class ModelVoices:
     """Says the same whatever the text."""
 
@@ -49,6 +54,7 @@ class ModelVoices:
         return Voice("model", language)
 
     async def speak(self, text: str, language: str, voice: str | None) -> Speech:
+        asked.append(text)
         return ModelSpeech()
 
 
@@ -68,6 +74,25 @@ async def test_what_it_says_is_heard() -> None:
         await script.done.wait()
     assert script.result.state is PlayState.FINISHED
     assert carrier.heard.startswith(encode(TONE, Codec.PCMU).tobytes())
+
+
+async def test_a_text_is_checked_whatever_the_engine() -> None:
+    async def act(call: LiveCall) -> Any:
+        refusals = []
+        for text in ("\n", "x" * 3001):
+            with pytest.raises(PlaybackError) as caught:
+                await call.speak(text, engine="model")
+            refusals.append(str(caught.value))
+        asked.clear()
+        await call.speak(" one\x00two\n", engine="model")
+        return refusals
+
+    script = Script(act)
+    async with serving(script) as server, stream(server):
+        await script.done.wait()
+    assert script.result[0] == "there is no text to speak"
+    assert "3001 characters is too long to speak" in script.result[1]
+    assert asked == ["one two"]
 
 
 async def test_one_that_is_not_installed_is_named() -> None:
