@@ -14,7 +14,8 @@
         await server.wait_closed()
 
 Everything is called in the server's event loop. What waits for an application is bounded: an application that is too
-slow loses the oldest events and audio, is told so in the log, and harms no other call.
+slow loses the oldest events (`LiveCall.dropped_events`) and audio (the positions of its blocks leave a gap), and harms
+no other call.
 """
 
 from __future__ import annotations
@@ -84,7 +85,12 @@ class LiveCall(PlaybackControl):
     @property
     def can_play(self) -> bool:
         """Whether `play` has a chance; if not, it says why."""
-        return self._playout is not None and not self._reason.done()
+        return self._playout is not None and not self.has_ended
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the call is over, so that nothing can be heard or played any more."""
+        return self._reason.done()
 
     async def play(
         self, source: Any, *, rate_hz: int | None = None, loop: int = 1, volume_db: float = 0.0, overlay: bool = False
@@ -183,7 +189,7 @@ class LiveCall(PlaybackControl):
         return await came
 
     def _both_ways(self) -> Playout:
-        if self._reason.done():
+        if self.has_ended:
             raise PlaybackError("the call has ended")
         if self._playout is None:
             raise PlaybackError(self._why_not)
@@ -223,7 +229,7 @@ class LiveCall(PlaybackControl):
         if mailbox is None:
             mailbox = Mailbox(MAX_EVENTS)
             self._event_mailboxes.append(mailbox)
-            if self._reason.done():
+            if self.has_ended:
                 mailbox.close()
         try:
             async for event in mailbox:
@@ -325,7 +331,7 @@ class LiveCall(PlaybackControl):
 
     def end(self, reason: str) -> None:
         """Take note that the call is over."""
-        if self._reason.done():
+        if self.has_ended:
             return
         self._reason.set_result(reason)
         for mailbox in self._event_mailboxes:

@@ -114,6 +114,9 @@ class Switchboard:
         try:
             await self._until_over(call)
         except PlaybackError as error:
+            if call.has_ended:  # the caller hung up while something was to be played: what else could it do
+                logger.debug("call %s: its application ended with it: %s", call.call_id, error)
+                return
             self.app_failures += 1
             logger.warning("call %s: its application gave up: %s", call.call_id, error)
         except Exception:

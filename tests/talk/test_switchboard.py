@@ -71,6 +71,26 @@ async def turns(n: int = 10) -> None:
         await asyncio.sleep(0)
 
 
+@pytest.mark.parametrize(("is_over", "failures"), [(True, 0), (False, 1)])
+async def test_a_play_that_comes_too_late_for_its_call_is_no_failure_of_the_application(
+    caplog: pytest.LogCaptureFixture, is_over: bool, failures: int
+) -> None:
+    async def act(call: LiveCall) -> None:
+        await may_play.wait()
+        await call.play(object())
+
+    may_play = asyncio.Event()
+    world = World(App(act))
+    info = world.begin()
+    if is_over:
+        world.end(info)
+    may_play.set()
+    await turns()
+    assert world.board.app_failures == failures
+    assert ("its application gave up" in caplog.text) is not is_over
+    await world.board.close()
+
+
 class TestFaultsOfOurOwn:
     async def test_a_call_that_cannot_be_sent_to_fails_its_plays_and_no_others(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
