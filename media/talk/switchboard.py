@@ -23,6 +23,7 @@ from media.talk.mode import PlaybackMode, StreamFrames, mode_of, playout_for
 from media.talk.playout import Playout
 from media.talk.sources.decoding import import_decoders
 from media.talk.timer import TalkTimer, Timed
+from media.voices.plugins import import_voices
 from media.ws.host import StreamStart
 from strep.clock import Clock
 
@@ -60,6 +61,7 @@ class Switchboard:
         self._phase = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         import_decoders()
+        import_voices()
 
     def start(self) -> None:
         """Begin, on the running event loop."""

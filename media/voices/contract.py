@@ -35,7 +35,10 @@ class Speech(Protocol):
 
 
 class Voices(Protocol):
-    """An engine. Its factory takes no arguments it does not have defaults for, and must not be slow."""
+    """An engine, made once, when the server starts; its factory is called without arguments.
+
+    What takes long (a model to load) is done by its first `speak`, off the event loop: it may never be asked to.
+    """
 
     async def voices(self) -> list[Voice]:
         """Return every voice there is.

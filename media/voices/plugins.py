@@ -8,6 +8,7 @@ A package declares, in its ``pyproject.toml``, something to call that returns a 
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
@@ -21,10 +22,21 @@ BUILT_IN = "espeak-ng"
 """The engine that comes along."""
 _METHODS = ("voices", "check", "speak")
 
+logger = logging.getLogger("strep.voices")
+
 
 def installed_voices() -> dict[str, EntryPoint]:
     """Return the engines of other packages, by name, in the order of the names."""
     return {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
+
+
+def import_voices() -> None:
+    """Import and make every engine now: done while there are calls, it holds all of them up."""
+    for name in installed_voices():
+        try:
+            load_voices(name)
+        except ConfigurationError as error:  # who asks for it is told; nobody else has to care
+            logger.warning("%s", error)
 
 
 @cache

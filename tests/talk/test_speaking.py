@@ -63,6 +63,7 @@ def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
     points = EntryPoints([EntryPoint("model", f"{__name__}:ModelVoices", plugins.GROUP)])
     monkeypatch.setattr(plugins, "entry_points", points.select)
     monkeypatch.setattr(EntryPoint, "load", lambda _: ModelVoices)
+    plugins.load_voices.cache_clear()
 
 
 async def test_what_it_says_is_heard() -> None:
@@ -93,6 +94,14 @@ async def test_a_text_is_checked_whatever_the_engine() -> None:
     assert script.result[0] == "there is no text to speak"
     assert "3001 characters is too long to speak" in script.result[1]
     assert asked == ["one two"]
+
+
+async def test_an_engine_is_made_before_there_are_calls() -> None:
+    async def act(call: LiveCall) -> None:
+        await call.ended()
+
+    async with serving(Script(act)):
+        assert plugins.load_voices.cache_info().currsize == 1
 
 
 async def test_one_that_is_not_installed_is_named() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from media.voices import plugins
 from media.voices.espeak import EspeakVoices
-from media.voices.plugins import GROUP, load_voices
+from media.voices.plugins import GROUP, import_voices, load_voices
 from strep.errors import ConfigurationError
 
 
@@ -33,6 +33,15 @@ def test_made(name: str) -> None:
 @pytest.mark.parametrize("name", ["espeak-ng", "other"])
 def test_every_call_has_the_same_engine(name: str) -> None:
     assert load_voices(name) is load_voices(name)
+
+
+def test_all_are_made_beforehand_and_what_is_wrong_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import_voices()
+    monkeypatch.setattr(plugins, "entry_points", None)  # it is not asked again
+    assert isinstance(load_voices("other"), EspeakVoices)
+    assert [record.getMessage().partition(" (")[0] for record in caplog.records] == ["voices: bad", "voices: none"]
 
 
 @pytest.mark.parametrize(
