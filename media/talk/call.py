@@ -14,15 +14,15 @@
         await server.wait_closed()
 
 Everything is called in the server's event loop. What waits for an application is bounded: an application that is too
-slow loses the oldest events (`LiveCall.dropped_events`) and audio (the positions of its blocks leave a gap), and harms
-no other call.
+slow loses the oldest events (`LiveCall.dropped_events`) and audio (the positions of its blocks leave a gap), and
+harms no other call.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from media.sinks.contract import CallInfo
@@ -112,6 +112,8 @@ class LiveCall(PlaybackControl):
         playout = self._both_ways()
         if loop < 0 or not MIN_VOLUME_DB <= volume_db <= MAX_VOLUME_DB:
             raise ValueError(f"loop={loop}, volume_db={volume_db}: loop is 0 or more, the volume -40 to 40 dB")
+        if loop != 1 and isinstance(source, AsyncIterable):
+            raise PlaybackError("an iterator of PCM can be played only once: loop=1; collect an array to repeat it")
         rate = playout.player.sample_rate_hz
         opened = await open_source(source, rate, rate_hz=rate_hz)
         try:

@@ -28,7 +28,7 @@ RATES_HZ = range(4_000, 192_001)
 PLACES = 4096
 """Between two samples at the lower rate: taking the nearest adds an error of less than `STOP_BAND_DB`."""
 MAX_TABLES = 32
-"""Tables of filters that are kept, each of a megabyte at most; what calls have in common takes a handful, of 0.1 MB."""
+"""Tables of filters that are kept, each of a megabyte at most; telephony takes a handful, of 0.1 MB each."""
 _BLOCK_SAMPLES = 4096  # output samples computed at a time: bounds the memory of one call
 
 

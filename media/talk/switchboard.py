@@ -68,7 +68,7 @@ class Switchboard:
         self._loop = asyncio.get_running_loop()
 
     async def close(self) -> None:
-        """Give applications a moment to finish, then cancel them, and wait for that; their calls have ended before."""
+        """Give applications a moment to finish, then cancel them and wait for it; their calls have ended before."""
         self._timer.stop()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT_S)
@@ -171,7 +171,7 @@ class Switchboard:
         call.attach(wire, hang_up)
 
     def _of(self, info: CallInfo) -> LiveCall | None:
-        """Return a call that has not ended; its index may be another one's by now, which a late socket must not touch."""
+        """Return a call, None if it has ended: then its index may be another one's, which is none of its sockets'."""
         call = self._calls.get(info.index)
         return call if call is not None and call.info is info else None
 

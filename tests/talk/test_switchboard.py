@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from media.sinks.contract import CallInfo, CallReport
 from media.sinks.queue import CallEnded, CallStarted
 from media.talk import switchboard
 from media.talk.call import LiveCall
+from media.talk.contract import PlaybackError
 from media.talk.handle import Playback, PlayState
 from media.talk.mode import PlaybackMode
 from media.talk.rtp_mode import RtpPlayout
@@ -88,6 +89,23 @@ async def test_a_play_that_comes_too_late_for_its_call_is_no_failure_of_the_appl
     await turns()
     assert world.board.app_failures == failures
     assert ("its application gave up" in caplog.text) is not is_over
+    await world.board.close()
+
+
+@pytest.mark.parametrize("loop", [0, 2])
+async def test_what_cannot_be_repeated_is_refused_at_once(loop: int) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield TONE.tobytes()
+
+    async def act(call: LiveCall) -> None:
+        with pytest.raises(PlaybackError, match="played only once: loop=1"):
+            await call.play(pieces(), rate_hz=8000, loop=loop)
+
+    app = App(act)
+    world = World(app)
+    world.begin()
+    await turns()
+    assert app.results == {"c": None}
     await world.board.close()
 
 
