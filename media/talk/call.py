@@ -29,7 +29,7 @@ from media.sinks.contract import CallInfo
 from media.talk.contract import PlaybackError, Wire
 from media.talk.handle import MAX_VOLUME_DB, MIN_VOLUME_DB, Heard, Playback, PlaybackControl
 from media.talk.listening import Block, Ear, ListenSink
-from media.talk.mailbox import Mailbox
+from media.talk.mailbox import Broadcast
 from media.talk.marks import OWN_PREFIX
 from media.talk.playout import Playout
 from media.talk.sources import open_source
@@ -72,8 +72,7 @@ class LiveCall(PlaybackControl):
         self._why_not = f"nothing can be played into this call: it came by the {info.door} door, which goes one way"
         self._hang_up: Callable[[], None] | None = None
         self._reason: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._backlog: Mailbox[dict[str, Any]] | None = Mailbox(MAX_EVENTS)
-        self._event_mailboxes = [self._backlog]
+        self._events: Broadcast[dict[str, Any]] = Broadcast(MAX_EVENTS)
         self._unknown_marks = 0
 
     def __repr__(self) -> str:
@@ -222,27 +221,17 @@ class LiveCall(PlaybackControl):
         finally:
             self._hearing.remove(ear)
 
-    async def events(self) -> AsyncIterator[dict[str, Any]]:
+    def events(self) -> AsyncIterator[dict[str, Any]]:
         """Iterate over what the carrier says (dtmf, mark, error), until the call ends.
 
         The first iterator begins with what came before it was made.
         """
-        mailbox, self._backlog = self._backlog, None
-        if mailbox is None:
-            mailbox = Mailbox(MAX_EVENTS)
-            self._event_mailboxes.append(mailbox)
-            if self.has_ended:
-                mailbox.close()
-        try:
-            async for event in mailbox:
-                yield event
-        finally:
-            self._event_mailboxes.remove(mailbox)
+        return self._events.items()
 
     @property
     def dropped_events(self) -> int:
         """Events that iterators now open were too slow for."""
-        return sum(mailbox.dropped for mailbox in self._event_mailboxes)
+        return self._events.dropped
 
     # -- its end -------------------------------------------------------------------------------------
 
@@ -321,8 +310,7 @@ class LiveCall(PlaybackControl):
             playout.take_error(event.get("code"), words or "without a code", now_ns)
         self._attend()
         if name != "mark" or not str(event.get("name", "")).startswith(OWN_PREFIX):
-            for mailbox in self._event_mailboxes:
-                mailbox.put(event)
+            self._events.put(event)
 
     def _take_mark(self, playout: Playout, name: str, now_ns: int) -> None:
         playout.take_mark(name, now_ns)
@@ -336,8 +324,7 @@ class LiveCall(PlaybackControl):
         if self.has_ended:
             return
         self._reason.set_result(reason)
-        for mailbox in self._event_mailboxes:
-            mailbox.close()
+        self._events.close()
         if self._playout is not None:
             self._timer.remove(self._playout)
             self._playout.close(self._clock.now_ns())
