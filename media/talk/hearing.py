@@ -86,10 +86,16 @@ class Hearing:
         return self.clock.sent > self.clock.proven or self.marks.is_any_out
 
     def position(self, now_ns: int) -> int:
-        """Return the output position up to which was heard: not beyond a mark that is still out."""
+        """Return the output position up to which was heard: not beyond a mark that is still out.
+
+        Nor before what the player was told, though the clock may have learned since that this was too much: what is
+        sent next lies where the player has it.
+        """
         heard = self.clock.heard(now_ns)
         own = self.marks.own
-        return min(heard, own[0].position - 1) if own and not self._goes_by_clock else heard
+        if own and not self._goes_by_clock:
+            heard = min(heard, own[0].position - 1)
+        return max(heard, self._player.heard_position)
 
     def settle(self, now_ns: int) -> None:
         """Bring all positions up to date."""

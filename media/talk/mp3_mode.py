@@ -279,7 +279,10 @@ class Mp3Playout(Playout):
         """Fail the plays in `piece`, which the carrier has not got."""
         failed = self.player.sounding_between(piece.start, piece.start + piece.samples)
         self._forget_unsent()
-        self._piece = None
+        if self._piece is piece:
+            self._piece = None
         self._encoder.reset()
         self.player.retract(piece.start)
+        if self.player.position != self._clock.sent:  # its beginning counts as heard: the error was slower
+            self._clock.restart(self.player.position, now_ns)
         self._fail(failed, error, now_ns)

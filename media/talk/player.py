@@ -33,15 +33,15 @@ class Player:
     Attributes:
         sample_rate_hz: of the output.
         position: samples of output so far.
+        heard_position: all output before it was heard; it never goes back, whatever is learned later.
         queue: plays and marks in their order; overlays are not in it.
         gaps: times that a live source had nothing while others sounded, so that silence stands in its place.
     """
 
     def __init__(self, sample_rate_hz: int) -> None:
         self.sample_rate_hz = sample_rate_hz
-        self.position = self.gaps = 0
+        self.position = self.heard_position = self.gaps = 0
         self.queue = PlayQueue()
-        self._heard_position = 0
         self._overlays: list[Voice] = []
 
     # -- what is to sound ----------------------------------------------------------------------------
@@ -161,7 +161,7 @@ class Player:
 
         Plays that were heard to their end are finished if that is certain: all before `proven` is.
         """
-        self._heard_position = position = max(position, self._heard_position)
+        self.heard_position = position = max(position, self.heard_position)
         self.queue.forget_ends(min(position, proven))
         finished = []
         for voice in self._voices():
@@ -196,15 +196,18 @@ class Player:
         Returns:
             Marks that had been sent and lie behind `position`: they have to be sent again.
         """
-        self.position = position = max(position, self._heard_position)
+        self.position = position = max(position, self.heard_position)
         for voice in self._voices():
             voice.take_back(position)
         return self.queue.retract(position)
 
     def sounding_between(self, start: int, end: int) -> list[Voice]:
-        """Return the plays that have samples in the output from `start` to `end`."""
+        """Return the plays with samples in the output from `start` to `end`, or that end there, unsettled yet."""
         return [
-            voice for voice in self._voices() if any(first < end and first + n > start for first, n in voice.segments)
+            voice
+            for voice in self._voices()
+            if any(first < end and first + n > start for first, n in voice.segments)
+            or (voice.is_heard_out and start < voice.output_end <= end)
         ]
 
     # -- ends ----------------------------------------------------------------------------------------
@@ -221,7 +224,7 @@ class Player:
         voices = self.queue.voices + self._overlays
         self.queue.clear()
         self._overlays = []
-        self.position = max(position, self._heard_position)
+        self.position = max(position, self.heard_position)
         for voice in voices:
             voice.handle.settle(PlayState.CUT_OFF)
         return [Heard(voice.handle, voice.handle.position_samples, is_measured) for voice in voices]

@@ -260,9 +260,7 @@ class Playout(ABC):
             return self._committed
         if self._hearing.is_any_out:
             self.wire.send(clear)
-            self._forget_sent(heard, now_ns)
-        else:
-            self._drop_unsent(is_cut=True)
+        self._forget_sent(heard, now_ns)
         return heard
 
     def _forget_sent(self, heard: int, now_ns: int) -> None:

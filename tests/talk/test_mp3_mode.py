@@ -207,6 +207,38 @@ class TestErrors:
         assert handle.state is PlayState.FAILED
         assert len(here.carrier.sizes) == MAX_REFUSALS + 1
 
+    @pytest.mark.parametrize("samples", [400, 3 * RATE_HZ])
+    def test_an_error_that_is_slower_than_the_report_fails_its_play_and_no_other(self, samples: int) -> None:
+        """By then some of it counts as heard; what is played next goes on from there."""
+        here = world()
+        here.carrier.delay_ns = 150 * NS_PER_MS
+        here.carrier.refuse = lambda number: 100004 if number == 0 else None
+        first, second = here.play(0, samples), here.play(1, 2 * RATE_HZ)
+        if samples == 400:  # then both are in the piece
+            third = here.play(2, 5 * RATE_HZ)
+            here.run_out()
+            assert (first.state, second.state, third.state) == (PlayState.FAILED,) * 3
+            fourth = here.play(3, RATE_HZ)
+            here.run_out()
+            assert fourth.state is PlayState.FINISHED
+            assert np.array_equal(here.carrier.audible, samples_of(3, 0, RATE_HZ))
+        else:
+            here.run_out()
+            assert (first.state, second.state) == (PlayState.FAILED, PlayState.FINISHED)
+            assert np.array_equal(here.carrier.audible, samples_of(1, 0, 2 * RATE_HZ))
+
+    def test_a_clear_between_a_refusal_and_the_next_try_harms_nothing_later(self) -> None:
+        here = world()
+        here.carrier.delay_ns = 150 * NS_PER_MS
+        here.carrier.refuse = lambda number: 100005 if number == 0 else None
+        first = here.play(0, 3 * RATE_HZ)
+        here.run(0.4)
+        here.playout.clear(here.clock.now_ns())
+        second = here.play(1, RATE_HZ)
+        here.run_out()
+        assert (first.state, second.state) == (PlayState.CUT_OFF, PlayState.FINISHED)
+        assert np.array_equal(here.carrier.audible, samples_of(1, 0, RATE_HZ))
+
     def test_marks_behind_a_refused_piece_are_not_believed(self) -> None:
         """The carrier has nothing when it gets them, so it returns them at once."""
         here = world()

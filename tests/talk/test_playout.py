@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from media.talk.contract import PlaybackError
 from media.talk.handle import Playback, PlayState
+from media.talk.mp3_mode import Mp3Playout
 from media.talk.player import Player
+from media.talk.playout import Playout
 from media.talk.rtp_mode import RtpPlayout
 from strep.clock import NEVER_NS, NS_PER_MS, NS_PER_SECOND, ManualClock
 from tests.talk import test_mp3_mode, test_rtp_mode
@@ -72,6 +74,8 @@ class History:
             self.reconnect()
         elif value < len(self.handles):
             getattr(self.handles[value], name)()
+        playout = world.playout
+        assert playout.player.position == playout._clock.sent + unsent_samples(playout), "player and clock have parted"
 
     def _mark(self) -> None:
         number = len(self.marks)
@@ -87,7 +91,9 @@ class History:
         world, old = self.world, self.world.carrier
         old.play_until(world.clock.now_ns())
         self.heard.append(old.heard)
-        new = ModelCarrier(world.clock, refuse=old.refuse, min_interval_ns=old.min_interval_ns)
+        new = ModelCarrier(
+            world.clock, refuse=old.refuse, delay_ns=old.delay_ns, min_interval_ns=old.min_interval_ns
+        )
         world.playout.detach(world.clock.now_ns())
         world.carrier = new
         world.playout.attach(new, world.clock.now_ns())
@@ -97,6 +103,16 @@ class History:
             handle.resume()
         self.world.run_out()
         return np.concatenate([*self.heard, self.world.carrier.heard])
+
+
+def unsent_samples(playout: Playout) -> int:
+    """Return what was pulled from the player and is not with the carrier."""
+    if isinstance(playout, RtpPlayout):
+        return playout._encoded_samples + len(playout._pending)
+    assert isinstance(playout, Mp3Playout)
+    piece, making = playout._piece, playout._making
+    refused = piece.samples if piece is not None and piece.again_ns is not None else 0
+    return len(playout._pending) + (making.samples if making is not None else 0) + refused
 
 
 def check(history: History, heard: np.ndarray[Any, np.dtype[np.int16]]) -> None:
@@ -131,6 +147,31 @@ def test_every_sample_is_heard_or_cut_off_and_we_know_which(
     for name, value in operations:
         history.do(name, value)
     check(history, history.finish())
+
+
+@pytest.mark.parametrize("mode", MODES)
+@settings(max_examples=150)
+@given(operations=st.lists(OPERATIONS, max_size=25), refusals=REFUSALS, delay_ms=st.sampled_from([20, 150]))
+def test_on_a_slow_network_too_all_ends_and_nothing_is_lost_but_what_is_refused(
+    mode: str, operations: list[tuple[str, Any]], refusals: list[int | None], delay_ms: int
+) -> None:
+    """What is said to be heard may be too little by the delay, and is played once more then."""
+    world = MODES[mode]()
+    world.carrier.delay_ns = delay_ms * NS_PER_MS
+    if mode == "mp3":
+        world.carrier.refuse = lambda number: refusals[number] if number < len(refusals) else None
+    history = History(world)
+    for name, value in operations:
+        history.do(name, value)
+    heard = history.finish()
+    assert None not in history.marks, "a mark never came"
+    for play, (handle, length) in enumerate(zip(history.handles, history.lengths, strict=True)):
+        assert handle.state in (PlayState.FINISHED, PlayState.CUT_OFF)
+        if mode == "rtp" or not any(refusals):
+            indices = indices_of(play, heard)
+            again = -np.diff(indices, prepend=-1) % 8000  # 7999: the next sample
+            assert np.all((again == 7999) | (again <= delay_ms * 8 + 40)), f"play {play} lost something"
+            assert handle.state is not PlayState.FINISHED or len(indices) >= length
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -213,6 +254,23 @@ def test_marks_that_never_come_do_not_hold_a_play_up_and_are_told_of(caplog: pyt
     assert came == [True]
     assert world.playout.snapshot().marks_missing == 4
     assert "marks do not come back" in caplog.text
+
+
+@pytest.mark.parametrize("cut", ["clear", "reconnect"])
+def test_marks_that_come_back_late_after_all_harm_nothing_later(cut: str) -> None:
+    """By the clock more was heard than the mark then proves; that is not taken back."""
+    history = History(test_rtp_mode.world())
+    world = history.world
+    world.carrier.returns_marks = False
+    history.do("play", 80_000)
+    world.run(4.2)
+    world.carrier.returns_marks, world.carrier.delay_ns = True, 200 * NS_PER_MS
+    world.run(0.51)
+    history.do(cut, 0)
+    history.do("play", 4000)
+    world.run_out()
+    assert history.handles[1].state is PlayState.FINISHED
+    assert len(indices_of(1, world.carrier.heard)) == 4000
 
 
 class TestMarksThatProveNothing:
