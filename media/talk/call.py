@@ -175,9 +175,14 @@ class LiveCall(PlaybackControl):
                 f"a mark has 1 to {MAX_NAME_CHARACTERS} characters and does not begin with {OWN_PREFIX!r}"
             )
         came: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._both_ways().mark(name, lambda was_played: None if came.done() else came.set_result(was_played))
+        playout = self._both_ways()
+        mark = playout.mark(name, lambda was_played: None if came.done() else came.set_result(was_played))
         self._attend()
-        return await came
+        try:
+            return await came
+        except asyncio.CancelledError:
+            playout.drop_mark(mark)
+            raise
 
     def _both_ways(self) -> Playout:
         if self._reason.done():

@@ -20,10 +20,11 @@ MAX_VOID = 1000
 
 
 class OwnMark(NamedTuple):
-    """A mark of ours: its name, and the output position behind which it was sent."""
+    """A mark of ours: its name, the output position behind which it was sent, and when."""
 
     name: str
     position: int
+    sent_ns: int
 
 
 class Marks:
@@ -46,15 +47,16 @@ class Marks:
         """Whether a mark is with the carrier."""
         return bool(self.own or self._asked)
 
-    def send_own(self, position: int) -> str:
+    def send_own(self, position: int, now_ns: int) -> str:
         """Return the name of a new mark of ours."""
         self._count += 1
         name = f"{OWN_PREFIX}{self._count}"
-        self.own.append(OwnMark(name, position))
+        self.own.append(OwnMark(name, position, now_ns))
         return name
 
-    def send(self, mark: QueuedMark) -> None:
+    def send(self, mark: QueuedMark, now_ns: int) -> None:
         """Take note that a mark of the application is out."""
+        mark.sent_ns = now_ns
         self._asked.setdefault(mark.name, deque()).append(mark)
 
     def void(self, marks: Iterable[QueuedMark], position: int) -> None:

@@ -171,8 +171,8 @@ class Mp3Playout(Playout):
         self._next_ns = now_ns + INTERVAL_NS
         wire.send(piece.message)
         self._count_sent(piece.samples, now_ns)
-        self._hearing.send_own(wire)
-        self._hearing.send_due(wire)
+        self._hearing.send_own(wire, now_ns)
+        self._hearing.send_due(wire, now_ns)
 
     @property
     def _is_exhausted(self) -> bool:

@@ -44,7 +44,7 @@ class PlayoutSnapshot:
         stalls: times that the peer did not read, and sending had to wait.
         recalls: clears, stops and pauses, and sockets that broke.
         errors: error frames of the carrier.
-        marks_missing: marks of ours that never came back.
+        marks_missing: marks that never came back.
         marks_early: marks that came back before their audio can have been played.
         marks_unknown: marks that nobody had sent.
     """
@@ -139,7 +139,7 @@ class Playout(ABC):
             if not self._is_stalled:
                 self._send_due(wire, now_ns)
                 if self.player.queue.unsent_marks:
-                    self._hearing.send_due(wire)
+                    self._hearing.send_due(wire, now_ns)
             elif not was_stalled:
                 self._stalls += 1
         if now_ns >= self._hearing.settled_ns + REPORT_NS:
@@ -207,6 +207,10 @@ class Playout(ABC):
         mark = self.player.add_mark(name)
         self._hearing.expect(mark, on_mark)
         return mark
+
+    def drop_mark(self, mark: QueuedMark) -> None:
+        """Forget a mark that nobody waits for any more; `on_mark` is not told."""
+        self._hearing.forget(mark)
 
     def clear(self, now_ns: int) -> list[Heard]:
         """Cut off everything, here and at the carrier; return what of each play was heard."""

@@ -132,11 +132,11 @@ class RtpPlayout(Playout):
             wire.send(self._frames.media(payload))
             self._count_sent(samples, now_ns)
             self._is_running, is_first = True, False
-            self._mark_if_due(wire)
+            self._mark_if_due(wire, now_ns)
         if not self._encoded_samples and not len(self._pending) and (not self.player.has_more or self.player.is_held):
             self._is_running = False
             if self._audio_end > self._marked:
-                self._mark_here(wire)
+                self._mark_here(wire, now_ns)
 
     def _begin_run(self, now_ns: int) -> None:
         """The carrier has nothing: from here on deadlines count from now, and lie where the phase has them."""
@@ -166,17 +166,17 @@ class RtpPlayout(Playout):
         self._encoded_samples -= samples
         return payload, samples
 
-    def _mark_if_due(self, wire: Wire) -> None:
+    def _mark_if_due(self, wire: Wire, now_ns: int) -> None:
         sent, queue = self._clock.sent, self.player.queue
         end = queue.next_end(self._marked)
         if sent - self._marked >= self._mark_samples or (end is not None and end <= sent):
-            self._mark_here(wire)
+            self._mark_here(wire, now_ns)
         if queue.unsent_marks:
-            self._hearing.send_due(wire)
+            self._hearing.send_due(wire, now_ns)
 
-    def _mark_here(self, wire: Wire) -> None:
+    def _mark_here(self, wire: Wire, now_ns: int) -> None:
         if self._audio_end > self._marked:  # silence needs no witness
-            self._hearing.send_own(wire)
+            self._hearing.send_own(wire, now_ns)
         self._marked = self._clock.sent
 
     def _encode_more(self, now_ns: int) -> bool:

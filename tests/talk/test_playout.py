@@ -75,7 +75,9 @@ class History:
         elif value < len(self.handles):
             getattr(self.handles[value], name)()
         playout = world.playout
-        assert playout.player.position == playout._clock.sent + unsent_samples(playout), "player and clock have parted"
+        assert playout.player.position == playout._clock.sent + unsent_samples(playout), (
+            "player and clock have parted"
+        )
 
     def _mark(self) -> None:
         number = len(self.marks)
@@ -91,9 +93,7 @@ class History:
         world, old = self.world, self.world.carrier
         old.play_until(world.clock.now_ns())
         self.heard.append(old.heard)
-        new = ModelCarrier(
-            world.clock, refuse=old.refuse, delay_ns=old.delay_ns, min_interval_ns=old.min_interval_ns
-        )
+        new = ModelCarrier(world.clock, refuse=old.refuse, delay_ns=old.delay_ns, min_interval_ns=old.min_interval_ns)
         world.playout.detach(world.clock.now_ns())
         world.carrier = new
         world.playout.attach(new, world.clock.now_ns())
@@ -273,6 +273,23 @@ def test_marks_that_come_back_late_after_all_harm_nothing_later(cut: str) -> Non
     assert len(indices_of(1, world.carrier.heard)) == 4000
 
 
+def test_a_mark_that_is_sent_long_after_its_audio_was_heard_is_not_overdue() -> None:
+    world, is_over = test_rtp_mode.world(), False
+    world.carrier.delay_ns = 50 * NS_PER_MS
+
+    class Stalled(ArraySource):
+        @property
+        def has_ended(self) -> bool:
+            return is_over
+
+    handle = world.play(0, 0, source=Stalled(samples_of(0, 0, 800)))
+    world.run(5)
+    is_over = True
+    world.run_out()
+    assert (handle.state, handle.is_measured) == (PlayState.FINISHED, True)
+    assert world.playout.snapshot().marks_missing == 0
+
+
 class TestMarksThatProveNothing:
     def test_unknown_ones_are_counted(self) -> None:
         world = test_rtp_mode.world()
@@ -293,6 +310,42 @@ class TestMarksThatProveNothing:
         assert handle.position_samples <= 8000 + 320  # two frames early is no offence
         world.run_out()
         assert handle.position_samples == 32_000
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_the_proof_that_what_is_before_a_mark_was_heard_stands_for_one_that_is_lost(self, mode: str) -> None:
+        world = MODES[mode]()
+        world.carrier.lost = lambda name: not name.startswith("strep.")
+        came: list[tuple[bool, int]] = []
+        world.play(0, 4000)
+        world.playout.mark("lost", lambda ok: came.append((ok, len(world.carrier.audible))))
+        world.play(1, 20_000)
+        world.run_out()
+        assert came == [(True, 4000 if mode == "rtp" else 10_000)]  # where the piece ends
+        assert world.playout.snapshot().marks_unknown == 0
+
+    def test_a_lost_mark_behind_nothing_is_given_up(self) -> None:
+        world = test_rtp_mode.world()
+        world.carrier.returns_marks = False
+        came: list[bool] = []
+        world.playout.mark("lost", came.append)
+        world.run(2.9)
+        assert came == []
+        world.run(0.3)
+        assert (came, world.playout.snapshot().marks_missing) == ([True], 1)
+        assert world.playout.deadline() == NEVER_NS
+
+    @pytest.mark.parametrize("is_sent", [True, False])
+    def test_one_that_nobody_waits_for_any_more_is_swallowed(self, is_sent: bool) -> None:
+        world = test_rtp_mode.world()
+        world.carrier.delay_ns = 100 * NS_PER_MS
+        came: list[bool] = []
+        world.play(0, 4000)
+        mark = world.playout.mark("nobody", came.append)
+        world.run(0.45 if is_sent else 0.1)
+        assert mark.is_sent is is_sent
+        world.playout.drop_mark(mark)
+        world.run_out()
+        assert (came, world.playout.snapshot().marks_unknown) == ([], 0)
 
     def test_a_user_mark_of_nothing_comes_back_at_once(self) -> None:
         world = test_rtp_mode.world()
