@@ -29,7 +29,7 @@ from media.talk.contract import PlaybackError, Wire
 from media.talk.handle import MAX_VOLUME_DB, MIN_VOLUME_DB, Heard, Playback, PlaybackControl
 from media.talk.listening import Block, Ear, ListenSink
 from media.talk.mailbox import Mailbox
-from media.talk.marks import OWN_PREFIX
+from media.talk.marks import OWN_PREFIX, check_name
 from media.talk.playout import Playout
 from media.talk.sources import open_source
 from media.talk.timer import TalkTimer
@@ -43,7 +43,6 @@ logger = logging.getLogger("strep.talk")
 
 MAX_EVENTS = 1000
 """Events that may wait for an application."""
-MAX_NAME_CHARACTERS = 200
 TRACKS = {"inbound": Direction.INBOUND, "outbound": Direction.OUTBOUND}
 
 
@@ -168,12 +167,9 @@ class LiveCall(PlaybackControl):
 
         Raises:
             PlaybackError: nothing can be played into this call.
-            ValueError: a name that is empty, too long, or one of ours.
+            ValueError: a name that is empty, too long, one of ours, or no text.
         """
-        if not 0 < len(name) <= MAX_NAME_CHARACTERS or name.startswith(OWN_PREFIX):
-            raise ValueError(
-                f"a mark has 1 to {MAX_NAME_CHARACTERS} characters and does not begin with {OWN_PREFIX!r}"
-            )
+        check_name(name)
         came: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         playout = self._both_ways()
         mark = playout.mark(name, lambda was_played: None if came.done() else came.set_result(was_played))

@@ -15,8 +15,24 @@ from media.talk.queue import QueuedMark
 
 OWN_PREFIX = "strep."
 """Names that begin so are ours; an application's may not."""
+MAX_NAME_CHARACTERS = 200
+"""Of an application's mark."""
 MAX_VOID = 1000
 """Void marks that are remembered; of a carrier that never returns any, the oldest are forgotten."""
+
+
+def check_name(name: str) -> None:
+    """Check the name of an application's mark.
+
+    Raises:
+        ValueError: it is empty, too long, one of ours, or nothing that a frame can hold.
+    """
+    if not 0 < len(name) <= MAX_NAME_CHARACTERS or name.startswith(OWN_PREFIX):
+        raise ValueError(f"a mark has 1 to {MAX_NAME_CHARACTERS} characters and does not begin with {OWN_PREFIX!r}")
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:  # half of a surrogate pair
+        raise ValueError(f"the name of a mark is text: {error}") from None
 
 
 class OwnMark(NamedTuple):

@@ -183,11 +183,12 @@ class TestWhatGoesWrong:
             await script.done.wait()
         assert script.result.state is PlayState.CUT_OFF
 
-    async def test_marks_of_ours_are_nobodys_business(self) -> None:
+    async def test_marks_of_ours_are_nobodys_business_nor_what_no_frame_can_hold(self) -> None:
         async def act(call: LiveCall) -> Any:
             await (await call.play(TONE, rate_hz=8000)).wait()
-            with pytest.raises(ValueError, match="mark"):
-                await call.mark("strep.1")
+            for name in ("strep.1", "", "x" * 201, "\ud800"):
+                with pytest.raises(ValueError, match="mark"):
+                    await call.mark(name)
             await call.mark("mine")
             await call.hang_up()
             return [event["name"] async for event in call.events() if event["event"] == "mark"]
