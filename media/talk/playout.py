@@ -251,8 +251,11 @@ class Playout(ABC):
     def _recall_if_sent(self, voice: Voice, now_ns: int) -> None:
         self._hearing.settle(now_ns)
         heard = self._hearing.position(now_ns)
-        if any(start + n > heard for start, n in voice.segments):
+        unheard = [start for start, n in voice.segments if start + n > heard]
+        if unheard and unheard[0] < self._committed:
             self._hearing.retract(self._recall(now_ns))
+        elif unheard:  # the carrier has nothing of it
+            self.refresh()
 
     def _recall(self, now_ns: int) -> int:
         """Make the carrier forget what it has not played; return the output position where it stands."""

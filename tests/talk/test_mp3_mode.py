@@ -159,6 +159,24 @@ class TestClear:
         assert np.array_equal(here.carrier.audible, np.concatenate(expected))
 
 
+class TestWhatTheCarrierDoesNotHave:
+    @pytest.mark.parametrize("verb", ["stop", "pause"])
+    def test_falls_silent_without_cutting_what_sounds(self, verb: str) -> None:
+        here = world()
+        here.play(0, 4 * RATE_HZ)
+        second = here.play(1, 2 * RATE_HZ)
+        here.run(1)
+        assert here.playout.player.position > 4 * RATE_HZ, "it was pulled"
+        getattr(second, verb)()
+        here.run_out()
+        assert here.carrier.clears == 0
+        assert np.array_equal(np.trim_zeros(here.carrier.heard), samples_of(0, 0, 4 * RATE_HZ))
+        if verb == "pause":
+            second.resume()
+            here.run_out()
+            assert np.array_equal(indices_of(1, here.carrier.heard), np.arange(2 * RATE_HZ) % PER_PLAY)
+
+
 class TestErrors:
     def test_a_piece_refused_for_the_rate_is_sent_again_and_every_second_is_heard(self) -> None:
         here = world()
