@@ -38,7 +38,8 @@ PULL_MS = 400
 MARK_EVERY_NS = NS_PER_SECOND // 2
 """How much audio lies between two marks of ours, at most; there is one behind the end of every play too."""
 FLUSH_NS = 15 * NS_PER_MS
-"""A piece of a frame that a slow source has left is padded and sent so long before the carrier runs dry."""
+"""A piece of a frame that a slow source has left is padded and sent so long before the carrier runs dry; where it has
+left nothing, `keep_alive` sends a frame of silence then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,8 @@ class RtpOptions:
         message_ms: audio in a message, a multiple of the codec's frame, 20 ms to 30 s.
         lookahead_ms: how far ahead of the carrier's playing to be at most, 40 to 200 ms; a message that is longer
             than half of it comes on top.
-        keep_alive: send silence while nothing plays: some peers hang up when they get nothing for long.
+        keep_alive: send silence while nothing plays, or a live source has nothing: some peers hang up when they get
+            nothing for long.
         has_memory: the codec's state goes from frame to frame (G.722, Opus), or a message must hold one frame (Opus).
         phase: where in the time of a message its deadlines lie, 0 to 1; see above.
     """
@@ -122,9 +124,11 @@ class RtpPlayout(Playout):
         clock = self._clock
         is_first = clock.is_dry(now_ns)
         while is_first or clock.ends_ns - self._lead_ns <= now_ns + EARLY_NS:
+            was_starved = self._is_starved
             if not self._encoded_samples and not self._encode_more(now_ns):
                 break
-            if self._is_running and clock.ends_ns - self._lead_ns > clock.run_ns:  # else it fills the look-ahead
+            fills_up = clock.ends_ns - self._lead_ns <= clock.run_ns  # the look-ahead
+            if self._is_running and not (fills_up or was_starved):
                 self.lateness.add(now_ns - clock.ends_ns + self._lead_ns)
             if is_first:
                 self._begin_run(now_ns)
@@ -199,8 +203,8 @@ class RtpPlayout(Playout):
     def _encode_last(self, pcm: Pcm, now_ns: int) -> None:
         """Encode less than a message, padded with silence to whole frames, if nothing will come to fill it."""
         self._pending = pcm
-        may_grow = self.player.has_more and not self.player.is_held
-        if may_grow and (not len(pcm) or self._clock.ends_ns - now_ns > FLUSH_NS):
+        can_wait = self._clock.ends_ns - now_ns > FLUSH_NS or not (len(pcm) or self._options.keep_alive)
+        if can_wait and self.player.has_more and not self.player.is_held:
             return
         if not len(pcm):
             if self._options.keep_alive:

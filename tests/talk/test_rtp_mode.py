@@ -137,6 +137,19 @@ class TestPacing:
         assert sum(alive.carrier.sizes) == 2 * RATE_HZ + 1120  # ahead by 120 ms and a frame of silence
         assert alive.playout.snapshot().underruns == 0
 
+    def test_keep_alive_sends_silence_too_while_a_live_source_has_nothing(self) -> None:
+        here = world(RtpOptions(keep_alive=True))
+        given = 0
+        handle = here.play(0, 0, source=ArraySource(samples_of(0, 0, 4000), available=lambda: given))
+        for given in (0, 2000, 3001, 4000):
+            for _ in range(200):
+                here.run(0.005)
+                assert here.carrier.queued, "it is dry"
+        assert np.array_equal(here.carrier.audible, samples_of(0, 0, 4000))
+        assert handle.state is PlayState.FINISHED
+        assert isinstance(here.playout, RtpPlayout)
+        assert (here.playout.snapshot().underruns, here.playout.lateness.max_ns) == (0, 0)
+
     def test_a_peer_that_does_not_read_is_sent_nothing_until_it_does(self) -> None:
         here = world()
         here.play(0, 8000)
