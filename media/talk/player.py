@@ -116,7 +116,6 @@ class Player:
         parts: list[Pcm] = []
         start = self.position
         while (voice := self.queue.turn(self.position)) is not None and not voice.is_paused:
-            voice.begin()
             pcm = voice.read(samples, self.position)
             if len(pcm) == samples and not parts:
                 break
@@ -138,7 +137,6 @@ class Player:
         starved = base is not None and base.is_starved and not base.is_paused
         gaps = int(starved)
         for voice in [voice for voice in self._overlays if not (voice.is_paused or voice.is_read_out)]:
-            voice.begin()
             pcm = voice.read(samples, self.position)
             total[: len(pcm)] += pcm
             gaps += voice.is_starved
@@ -180,6 +178,7 @@ class Player:
     def _hear(self, voice: Voice, position: int, is_measured: bool) -> None:
         heard = voice.heard_until(position)
         if heard:
+            voice.begin()
             voice.handle.position_samples += heard
             voice.handle.is_measured = is_measured
 

@@ -79,7 +79,7 @@ class Voice:
         self._target_gain = 10.0 ** (value / 20)
 
     def begin(self) -> None:
-        """Take note that its turn has come."""
+        """Take note that it sounds."""
         if self.handle.state is PlayState.QUEUED:
             self.handle.state = PlayState.PLAYING
 

@@ -268,7 +268,7 @@ class TestErrors:
         handle = here.play(0, RATE_HZ)
         here.playout.mark("end", lambda ok: came.append((here.clock.now_ns() - begin_ns) / NS_PER_SECOND))
         here.run(0.5)
-        assert (handle.state, handle.position_samples, came) == (PlayState.PLAYING, 0, [])
+        assert (handle.state, handle.position_samples, came) == (PlayState.QUEUED, 0, [])
         here.run_out()
         assert came == [INTERVAL_NS / NS_PER_SECOND + 1]
 

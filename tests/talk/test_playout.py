@@ -175,6 +175,19 @@ def test_on_a_slow_network_too_all_ends_and_nothing_is_lost_but_what_is_refused(
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_a_play_is_playing_when_it_sounds_and_not_when_it_is_sent(mode: str) -> None:
+    world = MODES[mode]()
+    first, second = world.play(0, 8000), world.play(1, 8000)
+    for _ in range(60):
+        world.run(0.035)
+        if not len(indices_of(1, world.carrier.heard)):
+            assert second.state is PlayState.QUEUED
+        elif second.position_samples < 8000:
+            assert second.state is (PlayState.PLAYING if second.position_samples else PlayState.QUEUED)
+    assert (first.state, second.state) == (PlayState.FINISHED, PlayState.FINISHED)
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_playing_goes_on_on_the_next_socket(mode: str) -> None:
     history = History(MODES[mode]())
     history.do("play", 40_000)
