@@ -10,7 +10,7 @@ Rules:
 
 * The queue goes on beneath the overlays, without a gap between two plays; overlays begin at once. The sum saturates.
 * A play that is paused at the head of the queue holds the queue.
-* An overlay needs a play of the queue to lie over when it begins; it may outlast it.
+* An overlay needs a play of the queue to lie over when it begins, one that is not paused; it may outlast it.
 * A mark stands in the queue behind the plays that were there before it.
 """
 
@@ -54,7 +54,8 @@ class Player:
         """
         self._check_room()
         if voice.is_overlay:
-            if not self.queue.voices:
+            self.queue.pass_marks(self.position)
+            if all(base.is_paused for base in self.queue.begun):
                 raise PlaybackError("overlay=True lies over a play, and none is playing: play it without overlay")
             self._overlays.append(voice)
         else:

@@ -397,6 +397,22 @@ class TestPause:
         world.run_out()
         assert np.array_equal(world.carrier.audible, samples_of(0, 0, 40_000))
 
+    def test_leaves_nothing_to_lay_a_play_over(self) -> None:
+        world = test_rtp_mode.world()
+        first, second = world.play(0, 8000), world.play(1, 8000)
+        world.playout.mark("between", lambda ok: None)
+        third = world.play(2, 8000)
+        world.run(0.5)
+        first.pause()
+        with pytest.raises(PlaybackError, match="none is playing"):
+            world.play(3, 8000, is_overlay=True)
+        first.stop()
+        second.stop()
+        world.play(3, 8000, is_overlay=True)
+        third.pause()
+        with pytest.raises(PlaybackError, match="none is playing"):
+            world.play(4, 8000, is_overlay=True)
+
     def test_of_an_overlay_leaves_the_queue_sounding(self) -> None:
         world = test_rtp_mode.world()
         quiet = ArraySource(np.full(16_000, 1000, np.int16))
