@@ -270,6 +270,12 @@ class LiveCall(PlaybackControl):
             self._playout.stop(voice, self._clock.now_ns())
             self._attend()
 
+    def refresh(self, voice: Voice) -> None:
+        """See `Playback.volume_db`."""
+        if self._playout is not None:
+            self._playout.refresh()
+            self._attend()
+
     # -- for the server ------------------------------------------------------------------------------
 
     def settle(self) -> None:

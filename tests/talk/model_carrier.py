@@ -219,6 +219,9 @@ class Control(PlaybackControl):
     def stop(self, voice: Voice) -> None:
         self.playout.stop(voice, self.clock.now_ns())
 
+    def refresh(self, voice: Voice) -> None:
+        self.playout.refresh()
+
 
 class World(Control):
     """A playout, its carrier and the clock; everything moves in steps of 5 ms."""

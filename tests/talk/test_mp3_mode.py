@@ -327,6 +327,26 @@ class TestMaking:
         assert np.array_equal(np.trim_zeros(here.carrier.heard), base)
         assert (over.state, over.position_samples) == (PlayState.FINISHED, RATE_HZ)
 
+    def test_a_change_of_volume_that_is_taken_back_in_time_is_not_heard(self) -> None:
+        here = world(lambda: 500 * NS_PER_MS)
+        handle = here.play(0, 0, source=ArraySource(np.full(2 * RATE_HZ, 1000, np.int16)))
+        for volume_db in (0, -20, 0):
+            here.run(0.1)
+            handle.volume_db = volume_db
+        here.run_out()
+        assert np.array_equal(here.carrier.audible, np.full(2 * RATE_HZ, 1000))
+
+    def test_a_change_of_volume_is_smooth_though_it_is_made_twice(self) -> None:
+        here = world(lambda: 500 * NS_PER_MS)
+        handle = here.play(0, 0, source=ArraySource(np.full(2 * RATE_HZ, 1000, np.int16)))
+        here.run(0.1)
+        handle.volume_db = -20
+        here.run(0.1)
+        here.play(1, 0, source=ArraySource(np.full(80, 1, np.int16)), is_overlay=True)
+        here.run_out()
+        assert here.carrier.audible[0] > 990
+        assert here.carrier.audible[-1] == 100
+
     def test_a_refusal_meanwhile_keeps_the_order(self) -> None:
         here = world(lambda: 200 * NS_PER_MS)
         here.carrier.delay_ns = 400 * NS_PER_MS

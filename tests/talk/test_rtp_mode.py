@@ -169,6 +169,21 @@ class TestPacing:
             RtpOptions(message_ms, lookahead_ms)
 
 
+class TestVolume:
+    def test_changes_with_what_is_sent_next(self) -> None:
+        here = world()
+        handle = here.play(0, 0, source=ArraySource(np.full(16_000, 1000, np.int16)))
+        here.run(1.02)
+        sent = sum(here.carrier.sizes)
+        handle.volume_db = -20
+        here.run_out()
+        heard = np.trim_zeros(here.carrier.heard)
+        ramp = heard[sent : sent + 160]
+        assert np.array_equal(heard[:sent], np.full(sent, 1000))
+        assert np.all(np.diff(ramp.astype(int)) < 0)
+        assert np.array_equal(heard[sent + 160 :], np.full(16_000 - sent - 160, 100))
+
+
 class TestBargeIn:
     def test_clear_silences_at_once_and_tells_what_was_heard(self) -> None:
         here = world()
