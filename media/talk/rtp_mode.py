@@ -40,6 +40,8 @@ MARK_EVERY_NS = NS_PER_SECOND // 2
 FLUSH_NS = 15 * NS_PER_MS
 """A piece of a frame that a slow source has left is padded and sent so long before the carrier runs dry; where it has
 left nothing, `keep_alive` sends a frame of silence then."""
+MAX_LOOK_NS = 2 * POLL_NS
+"""A live source that has been silent for long is asked so often: what it says then is late by so much at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,7 @@ class RtpPlayout(Playout):
         self._encoded, self._encoded_samples = b"", 0
         self._marked = self._audio_end = 0
         self._is_running = self._is_starved = False
+        self._given_ns = 0  # when the player gave something last
 
     def _send_due(self, wire: Wire, now_ns: int) -> None:
         clock = self._clock
@@ -188,6 +191,8 @@ class RtpPlayout(Playout):
         pending = len(self._pending)
         wanted = self._message_samples if self.player.is_mixing else self._most_samples
         pcm = self.player.pull(wanted - pending, now_ns)
+        if len(pcm):
+            self._given_ns = now_ns
         if pending:
             pcm = np.concatenate([self._pending, pcm])
         whole = len(pcm) - len(pcm) % self._message_samples
@@ -223,8 +228,14 @@ class RtpPlayout(Playout):
         if self._encoded_samples:
             return due_ns
         if len(self._pending) or (self.player.has_more and not self.player.is_held):
-            return max(due_ns, self._polled_ns + POLL_NS // 2) if self._is_starved else due_ns
+            return max(due_ns, self._look_ns()) if self._is_starved else due_ns
         return due_ns if self._options.keep_alive else NEVER_NS
+
+    def _look_ns(self) -> int:
+        """Return when to ask again a source that had nothing: ever more rarely, but when what it has left is due."""
+        waited_ns, flush_ns = self._polled_ns - self._given_ns, self._clock.ends_ns - FLUSH_NS
+        look_ns = self._polled_ns + min(max(waited_ns // 8, POLL_NS // 2), MAX_LOOK_NS)
+        return min(look_ns, flush_ns) if self._polled_ns < flush_ns else look_ns
 
     def _drop_unsent(self, *, is_cut: bool) -> None:
         self._encoded, self._encoded_samples = b"", 0
