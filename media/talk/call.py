@@ -43,6 +43,8 @@ logger = logging.getLogger("strep.talk")
 
 MAX_EVENTS = 1000
 """Events that may wait for an application."""
+LABEL_CHARACTERS = 40
+"""Of a text that is spoken, in logs and reports."""
 TRACKS = {"inbound": Direction.INBOUND, "outbound": Direction.OUTBOUND}
 
 
@@ -132,10 +134,12 @@ class LiveCall(PlaybackControl):
         self._both_ways()
         speech = await load_voices(engine).speak(text, language, voice)
         try:
-            return await self.play(speech, rate_hz=speech.rate_hz, **play)
+            handle = await self.play(speech, rate_hz=speech.rate_hz, **play)
         except BaseException:
             await speech.aclose()
             raise
+        handle.label = text if len(text) <= LABEL_CHARACTERS else f"{text[: LABEL_CHARACTERS - 3]}..."
+        return handle
 
     async def send_dtmf(self, digits: str, *, duration_ms: int = 250, pause_ms: int = 100, **play: Any) -> Playback:
         """Press keys by their tones; the other options are those of `play`.
