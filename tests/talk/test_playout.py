@@ -42,7 +42,9 @@ OPERATIONS = st.one_of(
     st.tuples(st.sampled_from(["pause", "resume", "stop"]), st.integers(0, PLAYS - 1)),
     st.tuples(st.sampled_from(["clear", "mark", "reconnect"]), st.just(0)),
 )
+LOSS = st.tuples(st.just("lose"), st.just(0))
 REFUSALS = st.lists(st.sampled_from([None, None, None, 100005]), max_size=12)
+FAULTS = st.lists(st.sampled_from([None, None, None, 100002, 100004, 100005]), max_size=12)
 
 
 class History:
@@ -72,6 +74,8 @@ class History:
             self._mark()
         elif name == "reconnect":
             self.reconnect()
+        elif name == "lose":  # marks come back no more, or again
+            world.carrier.returns_marks = not world.carrier.returns_marks
         elif value < len(self.handles):
             getattr(self.handles[value], name)()
         playout = world.playout
@@ -151,11 +155,11 @@ def test_every_sample_is_heard_or_cut_off_and_we_know_which(
 
 @pytest.mark.parametrize("mode", MODES)
 @settings(max_examples=150)
-@given(operations=st.lists(OPERATIONS, max_size=25), refusals=REFUSALS, delay_ms=st.sampled_from([20, 150]))
-def test_on_a_slow_network_too_all_ends_and_nothing_is_lost_but_what_is_refused(
+@given(operations=st.lists(OPERATIONS | LOSS, max_size=25), refusals=FAULTS, delay_ms=st.sampled_from([20, 150]))
+def test_late_and_lost_marks_hang_nothing_and_lose_nothing_but_what_is_refused(
     mode: str, operations: list[tuple[str, Any]], refusals: list[int | None], delay_ms: int
 ) -> None:
-    """What is said to be heard may be too little by the delay, and is played once more then."""
+    """What is said to be heard may be too little, by the delay or by a lost mark, and is played again then."""
     world = MODES[mode]()
     world.carrier.delay_ns = delay_ms * NS_PER_MS
     if mode == "mp3":
@@ -166,12 +170,15 @@ def test_on_a_slow_network_too_all_ends_and_nothing_is_lost_but_what_is_refused(
     heard = history.finish()
     assert None not in history.marks, "a mark never came"
     for play, (handle, length) in enumerate(zip(history.handles, history.lengths, strict=True)):
-        assert handle.state in (PlayState.FINISHED, PlayState.CUT_OFF)
-        if mode == "rtp" or not any(refusals):
-            indices = indices_of(play, heard)
+        assert handle.state.is_final
+        if mode == "mp3" and any(refusals):
+            continue
+        assert handle.state is not PlayState.FAILED
+        indices = indices_of(play, heard)
+        assert handle.state is PlayState.CUT_OFF or len(indices) >= length
+        if ("lose", 0) not in operations:
             again = -np.diff(indices, prepend=-1) % 8000  # 7999: the next sample
             assert np.all((again == 7999) | (again <= delay_ms * 8 + 40)), f"play {play} lost something"
-            assert handle.state is not PlayState.FINISHED or len(indices) >= length
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -278,7 +285,7 @@ def test_marks_that_come_back_late_after_all_harm_nothing_later(cut: str) -> Non
     history.do("play", 80_000)
     world.run(4.2)
     world.carrier.returns_marks, world.carrier.delay_ns = True, 200 * NS_PER_MS
-    world.run(0.51)
+    world.run(0.7)  # the mark behind 4.68 s comes at 4.88
     history.do(cut, 0)
     history.do("play", 4000)
     world.run_out()
@@ -288,7 +295,7 @@ def test_marks_that_come_back_late_after_all_harm_nothing_later(cut: str) -> Non
 
 def test_a_mark_that_is_sent_long_after_its_audio_was_heard_is_not_overdue() -> None:
     world, is_over = test_rtp_mode.world(), False
-    world.carrier.delay_ns = 50 * NS_PER_MS
+    world.carrier.delay_ns = 150 * NS_PER_MS
 
     class Stalled(ArraySource):
         @property
