@@ -30,7 +30,7 @@ from media.talk.contract import PlaybackError, Wire
 from media.talk.handle import MAX_VOLUME_DB, MIN_VOLUME_DB, Heard, Playback, PlaybackControl
 from media.talk.listening import Block, Ear, ListenSink
 from media.talk.mailbox import Broadcast
-from media.talk.marks import OWN_PREFIX
+from media.talk.marks import OWN_PREFIX, check_name
 from media.talk.playout import Playout
 from media.talk.sources import open_source
 from media.talk.timer import TalkTimer
@@ -45,7 +45,8 @@ logger = logging.getLogger("strep.talk")
 
 MAX_EVENTS = 1000
 """Events that may wait for an application."""
-MAX_NAME_CHARACTERS = 200
+LABEL_CHARACTERS = 40
+"""Of a text that is spoken, in logs and reports."""
 TRACKS = {"inbound": Direction.INBOUND, "outbound": Direction.OUTBOUND}
 
 
@@ -143,10 +144,12 @@ class LiveCall(PlaybackControl):
         self._both_ways()
         speech = await load_voices(engine).speak(check_text(text), language, voice)
         try:
-            return await self.play(speech, rate_hz=speech.rate_hz, **play)
+            handle = await self.play(speech, rate_hz=speech.rate_hz, **play)
         except BaseException:
             await speech.aclose()
             raise
+        handle.label = text if len(text) <= LABEL_CHARACTERS else f"{text[: LABEL_CHARACTERS - 3]}..."
+        return handle
 
     async def send_dtmf(self, digits: str, *, duration_ms: int = 250, pause_ms: int = 100, **play: Any) -> Playback:
         """Press keys by their tones; the other options are those of `play`.
@@ -178,16 +181,18 @@ class LiveCall(PlaybackControl):
 
         Raises:
             PlaybackError: nothing can be played into this call.
-            ValueError: a name that is empty, too long, or one of ours.
+            ValueError: a name that is empty, too long, one of ours, or no text.
         """
-        if not 0 < len(name) <= MAX_NAME_CHARACTERS or name.startswith(OWN_PREFIX):
-            raise ValueError(
-                f"a mark has 1 to {MAX_NAME_CHARACTERS} characters and does not begin with {OWN_PREFIX!r}"
-            )
+        check_name(name)
         came: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._both_ways().mark(name, lambda was_played: None if came.done() else came.set_result(was_played))
+        playout = self._both_ways()
+        mark = playout.mark(name, lambda was_played: None if came.done() else came.set_result(was_played))
         self._attend()
-        return await came
+        try:
+            return await came
+        except asyncio.CancelledError:
+            playout.drop_mark(mark)
+            raise
 
     def _both_ways(self) -> Playout:
         if self.has_ended:
@@ -267,6 +272,12 @@ class LiveCall(PlaybackControl):
         """See `Playback.stop`."""
         if self._playout is not None:
             self._playout.stop(voice, self._clock.now_ns())
+            self._attend()
+
+    def refresh(self, voice: Voice) -> None:
+        """See `Playback.volume_db`."""
+        if self._playout is not None:
+            self._playout.refresh()
             self._attend()
 
     # -- for the server ------------------------------------------------------------------------------

@@ -51,6 +51,9 @@ class PlaybackControl:
         """End it for good."""
         voice.handle.settle(PlayState.CUT_OFF)
 
+    def refresh(self, voice: Voice) -> None:
+        """Take back what the carrier does not have yet, so that a change is heard with what is sent next."""
+
 
 class Playback:
     """The handle of one play.
@@ -94,7 +97,8 @@ class Playback:
 
     @volume_db.setter
     def volume_db(self, value: float) -> None:
-        if self._voice:
+        if self._voice and value != self._voice.volume_db:
+            self._control.refresh(self._voice)
             self._voice.volume_db = value
 
     def pause(self) -> None:

@@ -36,7 +36,7 @@ class Hearing:
         marks: those that are out.
         is_measured: a mark has come back, so that the clock goes by the carrier's.
         settled_ns: when positions were brought up to date last.
-        missing: marks of ours that never came back.
+        missing: marks that never came back.
         early: marks that came back before their audio can have been played.
     """
 
@@ -57,20 +57,27 @@ class Hearing:
         """Tell `on_mark` what becomes of `mark`."""
         self._on_mark[mark] = on_mark
 
-    def send_own(self, wire: Wire) -> None:
+    def forget(self, mark: QueuedMark) -> None:
+        """Nobody waits for `mark` any more."""
+        self.marks.drop(mark)
+        self._on_mark.pop(mark, None)
+        self._player.queue.drop_mark(mark)
+        self._estimated = [other for other in self._estimated if other is not mark]
+
+    def send_own(self, wire: Wire, now_ns: int) -> None:
         """Put a mark of ours behind what was sent."""
         if self._has_marks:
-            message = self._frames.mark(self.marks.send_own(self.clock.sent))
+            message = self._frames.mark(self.marks.send_own(self.clock.sent, now_ns))
             assert message is not None
             wire.send(message)
 
-    def send_due(self, wire: Wire) -> None:
+    def send_due(self, wire: Wire, now_ns: int) -> None:
         """Send the marks of the application that belong behind what was sent."""
         for mark in self._player.queue.due_marks(self.clock.sent):
             if (message := self._frames.mark(mark.name)) is None:
                 self._estimated.append(mark)
             else:
-                self.marks.send(mark)
+                self.marks.send(mark, now_ns)
                 wire.send(message)
 
     # -- what was heard ------------------------------------------------------------------------------
@@ -78,7 +85,7 @@ class Hearing:
     @property
     def is_awaited(self) -> bool:
         """Whether something was sent of which it is not settled that it was heard."""
-        return bool(self.marks.own or self._estimated) or self._player.is_unheard
+        return self.marks.is_any_out or bool(self._estimated) or self._player.is_unheard
 
     @property
     def is_any_out(self) -> bool:
@@ -86,16 +93,22 @@ class Hearing:
         return self.clock.sent > self.clock.proven or self.marks.is_any_out
 
     def position(self, now_ns: int) -> int:
-        """Return the output position up to which was heard: not beyond a mark that is still out."""
+        """Return the output position up to which was heard: not beyond a mark that is still out.
+
+        Nor before what the player was told, though the clock may have learned since that this was too much: what is
+        sent next lies where the player has it.
+        """
         heard = self.clock.heard(now_ns)
         own = self.marks.own
-        return min(heard, own[0].position - 1) if own and not self._goes_by_clock else heard
+        if own and not self._goes_by_clock:
+            heard = min(heard, own[0].position - 1)
+        return max(heard, self._player.heard_position)
 
     def settle(self, now_ns: int) -> None:
         """Bring all positions up to date."""
         self.settled_ns = now_ns
         own = self.marks.own
-        while own and now_ns > self.clock.likely_ns(own[0].position) + MARK_GRACE_NS:
+        while own and self._is_overdue(own[0], now_ns):
             self._miss(own.popleft())
         heard = self.position(now_ns)
         self._advance(heard, heard if self._goes_by_clock else self.clock.proven)
@@ -103,6 +116,13 @@ class Hearing:
             for mark in [mark for mark in self._estimated if mark.position is None or mark.position <= heard]:
                 self._estimated.remove(mark)
                 self._tell(mark, was_played=True)
+        for mark in [mark for mark in self._on_mark if mark.is_sent and self._is_overdue(mark, now_ns)]:
+            self.missing += 1
+            self.marks.drop(mark)
+            self._tell(mark, was_played=True)
+
+    def _is_overdue(self, mark: OwnMark | QueuedMark, now_ns: int) -> bool:
+        return now_ns > max(self.clock.likely_ns(mark.position or 0), mark.sent_ns) + MARK_GRACE_NS
 
     def _advance(self, heard: int, proven: int) -> None:
         self._player.advance(heard, proven=proven, is_measured=self.is_measured)
@@ -112,9 +132,7 @@ class Hearing:
             logger.warning("marks do not come back: from here on the clock alone says what of a play was heard")
         self.missing += 1
         self.is_measured, self._goes_by_clock = False, True
-        for asked in [asked for asked in self._on_mark if asked.is_sent and (asked.position or 0) <= mark.position]:
-            self.marks.drop(asked)
-            self._tell(asked, was_played=True)
+        self._pass(mark.position)
 
     def take_mark(self, name: str, now_ns: int) -> int | None:
         """Act on a mark that has come back; return the position before which it proves all to be heard."""
@@ -129,8 +147,15 @@ class Hearing:
             self.clock.confirm(mark.position, now_ns)
             self.is_measured, self._goes_by_clock = True, False
             self._advance(mark.position, mark.position)
+            self._pass(mark.position)
             return mark.position
         return None
+
+    def _pass(self, position: int) -> None:
+        """All before `position` has been played: marks of the application there need not come back any more."""
+        for mark in [mark for mark in self._on_mark if mark.is_sent and (mark.position or 0) <= position]:
+            self.marks.drop(mark)
+            self._tell(mark, was_played=True)
 
     def _tell(self, mark: QueuedMark, *, was_played: bool) -> None:
         self._player.queue.drop_mark(mark)
@@ -142,8 +167,7 @@ class Hearing:
     def forget_sent(self, heard: int, now_ns: int) -> None:
         """Nothing is out any more: what was sent and not heard, and what stands behind it, will not come back."""
         self.marks.void_all()
-        for mark in [mark for mark in self._on_mark if mark.is_sent and (mark.position or 0) <= heard]:
-            self._tell(mark, was_played=True)
+        self._pass(heard)
         self.clock.restart(heard, now_ns)
 
     def retract(self, position: int) -> None:

@@ -15,15 +15,32 @@ from media.talk.queue import QueuedMark
 
 OWN_PREFIX = "strep."
 """Names that begin so are ours; an application's may not."""
+MAX_NAME_CHARACTERS = 200
+"""Of an application's mark."""
 MAX_VOID = 1000
 """Void marks that are remembered; of a carrier that never returns any, the oldest are forgotten."""
 
 
+def check_name(name: str) -> None:
+    """Check the name of an application's mark.
+
+    Raises:
+        ValueError: it is empty, too long, one of ours, or nothing that a frame can hold.
+    """
+    if not 0 < len(name) <= MAX_NAME_CHARACTERS or name.startswith(OWN_PREFIX):
+        raise ValueError(f"a mark has 1 to {MAX_NAME_CHARACTERS} characters and does not begin with {OWN_PREFIX!r}")
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:  # half of a surrogate pair
+        raise ValueError(f"the name of a mark is text: {error}") from None
+
+
 class OwnMark(NamedTuple):
-    """A mark of ours: its name, and the output position behind which it was sent."""
+    """A mark of ours: its name, the output position behind which it was sent, and when."""
 
     name: str
     position: int
+    sent_ns: int
 
 
 class Marks:
@@ -46,15 +63,16 @@ class Marks:
         """Whether a mark is with the carrier."""
         return bool(self.own or self._asked)
 
-    def send_own(self, position: int) -> str:
+    def send_own(self, position: int, now_ns: int) -> str:
         """Return the name of a new mark of ours."""
         self._count += 1
         name = f"{OWN_PREFIX}{self._count}"
-        self.own.append(OwnMark(name, position))
+        self.own.append(OwnMark(name, position, now_ns))
         return name
 
-    def send(self, mark: QueuedMark) -> None:
+    def send(self, mark: QueuedMark, now_ns: int) -> None:
         """Take note that a mark of the application is out."""
+        mark.sent_ns = now_ns
         self._asked.setdefault(mark.name, deque()).append(mark)
 
     def void(self, marks: Iterable[QueuedMark], position: int) -> None:

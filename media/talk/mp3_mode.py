@@ -8,8 +8,8 @@ A source of any length is cut into *pieces*. The numbers, in seconds:
   nor when that is refused once; of a source that is still talking 1.25, so that it is heard early. The following
   ones grow by half each, up to 5: fewer seams for players that ignore the MP3's tag, and still a bound to what a
   clear throws away. They grow no faster, for many calls may begin at once, and a piece takes time to be made;
-* a piece is made and sent when the carrier has 2 left. So it never holds more than 7, and a piece that is refused
-  for the rate (100005) can be sent again once before the caller hears a hole.
+* a piece is made and sent when the carrier has 2 left, the last one of all when it has 1.3. So it never holds more
+  than 7, and a piece that is refused for the rate (100005) can be sent again once before the caller hears a hole.
 
 A slow source gets shorter pieces (at least 1.1, because the next must wait so long), and when nothing has come
 for half a second, what is there is sent.
@@ -38,8 +38,9 @@ INTERVAL_NS = 1100 * NS_PER_MS
 SLOW_FIRST_NS, FIRST_NS, LONGEST_NS = 1250 * NS_PER_MS, 2500 * NS_PER_MS, 5 * NS_PER_SECOND
 GROWTH = 1.5
 LEAD_NS = 2 * NS_PER_SECOND
-TAIL_LEAD_NS = 500 * NS_PER_MS
-"""The rest of the last play is sent when the carrier has so little left: a play that is queued till then joins it."""
+TAIL_LEAD_NS = INTERVAL_NS + 200 * NS_PER_MS
+"""The rest of the last play is sent when the carrier has so little left: a play that is queued till then joins it. It
+can be sent again once before the caller hears a hole, if the network takes no more than the 200 ms."""
 QUIET_NS, PATIENCE_NS = NS_PER_SECOND // 2, 2 * NS_PER_SECOND
 """What a slow source has given is sent when nothing more came for so long, or when it has waited for so long."""
 MIN_LOOK_NS = 2 * NS_PER_MS
@@ -171,8 +172,8 @@ class Mp3Playout(Playout):
         self._next_ns = now_ns + INTERVAL_NS
         wire.send(piece.message)
         self._count_sent(piece.samples, now_ns)
-        self._hearing.send_own(wire)
-        self._hearing.send_due(wire)
+        self._hearing.send_own(wire, now_ns)
+        self._hearing.send_due(wire, now_ns)
 
     @property
     def _is_exhausted(self) -> bool:
@@ -279,7 +280,10 @@ class Mp3Playout(Playout):
         """Fail the plays in `piece`, which the carrier has not got."""
         failed = self.player.sounding_between(piece.start, piece.start + piece.samples)
         self._forget_unsent()
-        self._piece = None
+        if self._piece is piece:
+            self._piece = None
         self._encoder.reset()
         self.player.retract(piece.start)
+        if self.player.position != self._clock.sent:  # its beginning counts as heard: the error was slower
+            self._clock.restart(self.player.position, now_ns)
         self._fail(failed, error, now_ns)

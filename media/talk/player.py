@@ -10,7 +10,7 @@ Rules:
 
 * The queue goes on beneath the overlays, without a gap between two plays; overlays begin at once. The sum saturates.
 * A play that is paused at the head of the queue holds the queue.
-* An overlay needs a play of the queue to lie over when it begins; it may outlast it.
+* An overlay needs a play of the queue to lie over when it begins, one that is not paused; it may outlast it.
 * A mark stands in the queue behind the plays that were there before it.
 """
 
@@ -33,15 +33,15 @@ class Player:
     Attributes:
         sample_rate_hz: of the output.
         position: samples of output so far.
+        heard_position: all output before it was heard; it never goes back, whatever is learned later.
         queue: plays and marks in their order; overlays are not in it.
         gaps: times that a live source had nothing while others sounded, so that silence stands in its place.
     """
 
     def __init__(self, sample_rate_hz: int) -> None:
         self.sample_rate_hz = sample_rate_hz
-        self.position = self.gaps = 0
+        self.position = self.heard_position = self.gaps = 0
         self.queue = PlayQueue()
-        self._heard_position = 0
         self._overlays: list[Voice] = []
 
     # -- what is to sound ----------------------------------------------------------------------------
@@ -54,7 +54,8 @@ class Player:
         """
         self._check_room()
         if voice.is_overlay:
-            if not self.queue.voices:
+            self.queue.pass_marks(self.position)
+            if all(base.is_paused for base in self.queue.begun):
                 raise PlaybackError("overlay=True lies over a play, and none is playing: play it without overlay")
             self._overlays.append(voice)
         else:
@@ -116,7 +117,6 @@ class Player:
         parts: list[Pcm] = []
         start = self.position
         while (voice := self.queue.turn(self.position)) is not None and not voice.is_paused:
-            voice.begin()
             pcm = voice.read(samples, self.position)
             if len(pcm) == samples and not parts:
                 break
@@ -138,7 +138,6 @@ class Player:
         starved = base is not None and base.is_starved and not base.is_paused
         gaps = int(starved)
         for voice in [voice for voice in self._overlays if not (voice.is_paused or voice.is_read_out)]:
-            voice.begin()
             pcm = voice.read(samples, self.position)
             total[: len(pcm)] += pcm
             gaps += voice.is_starved
@@ -161,7 +160,7 @@ class Player:
 
         Plays that were heard to their end are finished if that is certain: all before `proven` is.
         """
-        self._heard_position = position = max(position, self._heard_position)
+        self.heard_position = position = max(position, self.heard_position)
         self.queue.forget_ends(min(position, proven))
         finished = []
         for voice in self._voices():
@@ -180,6 +179,7 @@ class Player:
     def _hear(self, voice: Voice, position: int, is_measured: bool) -> None:
         heard = voice.heard_until(position)
         if heard:
+            voice.begin()
             voice.handle.position_samples += heard
             voice.handle.is_measured = is_measured
 
@@ -196,15 +196,18 @@ class Player:
         Returns:
             Marks that had been sent and lie behind `position`: they have to be sent again.
         """
-        self.position = position = max(position, self._heard_position)
+        self.position = position = max(position, self.heard_position)
         for voice in self._voices():
             voice.take_back(position)
         return self.queue.retract(position)
 
     def sounding_between(self, start: int, end: int) -> list[Voice]:
-        """Return the plays that have samples in the output from `start` to `end`."""
+        """Return the plays with samples in the output from `start` to `end`, or that end there, unsettled yet."""
         return [
-            voice for voice in self._voices() if any(first < end and first + n > start for first, n in voice.segments)
+            voice
+            for voice in self._voices()
+            if any(first < end and first + n > start for first, n in voice.segments)
+            or (voice.is_heard_out and start < voice.output_end <= end)
         ]
 
     # -- ends ----------------------------------------------------------------------------------------
@@ -228,7 +231,7 @@ class Player:
         voices = self.queue.voices + self._overlays
         self.queue.clear()
         self._overlays = []
-        self.position = max(position, self._heard_position)
+        self.position = max(position, self.heard_position)
         for voice in voices:
             voice.handle.settle(PlayState.CUT_OFF)
         return [Heard(voice.handle, voice.handle.position_samples, is_measured) for voice in voices]

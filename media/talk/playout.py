@@ -44,7 +44,7 @@ class PlayoutSnapshot:
         stalls: times that the peer did not read, and sending had to wait.
         recalls: clears, stops and pauses, and sockets that broke.
         errors: error frames of the carrier.
-        marks_missing: marks of ours that never came back.
+        marks_missing: marks that never came back.
         marks_early: marks that came back before their audio can have been played.
         marks_unknown: marks that nobody had sent.
     """
@@ -139,7 +139,7 @@ class Playout(ABC):
             if not self._is_stalled:
                 self._send_due(wire, now_ns)
                 if self.player.queue.unsent_marks:
-                    self._hearing.send_due(wire)
+                    self._hearing.send_due(wire, now_ns)
             elif not was_stalled:
                 self._stalls += 1
         if now_ns >= self._hearing.settled_ns + REPORT_NS:
@@ -208,6 +208,10 @@ class Playout(ABC):
         self._hearing.expect(mark, on_mark)
         return mark
 
+    def drop_mark(self, mark: QueuedMark) -> None:
+        """Forget a mark that nobody waits for any more; `on_mark` is not told."""
+        self._hearing.forget(mark)
+
     def clear(self, now_ns: int) -> list[Heard]:
         """Cut off everything, here and at the carrier; return what of each play was heard."""
         self._hearing.settle(now_ns)
@@ -253,8 +257,11 @@ class Playout(ABC):
     def _recall_if_sent(self, voice: Voice, now_ns: int) -> None:
         self._hearing.settle(now_ns)
         heard = self._hearing.position(now_ns)
-        if any(start + n > heard for start, n in voice.segments):
+        unheard = [start for start, n in voice.segments if start + n > heard]
+        if unheard and unheard[0] < self._committed:
             self._hearing.retract(self._recall(now_ns))
+        elif unheard:  # the carrier has nothing of it
+            self.refresh()
 
     def _recall(self, now_ns: int) -> int:
         """Make the carrier forget what it has not played; return the output position where it stands."""
@@ -266,9 +273,7 @@ class Playout(ABC):
             return self._committed
         if self._hearing.is_any_out:
             self.wire.send(clear)
-            self._forget_sent(heard, now_ns)
-        else:
-            self._drop_unsent(is_cut=True)
+        self._forget_sent(heard, now_ns)
         return heard
 
     def _forget_sent(self, heard: int, now_ns: int) -> None:

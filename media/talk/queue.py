@@ -20,11 +20,13 @@ class QueuedMark:
         name: as the carrier gets it.
         position: in the output; None until all that is before it in the queue has been pulled.
         is_sent: it is with the carrier.
+        sent_ns: since when.
     """
 
     name: str
     position: int | None = None
     is_sent: bool = False
+    sent_ns: int = 0
 
 
 class PlayQueue:

@@ -39,7 +39,10 @@ PULL_MS = 400
 MARK_EVERY_NS = NS_PER_SECOND // 2
 """How much audio lies between two marks of ours, at most; there is one behind the end of every play too."""
 FLUSH_NS = 15 * NS_PER_MS
-"""A piece of a frame that a slow source has left is padded and sent so long before the carrier runs dry."""
+"""A piece of a frame that a slow source has left is padded and sent so long before the carrier runs dry; where it has
+left nothing, `keep_alive` sends a frame of silence then."""
+MAX_LOOK_NS = 2 * POLL_NS
+"""A live source that has been silent for long is asked so often: what it says then is late by so much at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,8 @@ class RtpOptions:
         message_ms: audio in a message, a multiple of the codec's frame, 20 ms to 30 s.
         lookahead_ms: how far ahead of the carrier's playing to be at most, 40 to 200 ms; a message that is longer
             than half of it comes on top.
-        keep_alive: send silence while nothing plays: some peers hang up when they get nothing for long.
+        keep_alive: send silence while nothing plays, or a live source has nothing: some peers hang up when they get
+            nothing for long.
         has_memory: the codec's state goes from frame to frame (G.722, Opus), or a message must hold one frame (Opus).
         phase: where in the time of a message its deadlines lie, 0 to 1; see above.
     """
@@ -119,14 +123,17 @@ class RtpPlayout(Playout):
         self._encoded, self._encoded_samples = b"", 0
         self._marked = self._audio_end = 0
         self._is_running = self._is_starved = False
+        self._given_ns = 0  # when the player gave something last
 
     def _send_due(self, wire: Wire, now_ns: int) -> None:
         clock = self._clock
         is_first = clock.is_dry(now_ns)
         while is_first or clock.ends_ns - self._lead_ns <= now_ns + EARLY_NS:
+            was_starved = self._is_starved
             if not self._encoded_samples and not self._encode_more(now_ns):
                 break
-            if self._is_running and clock.ends_ns - self._lead_ns > clock.run_ns:  # else it fills the look-ahead
+            fills_up = clock.ends_ns - self._lead_ns <= clock.run_ns  # the look-ahead
+            if self._is_running and not (fills_up or was_starved):
                 self.lateness.add(now_ns - clock.ends_ns + self._lead_ns)
             if is_first:
                 self._begin_run(now_ns)
@@ -134,11 +141,11 @@ class RtpPlayout(Playout):
             wire.send(self._frames.media(payload))
             self._count_sent(samples, now_ns)
             self._is_running, is_first = True, False
-            self._mark_if_due(wire)
+            self._mark_if_due(wire, now_ns)
         if not self._encoded_samples and not len(self._pending) and (not self.player.has_more or self.player.is_held):
             self._is_running = False
             if self._audio_end > self._marked:
-                self._mark_here(wire)
+                self._mark_here(wire, now_ns)
 
     def _begin_run(self, now_ns: int) -> None:
         """The carrier has nothing: from here on deadlines count from now, and lie where the phase has them."""
@@ -168,17 +175,17 @@ class RtpPlayout(Playout):
         self._encoded_samples -= samples
         return payload, samples
 
-    def _mark_if_due(self, wire: Wire) -> None:
+    def _mark_if_due(self, wire: Wire, now_ns: int) -> None:
         sent, queue = self._clock.sent, self.player.queue
         end = queue.next_end(self._marked)
         if sent - self._marked >= self._mark_samples or (end is not None and end <= sent):
-            self._mark_here(wire)
+            self._mark_here(wire, now_ns)
         if queue.unsent_marks:
-            self._hearing.send_due(wire)
+            self._hearing.send_due(wire, now_ns)
 
-    def _mark_here(self, wire: Wire) -> None:
+    def _mark_here(self, wire: Wire, now_ns: int) -> None:
         if self._audio_end > self._marked:  # silence needs no witness
-            self._hearing.send_own(wire)
+            self._hearing.send_own(wire, now_ns)
         self._marked = self._clock.sent
 
     def _encode_more(self, now_ns: int) -> bool:
@@ -186,6 +193,8 @@ class RtpPlayout(Playout):
         pending = len(self._pending)
         wanted = self._message_samples if self.player.is_mixing else self._most_samples
         pcm = self.player.pull(wanted - pending, now_ns)
+        if len(pcm):
+            self._given_ns = now_ns
         if pending:
             pcm = np.concatenate([self._pending, pcm])
         whole = len(pcm) - len(pcm) % self._message_samples
@@ -201,8 +210,8 @@ class RtpPlayout(Playout):
     def _encode_last(self, pcm: Pcm, now_ns: int) -> None:
         """Encode less than a message, padded with silence to whole frames, if nothing will come to fill it."""
         self._pending = pcm
-        may_grow = self.player.has_more and not self.player.is_held
-        if may_grow and (not len(pcm) or self._clock.ends_ns - now_ns > FLUSH_NS):
+        can_wait = self._clock.ends_ns - now_ns > FLUSH_NS or not (len(pcm) or self._options.keep_alive)
+        if can_wait and self.player.has_more and not self.player.is_held:
             return
         if not len(pcm):
             if self._options.keep_alive:
@@ -221,8 +230,14 @@ class RtpPlayout(Playout):
         if self._encoded_samples:
             return due_ns
         if len(self._pending) or (self.player.has_more and not self.player.is_held):
-            return max(due_ns, self._polled_ns + POLL_NS // 2) if self._is_starved else due_ns
+            return max(due_ns, self._look_ns()) if self._is_starved else due_ns
         return due_ns if self._options.keep_alive else NEVER_NS
+
+    def _look_ns(self) -> int:
+        """Return when to ask again a source that had nothing: ever more rarely, but when what it has left is due."""
+        waited_ns, flush_ns = self._polled_ns - self._given_ns, self._clock.ends_ns - FLUSH_NS
+        look_ns = self._polled_ns + min(max(waited_ns // 8, POLL_NS // 2), MAX_LOOK_NS)
+        return min(look_ns, flush_ns) if self._polled_ns < flush_ns else look_ns
 
     def _drop_unsent(self, *, is_cut: bool) -> None:
         self._encoded, self._encoded_samples = b"", 0

@@ -77,9 +77,10 @@ class Voice:
             raise ValueError(f"volume_db={value}: {MIN_VOLUME_DB:g} to {MAX_VOLUME_DB:g} dB")
         self._volume_db = float(value)
         self._target_gain = 10.0 ** (value / 20)
+        self._ramp: tuple[int, float] | None = None  # where in the output it began, and the gain before it
 
     def begin(self) -> None:
-        """Take note that its turn has come."""
+        """Take note that it sounds."""
         if self.handle.state is PlayState.QUEUED:
             self.handle.state = PlayState.PLAYING
 
@@ -98,6 +99,8 @@ class Voice:
         self.is_starved = n < samples and not self.is_read_out
         if self._gain == 1.0 == self._target_gain:
             return pcm
+        if self._gain != self._target_gain and self._ramp is None:
+            self._ramp = (output_position, self._gain)
         return self._amplify(pcm)
 
     def _read_raw(self, samples: int) -> Pcm:
@@ -191,6 +194,8 @@ class Voice:
         count = 0
         segments = self.segments
         self.output_end = min(self.output_end, output_position)
+        if self._ramp is not None and output_position <= self._ramp[0]:
+            self._gain, self._ramp = self._ramp[1], None
         while segments and segments[-1][0] + segments[-1][1] > output_position:
             start, n = segments[-1]
             part = min(n, start + n - output_position)

@@ -101,7 +101,7 @@ class ModelCarrier:
 
     Attributes:
         refuse: asked for every media message, by its number: an error code, or None to take it.
-        returns_marks: a carrier may be silent.
+        returns_marks: a carrier may be silent, or lose the `lost` ones.
         min_interval_ns: a message that comes sooner after the one before is refused with 100005.
         clears: how often it was told to forget what it had.
         heard: what the caller has heard, silence while nothing was there included.
@@ -111,6 +111,7 @@ class ModelCarrier:
     clock: ManualClock
     refuse: Callable[[int], int | None] = lambda number: None
     returns_marks: bool = True
+    lost: Callable[[str], bool] = lambda name: False
     delay_ns: int = 0
     min_interval_ns: int = 0
     is_open: bool = True
@@ -175,7 +176,7 @@ class ModelCarrier:
             self.most_queued = max(self.most_queued, self.queued)
 
     def _return_mark(self, name: str) -> None:
-        if self.returns_marks:
+        if self.returns_marks and not self.lost(name):
             self.reply({"event": "mark", "name": name})
 
     def reply(self, frame: dict[str, Any]) -> None:
@@ -217,6 +218,9 @@ class Control(PlaybackControl):
 
     def stop(self, voice: Voice) -> None:
         self.playout.stop(voice, self.clock.now_ns())
+
+    def refresh(self, voice: Voice) -> None:
+        self.playout.refresh()
 
 
 class World(Control):

@@ -15,6 +15,7 @@ from media.talk.call import LiveCall
 from media.talk.contract import PlaybackError
 from media.talk.handle import PlayState
 from media.talk.listening import Block
+from media.talk.player import MAX_PLAYS
 from strep.g711 import Codec, decode, encode
 from tests.hearing.audio import digits, hear, line
 from tests.talk.live_calls import TONE, Carrier, Script, serving, stream
@@ -168,11 +169,26 @@ class TestWhatGoesWrong:
         play, was_played, reason = script.result
         assert (play.state, was_played, reason) == (PlayState.CUT_OFF, False, "stop")
 
-    async def test_marks_of_ours_are_nobodys_business(self) -> None:
+    async def test_marks_that_nobody_waits_for_any_more_take_no_room(self) -> None:
+        async def act(call: LiveCall) -> Any:
+            await call.play(TONE, rate_hz=8000, loop=0)
+            for number in range(MAX_PLAYS):
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0):
+                        await call.mark(f"mark {number}")
+            return await call.play(TONE, rate_hz=8000)
+
+        script = Script(act)
+        async with serving(script) as server, stream(server):
+            await script.done.wait()
+        assert script.result.state is PlayState.CUT_OFF
+
+    async def test_marks_of_ours_are_nobodys_business_nor_what_no_frame_can_hold(self) -> None:
         async def act(call: LiveCall) -> Any:
             await (await call.play(TONE, rate_hz=8000)).wait()
-            with pytest.raises(ValueError, match="mark"):
-                await call.mark("strep.1")
+            for name in ("strep.1", "", "x" * 201, "\ud800"):
+                with pytest.raises(ValueError, match="mark"):
+                    await call.mark(name)
             await call.mark("mine")
             await call.hang_up()
             return [event["name"] async for event in call.events() if event["event"] == "mark"]

@@ -159,6 +159,24 @@ class TestClear:
         assert np.array_equal(here.carrier.audible, np.concatenate(expected))
 
 
+class TestWhatTheCarrierDoesNotHave:
+    @pytest.mark.parametrize("verb", ["stop", "pause"])
+    def test_falls_silent_without_cutting_what_sounds(self, verb: str) -> None:
+        here = world()
+        here.play(0, 4 * RATE_HZ)
+        second = here.play(1, 2 * RATE_HZ)
+        here.run(1)
+        assert here.playout.player.position > 4 * RATE_HZ, "it was pulled"
+        getattr(second, verb)()
+        here.run_out()
+        assert here.carrier.clears == 0
+        assert np.array_equal(np.trim_zeros(here.carrier.heard), samples_of(0, 0, 4 * RATE_HZ))
+        if verb == "pause":
+            second.resume()
+            here.run_out()
+            assert np.array_equal(indices_of(1, here.carrier.heard), np.arange(2 * RATE_HZ) % PER_PLAY)
+
+
 class TestErrors:
     def test_a_piece_refused_for_the_rate_is_sent_again_and_every_second_is_heard(self) -> None:
         here = world()
@@ -171,9 +189,11 @@ class TestErrors:
         assert all(handle.state is PlayState.FINISHED for handle in handles)
         assert here.playout.snapshot().errors > 3
 
-    @pytest.mark.parametrize("refused", [(0, 2), (1, 3), (2, 6)])
+    @pytest.mark.parametrize("refused", [(0, 2), (1, 3), (2, 6), (6,)])
     def test_one_refusal_costs_no_gap(self, refused: tuple[int, ...]) -> None:
+        """The last of the seven pieces is number 6, where none was refused before it."""
         here = world()
+        here.carrier.delay_ns = 150 * NS_PER_MS
         here.carrier.refuse = lambda number: 100005 if number in refused else None
         here.play(0, 30 * RATE_HZ)
         here.run_out()
@@ -207,6 +227,38 @@ class TestErrors:
         assert handle.state is PlayState.FAILED
         assert len(here.carrier.sizes) == MAX_REFUSALS + 1
 
+    @pytest.mark.parametrize("samples", [400, 3 * RATE_HZ])
+    def test_an_error_that_is_slower_than_the_report_fails_its_play_and_no_other(self, samples: int) -> None:
+        """By then some of it counts as heard; what is played next goes on from there."""
+        here = world()
+        here.carrier.delay_ns = 150 * NS_PER_MS
+        here.carrier.refuse = lambda number: 100004 if number == 0 else None
+        first, second = here.play(0, samples), here.play(1, 2 * RATE_HZ)
+        if samples == 400:  # then both are in the piece
+            third = here.play(2, 5 * RATE_HZ)
+            here.run_out()
+            assert (first.state, second.state, third.state) == (PlayState.FAILED,) * 3
+            fourth = here.play(3, RATE_HZ)
+            here.run_out()
+            assert fourth.state is PlayState.FINISHED
+            assert np.array_equal(here.carrier.audible, samples_of(3, 0, RATE_HZ))
+        else:
+            here.run_out()
+            assert (first.state, second.state) == (PlayState.FAILED, PlayState.FINISHED)
+            assert np.array_equal(here.carrier.audible, samples_of(1, 0, 2 * RATE_HZ))
+
+    def test_a_clear_between_a_refusal_and_the_next_try_harms_nothing_later(self) -> None:
+        here = world()
+        here.carrier.delay_ns = 150 * NS_PER_MS
+        here.carrier.refuse = lambda number: 100005 if number == 0 else None
+        first = here.play(0, 3 * RATE_HZ)
+        here.run(0.4)
+        here.playout.clear(here.clock.now_ns())
+        second = here.play(1, RATE_HZ)
+        here.run_out()
+        assert (first.state, second.state) == (PlayState.CUT_OFF, PlayState.FINISHED)
+        assert np.array_equal(here.carrier.audible, samples_of(1, 0, RATE_HZ))
+
     def test_marks_behind_a_refused_piece_are_not_believed(self) -> None:
         """The carrier has nothing when it gets them, so it returns them at once."""
         here = world()
@@ -216,7 +268,7 @@ class TestErrors:
         handle = here.play(0, RATE_HZ)
         here.playout.mark("end", lambda ok: came.append((here.clock.now_ns() - begin_ns) / NS_PER_SECOND))
         here.run(0.5)
-        assert (handle.state, handle.position_samples, came) == (PlayState.PLAYING, 0, [])
+        assert (handle.state, handle.position_samples, came) == (PlayState.QUEUED, 0, [])
         here.run_out()
         assert came == [INTERVAL_NS / NS_PER_SECOND + 1]
 
@@ -251,7 +303,7 @@ class TestMaking:
         here.playout.clear(here.clock.now_ns())
         here.play(2, RATE_HZ)
         here.run_out()
-        assert maker(here).due_in_s == pytest.approx([0.5, 2, 2, 0.5, 0.5, 2, 0.5], abs=0.03)
+        assert maker(here).due_in_s == pytest.approx([0.5, 2, 2, 1.3, 0.5, 2, 0.5], abs=0.03)
 
     def test_after_a_clear_what_was_being_made_is_not_heard(self) -> None:
         here = world(lambda: 500 * NS_PER_MS)
@@ -274,6 +326,26 @@ class TestMaking:
         base[:RATE_HZ] += 1
         assert np.array_equal(np.trim_zeros(here.carrier.heard), base)
         assert (over.state, over.position_samples) == (PlayState.FINISHED, RATE_HZ)
+
+    def test_a_change_of_volume_that_is_taken_back_in_time_is_not_heard(self) -> None:
+        here = world(lambda: 500 * NS_PER_MS)
+        handle = here.play(0, 0, source=ArraySource(np.full(2 * RATE_HZ, 1000, np.int16)))
+        for volume_db in (0, -20, 0):
+            here.run(0.1)
+            handle.volume_db = volume_db
+        here.run_out()
+        assert np.array_equal(here.carrier.audible, np.full(2 * RATE_HZ, 1000))
+
+    def test_a_change_of_volume_is_smooth_though_it_is_made_twice(self) -> None:
+        here = world(lambda: 500 * NS_PER_MS)
+        handle = here.play(0, 0, source=ArraySource(np.full(2 * RATE_HZ, 1000, np.int16)))
+        here.run(0.1)
+        handle.volume_db = -20
+        here.run(0.1)
+        here.play(1, 0, source=ArraySource(np.full(80, 1, np.int16)), is_overlay=True)
+        here.run_out()
+        assert here.carrier.audible[0] > 990
+        assert here.carrier.audible[-1] == 100
 
     def test_a_refusal_meanwhile_keeps_the_order(self) -> None:
         here = world(lambda: 200 * NS_PER_MS)

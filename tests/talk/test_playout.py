@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from media.talk.contract import PlaybackError
 from media.talk.handle import Playback, PlayState
+from media.talk.mp3_mode import Mp3Playout
 from media.talk.player import Player
+from media.talk.playout import Playout
 from media.talk.rtp_mode import RtpPlayout
 from strep.clock import NEVER_NS, NS_PER_MS, NS_PER_SECOND, ManualClock
 from tests.talk import test_mp3_mode, test_rtp_mode
@@ -40,7 +42,9 @@ OPERATIONS = st.one_of(
     st.tuples(st.sampled_from(["pause", "resume", "stop"]), st.integers(0, PLAYS - 1)),
     st.tuples(st.sampled_from(["clear", "mark", "reconnect"]), st.just(0)),
 )
+LOSS = st.tuples(st.just("lose"), st.just(0))
 REFUSALS = st.lists(st.sampled_from([None, None, None, 100005]), max_size=12)
+FAULTS = st.lists(st.sampled_from([None, None, None, 100002, 100004, 100005]), max_size=12)
 
 
 class History:
@@ -70,8 +74,14 @@ class History:
             self._mark()
         elif name == "reconnect":
             self.reconnect()
+        elif name == "lose":  # marks come back no more, or again
+            world.carrier.returns_marks = not world.carrier.returns_marks
         elif value < len(self.handles):
             getattr(self.handles[value], name)()
+        playout = world.playout
+        assert playout.player.position == playout._clock.sent + unsent_samples(playout), (
+            "player and clock have parted"
+        )
 
     def _mark(self) -> None:
         number = len(self.marks)
@@ -87,7 +97,7 @@ class History:
         world, old = self.world, self.world.carrier
         old.play_until(world.clock.now_ns())
         self.heard.append(old.heard)
-        new = ModelCarrier(world.clock, refuse=old.refuse, min_interval_ns=old.min_interval_ns)
+        new = ModelCarrier(world.clock, refuse=old.refuse, delay_ns=old.delay_ns, min_interval_ns=old.min_interval_ns)
         world.playout.detach(world.clock.now_ns())
         world.carrier = new
         world.playout.attach(new, world.clock.now_ns())
@@ -97,6 +107,16 @@ class History:
             handle.resume()
         self.world.run_out()
         return np.concatenate([*self.heard, self.world.carrier.heard])
+
+
+def unsent_samples(playout: Playout) -> int:
+    """Return what was pulled from the player and is not with the carrier."""
+    if isinstance(playout, RtpPlayout):
+        return playout._encoded_samples + len(playout._pending)
+    assert isinstance(playout, Mp3Playout)
+    piece, making = playout._piece, playout._making
+    refused = piece.samples if piece is not None and piece.again_ns is not None else 0
+    return len(playout._pending) + (making.samples if making is not None else 0) + refused
 
 
 def check(history: History, heard: np.ndarray[Any, np.dtype[np.int16]]) -> None:
@@ -131,6 +151,47 @@ def test_every_sample_is_heard_or_cut_off_and_we_know_which(
     for name, value in operations:
         history.do(name, value)
     check(history, history.finish())
+
+
+@pytest.mark.parametrize("mode", MODES)
+@settings(max_examples=150)
+@given(operations=st.lists(OPERATIONS | LOSS, max_size=25), refusals=FAULTS, delay_ms=st.sampled_from([20, 150]))
+def test_late_and_lost_marks_hang_nothing_and_lose_nothing_but_what_is_refused(
+    mode: str, operations: list[tuple[str, Any]], refusals: list[int | None], delay_ms: int
+) -> None:
+    """What is said to be heard may be too little, by the delay or by a lost mark, and is played again then."""
+    world = MODES[mode]()
+    world.carrier.delay_ns = delay_ms * NS_PER_MS
+    if mode == "mp3":
+        world.carrier.refuse = lambda number: refusals[number] if number < len(refusals) else None
+    history = History(world)
+    for name, value in operations:
+        history.do(name, value)
+    heard = history.finish()
+    assert None not in history.marks, "a mark never came"
+    for play, (handle, length) in enumerate(zip(history.handles, history.lengths, strict=True)):
+        assert handle.state.is_final
+        if mode == "mp3" and any(refusals):
+            continue
+        assert handle.state is not PlayState.FAILED
+        indices = indices_of(play, heard)
+        assert handle.state is PlayState.CUT_OFF or len(indices) >= length
+        if ("lose", 0) not in operations:
+            again = -np.diff(indices, prepend=-1) % 8000  # 7999: the next sample
+            assert np.all((again == 7999) | (again <= delay_ms * 8 + 40)), f"play {play} lost something"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_play_is_playing_when_it_sounds_and_not_when_it_is_sent(mode: str) -> None:
+    world = MODES[mode]()
+    first, second = world.play(0, 8000), world.play(1, 8000)
+    for _ in range(60):
+        world.run(0.035)
+        if not len(indices_of(1, world.carrier.heard)):
+            assert second.state is PlayState.QUEUED
+        elif second.position_samples < 8000:
+            assert second.state is (PlayState.PLAYING if second.position_samples else PlayState.QUEUED)
+    assert (first.state, second.state) == (PlayState.FINISHED, PlayState.FINISHED)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -215,6 +276,40 @@ def test_marks_that_never_come_do_not_hold_a_play_up_and_are_told_of(caplog: pyt
     assert "marks do not come back" in caplog.text
 
 
+@pytest.mark.parametrize("cut", ["clear", "reconnect"])
+def test_marks_that_come_back_late_after_all_harm_nothing_later(cut: str) -> None:
+    """By the clock more was heard than the mark then proves; that is not taken back."""
+    history = History(test_rtp_mode.world())
+    world = history.world
+    world.carrier.returns_marks = False
+    history.do("play", 80_000)
+    world.run(4.2)
+    world.carrier.returns_marks, world.carrier.delay_ns = True, 200 * NS_PER_MS
+    world.run(0.7)  # the mark behind 4.68 s comes at 4.88
+    history.do(cut, 0)
+    history.do("play", 4000)
+    world.run_out()
+    assert history.handles[1].state is PlayState.FINISHED
+    assert len(indices_of(1, world.carrier.heard)) == 4000
+
+
+def test_a_mark_that_is_sent_long_after_its_audio_was_heard_is_not_overdue() -> None:
+    world, is_over = test_rtp_mode.world(), False
+    world.carrier.delay_ns = 150 * NS_PER_MS
+
+    class Stalled(ArraySource):
+        @property
+        def has_ended(self) -> bool:
+            return is_over
+
+    handle = world.play(0, 0, source=Stalled(samples_of(0, 0, 800)))
+    world.run(5)
+    is_over = True
+    world.run_out()
+    assert (handle.state, handle.is_measured) == (PlayState.FINISHED, True)
+    assert world.playout.snapshot().marks_missing == 0
+
+
 class TestMarksThatProveNothing:
     def test_unknown_ones_are_counted(self) -> None:
         world = test_rtp_mode.world()
@@ -235,6 +330,42 @@ class TestMarksThatProveNothing:
         assert handle.position_samples <= 8000 + 320  # two frames early is no offence
         world.run_out()
         assert handle.position_samples == 32_000
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_the_proof_that_what_is_before_a_mark_was_heard_stands_for_one_that_is_lost(self, mode: str) -> None:
+        world = MODES[mode]()
+        world.carrier.lost = lambda name: not name.startswith("strep.")
+        came: list[tuple[bool, int]] = []
+        world.play(0, 4000)
+        world.playout.mark("lost", lambda ok: came.append((ok, len(world.carrier.audible))))
+        world.play(1, 20_000)
+        world.run_out()
+        assert came == [(True, 4000 if mode == "rtp" else 10_000)]  # where the piece ends
+        assert world.playout.snapshot().marks_unknown == 0
+
+    def test_a_lost_mark_behind_nothing_is_given_up(self) -> None:
+        world = test_rtp_mode.world()
+        world.carrier.returns_marks = False
+        came: list[bool] = []
+        world.playout.mark("lost", came.append)
+        world.run(2.9)
+        assert came == []
+        world.run(0.3)
+        assert (came, world.playout.snapshot().marks_missing) == ([True], 1)
+        assert world.playout.deadline() == NEVER_NS
+
+    @pytest.mark.parametrize("is_sent", [True, False])
+    def test_one_that_nobody_waits_for_any_more_is_swallowed(self, is_sent: bool) -> None:
+        world = test_rtp_mode.world()
+        world.carrier.delay_ns = 100 * NS_PER_MS
+        came: list[bool] = []
+        world.play(0, 4000)
+        mark = world.playout.mark("nobody", came.append)
+        world.run(0.45 if is_sent else 0.1)
+        assert mark.is_sent is is_sent
+        world.playout.drop_mark(mark)
+        world.run_out()
+        assert (came, world.playout.snapshot().marks_unknown) == ([], 0)
 
     def test_a_user_mark_of_nothing_comes_back_at_once(self) -> None:
         world = test_rtp_mode.world()
@@ -272,6 +403,22 @@ class TestPause:
         assert handle.state.value == "playing"
         world.run_out()
         assert np.array_equal(world.carrier.audible, samples_of(0, 0, 40_000))
+
+    def test_leaves_nothing_to_lay_a_play_over(self) -> None:
+        world = test_rtp_mode.world()
+        first, second = world.play(0, 8000), world.play(1, 8000)
+        world.playout.mark("between", lambda ok: None)
+        third = world.play(2, 8000)
+        world.run(0.5)
+        first.pause()
+        with pytest.raises(PlaybackError, match="none is playing"):
+            world.play(3, 8000, is_overlay=True)
+        first.stop()
+        second.stop()
+        world.play(3, 8000, is_overlay=True)
+        third.pause()
+        with pytest.raises(PlaybackError, match="none is playing"):
+            world.play(4, 8000, is_overlay=True)
 
     def test_of_an_overlay_leaves_the_queue_sounding(self) -> None:
         world = test_rtp_mode.world()

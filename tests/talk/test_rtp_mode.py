@@ -141,6 +141,39 @@ class TestPacing:
         assert sum(alive.carrier.sizes) == 2 * RATE_HZ + 1120  # ahead by 120 ms and a frame of silence
         assert alive.playout.snapshot().underruns == 0
 
+    def test_keep_alive_sends_silence_too_while_a_live_source_has_nothing(self) -> None:
+        here = world(RtpOptions(keep_alive=True))
+        given = [0]
+        handle = here.play(0, 0, source=ArraySource(samples_of(0, 0, 4000), available=lambda: given[0]))
+        for samples in (0, 2000, 3001, 4000):
+            given[0] = samples
+            for _ in range(200):
+                here.run(0.005)
+                assert here.carrier.queued, "it is dry"
+        assert np.array_equal(here.carrier.audible, samples_of(0, 0, 4000))
+        assert handle.state is PlayState.FINISHED
+        assert isinstance(here.playout, RtpPlayout)
+        assert (here.playout.snapshot().underruns, here.playout.lateness.max_ns) == (0, 0)
+
+    def test_a_live_source_that_is_silent_is_asked_ever_more_rarely(self) -> None:
+        here, given = world(), [800]
+        asked_ns: set[int] = set()
+
+        def available() -> int:
+            asked_ns.add(here.clock.now_ns())
+            return given[0]
+
+        here.play(0, 0, source=ArraySource(samples_of(0, 0, 4000), available=available))
+        here.run(1)
+        asked_ns.clear()
+        here.run(1)
+        assert len(asked_ns) <= 26
+        before, given[0] = len(here.carrier.sizes), 4000
+        here.run(0.04)
+        assert len(here.carrier.sizes) > before, "it is heard so soon"
+        here.run_out()
+        assert np.array_equal(here.carrier.audible, samples_of(0, 0, 4000))
+
     def test_a_peer_that_does_not_read_is_sent_nothing_until_it_does(self) -> None:
         here = world()
         here.play(0, 8000)
@@ -158,6 +191,21 @@ class TestPacing:
     def test_options_out_of_range_are_refused(self, message_ms: int, lookahead_ms: int) -> None:
         with pytest.raises(ValueError, match="_ms="):
             RtpOptions(message_ms, lookahead_ms)
+
+
+class TestVolume:
+    def test_changes_with_what_is_sent_next(self) -> None:
+        here = world()
+        handle = here.play(0, 0, source=ArraySource(np.full(16_000, 1000, np.int16)))
+        here.run(1.02)
+        sent = sum(here.carrier.sizes)
+        handle.volume_db = -20
+        here.run_out()
+        heard = np.trim_zeros(here.carrier.heard)
+        ramp = heard[sent : sent + 160]
+        assert np.array_equal(heard[:sent], np.full(sent, 1000))
+        assert np.all(np.diff(ramp.astype(int)) < 0)
+        assert np.array_equal(heard[sent + 160 :], np.full(16_000 - sent - 160, 100))
 
 
 class TestBargeIn:

@@ -68,12 +68,15 @@ def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_what_it_says_is_heard() -> None:
     async def act(call: LiveCall) -> Any:
-        return await (await call.speak("hello", engine="model")).wait()
+        return await (await call.speak("hello " * 10, engine="model")).wait()
 
     script = Script(act)
     async with serving(script) as server, stream(server) as carrier:
         await script.done.wait()
-    assert script.result.state is PlayState.FINISHED
+    assert (script.result.state, script.result.label) == (
+        PlayState.FINISHED,
+        "hello hello hello hello hello hello h...",
+    )
     assert carrier.heard.startswith(encode(TONE, Codec.PCMU).tobytes())
 
 
