@@ -60,7 +60,9 @@ class Process:
             for direction in directions or Direction
         ]
         digit: dict[str, Any] = {"event": "dtmf", "digit": "5", "position_samples": BLOCK}
-        self.sink.call_ended(self.call, CallReport("stop", self.clock.wall_ns(), length, tracks, [digit, {"event": "mark"}]))
+        self.sink.call_ended(
+            self.call, CallReport("stop", self.clock.wall_ns(), length, tracks, [digit, {"event": "mark"}])
+        )
 
     def samples(self, codec: Codec = Codec.PCMU) -> Any:
         """Return what was recorded, (n, 2) int16."""
