@@ -215,12 +215,13 @@ def _answers(
     total = Score()
     for row in pressed:
         total += msgspec.convert(row, Score)
-    hours = sum(float(str(row["hours"])) for row in quiet)
+    hours = sum(float(str(row["hours"])) for row in quiet if not row["loss"])
+    false = sum(int(str(row["heard"])) for row in quiet)
     both = [f"{spreads['DTMF, voice', n].text('.0f')} us with {n:,} tracks" for n in settings.tracks]
     return [
         f"of {total.pressed:,} keys {total.missed} are missed, {total.doubled} doubled, {total.invented} invented; "
         f"of {total.undecidable} nothing that could be heard arrived",
-        f"in {hours:.1f} hours without a key {sum(int(str(row['heard'])) for row in quiet)} are heard",
+        f"in {hours:.2f} hours without a key, played without loss and with, {false} are heard",
         f"listening for DTMF and voices takes, per track and second of audio, {', '.join(both)}",
     ]
 

@@ -3,6 +3,6 @@
 Places are in samples since the call's origin, as everywhere, and in milliseconds in JSON.
 """
 
-from media.events.kinds import DigitPressed, Event, SpeechEnded, SpeechStarted, TalkedOver, ToneHeard
+from media.events.kinds import AudioDropped, DigitPressed, Event, SpeechEnded, SpeechStarted, TalkedOver, ToneHeard
 
-__all__ = ["DigitPressed", "Event", "SpeechEnded", "SpeechStarted", "TalkedOver", "ToneHeard"]
+__all__ = ["AudioDropped", "DigitPressed", "Event", "SpeechEnded", "SpeechStarted", "TalkedOver", "ToneHeard"]

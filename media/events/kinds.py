@@ -111,3 +111,18 @@ class ToneHeard(Event):
     kind: str
     frequency_hz: float
     duration_samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioDropped(Event):
+    """The listener was too slow for a part of the call, of which nothing is known; told when the call ends.
+
+    Attributes:
+        blocks: so many were dropped.
+        duration_samples: of them, summed over both tracks.
+    """
+
+    NAME: ClassVar[str] = "sink_dropped"
+
+    blocks: int
+    duration_samples: int

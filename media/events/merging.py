@@ -6,44 +6,76 @@ the same key as an equal one from another source that is near; each stands for o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from typing import get_args
 
-from media.events.kinds import DigitPressed
+from media.events.kinds import DigitPressed, Source
 
 NEAR_MS = 1000
 """Between the beginnings of one key, as two sources have it; frames of media streams take their time."""
-MAX_PENDING = 100
-"""Digits that are remembered for those that may come."""
+MAX_KEYS = 10_000
+"""Keys of each source that are remembered, the first ones: as many as a call keeps of the carrier's
+(`media.calls.MAX_EVENTS`). Those behind them are not merged with anything; forgetting the oldest instead would make
+news of their other halves, which then would push out the next."""
 
-
-@dataclass(slots=True)
-class _Known:
-    digit: DigitPressed
-    sources: set[str]
+_Place = int | None
+"""In units of `NEAR_MS`."""
 
 
 class DigitMerger:
     """The digits of one call so far."""
 
     def __init__(self) -> None:
-        self._known: list[_Known] = []
+        # What each source may still tell of a digit, by place: keys that others have told, in order.
+        self._awaited: dict[tuple[Source, str], dict[_Place, list[DigitPressed]]] = {}
+        self._remembered: Counter[Source] = Counter()
 
     def is_news(self, digit: DigitPressed) -> bool:
         """Take a digit; return whether it is a key that was not reported yet.
 
         One without a place is the earliest equal one that its source has not told of yet.
         """
-        for known in self._known:
-            if digit.source not in known.sources and _is_same(digit, known.digit):
-                known.sources.add(digit.source)
-                return False
-        self._known.append(_Known(digit, {digit.source}))
-        del self._known[:-MAX_PENDING]
+        awaited = self._awaited.get((digit.source, digit.digit), {})
+        for place in _places(digit, awaited):
+            for number, known in enumerate(awaited[place]):
+                if _is_same(digit, known):
+                    del awaited[place][number]
+                    if not awaited[place]:
+                        del awaited[place]
+                    return False
+        self._remember(digit)
         return True
+
+    def _remember(self, digit: DigitPressed) -> None:
+        if self._remembered[digit.source] >= MAX_KEYS:
+            return
+        self._remembered[digit.source] += 1
+        for other in get_args(Source):
+            if other != digit.source:
+                by_place = self._awaited.setdefault((other, digit.digit), {})
+                by_place.setdefault(_place(digit), []).append(digit)
+
+
+def _place(digit: DigitPressed) -> _Place:
+    if digit.position_samples is None:
+        return None
+    return digit.position_samples * 1000 // (NEAR_MS * digit.sample_rate_hz)
+
+
+def _places(digit: DigitPressed, awaited: dict[_Place, list[DigitPressed]]) -> Iterator[_Place]:
+    """Yield where, among what is awaited, the same key may be, the earliest first."""
+    place = _place(digit)
+    if place is None:
+        yield from awaited
+        return
+    for near in (None, place - 1, place, place + 1):
+        if near in awaited:
+            yield near
 
 
 def _is_same(one: DigitPressed, other: DigitPressed) -> bool:
-    if one.digit != other.digit or (one.track and other.track and one.track != other.track):
+    if one.track and other.track and one.track != other.track:
         return False
     if one.position_samples is None or other.position_samples is None:
         return True

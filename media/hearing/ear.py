@@ -14,13 +14,18 @@ from media.hearing.spectrum import Spectrum
 from media.hearing.tones import Tone, ToneRuns
 from media.hearing.verdict import FREQUENCIES_HZ, Digit
 from media.hearing.voice import TalkOver, Voice, VoiceActivity
+from strep.clock import NS_PER_MS
 
 Heard = Digit | Voice | TalkOver | Tone
 
 DTMF, VOICE, TONES = "dtmf", "voice", "tones"
 KINDS = (DTMF, VOICE, TONES)
 """What there is to listen for."""
-_NOWHERE = np.iinfo(np.int64).min
+SILENT_NS = 500 * NS_PER_MS
+"""Without a block for so long, what went on in a track has ended: packets have stopped, nobody knows until when."""
+_LOOK_EVERY_NS = 100 * NS_PER_MS
+_NOWHERE, _NEVER_NS = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+_TRACK = np.dtype([("position", "i8"), ("heard_ns", "i8")])  # where its next block is due, when the last one came
 
 
 class Ear:
@@ -33,7 +38,7 @@ class Ear:
             print(heard)
 
     A track whose audio does not follow on what came before - an interruption, a stretch that was skipped - begins
-    anew there: what went on before it has ended.
+    anew there: what went on before it has ended. What goes on when blocks stop coming is ended by `poll`, or a tick.
     """
 
     def __init__(self, kinds: Collection[str] = KINDS, sample_rate_hz: int = 8000) -> None:
@@ -43,41 +48,52 @@ class Ear:
         self._dtmf = DtmfRuns(sample_rate_hz)
         self._voice = VoiceActivity(sample_rate_hz) if VOICE in kinds else None
         self._tones = ToneRuns(sample_rate_hz) if TONES in kinds else None
-        self._next = Columns(np.array([(_NOWHERE,)], [("position", "i8")]))
+        self._tracks = Columns(np.array([(_NOWHERE, _NEVER_NS)], _TRACK))
+        self._next_look_ns = 0
 
     def receive(self, batch: PcmBatch) -> list[Heard]:
-        """Hear the blocks of a tick; return what began or ended in them, by kinds. Late ones are not heard.
+        """Hear the blocks of a tick, and `poll`; return what began or ended, by kinds. Late ones are not heard.
 
         Raises:
             ValueError: blocks that are no whole number of 20 ms.
         """
         found: list[Heard] = []
-        if batch.late or not len(batch):
+        if batch.late:
             return found
-        self._reach(int(batch.call.max()))
+        self._reach(int(batch.call.max(initial=0)))
         for rows in rows_of(batch):
-            found += self._follow(rows)
+            found += self._follow(rows, batch.now_ns)
             found += self._hear(rows)
-        return found
+        return found + self.poll(batch.now_ns)
+
+    def poll(self, now_ns: int) -> list[Heard]:
+        """Return what has ended because nothing more came, see `SILENT_NS`."""
+        if now_ns < self._next_look_ns:
+            return []
+        self._next_look_ns = now_ns + _LOOK_EVERY_NS
+        heard_ns = self._tracks.table["heard_ns"]
+        silent = np.flatnonzero(heard_ns < now_ns - SILENT_NS)
+        heard_ns[silent] = _NEVER_NS
+        return self._end(silent) if len(silent) else []
 
     def forget(self, call: int) -> list[Heard]:
         """Return what ends with a call that is over, and forget it: its number may be another's next."""
         self._reach(call)
         key = np.arange(call * CHANNELS, (call + 1) * CHANNELS)
         found = self._end(key)
-        self._next.reset(key)
+        self._tracks.reset(key)
         return found
 
     def _reach(self, call: int) -> None:
-        for part in (self._spectrum, self._dtmf, self._voice, self._tones, self._next):
+        for part in (self._spectrum, self._dtmf, self._voice, self._tones, self._tracks):
             if part is not None:
                 part.reach(call * CHANNELS + CHANNELS - 1)
 
-    def _follow(self, rows: Rows) -> list[Heard]:
+    def _follow(self, rows: Rows, now_ns: int) -> list[Heard]:
         """Let tracks begin that are new or were interrupted."""
-        expected = self._next.table["position"]
+        expected = self._tracks.table["position"]
         broken = expected[rows.key] != rows.begin
-        expected[rows.key] = rows.end
+        expected[rows.key], self._tracks.table["heard_ns"][rows.key] = rows.end, now_ns
         if not broken.any():
             return []
         key = rows.key[broken]

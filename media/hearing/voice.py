@@ -51,7 +51,7 @@ class Voice(NamedTuple):
 
 
 class TalkOver(NamedTuple):
-    """Both sides of a call spoke at once; `key` is of the track that went on, or that ended last."""
+    """Both sides of a call spoke at once; `key` is of the track that stopped first."""
 
     key: int
     position_samples: int
@@ -124,7 +124,8 @@ class VoiceActivity:
         moved = np.where(power < floor, floor + FLOOR_FALL * (power - floor), np.minimum(floor * FLOOR_RISE, power))
         state["floor"] = np.where(enough & ~digit, np.maximum(moved, MIN_FLOOR), floor)
         count = np.where(voiced, state["voiced"] + 1, np.where(enough, 0, state["voiced"]))
-        state["onset"] = np.where(count == 1, end - self._frame, state["onset"])
+        onset = np.maximum(end - self._frame, state["begin"])  # a track may begin within a frame
+        state["onset"] = np.where(count == 1, onset, state["onset"])
         inner = voiced & (count > 1)
         state["low"] = np.where(inner, np.where(count == 2, power, np.minimum(state["low"], power)), state["low"])
         state["high"] = np.where(inner, np.where(count == 2, power, np.maximum(state["high"], power)), state["high"])
@@ -163,7 +164,8 @@ class VoiceActivity:
             found.append(Voice(k, False, end, end - begin))
             other = table[k + 1 - 2 * (k % CHANNELS)]
             start = max(begin, int(other["begin"]))
-            if other["speaks"] and end - start >= self._min_talk_over:
-                found.append(TalkOver(k, start, end - start))
-            table["speaks"][k], table["begin"][k] = False, end
+            length = min(end, int(other["voiced_end"])) - start  # of the other side no more may have come
+            if other["speaks"] and length >= self._min_talk_over:
+                found.append(TalkOver(k, start, length))
+            table["speaks"][k], table["begin"][k], table["voiced"][k] = False, end, 0
         return found

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from media.sinks import sidecar
 from media.sinks.contract import CallInfo, CallReport, TrackReport
@@ -70,8 +71,13 @@ class Continuation:
             started_wall_ns=self.before.started_wall_ns,
             length_samples=report.length_samples + self.offset_samples,
             tracks=tracks,
+            events=[self._moved(event) for event in report.events],
             note="" if self.restarts[0].start_samples else report.note,
         )
+
+    def _moved(self, event: dict[str, Any]) -> dict[str, Any]:
+        position = event.get("position_samples")
+        return event if position is None else event | {"position_samples": position + self.offset_samples}
 
 
 def _with_history(track: TrackReport, restarts: Sequence[Restart]) -> TrackReport:

@@ -1,20 +1,23 @@
 """`HearingSink`: says what was heard in calls, as it is heard: in the log and in ``<call_id>.events.jsonl``.
 
+Keys may be of a PIN or of a card: the log says that there was one, and which only at level debug. The file, closed to
+other users as recordings are, has them.
+
 What the carrier says of digits itself is known to sinks when a call has ended; those that were not in the audio are
-reported then.
+reported then, at the place where the call was when they came.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from media.blocks import PcmBatch
-from media.events.kinds import DigitPressed, Event, SpeechEnded, SpeechStarted, TalkedOver, ToneHeard
+from media.events.kinds import AudioDropped, DigitPressed, Event, SpeechEnded, SpeechStarted, TalkedOver, ToneHeard
 from media.events.merging import DigitMerger
 from media.hearing.ear import DTMF, Ear, Heard
 from media.hearing.rows import CHANNELS, can_be_heard
@@ -22,13 +25,23 @@ from media.hearing.tones import Tone
 from media.hearing.verdict import Digit
 from media.hearing.voice import TalkOver, Voice
 from media.sinks.contract import CallInfo, CallReport, SinkOptions
+from media.sinks.event_file import EventFile
 from media.throttle import ThrottledLog
 from strep.clock import Clock
 from strep.header import Direction
 
 _LOG = logging.getLogger("strep.events")
-SUFFIX = ".events.jsonl"
 BLOCK_MS = 20
+PATIENCE_MS = 40
+"""With less, media streams are read frame by frame (`media.ws.drain.READ_EVERY_MS`); a key is told so much later."""
+TRACKS = tuple(direction.name.lower() for direction in Direction)
+
+
+@dataclass(slots=True)
+class _HeardCall:
+    call: CallInfo
+    file: EventFile | None
+    merger: DigitMerger = field(default_factory=DigitMerger)
 
 
 class HearingSink:
@@ -41,42 +54,44 @@ class HearingSink:
 
     def __init__(self, kinds: Collection[str], directory: Path | None, clock: Clock) -> None:
         """Listen for `kinds` of `media.hearing.ear.KINDS`; write into `directory`, which exists, if there is one."""
-        self.options = SinkOptions("hearing", block_ms=BLOCK_MS)
+        self.options = SinkOptions("hearing", block_ms=BLOCK_MS, patience_ms=PATIENCE_MS)
         self.events = self.failed = 0
         self._kinds, self._directory = frozenset(kinds), directory
         self._trouble = ThrottledLog(_LOG, clock)
-        self._calls: dict[int, CallInfo] = {}
-        self._mergers: dict[int, DigitMerger] = {}
+        self._calls: dict[int, _HeardCall] = {}
+        self._live: Counter[int] = Counter()  # calls, by their rate
         self._ears: dict[int, Ear] = {}
 
     def call_started(self, call: CallInfo) -> None:
         """Remember the call."""
-        self._calls[call.index] = call
-        self._mergers[call.index] = DigitMerger()
+        file = EventFile(self._directory, call) if self._directory is not None else None
+        self._calls[call.index] = _HeardCall(call, file)
+        self._live[call.sample_rate_hz] += 1
         if not can_be_heard(call.sample_rate_hz):
             _LOG.warning("nothing is heard in call %s: it has %d Hz", call.call_id, call.sample_rate_hz)
 
     def receive(self, batch: PcmBatch) -> None:
-        """Hear the blocks, report what there is in them."""
+        """Hear the blocks, report what there is in them, and what has ended because nothing came."""
         rate_hz = batch.sample_rate_hz
-        if batch.late or not len(batch) or not can_be_heard(rate_hz):
-            return
-        ear = self._ears.get(rate_hz)
-        if ear is None:
-            ear = self._ears[rate_hz] = Ear(self._kinds, rate_hz)
-        self._report(ear.receive(batch))
+        if len(batch) and rate_hz not in self._ears and can_be_heard(rate_hz):
+            self._ears[rate_hz] = Ear(self._kinds, rate_hz)
+        for ear in self._ears.values():
+            is_its_own = ear.sample_rate_hz == rate_hz
+            self._report(ear.receive(batch) if is_its_own else ear.poll(batch.now_ns))
 
     def call_ended(self, call: CallInfo, report: CallReport) -> None:
-        """Report what ends with the call, and the digits that only the carrier knows of; forget it."""
+        """Report what ends with the call, and what only the carrier or the queue knows of; forget it."""
         ear = self._ears.get(call.sample_rate_hz)
-        if ear is not None:
-            self._report(ear.forget(call.index))
-        if DTMF in self._kinds:
-            self._tell(call, [digit for digit in digits_of(call, report) if self._mergers[call.index].is_news(digit)])
-        self._calls.pop(call.index, None)
-        self._mergers.pop(call.index, None)
-        if all(other.sample_rate_hz != call.sample_rate_hz for other in self._calls.values()):
-            self._ears.pop(call.sample_rate_hz, None)
+        try:
+            if ear is not None:
+                self._report(ear.forget(call.index))
+            self._tell(self._calls[call.index], self._known_at_the_end(call, report))
+        finally:
+            self._calls.pop(call.index, None)
+            self._live[call.sample_rate_hz] -= 1
+            if self._live[call.sample_rate_hz] <= 0:
+                del self._live[call.sample_rate_hz]
+                self._ears.pop(call.sample_rate_hz, None)
 
     def close(self) -> None:
         """Do nothing: all calls have ended."""
@@ -85,36 +100,43 @@ class HearingSink:
         """Return counters."""
         return {"events": self.events, "failed": self.failed}
 
+    def _known_at_the_end(self, call: CallInfo, report: CallReport) -> list[Event]:
+        merger, digits = self._calls[call.index].merger, digits_of(call, report) if DTMF in self._kinds else ()
+        return [*(digit for digit in digits if merger.is_news(digit)), *dropped_of(call, report)]
+
     def _report(self, found: Iterable[Heard]) -> None:
         by_call: dict[int, list[Event]] = {}
         for heard in found:
             index = heard.key // CHANNELS
-            call = self._calls.get(index)
-            if call is None:
+            known = self._calls.get(index)
+            if known is None:
                 continue
-            event = event_of(heard, call)
-            if not isinstance(event, DigitPressed) or self._mergers[index].is_news(event):
+            event = event_of(heard, known.call)
+            if not isinstance(event, DigitPressed) or known.merger.is_news(event):
                 by_call.setdefault(index, []).append(event)
         for index, events in by_call.items():
             self._tell(self._calls[index], events)
 
-    def _tell(self, call: CallInfo, events: list[Event] | list[DigitPressed]) -> None:
+    def _tell(self, known: _HeardCall, events: Sequence[Event]) -> None:
         if not events:
             return
         documents = [event.to_json() for event in events]
         self.events += len(events)
         for event, document in zip(events, documents, strict=True):
-            level = logging.INFO if isinstance(event, DigitPressed | ToneHeard) else logging.DEBUG
-            _LOG.log(level, "heard", extra=document)
-        if self._directory is None:
+            _log(event, document)
+        if known.file is None:
             return
-        lines = b"".join(msgspec.json.encode(document) + b"\n" for document in documents)
         try:
-            with (self._directory / f"{call.call_id}{SUFFIX}").open("ab") as file:
-                file.write(lines)
+            known.file.append(documents)
         except OSError as error:
             self.failed += len(events)
-            self._trouble.warning(f"events of call {call.call_id} are not written: {error.strerror}")
+            self._trouble.warning(f"events of call {known.call.call_id} are not written: {error.strerror}")
+
+
+def _log(event: Event, document: dict[str, Any]) -> None:
+    if isinstance(event, DigitPressed):
+        _LOG.info("heard", extra={name: value for name, value in document.items() if name != "digit"})
+    _LOG.log(logging.INFO if isinstance(event, ToneHeard) else logging.DEBUG, "heard", extra=document)
 
 
 def event_of(heard: Heard, call: CallInfo) -> Event:
@@ -145,7 +167,7 @@ def digits_of(call: CallInfo, report: CallReport) -> Iterator[DigitPressed]:
     """Yield the digits that the carrier told of, as telephone-events or frames."""
     rate_hz = call.sample_rate_hz
     for event in report.events:
-        digit, duration_ms = event.get("digit"), event.get("duration_ms")
+        digit, duration_ms, track = event.get("digit"), event.get("duration_ms"), event.get("track")
         if event.get("event") != "dtmf" or not isinstance(digit, str):
             continue
         duration = round(duration_ms * rate_hz / 1000) if isinstance(duration_ms, int) else None
@@ -155,10 +177,20 @@ def digits_of(call: CallInfo, report: CallReport) -> Iterator[DigitPressed]:
             known_at -= duration or 0  # it is told when it is over
         yield DigitPressed(
             call_id=call.call_id,
-            track=str(event.get("track") or ""),
+            track=track if isinstance(track, str) and track in TRACKS else "",
             position_samples=known_at,
             sample_rate_hz=rate_hz,
             digit=digit,
             source="rfc4733" if is_packets else "ws",
             duration_samples=duration,
         )
+
+
+def dropped_of(call: CallInfo, report: CallReport) -> Iterator[AudioDropped]:
+    """Yield what of the call the queue in front of this sink dropped; see `media.sinks.queue`."""
+    about: dict[str, Any] = {"call_id": call.call_id, "track": "", "position_samples": None}
+    for event in report.events:
+        if event.get("type") == "sink_dropped":
+            yield AudioDropped(
+                **about, sample_rate_hz=call.sample_rate_hz, blocks=event["blocks"], duration_samples=event["samples"]
+            )

@@ -161,12 +161,13 @@ class LiveCall(PlaybackControl):
 
         Raises:
             PlaybackError: as `play`.
-            ValueError: no digits, other characters, or a duration out of range.
+            ValueError: no digits, other characters, a duration out of range, or more than a minute of it all.
         """
         from media.talk.keypad import key_tones
 
         rate_hz = self._both_ways().player.sample_rate_hz
-        return await self.play(key_tones(digits, duration_ms, pause_ms, rate_hz), rate_hz=rate_hz, **play)
+        tones = await asyncio.to_thread(key_tones, digits, duration_ms, pause_ms, rate_hz)
+        return await self.play(tones, rate_hz=rate_hz, **play)
 
     async def clear(self) -> list[Heard]:
         """Fall silent: cut off all plays, here and at the carrier, and return what of each was really heard."""

@@ -37,7 +37,8 @@ def event(frame: Dtmf | Mark | Error) -> dict[str, Any]:
     said: dict[str, Any] = {"event": type(frame).__name__.lower(), "sequence_number": frame.sequence_number}
     if isinstance(frame, Dtmf):
         said |= {"digit": frame.dtmf.digit, "occurred_at": frame.occurred_at}
-        said |= {"track": frame.dtmf.track, "duration_ms": frame.dtmf.duration_ms}
+        track = frame.dtmf.track if frame.dtmf.track in DIRECTIONS else None
+        said |= {"track": track, "duration_ms": frame.dtmf.duration_ms}
     elif isinstance(frame, Mark):
         said |= {"name": frame.mark.name}
     else:

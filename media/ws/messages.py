@@ -106,7 +106,7 @@ class Media(_Frame, frozen=True):
 
 
 class DtmfBody(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """A digit; which track it was heard on, or for how long, is told by some dialects only."""
+    """A digit; which track ("inbound", "outbound") it was heard on, or for how long, only some dialects tell."""
 
     digit: str
     track: str | None = None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from media.calls import MAX_EVENTS
 from media.events.kinds import DigitPressed, Source
-from media.events.merging import MAX_PENDING, DigitMerger
+from media.events.merging import MAX_KEYS, DigitMerger
 
 
 def digit(name: str, source: Source, at_s: float | None = None, track: str = "inbound") -> DigitPressed:
@@ -43,9 +44,19 @@ def test_without_a_place_the_earliest(track: str) -> None:
     assert news(*digits) == [True, True, False, False, True]
 
 
+def test_a_call_of_many_keys() -> None:
+    """All in-band ones are told before the first of the carrier's is."""
+    keys = [digit("0123456789"[i % 10], "inband", 2 * i) for i in range(150)]
+    again = [digit("0123456789"[i % 10], "ws", 2 * i + 0.2) for i in range(150)]
+    assert news(*keys, *again) == [True] * 150 + [False] * 150
+    assert sum(news(*[digit("5", key.source, (key.position_samples or 0) / 8000) for key in keys + again])) == 150
+
+
 def test_bounded() -> None:
+    """The first of each source are remembered, whatever comes from another, and none behind them."""
+    assert MAX_KEYS >= MAX_EVENTS
     merger = DigitMerger()
-    for i in range(10 * MAX_PENDING):
-        assert merger.is_news(digit("5", "inband", i))
-    assert not merger.is_news(digit("5", "ws", 10 * MAX_PENDING - 1))
-    assert merger.is_news(digit("5", "ws", 1)), "forgotten"
+    for i in range(MAX_KEYS + 2):
+        assert merger.is_news(digit("5", "inband", 3 * i))
+    told = [merger.is_news(digit("5", "ws", 3 * i)) for i in range(MAX_KEYS + 2)]
+    assert told == [False] * MAX_KEYS + [True] * 2

@@ -105,3 +105,36 @@ def test_lost_packets_end_nothing() -> None:
     one.pcm[one.lost] = 0
     [(begin, end)] = spoken(hear(ear(), [one]))
     assert end - begin == pytest.approx(2, abs=0.1)
+
+
+def test_who_is_not_heard_any_more_does_not_talk_over() -> None:
+    left, right = line(silence(0.5), murmur(3.5), silence(1)), line(silence(1.5), murmur(2.5, seed=2))
+    one, found = ear(), []
+    for start in range(0, len(left.pcm) // 160 * 160, 160):
+        channels = [0, 1] if start < 2 * RATE_HZ else [0]
+        pcm = [said.pcm[start : start + 160] for said in (left, right)][: len(channels)]
+        found += one.receive(row_batch(pcm, [0] * len(channels), [start] * len(channels), channel=channels))
+    found += one.forget(0)
+    [over] = [heard for heard in found if isinstance(heard, TalkOver)]
+    assert over.key == 0
+    assert over.position_samples == pytest.approx(1.5 * RATE_HZ, abs=300)
+    assert over.position_samples + over.length_samples == pytest.approx(2 * RATE_HZ, abs=300)
+
+
+def test_speech_from_the_first_sample_on_has_no_silence_before_it() -> None:
+    """Which may lie within a block."""
+    one, pcm, found = ear(), murmur(1).astype(np.int16), []
+    for start in range(0, len(pcm), 160):
+        found += one.receive(row_batch([pcm[start : start + 160]], [0], [start], first=[0 if start else 60]))
+    [begun] = [heard for heard in found if isinstance(heard, Voice)]
+    assert (begun.speaks, begun.position_samples, begun.length_samples) == (True, 60, 0)
+
+
+def test_speech_behind_a_long_loss_begins_there() -> None:
+    one = line(silence(1), murmur(0.7), silence(0.5), murmur(0.7), silence(1))
+    one.lost[round(1.7 * RATE_HZ) : round(2.2 * RATE_HZ)] = True
+    found = hear(ear(), [one])
+    assert spoken(found)[0] == pytest.approx((1, 1.7), abs=0.05)
+    assert spoken(found)[1] == pytest.approx((2.2, 2.9), abs=0.05)
+    silences = [heard.length_samples / RATE_HZ for heard in found if isinstance(heard, Voice) and heard.speaks]
+    assert silences == pytest.approx([1, 0.5], abs=0.06)

@@ -59,7 +59,10 @@ class Process:
             )
             for direction in directions or Direction
         ]
-        self.sink.call_ended(self.call, CallReport("stop", self.clock.wall_ns(), length, tracks))
+        digit: dict[str, Any] = {"event": "dtmf", "digit": "5", "position_samples": BLOCK}
+        self.sink.call_ended(
+            self.call, CallReport("stop", self.clock.wall_ns(), length, tracks, [digit, {"event": "mark"}])
+        )
 
     def samples(self, codec: Codec = Codec.PCMU) -> Any:
         """Return what was recorded, (n, 2) int16."""
@@ -90,6 +93,8 @@ def test_one_file_with_a_gap_of_the_true_length(tmp_path: Path, clock: ManualClo
     assert (document["state"], document["started_wall_ns"], document["clock"]) == ("complete", began_ns, None)
     assert document["restarts"] == [{"start_samples": 16_000, "length_samples": 12_000}]
     assert document["length_samples"] == 16_000 + 12_000 + 12_000
+    moved = {"event": "dtmf", "digit": "5", "position_samples": 28_000 + BLOCK}
+    assert document["events"] == [moved, {"event": "mark"}]
     for track in document["tracks"]:
         spans = [(span["start_samples"], span["length_samples"], span["kind"]) for span in track["ledger"]]
         assert spans == [(0, 16_000, "unaccounted"), (16_000, 12_000, "restart"), (28_800, 160, "lost")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import signal
@@ -18,9 +19,11 @@ from benchmarks.hearing_corpus import Keys, key_line
 from media.blocks import PcmBatch
 from media.doors.rtp import RtpDoor
 from media.engine import Engine
+from media.logs import extras_of
 from media.sinks.hearing import HearingSink
 from media.sinks.queue import CallStarted, Item
 from media.talk.keypad import key_tones
+from media.ws.drain import READ_EVERY_MS
 from strep import rtp
 from strep.clock import NS_PER_MS, NS_PER_SECOND, ManualClock
 from strep.datagrams import collect
@@ -91,7 +94,21 @@ class Line:
         """End the call; return what is in its file."""
         self.engine.end_all("shutdown")
         assert self.directory is not None
-        return [json.loads(line) for path in self.directory.glob("*") for line in path.read_text().splitlines()]
+        return [line for path in self.directory.glob("*") for line in events_in(path)]
+
+
+def events_in(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a file behind the one that says which call it is."""
+    head, *lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert list(head) == ["event", "call_id", "started_at", "sample_rate_hz"]
+    assert path.name == f"{head['call_id']}.events.jsonl"
+    return lines
+
+
+def speech(seconds: float, seed: int = 1) -> np.ndarray[Any, Any]:
+    """Return something as lively as speech."""
+    n = round(seconds * 8000)
+    return np.random.default_rng(seed).normal(0, 1500, n) * (1 + 0.7 * np.sin(np.arange(n) / 8000 * 2 * np.pi * 5))
 
 
 def test_digits_over_a_network_that_loses_packets(tmp_path: Path) -> None:
@@ -131,19 +148,19 @@ def test_a_digit_is_reported_once_whichever_ways_it_came(tmp_path: Path) -> None
 def test_all_kinds_and_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "strep.events")
     line = Line(tmp_path, "dtmf", "voice", "tones", block_ms=100)
-    syllables = 1 + 0.7 * np.sin(np.arange(8000) / 8000 * 2 * np.pi * 5)
-    noise = np.random.default_rng(1).normal(0, 1500, 8000) * syllables
-    line.say(np.concatenate([silence(1), noise, silence(1), tones(0.5, 1100), silence(1)]))
+    line.say(np.concatenate([silence(1), speech(1), silence(1), tones(0.5, 1100), silence(1)]))
     assert [event["event"] for event in line.lines()] == ["speech_started", "speech_ended", "tone"]
     [record] = caplog.records
     assert (record.levelname, getattr(record, "event"), getattr(record, "kind")) == ("INFO", "tone", "cng")  # noqa: B009
 
 
-def test_without_a_directory_only_the_log(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "strep.events")
+def test_the_log_does_not_tell_which_key(caplog: pytest.LogCaptureFixture) -> None:
+    """It may be of a PIN. Without a directory the log is all there is: at level debug it tells."""
+    caplog.set_level(logging.DEBUG, "strep.events")
     line = Line(None)
     line.say(np.concatenate([silence(0.5), tones(0.1, 770, 1336), silence(0.5)]))
-    assert [getattr(record, "digit") for record in caplog.records] == ["5"]  # noqa: B009
+    heard = [(record.levelname, extras_of(record).get("digit")) for record in caplog.records]
+    assert heard == [("INFO", None), ("DEBUG", "5")]
 
 
 def test_what_cannot_be_written_is_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -153,11 +170,12 @@ def test_what_cannot_be_written_is_counted(tmp_path: Path, caplog: pytest.LogCap
     assert "are not written" in caplog.text
 
 
-def test_frames_of_a_media_stream(tmp_path: Path) -> None:
-    """They say neither track nor duration, and are merged with what was heard."""
+@pytest.mark.parametrize("said", [{}, {"track": "inbound"}, {"track": "inbound_track"}])
+def test_frames_of_a_media_stream(tmp_path: Path, said: dict[str, str]) -> None:
+    """They do not say how long, some not on which track, and are merged with what was heard."""
     sink = HearingSink(("dtmf",), tmp_path, ManualClock(BEGINNING_NS))
     call, report = call_info(3), call_report(8000)
-    frame = {"event": "dtmf", "digit": "1", "sequence_number": 5, "position_samples": 2400}
+    frame = {"event": "dtmf", "digit": "1", "sequence_number": 5, "position_samples": 2400} | said
     report.events = [frame, {"event": "mark"}, frame | {"digit": "2"}, {"event": "dtmf"}]
     sink.call_started(call)
     pcm = np.concatenate([silence(0.1), tones(0.1, 697, 1209), silence(0.1)]).astype(np.int16)
@@ -166,9 +184,10 @@ def test_frames_of_a_media_stream(tmp_path: Path) -> None:
     sink.receive(row_batch([pcm[:160]], [3], [0], late=True))
     sink.call_ended(call, report)
     sink.close()
-    lines = [json.loads(line) for line in (tmp_path / "call-3.events.jsonl").read_text().splitlines()]
+    lines = events_in(tmp_path / "call-3.events.jsonl")
     assert [(line["digit"], line["source"]) for line in lines] == [("1", "inband"), ("2", "ws")]
-    assert lines[1] == {"event": "dtmf", "call_id": "call-3", "digit": "2", "source": "ws", "position_ms": 300}
+    told = {"event": "dtmf", "call_id": "call-3", "digit": "2", "source": "ws", "position_ms": 300}
+    assert lines[1] == told | ({"track": "inbound"} if said.get("track") == "inbound" else {})
 
 
 def test_a_rate_that_cannot_be_heard_is_said(caplog: pytest.LogCaptureFixture) -> None:
@@ -179,6 +198,72 @@ def test_a_rate_that_cannot_be_heard_is_said(caplog: pytest.LogCaptureFixture) -
     assert "11025 Hz" in caplog.text
     sink.receive(row_batch([np.zeros(220, np.int16)], [0], [0], rate_hz=11_025))
     sink.call_ended(call, call_report(0))
+
+
+def test_media_streams_keep_their_column_path() -> None:
+    assert HearingSink(("dtmf",), None, ManualClock()).options.patience_ms >= READ_EVERY_MS
+
+
+def test_what_goes_on_when_packets_stop_has_ended(tmp_path: Path) -> None:
+    """At the next tick of the clock, not when audio comes again; and that does not tell it once more."""
+    sink = HearingSink(("dtmf", "voice"), tmp_path, ManualClock(BEGINNING_NS))
+    sink.call_started(call_info(3))
+    sink.call_started(call_info(4))
+    key = np.concatenate([silence(0.98), tones(0.12, 697, 1209)]).astype(np.int16)
+    voice = np.concatenate([silence(0.5), speech(0.6)]).astype(np.int16)
+    for start in range(0, len(key), 160):
+        batch = row_batch([key[start : start + 160], voice[start : start + 160]], [3, 4], [start, start])
+        batch.now_ns = BEGINNING_NS + (start + 160) * NS_PER_SECOND // 8000
+        sink.receive(batch)
+    assert [event["event"] for event in events_in(tmp_path / "call-4.events.jsonl")] == ["speech_started"]
+    sink.receive(PcmBatch.tick(batch.now_ns + 400 * NS_PER_MS))
+    assert not (tmp_path / "call-3.events.jsonl").exists()
+    sink.receive(PcmBatch.tick(batch.now_ns + NS_PER_SECOND))
+    [digit] = events_in(tmp_path / "call-3.events.jsonl")
+    assert (digit["digit"], digit["position_ms"]) == ("1", pytest.approx(980, abs=10))
+    _, ended = events_in(tmp_path / "call-4.events.jsonl")
+    assert (ended["event"], ended["position_ms"]) == ("speech_ended", 1100)
+    quiet = np.zeros(160, np.int16)
+    sink.receive(row_batch([quiet, quiet], [3, 4], [len(key)] * 2))
+    for index in (3, 4):
+        sink.call_ended(call_info(index), call_report(len(key) + 160))
+    assert sink.events == 3
+
+
+def test_a_call_of_another_rate_does_not_keep_this_one_waiting() -> None:
+    sink = HearingSink(("dtmf",), None, ManualClock(BEGINNING_NS))
+    wide = dataclasses.replace(call_info(4), sample_rate_hz=16_000)
+    sink.call_started(call_info(3))
+    sink.call_started(wide)
+    sink.receive(row_batch([tones(0.1, 697, 1209).astype(np.int16)], [3], [0]))
+    batch = row_batch([np.zeros(320, np.int16)], [4], [0], rate_hz=16_000)
+    batch.now_ns = NS_PER_SECOND
+    sink.receive(batch)
+    assert sink.events == 1
+
+
+def test_what_the_queue_dropped_is_told(tmp_path: Path) -> None:
+    sink = HearingSink(("voice",), tmp_path, ManualClock(BEGINNING_NS))
+    report = call_report(8000)
+    report.events = [{"type": "sink_dropped", "sink": "hearing", "blocks": 7, "samples": 1120}]
+    sink.call_started(call_info(3))
+    sink.call_ended(call_info(3), report)
+    [line] = events_in(tmp_path / "call-3.events.jsonl")
+    assert line == {"event": "sink_dropped", "call_id": "call-3", "blocks": 7, "duration_ms": 140}
+
+
+def test_a_call_that_cannot_be_told_is_forgotten_all_the_same(tmp_path: Path) -> None:
+    """What raises is logged by the runner; its number is the next call's."""
+    sink = HearingSink(("dtmf",), tmp_path, ManualClock(BEGINNING_NS))
+    report = call_report(8000)
+    report.events = [{"event": "dtmf", "digit": "\ud800", "position_samples": 0}]
+    for _ in range(2):
+        sink.call_started(call_info(3))
+        sink.receive(row_batch([tones(0.1, 697, 1209).astype(np.int16)], [3], [0]))
+        with pytest.raises(UnicodeEncodeError):
+            sink.call_ended(call_info(3), report)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["call-3.2.events.jsonl", "call-3.events.jsonl"]
 
 
 @pytest.mark.realtime
@@ -197,6 +282,6 @@ def test_serve_detects(tmp_path: Path) -> None:
         assert process.wait(60) == 0
     [path] = recordings.glob("*.events.jsonl")
     assert path.with_name(path.name.replace(".events.jsonl", ".wav")).exists(), "beside the recording"
-    events = [json.loads(line) for line in path.read_text().splitlines()]
+    events = events_in(path)
     assert [(event["event"], event["digit"]) for event in events] == [("dtmf", digit) for digit in "2580#"]
     assert np.diff([event["position_ms"] for event in events]) == pytest.approx([120] * 4, abs=5)

@@ -27,8 +27,20 @@ def test_pauses() -> None:
 
 @pytest.mark.parametrize(
     ("keys", "duration_ms", "pause_ms"),
-    [("", 100, 100), ("1a", 100, 100), ("1", 39, 100), ("1", 100, 5001), ("1" * 129, 100, 100)],
+    [
+        ("", 100, 100),
+        ("1a", 100, 100),
+        ("1", 39, 100),
+        ("1", 100, 5001),
+        ("1" * 129, 100, 100),
+        ("1" * 60, 501, 500),
+        ("W" * 61, 100, 100),
+    ],
 )
 def test_what_cannot_be(keys: str, duration_ms: int, pause_ms: int) -> None:
     with pytest.raises(ValueError, match=r"digits=|duration_ms="):
         key_tones(keys, duration_ms, pause_ms, 8000)
+
+
+def test_a_minute_at_most() -> None:
+    assert len(key_tones("1" * 59 + "w", 501, 500, 8000)) == 8 * (59 * 1001 + 500)

@@ -46,6 +46,12 @@ class TestEvents:
         expected = {"digit": "5", "occurred_at": "2026-02-03T10:11:12.345678Z", "sequence_number": 90}
         assert event(frame) == {"event": "dtmf", **expected}
 
+    @pytest.mark.parametrize(
+        ("track", "told"), [("outbound", {"track": "outbound"}), ("left", {}), ("inbound_track", {})]
+    )
+    def test_the_track_of_a_digit_has_one_of_two_names(self, track: str, told: dict[str, str]) -> None:
+        assert event(Dtmf(DtmfBody("5", track))) == {"event": "dtmf", "digit": "5", **told}
+
     def test_mark(self) -> None:
         assert event(Mark(MarkBody("m"))) == {"event": "mark", "name": "m"}
 

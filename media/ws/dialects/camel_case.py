@@ -25,6 +25,8 @@ from media.ws.dialects.dialect import TextParser, base64_text, json_text
 from media.ws.messages import CarrierFrame, Counter, MarkBody, MediaBody
 
 Text = str | None
+_TRACK_SUFFIX = "_track"
+"""Behind the name of a track in dtmf frames, and only there: inbound_track."""
 
 
 class _Body(msgspec.Struct, rename="camel", frozen=True, gc=False, omit_defaults=True):
@@ -114,7 +116,8 @@ class Dtmf(_Frame, frozen=True):
 
     def common(self) -> CarrierFrame:
         """Return the frame that all dialects share."""
-        body = messages.DtmfBody(self.dtmf.digit, self.dtmf.track, self.dtmf.duration)
+        track = (self.dtmf.track or "").removesuffix(_TRACK_SUFFIX) or None
+        body = messages.DtmfBody(self.dtmf.digit, track, self.dtmf.duration)
         return messages.Dtmf(body, None, self.stream_sid, self.sequence_number)
 
 
@@ -174,7 +177,8 @@ def document_of(frame: CarrierFrame, version: str) -> dict[str, Any]:
         media = msgspec.to_builtins(frame.media)
         return document | {"media": {name: _text(value) for name, value in media.items()}}
     if isinstance(frame, messages.Dtmf):
-        digit = DtmfBody(frame.dtmf.digit, frame.dtmf.track, frame.dtmf.duration_ms)
+        track = frame.dtmf.track and frame.dtmf.track + _TRACK_SUFFIX
+        digit = DtmfBody(frame.dtmf.digit, track, frame.dtmf.duration_ms)
         return document | {"dtmf": msgspec.to_builtins(digit)}
     if isinstance(frame, messages.Mark):
         return document | {"mark": {"name": frame.mark.name}}

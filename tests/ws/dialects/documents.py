@@ -62,7 +62,7 @@ TWILIO_SAYS: list[tuple[str, CarrierFrame]] = [
     (
         f"""{{"event":"dtmf","streamSid":"{MZ}","sequenceNumber":"5",
         "dtmf":{{"track":"inbound_track","digit":"1"}}}}""",
-        Dtmf(DtmfBody("1", "inbound_track"), None, MZ, 5),
+        Dtmf(DtmfBody("1", "inbound"), None, MZ, 5),
     ),
     (
         f'{{"event":"mark","sequenceNumber":"4","streamSid":"{MZ}","mark":{{"name":"my label"}}}}',

@@ -166,7 +166,7 @@ def test_identity_has_the_carriers_names() -> None:
     assert identity["stream_id"] == MZ
     assert identity["call_sid"].startswith("CA")
     assert identity["custom_parameters"] == {"FirstName": "Jane"}
-    digit = {"event": "dtmf", "sequence_number": 5, "digit": "1", "track": "inbound_track"}
+    digit = {"event": "dtmf", "sequence_number": 5, "digit": "1", "track": "inbound"}
     assert host.streams[MZ].events[0] == digit
 
 

@@ -1,0 +1,70 @@
+"""Lines of a call: whose they are, whole, and closed to others."""
+
+from __future__ import annotations
+
+import json
+import resource
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from media.sinks.event_file import EventFile
+from tests.sinks.rows import call_info
+from tests.sinks.test_recording_trouble import limit
+
+
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_the_first_line_says_which_call_it_is(tmp_path: Path) -> None:
+    file = EventFile(tmp_path, call_info(call_id="leg"))
+    assert list(tmp_path.iterdir()) == []
+    file.append([{"event": "a"}, {"event": "b"}])
+    file.append([{"event": "c"}])
+    head = {"event": "call", "call_id": "leg", "started_at": "2023-11-14T22:13:20.000000Z", "sample_rate_hz": 8000}
+    assert lines_of(tmp_path / "leg.events.jsonl") == [head, {"event": "a"}, {"event": "b"}, {"event": "c"}]
+
+
+def test_every_call_of_an_id_has_its_own(tmp_path: Path) -> None:
+    calls = [EventFile(tmp_path, call_info(call_id="leg")) for _ in range(3)]
+    for turn in range(2):
+        for number, file in enumerate(calls):
+            file.append([{"call": number, "turn": turn}])
+    for number, name in enumerate(["leg", "leg.2", "leg.3"]):
+        _, *lines = lines_of(tmp_path / f"{name}.events.jsonl")
+        assert lines == [{"call": number, "turn": 0}, {"call": number, "turn": 1}]
+
+
+def test_nobody_else_reads_it_and_no_link_is_followed(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("")
+    (tmp_path / "leg.events.jsonl").symlink_to(elsewhere)
+    file = EventFile(tmp_path, call_info(call_id="leg"))
+    file.append([{"event": "a"}])
+    path = tmp_path / "leg.2.events.jsonl"
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.rename(tmp_path / "moved")
+    path.symlink_to(elsewhere)
+    with pytest.raises(OSError, match="symbolic"):
+        file.append([{"event": "b"}])
+    assert elsewhere.read_text() == ""
+
+
+@pytest.mark.parametrize("written", [0, 1])
+def test_a_full_disk_leaves_whole_lines(tmp_path: Path, written: int) -> None:
+    """As a limit of the file's size: some bytes go, then an error."""
+    file, path = EventFile(tmp_path, call_info(call_id="leg")), tmp_path / "leg.events.jsonl"
+    for number in range(written):
+        file.append([{"n": number}])
+    before = lines_of(path) if written else []
+    with (
+        limit(resource.RLIMIT_FSIZE, (path.stat().st_size if written else 0) + 50),
+        pytest.raises(OSError, match="too large"),
+    ):
+        file.append([{"n": 10**i} for i in range(18)])
+    assert lines_of(path) == before
+    file.append([{"n": "last"}])
+    assert lines_of(path)[-1] == {"n": "last"}
+    assert lines_of(path)[0]["call_id"] == "leg"
