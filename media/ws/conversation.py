@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
+from typing import TYPE_CHECKING, TypeVarTuple
 
 from websockets.server import ServerProtocol
 
@@ -24,6 +27,20 @@ if TYPE_CHECKING:
     from media.ws.desk import Desk
 
 logger = logging.getLogger(__name__)
+_Arguments = TypeVarTuple("_Arguments")
+
+
+def _alone(method: Callable[[Conversation, *_Arguments], None]) -> Callable[[Conversation, *_Arguments], None]:
+    """Let a failure of ours in `method` end this connection and no other: whoever calls it goes on."""
+
+    @wraps(method)
+    def guarded(self: Conversation, *arguments: *_Arguments) -> None:
+        try:
+            method(self, *arguments)
+        except Exception:
+            self.fail()
+
+    return guarded
 
 
 class Conversation(asyncio.Protocol):
@@ -70,31 +87,28 @@ class Conversation(asyncio.Protocol):
             self._transport.pause_reading()
             self._desk.drain.add(seat.row, self._transport.get_extra_info("socket").fileno(), self)
 
+    @_alone
     def take_bytes(self, data: bytes, now_ns: int) -> None:
-        """Take what came at `now_ns`; a failure of ours ends this connection and no other."""
+        """Take what came at `now_ns`."""
         self._take(data, now_ns)
         seat = self._seat
         if seat is not None and seat.frames_left <= 0 and self._framing.is_between:
             seat.look()
 
     def _take(self, data: bytes, now_ns: int) -> None:
-        try:
-            text = self._framing.lone_text(data)
-            if text is None:
-                self._hand_on(self._framing.receive(data), now_ns)
-            else:
-                close = self.connection.receive_text(text, now_ns)
-                if self.connection.deadline() != self._deadline_ns:
-                    self._watch_deadline()
-                if close is None:
-                    return
-                self._framing.close(close)
-        except Exception:
-            self._desk.totals.failed += 1
-            logger.exception("connection from %s failed", self.handshake.remote)
-            self._framing.close(close_with(1011, "internal error"))
+        text = self._framing.lone_text(data)
+        if text is None:
+            self._hand_on(self._framing.receive(data), now_ns)
+        else:
+            close = self.connection.receive_text(text, now_ns)
+            if self.connection.deadline() != self._deadline_ns:
+                self._watch_deadline()
+            if close is None:
+                return
+            self._framing.close(close)
         self._write()
 
+    @_alone
     def take_control(self, data: bytes) -> None:
         """Take a ping or pong."""
         pong = self._framing.lone_control(data)
@@ -103,6 +117,7 @@ class Conversation(asyncio.Protocol):
             if self._is_behind:
                 self._write()
 
+    @_alone
     def wake_up(self) -> None:
         """Let the transport read again."""
         if not self._is_riding:
@@ -115,6 +130,16 @@ class Conversation(asyncio.Protocol):
             self.take_bytes(rest, self._now_ns())
         if not self._transport.is_closing():
             self._transport.resume_reading()
+
+    def fail(self) -> None:
+        """A failure of ours, which is being handled, ends this connection."""
+        self._desk.totals.failed += 1
+        logger.exception("connection from %s failed", self.handshake.remote)
+        try:
+            self._framing.close(close_with(1011, "internal error"))
+            self._write()
+        except Exception:
+            self._transport.abort()
 
     def settle(self) -> None:
         """Bring the counters of `connection` up to date."""
@@ -184,7 +209,8 @@ class Conversation(asyncio.Protocol):
             if data:
                 self._transport.write(data)
             elif not self._transport.is_closing():
-                self._transport.write_eof()  # closing with data unread would take the close frame away from the peer
+                with suppress(OSError):  # of a peer that is gone
+                    self._transport.write_eof()  # closing with data unread would take the close frame away from the peer
         if self._end_timer is None and not self._framing.is_open:
             self._end_timer = self._loop.call_later(self._desk.options.close_timeout_s, self._transport.abort)
             self.wake_up()

@@ -88,4 +88,7 @@ class Desk:
         for conversation in self.open:
             conversation.settle()
         open_connections = [conversation.connection.snapshot() for conversation in self.open]
-        return self.totals.snapshot(open_connections, bad_handshakes=self.bad_handshakes.count)
+        failures = self.lane.failures if self.lane is not None else 0
+        return self.totals.snapshot(
+            open_connections, bad_handshakes=self.bad_handshakes.count, failures=failures
+        )

@@ -34,7 +34,7 @@ _QUIET_TURNS = 50
 
 
 class Rider(Protocol):
-    """A connection whose socket is read here."""
+    """A connection whose socket is read here; it does not raise."""
 
     def wake_up(self) -> None:
         """Read by yourself again: the peer has closed, or nobody sends."""
@@ -104,13 +104,14 @@ class Drain:
                 gone.append(rider)
         if rows:
             bounds = np.frombuffer(edges, np.int64)
-            self._rests |= self._lane.take(
+            self._lane.take(
                 buffer,
                 np.frombuffer(rows, np.int64),
                 bounds[:-1],
                 bounds[1:],
                 self._now_ns(),
                 READ_EVERY_MS * NS_PER_MS,
+                rests,
             )
         for rider in gone:
             rider.wake_up()
@@ -131,14 +132,18 @@ class Drain:
     def beat(self) -> None:
         """Let some sockets have their turn, and say when the next ones have."""
         self._timer = None
+        try:
+            self._take_turn()
+        finally:  # no mistake of ours may leave sockets unread
+            if self._riders:
+                self._schedule(max(self._due_ns + self._pause_ns, self._now_ns()))
+
+    def _take_turn(self) -> None:
         if not self._turn:
             self._turn = list(self._riders)
             self._pause_ns = READ_EVERY_MS * NS_PER_MS // max(-(-len(self._turn) // _TURN), 1)
-        have_come = self._read(self._turn[:_TURN])
-        del self._turn[:_TURN]
-        self._quiet_turns = 0 if have_come else self._quiet_turns + 1
+        those, self._turn = self._turn[:_TURN], self._turn[_TURN:]
+        self._quiet_turns = 0 if self._read(those) else self._quiet_turns + 1
         if self._quiet_turns >= _QUIET_TURNS:
             for _, rider in list(self._riders.values()):
                 rider.wake_up()
-        if self._riders:
-            self._schedule(max(self._due_ns + self._pause_ns, self._now_ns()))

@@ -39,7 +39,7 @@ _TEXT_OF_TWO_BYTES = bytes((0x81, 0xFE))
 
 
 class Passenger(Protocol):
-    """A connection."""
+    """A connection; none of these raises, whatever goes wrong."""
 
     def take_bytes(self, data: bytes, now_ns: int) -> None:
         """Take what has come the normal way."""
@@ -49,10 +49,15 @@ class Passenger(Protocol):
 
 
 class ExpressLane:
-    """Two rows per connection, one per direction; see the module."""
+    """Two rows per connection, one per direction; see the module.
+
+    Attributes:
+        failures: batches of frames that failed by an exception of ours.
+    """
 
     def __init__(self, deliver: Callable[[FrameBatch], None]) -> None:
         """Start empty; `deliver` takes the frames that were as expected."""
+        self.failures = 0
         self._deliver = deliver
         self._passengers: list[Passenger | None] = [None]
         self._free: list[int] = []
@@ -146,9 +151,16 @@ class ExpressLane:
     # -- frames ----------------------------------------------------------------------------------------
 
     def take(
-        self, data: Bytes, rows: Int64, starts: Int64, stops: Int64, now_ns: int, span_ns: int
-    ) -> dict[int, bytes]:
-        """Take what has come of some connections, and return what is the beginning of a frame, by row.
+        self,
+        data: Bytes,
+        rows: Int64,
+        starts: Int64,
+        stops: Int64,
+        now_ns: int,
+        span_ns: int,
+        rests: dict[int, bytes],
+    ) -> None:
+        """Take what has come of some connections; a failure costs none of them anything but time.
 
         Args:
             data: bytes of all of them; `MAX_TEXT_BYTES` behind the last one may be read.
@@ -156,19 +168,26 @@ class ExpressLane:
             starts, stops: (n,) where in `data`.
             now_ns: when.
             span_ns: since when at the latest.
+            rests: what is the beginning of a frame is put there, by row, before any connection is told anything.
         """
-        pieces = split(data, rows, starts, stops, self._state[:, _HEAD], self._state[:, _SIZE])
         try:
+            pieces = split(data, rows, starts, stops, self._state[:, _HEAD], self._state[:, _SIZE])
             frames = self._match(data, starts, pieces, now_ns, span_ns)
         except Exception:
-            logger.exception("express lane failed; its frames go the normal way")
-            frames, pieces.odd[:] = None, starts
+            self._say_failed("express lane failed; its frames go the normal way")
+            frames, pieces = None, Pieces(rows[:0], rows[:0], rows[:0], starts, [], [])
+        rests |= {int(rows[i]): bytes(data[begin : stops[i]]) for i, begin in pieces.rests if begin < pieces.odd[i]}
         try:
             if frames is not None:
                 self._deliver(frames)
-        finally:
-            self._hand_on(data, rows, stops, pieces, now_ns)
-        return {int(rows[i]): bytes(data[begin : stops[i]]) for i, begin in pieces.rests if begin < pieces.odd[i]}
+        except Exception:
+            self._say_failed("the host failed to take frames in columns")
+        self._hand_on(data, rows, stops, pieces, now_ns)
+
+    def _say_failed(self, what: str) -> None:
+        self.failures += 1
+        if self.failures.bit_count() == 1:  # the 1st, 2nd, 4th, 8th ...: not 25 tracebacks a second
+            logger.exception("%s (%d times)", what, self.failures)
 
     def _hand_on(self, data: Bytes, rows: Int64, stops: Int64, pieces: Pieces, now_ns: int) -> None:
         """Let connections have what is not for the columns."""
