@@ -124,12 +124,12 @@ class Conversation(asyncio.Protocol):
             return
         self._is_riding = False
         assert self._seat is not None
-        self._seat.leave()
-        rest = self._desk.drain.remove(self._seat.row)
-        if rest:
-            self.take_bytes(rest, self._now_ns())
+        rest = self._desk.drain.remove(self._seat.row)  # first: a descriptor left there may soon be another socket's
         if not self._transport.is_closing():
             self._transport.resume_reading()
+        self._seat.leave()
+        if rest:
+            self.take_bytes(rest, self._now_ns())
 
     def fail(self) -> None:
         """A failure of ours, which is being handled, ends this connection."""
@@ -153,14 +153,16 @@ class Conversation(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell everybody that the socket is gone."""
-        for timer in (self._deadline_timer, self._end_timer, self._keepalive_timer):
-            if timer is not None:
-                timer.cancel()
-        if self._seat is not None:
-            self.wake_up()
-            self._seat.give_up()
-        self.connection.closed(self._now_ns())
-        self._desk.settle(self)
+        try:
+            if self._seat is not None:
+                self.wake_up()
+                self._seat.give_up()
+        finally:
+            for timer in (self._deadline_timer, self._end_timer, self._keepalive_timer):
+                if timer is not None:
+                    timer.cancel()
+            self.connection.closed(self._now_ns())
+            self._desk.settle(self)
 
     # -- Wire ------------------------------------------------------------------------------------------
 

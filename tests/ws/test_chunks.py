@@ -189,3 +189,12 @@ class TestSilence:
         sent = track([160] * (PROVEN + 4), unit_samples=8)
         received = [*sent[:PROVEN], sent[-1], sent[PROVEN + 1]]
         assert_true_positions(play(received)[IN], received)
+
+    def test_a_late_chunk_that_tells_of_years_is_placed_as_if_it_told_nothing(self) -> None:
+        sequencer = ChunkSequencer()
+        sent = track([160] * (PROVEN + 4), unit_samples=8)
+        for frame in sent[:PROVEN] + sent[PROVEN + 3 :]:
+            frame.place(sequencer)
+        late = sequencer.place(IN, PROVEN + 3, PROVEN + 4, 2**60 - 10_000, 160)
+        assert late.timestamp == 160 * (PROVEN + 2)
+        assert late.shift_samples == 0

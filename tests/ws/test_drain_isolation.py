@@ -120,3 +120,21 @@ def test_counters_that_no_column_holds(both: Session) -> None:
         both.desk.drain.beat()
     assert both.desk.snapshot().failed == 0
     assert heard(both, A) == 110
+
+
+def test_a_connection_whose_seat_fails_at_the_end_leaves_nothing_behind(
+    both: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its descriptor may be another socket's the next moment, its rows another connection's."""
+    seat = both.sockets[A]._seat
+    assert seat is not None
+    monkeypatch.setattr(seat, "_settle", fail)
+    both.feed(frame(A, 30)[:100], A)
+    both.desk.drain.beat()
+    both.sockets[A].connection_lost(None)
+    assert both.host.calls.count("detached") == 1
+    assert both.sockets[A] not in both.desk.open
+    assert seat.row not in both.desk.drain._riders
+    assert both.desk.drain._rests == {}
+    assert both.desk.lane is not None
+    assert both.desk.lane.board(both.sockets[A]) == seat.row

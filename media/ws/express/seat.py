@@ -158,10 +158,12 @@ class Seat:
         """Settle, and expect nothing more for a while."""
         if self._boarding is None or not self.is_in:
             return
-        self._settle()
-        self.is_in, self._boarding.handle.sequencer.leave = False, None
-        for track in self._tracks:
-            self._lane.close(track.row)
+        try:
+            self._settle()
+        finally:
+            self.is_in, self._boarding.handle.sequencer.leave = False, None
+            for track in self._tracks:
+                self._lane.close(track.row)
         if self._taken >= _WORTHWHILE:
             self._patience = 1
         else:
@@ -173,5 +175,7 @@ class Seat:
 
     def give_up(self) -> None:
         """The connection has ended."""
-        self.leave()
-        self._lane.alight(self.row)
+        try:
+            self.leave()
+        finally:
+            self._lane.alight(self.row)
