@@ -76,23 +76,25 @@ class Drain:
 
     def _read(self, those: list[int]) -> bool:
         """Read the sockets of the rows `those`, and return whether anything came."""
-        riders = [(row, self._riders[row]) for row in those if row in self._riders]
         have_come, first = False, 0
-        while first < len(riders):
-            first, came = self._read_some(riders, first)
+        while first < len(those):
+            first, came = self._read_some(those, first)
             have_come |= came
         if have_come:
             self._wake()
         return have_come
 
-    def _read_some(self, riders: list[tuple[int, tuple[int, Rider]]], first: int) -> tuple[int, bool]:
-        """Read from rider number `first` on until there is enough; return which is the next, and if anything came."""
-        recv, buffer, rests = self._recv, self._buffer, self._rests
+    def _read_some(self, those: list[int], first: int) -> tuple[int, bool]:
+        """Read rows from number `first` on until there is enough; return which is the next, and if anything came."""
+        recv, buffer, riders, rests = self._recv, self._buffer, self._riders, self._rests
         address, at = buffer.ctypes.data, 0
         rows, edges, gone = array("q"), array("q", (0,)), list[Rider]()
-        while first < len(riders) and at < _TAKE_BYTES:
-            row, (descriptor, rider) = riders[first]
+        while first < len(those) and at < _TAKE_BYTES:
+            row = those[first]
             first += 1
+            if row not in riders:  # what came before has ended it
+                continue
+            descriptor, rider = riders[row]
             size = recv(descriptor, address + at, _READ_BYTES, MSG_DONTWAIT)
             if size > 0:
                 if row in rests:

@@ -79,6 +79,18 @@ def test_a_socket_that_cannot_be_closed(both: Session, monkeypatch: pytest.Monke
     assert_b_goes_on(both, other_half)
 
 
+def test_a_peer_that_reads_no_pongs(both: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left of its frames must not come before those of the next one that has its row."""
+    monkeypatch.setattr(both.transports[A], "get_write_buffer_size", lambda: 1 << 20)
+    ping = framed(b"ping", first=0x89)
+    both.feed(ping + ping[:5], A)
+    other_half = disturb_b(both)
+    both.desk.drain.beat()
+    assert both.sockets[A].first_close.code == 1008
+    assert len(both.desk.drain._rests) == 1
+    assert_b_goes_on(both, other_half)
+
+
 @pytest.mark.parametrize("where", ["leave", "look"])
 def test_a_seat_that_fails(both: Session, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     monkeypatch.setattr(both.sockets[A]._seat, where, fail)
