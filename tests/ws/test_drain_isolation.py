@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from media.ws.closing import Close
+from media.ws.express.reading import Bytes, Mask, Reader
 from strep.frames import FrameBatch
 from strep.header import Direction
 from tests.ws.fakes import STREAM_ID, media
@@ -150,3 +151,33 @@ def test_a_connection_whose_seat_fails_at_the_end_leaves_nothing_behind(
     assert both.desk.drain._rests == {}
     assert both.desk.lane is not None
     assert both.desk.lane.board(both.sockets[A]) == seat.row
+
+
+def test_a_peer_that_escapes_slashes(both: Session) -> None:
+    """Base64 in JSON as PHP writes it is a character longer for every slash."""
+    for i in range(30, 50):
+        text = media(i + 1, i + 2, payload=b"\xff" * 160, timestamp=20 * i).replace("/", r"\/", 1)
+        both.feed(framed(text), A)
+        both.feed(frame(B, i), B)
+        in_columns = both.host.in_columns
+        both.desk.drain.beat()
+        assert both.host.in_columns == in_columns + 1
+    assert (heard(both, A), heard(both, B)) == (50, 50)
+    assert both.desk.snapshot().failed == 0
+
+
+def test_a_layout_that_fails(both: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def payloads(reader: Reader, texts: Bytes) -> tuple[Bytes, Mask]:
+        if b"inbound" in texts[0].tobytes():
+            raise RuntimeError("a mistake of ours")
+        return before(reader, texts)
+
+    before = Reader.payloads
+    monkeypatch.setattr(Reader, "payloads", payloads)
+    in_columns = both.host.in_columns
+    both.feed(frame(A, 30), A)
+    both.feed(frame(B, 30), B)
+    both.desk.drain.beat()
+    assert (heard(both, A), heard(both, B)) == (31, 31)
+    assert both.host.in_columns == in_columns + 1
+    assert both.desk.snapshot().failed == 1

@@ -208,7 +208,8 @@ class ExpressLane:
         sizes = self._state[rows, _SIZE]
         numbers = np.zeros((len(rows), 3), np.int64)
         valid = np.ones(len(rows), np.bool_)
-        payloads = np.empty((len(rows), int(self._state[rows, _SAMPLES].max()) + 2), np.uint8)
+        samples = np.maximum(self._state[rows, _SAMPLES], self._state[rows ^ 1, _SAMPLES])  # see `_untwine`
+        payloads = np.empty((len(rows), int(samples.max()) + 2), np.uint8)
         for size in set(sizes.tolist()):
             same = np.flatnonzero(sizes == size)
             texts = unmask(data, pieces.positions[same], size)
@@ -233,20 +234,21 @@ class ExpressLane:
         """Fill the rows `index` of the last three."""
         layouts, count = self._state[rows, _LAYOUT], texts.shape[1] // 8
         for number in set(layouts.tolist()):
-            reader = self._reader(number)
             which = np.flatnonzero(layouts == number)
             some = texts[which] if len(which) < len(texts) else texts
             templates = np.ndarray(
                 len(self._templates), np.dtype((np.void, 8 * count)), self._templates, 0, self._templates.strides[:1]
             )[rows[which]].view(np.uint64)
-            good = fits(some, reader.mask[:count], templates.reshape(-1, count))
-            here = index[which]
-            numbers[here], canonical = reader.numbers(some)
-            audio, decodable = reader.payloads(some)
-            payloads[here, : audio.shape[1]] = audio
-            good &= canonical
-            good &= decodable
-            valid[here] &= good
+            reader, here = self._reader(number), index[which]
+            try:
+                good = fits(some, reader.mask[:count], templates.reshape(-1, count))
+                numbers[here], canonical = reader.numbers(some)
+                audio, decodable = reader.payloads(some)
+                payloads[here, : audio.shape[1]] = audio
+                valid[here] &= good & canonical & decodable
+            except Exception:
+                valid[here] = False
+                self._say_failed("reading frames of one layout failed; they go the normal way")
 
     def _advance(
         self, pieces: Pieces, starts: Int64, numbers: Int64, valid: Mask, payloads: Bytes, now_ns: int, span_ns: int
