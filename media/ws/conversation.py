@@ -92,7 +92,11 @@ class Conversation(asyncio.Protocol):
         """Take what came at `now_ns`."""
         self._take(data, now_ns)
         seat = self._seat
-        if seat is not None and seat.frames_left <= 0 and self._framing.is_between:
+        if seat is None:
+            return
+        if not self._framing.is_between:  # what comes next does not begin with a frame
+            seat.leave()
+        elif seat.frames_left <= 0:
             seat.look()
 
     def _take(self, data: bytes, now_ns: int) -> None:

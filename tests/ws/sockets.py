@@ -110,12 +110,12 @@ def opened() -> ServerProtocol:
     return protocol
 
 
-def framed(message: str | bytes, *, first: int = 0x81) -> bytes:
+def framed(message: str | bytes, *, first: int = 0x81, key: bytes = KEY) -> bytes:
     payload = message.encode() if isinstance(message, str) else message
     size = len(payload)
     length = bytes((0x80 | size,)) if size < 126 else bytes((0x80 | 126,)) + size.to_bytes(2, "big")
-    masked = bytes(byte ^ KEY[i % 4] for i, byte in enumerate(payload))
-    return bytes((first,)) + length + KEY + masked
+    masked = bytes(byte ^ key[i % 4] for i, byte in enumerate(payload))
+    return bytes((first,)) + length + key + masked
 
 
 class Session:

@@ -8,7 +8,8 @@ from media.ws.closing import Close
 from media.ws.drain import READ_EVERY_MS
 from strep.clock import NS_PER_MS
 from strep.header import Direction
-from tests.ws.sockets import Session, Transport, frame_of, without_loop
+from tests.ws.fakes import STREAM_ID, mark
+from tests.ws.sockets import Session, Transport, frame_of, framed, without_loop
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +67,17 @@ def test_frames_of_one_sweep_came_evenly_since_the_last(riding: Session) -> None
     now_ns = riding.clock.now_ns()
     arrivals = [arrival_ns for _, _, arrival_ns in riding.host.heard[Direction.INBOUND]][-2:]
     assert arrivals == [now_ns - READ_EVERY_MS * NS_PER_MS // 2, now_ns]
+
+
+def test_the_rest_of_an_odd_frame_is_not_taken_for_frames(riding: Session) -> None:
+    """Masked, the mark's name looks like pings."""
+    odd = framed(mark("a" * 60, 32), key=bytes((0xE8, 0xE4, 0, 0)))
+    at = odd.index(bytes((0x89, 0x85)))
+    for piece in (odd[:at], odd[at:]):
+        riding.feed(piece)
+        riding.sweep()
+    assert transport_of(riding).written == []
+    assert [event["name"] for event in riding.host.streams[STREAM_ID].events] == ["a" * 60]
 
 
 def test_a_peer_that_closes_wakes_the_transport(riding: Session) -> None:
