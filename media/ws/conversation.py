@@ -135,6 +135,11 @@ class Conversation(asyncio.Protocol):
         if rest:
             self.take_bytes(rest, self._now_ns())
 
+    @_alone
+    def stop(self) -> None:
+        """Close: the server ends."""
+        self.connection.close(Close(1001, "server stopping"))
+
     def fail(self) -> None:
         """A failure of ours, which is being handled, ends this connection."""
         self._desk.totals.failed += 1

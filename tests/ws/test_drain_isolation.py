@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -181,3 +183,9 @@ def test_a_layout_that_fails(both: Session, monkeypatch: pytest.MonkeyPatch) -> 
     assert (heard(both, A), heard(both, B)) == (31, 31)
     assert both.host.in_columns == in_columns + 1
     assert both.desk.snapshot().failed == 1
+
+
+def test_a_connection_that_does_not_end_does_not_keep_the_server(both: Session) -> None:
+    both.desk.options = replace(both.desk.options, close_timeout_s=0.0)
+    asyncio.run(both.desk.close())
+    assert [socket.first_close for socket in both.sockets] == [Close(1001, "server stopping")] * 2
