@@ -62,8 +62,8 @@ class Stream:
 
     start: StreamStart
     sequencer: ChunkSequencer
-    call: Call
     starts: list[StreamStart]
+    call: Call = field(init=False)
     tracks: dict[Direction, Track] = field(default_factory=dict)
     sockets: int = 1
     oversized: int = 0
@@ -117,7 +117,8 @@ class StreamDoor:
             return stream
         if not self._engine.has_room():
             raise StreamRefused(CLOSE_TRY_AGAIN_LATER, "no free track: the server is at its limit")
-        stream = Stream(start, ChunkSequencer(start.encoding.sample_rate_hz), self._open_call(start, now_ns), [start])
+        stream = Stream(start, ChunkSequencer(start.encoding.sample_rate_hz), [start])
+        stream.call = self._open_call(stream, now_ns)
         self._streams[start.stream_id] = stream
         self._attach(stream)
         return stream
@@ -128,7 +129,7 @@ class StreamDoor:
         """Take one media frame; it reaches the timeline with the next beat."""
         assert isinstance(handle, Stream)
         if handle.call.has_ended:
-            handle.call, handle.tracks = self._open_call(handle.start, now_ns), {}
+            handle.call = self._open_call(handle, now_ns)
             self._streams.setdefault(handle.start.stream_id, handle)
             self._attach(handle)
         track = handle.tracks.get(direction)
@@ -247,8 +248,8 @@ class StreamDoor:
         self.deliver(now_ns)
         self._engine.end_call(stream.call, reason)
 
-    def _open_call(self, start: StreamStart, now_ns: int) -> Call:
-        forget = partial(self._forget, start.stream_id)
+    def _open_call(self, stream: Stream, now_ns: int) -> Call:
+        start, forget = stream.start, partial(self._forget, stream)
         tape = format_of(start.encoding)
         return self._engine.open_call(start.stream_id, "ws", dict(start.identity), now_ns, forget, tape)
 
@@ -263,10 +264,10 @@ class StreamDoor:
             clock_hz=stream.start.encoding.sample_rate_hz,
         )
 
-    def _forget(self, stream_id: str, call: Call) -> None:
-        stream = self._streams.get(stream_id)
-        if stream is not None and stream.call is call:
-            leave, stream.leave, stream.tracks = stream.leave, None, {}
-            if leave is not None:
-                leave()
-            del self._streams[stream_id]
+    def _forget(self, stream: Stream, _call: Call) -> None:
+        """Let go of the tracks of a call that has ended; another stream may have the id by now."""
+        if self._streams.get(stream.start.stream_id) is stream:
+            del self._streams[stream.start.stream_id]
+        leave, stream.leave, stream.tracks = stream.leave, None, {}
+        if leave is not None:
+            leave()

@@ -119,6 +119,21 @@ class TestStreamsMeetingOneAnother:
             world.stream.stream_started(start(codec="PCMA"), world.clock.now_ns())
         assert world.ear.ended == []
 
+    def test_a_call_that_another_stream_has_taken_the_name_of_lets_go_of_its_tracks(self) -> None:
+        """What relies on a slot must not after its call has ended: the next call gets it."""
+        world, left = World(), list[str]()
+        first = world.stream.stream_started(start(), world.clock.now_ns())
+        TestStreams().feed(world, first, range(10))
+        world.engine.end_call(first.call, "idle")
+        second = world.stream.stream_started(start(), world.clock.now_ns())
+        TestStreams().feed(world, second, range(10))
+        TestStreams().feed(world, first, range(10, 20))
+        assert world.stream.stream_slot(first, Direction.INBOUND, lambda: left.append("first")) is not None
+        world.engine.end_call(first.call, "idle")
+        assert left == ["first"]
+        assert first.tracks == {}
+        assert world.stream.stream_started(start(), world.clock.now_ns()) is second
+
     def test_digits_keep_a_call_that_is_silent(self) -> None:
         world = World()
         handle = world.stream.stream_started(start(), world.clock.now_ns())
