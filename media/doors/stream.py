@@ -89,11 +89,11 @@ class StreamDoor:
     ) -> None:
         """Start without a stream; `wake` is called when frames wait for `deliver`, `listener` talks back."""
         self.frames = self.no_room = 0
+        self._told = 0  # of `frames`, to who calls `deliver`
         self._engine = engine
         self._wake = wake
         self._reconnect_grace_ns = reconnect_grace_ns
         self._buffer = FrameBuffer()
-        self._in_columns = 0
         self._streams: dict[str, Stream] = {}
         self._listener = listener
 
@@ -139,7 +139,7 @@ class StreamDoor:
                 return
             track = handle.tracks[direction] = self._open_track(handle, direction, now_ns)
         if placement.shift_samples:
-            self.deliver(now_ns)
+            self._deliver()
             following = (placement.sequence_number + 1) & 0xFFFF
             self._engine.reels.of(track).shift_waiting(track, following, placement.shift_samples)
         if not len(self._buffer):
@@ -173,7 +173,6 @@ class StreamDoor:
         self._deliver()
         self._engine.receive(frames)
         self.frames += len(frames)
-        self._in_columns += len(frames)
 
     def stream_event(self, handle: StreamHandle, event: dict[str, Any]) -> None:
         """Keep a dtmf, mark or error frame for the sidecar."""
@@ -228,15 +227,14 @@ class StreamDoor:
     # -- the pulse's side ------------------------------------------------------------------------------
 
     def deliver(self, now_ns: int) -> int:
-        """Hand the waiting frames to the engine; return how many came with them or in columns."""
-        in_columns, self._in_columns = self._in_columns, 0
-        return self._deliver() + in_columns
+        """Hand the waiting frames to the engine; return how many have come since the last time."""
+        self._deliver()
+        told, self._told = self._told, self.frames
+        return self.frames - told
 
-    def _deliver(self) -> int:
-        n = len(self._buffer)
-        if n:
+    def _deliver(self) -> None:
+        if len(self._buffer):
             self._engine.receive(self._buffer.take())
-        return n
 
     def end_detached(self, now_ns: int) -> None:
         """End the calls of streams that nobody came back to continue."""
@@ -245,7 +243,7 @@ class StreamDoor:
                 self._end(stream, "closed", now_ns)
 
     def _end(self, stream: Stream, reason: str, now_ns: int) -> None:
-        self.deliver(now_ns)
+        self._deliver()
         self._engine.end_call(stream.call, reason)
 
     def _open_call(self, stream: Stream, now_ns: int) -> Call:

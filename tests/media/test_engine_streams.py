@@ -110,6 +110,15 @@ class TestStreams:
         assert np.array_equal(world.ear.pcm("s1", 0), expected)
         assert world.ear.ended[0][1].tracks[0].ledger == []
 
+    def test_whoever_delivers_is_told_of_every_frame(self) -> None:
+        world = World()
+        handle = world.stream.stream_started(start(), world.clock.now_ns())
+        now_ns, put = world.clock.now_ns(), world.stream.stream_media
+        for placement in (Placement(0, 0), Placement(2, 320), Placement(1, 160, -80)):
+            put(handle, Direction.INBOUND, placement, b"a" * 80, now_ns)
+        assert [world.stream.deliver(now_ns) for _ in range(2)] == [3, 0]
+
+
 
 class TestStreamsMeetingOneAnother:
     def test_another_encoding_on_a_live_stream_is_refused(self) -> None:
