@@ -31,7 +31,8 @@ class Desk:
         bad_handshakes: sockets that have never been connections.
         opening: sockets in their opening handshake.
         open: sockets behind it.
-        lane, drain: for frames that are foreseen; no lane where somebody is in a hurry.
+        lane, drain: for frames that are foreseen; no lane where somebody is in a hurry: frames that wait in their
+            sockets wait half as long as they may at the most, for they wait for the pulse besides.
         is_serving: whether new ones may come.
     """
 
@@ -41,7 +42,7 @@ class Desk:
         self.opening: set[Opening] = set()
         self.open: set[Conversation] = set()
         self.is_serving = True
-        self.lane = ExpressLane(host.stream_frames) if options.patience_ms >= READ_EVERY_MS else None
+        self.lane = ExpressLane(host.stream_frames) if options.patience_ms >= 2 * READ_EVERY_MS else None
         if self.lane is not None:
             self.drain = Drain(self.lane, clock.now_ns, host.stream_waiting)
         self._changed = asyncio.Event()

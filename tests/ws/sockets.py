@@ -121,9 +121,9 @@ def framed(message: str | bytes, *, first: int = 0x81, key: bytes = KEY) -> byte
 class Session:
     """Sockets of one desk that are fed bytes, with a beat now and then."""
 
-    def __init__(self, *, has_lane: bool) -> None:
+    def __init__(self, *, has_lane: bool, patience_ms: float = 100.0) -> None:
         self.host, self.clock = ExpressHost(has_lane=has_lane), ManualClock(10**9)
-        self.desk = Desk(self.host, WsServerOptions(patience_ms=100.0 if has_lane else 0.0), self.clock)
+        self.desk = Desk(self.host, WsServerOptions(patience_ms=patience_ms if has_lane else 0.0), self.clock)
         self.transports: list[Transport] = []
         self.sockets: list[Conversation] = []
         self.connect()

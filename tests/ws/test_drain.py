@@ -35,8 +35,9 @@ def heard(session: Session) -> list[int]:
     return [placement.sequence_number for placement, _, _ in session.host.heard[Direction.INBOUND]]
 
 
-def test_where_somebody_is_in_a_hurry_no_transport_pauses() -> None:
-    session = Session(has_lane=False)
+@pytest.mark.parametrize("patience_ms", [0, READ_EVERY_MS, 2 * READ_EVERY_MS - 1])
+def test_where_somebody_is_in_a_hurry_no_transport_pauses(patience_ms: float) -> None:
+    session = Session(has_lane=True, patience_ms=patience_ms)
     for i in range(60):
         session.feed(frame_of(0, i + 1, i, 20 * i, 160, i))
     assert not transport_of(session).is_paused
