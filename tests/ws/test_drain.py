@@ -6,6 +6,8 @@ import pytest
 
 from media.ws.closing import Close
 from media.ws.drain import READ_EVERY_MS
+from media.ws.express import splitting
+from media.ws.express.reading import Bytes, Int64
 from strep.clock import NS_PER_MS
 from strep.header import Direction
 from tests.ws.fakes import STREAM_ID, mark
@@ -121,3 +123,21 @@ def test_malformed_messages_in_a_row(riding: Session, between: int) -> None:
             riding.socket.settle()
     assert riding.host.in_columns >= 150 * between
     assert riding.socket.connection.is_open == bool(between)
+
+
+def test_a_flood_of_pings_is_one_look(riding: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    def heads(data: Bytes, positions: Int64) -> Int64:
+        looks.append(len(positions))
+        return before(data, positions)
+
+    looks, before, in_columns = list[int](), splitting.heads, riding.host.in_columns
+    monkeypatch.setattr(splitting, "heads", heads)
+    ping = framed(b"", first=0x89)
+    riding.feed(ping * 1000 + frame_of(0, 31, 30, 600, 160, 0) + ping + ping[:3])
+    riding.sweep()
+    assert len(looks) == 3
+    assert riding.host.in_columns == in_columns + 1
+    assert len(transport_of(riding).written) == 1001
+    riding.feed(ping[3:])
+    riding.sweep()
+    assert len(transport_of(riding).written) == 1002
