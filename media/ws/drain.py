@@ -27,6 +27,9 @@ _TURN = 256
 """Sockets that are read in one go; more take turns, so that nobody waits for all."""
 _READ_BYTES = 16_384
 """Of a socket at a time."""
+_MOST_FULL_TURNS = 8
+"""Turns in a row that bring all of that, after which a socket is read by its transport, and the normal way: it has a
+backlog, of which more comes by than is read here."""
 _TAKE_BYTES = 1 << 19
 """So much at a time stays in a processor's cache while it is taken apart."""
 _QUIET_TURNS = 50
@@ -37,7 +40,7 @@ class Rider(Protocol):
     """A connection whose socket is read here; it does not raise."""
 
     def wake_up(self) -> None:
-        """Read by yourself again: the peer has closed, or nobody sends."""
+        """Read by yourself again: the peer has closed or sends more than is read here, or nobody sends."""
 
 
 class Drain:
@@ -48,6 +51,7 @@ class Drain:
         self._lane, self._now_ns, self._wake = lane, now_ns, wake
         self._riders: dict[int, tuple[int, Rider]] = {}
         self._rests: dict[int, bytes] = {}
+        self._full_turns: dict[int, int] = {}
         self._buffer = np.zeros(_TAKE_BYTES + 2 * _READ_BYTES + MAX_TEXT_BYTES, np.uint8)
         self._timer: asyncio.TimerHandle | None = None
         self._quiet_turns = 0
@@ -68,6 +72,7 @@ class Drain:
     def remove(self, row: int) -> bytes:
         """Read that one no more; return the beginning of a frame, which must be taken before what comes next."""
         self._riders.pop(row, None)
+        self._full_turns.pop(row, None)
         return self._rests.pop(row, b"")
 
     def sweep(self) -> None:
@@ -86,9 +91,10 @@ class Drain:
 
     def _read_some(self, those: list[int], first: int) -> tuple[int, bool]:
         """Read rows from number `first` on until there is enough; return which is the next, and if anything came."""
-        recv, buffer, riders, rests = self._recv, self._buffer, self._riders, self._rests
+        recv, buffer, riders = self._recv, self._buffer, self._riders
+        rests, full_turns = self._rests, self._full_turns
         address, at = buffer.ctypes.data, 0
-        rows, edges, gone = array("q"), array("q", (0,)), list[Rider]()
+        rows, edges, leaving = array("q"), array("q", (0,)), list[Rider]()
         while first < len(those) and at < _TAKE_BYTES:
             row = those[first]
             first += 1
@@ -97,13 +103,19 @@ class Drain:
             descriptor, rider = riders[row]
             size = recv(descriptor, address + at, _READ_BYTES, MSG_DONTWAIT)
             if size > 0:
+                if size == _READ_BYTES:
+                    full_turns[row] = full_turns.get(row, 0) + 1
+                    if full_turns[row] >= _MOST_FULL_TURNS:
+                        leaving.append(rider)
+                elif full_turns:
+                    full_turns.pop(row, None)
                 if row in rests:
                     size = self._put_in_front(rests.pop(row), at, size)
                 at += size
                 rows.append(row)
                 edges.append(at)
             elif size == 0 or ctypes.get_errno() not in (errno.EAGAIN, errno.EINTR):
-                gone.append(rider)
+                leaving.append(rider)
         if rows:
             bounds = np.frombuffer(edges, np.int64)
             self._lane.take(
@@ -115,7 +127,7 @@ class Drain:
                 READ_EVERY_MS * NS_PER_MS,
                 rests,
             )
-        for rider in gone:
+        for rider in leaving:
             rider.wake_up()
         return first, bool(rows)
 

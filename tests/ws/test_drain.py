@@ -141,3 +141,16 @@ def test_a_flood_of_pings_is_one_look(riding: Session, monkeypatch: pytest.Monke
     riding.feed(ping[3:])
     riding.sweep()
     assert len(transport_of(riding).written) == 1002
+
+
+@pytest.mark.parametrize(("turns", "is_paused"), [(7, True), (8, False)])
+def test_a_backlog_wakes_the_transport(riding: Session, turns: int, is_paused: bool) -> None:
+    chunks = iter(range(31, 1000))
+    for _ in range(turns):
+        for _, chunk in zip(range(50), chunks, strict=False):
+            riding.feed(frame_of(0, chunk, chunk - 1, 20 * (chunk - 1), 160, 0))
+        riding.desk.drain.sweep()
+    assert transport_of(riding).is_paused == is_paused
+    for _ in range(5):
+        riding.sweep()
+    assert heard(riding) == list(range(1, next(chunks)))
