@@ -37,8 +37,8 @@ def _alone(method: Callable[[Conversation, *_Arguments], None]) -> Callable[[Con
     def guarded(self: Conversation, *arguments: *_Arguments) -> None:
         try:
             method(self, *arguments)
-        except Exception:
-            self.fail()
+        except Exception as error:
+            self.fail(error)
 
     return guarded
 
@@ -140,10 +140,10 @@ class Conversation(asyncio.Protocol):
         """Close: the server ends."""
         self.connection.close(Close(1001, "server stopping"))
 
-    def fail(self) -> None:
-        """A failure of ours, which is being handled, ends this connection."""
+    def fail(self, error: Exception) -> None:
+        """End this connection, by a failure of ours."""
         self._desk.totals.failed += 1
-        logger.exception("connection from %s failed", self.handshake.remote)
+        logger.error("connection from %s failed", self.handshake.remote, exc_info=error)
         try:
             self._framing.close(close_with(1011, "internal error"))
             self._write()
@@ -219,9 +219,9 @@ class Conversation(asyncio.Protocol):
         for data in self._framing.take_output():
             if data:
                 self._transport.write(data)
-            elif not self._transport.is_closing():
-                with suppress(OSError):  # of a peer that is gone
-                    self._transport.write_eof()  # closing with data unread would take the close frame away from the peer
+            elif not self._transport.is_closing():  # closing with data unread would take the close frame away from the peer
+                with suppress(OSError):  # the peer is gone
+                    self._transport.write_eof()
         if self._end_timer is None and not self._framing.is_open:
             self._end_timer = self._loop.call_later(self._desk.options.close_timeout_s, self._transport.abort)
             self.wake_up()

@@ -97,6 +97,4 @@ class Desk:
             conversation.settle()
         open_connections = [conversation.connection.snapshot() for conversation in self.open]
         failures = self.lane.failures if self.lane is not None else 0
-        return self.totals.snapshot(
-            open_connections, bad_handshakes=self.bad_handshakes.count, failures=failures
-        )
+        return self.totals.snapshot(open_connections, bad_handshakes=self.bad_handshakes.count, failures=failures)

@@ -119,7 +119,6 @@ class TestStreams:
         assert [world.stream.deliver(now_ns) for _ in range(2)] == [3, 0]
 
 
-
 class TestStreamsMeetingOneAnother:
     def test_another_encoding_on_a_live_stream_is_refused(self) -> None:
         world = World()

@@ -6,7 +6,7 @@ import pytest
 
 from media.ws.closing import Close
 from media.ws.drain import READ_EVERY_MS
-from media.ws.express import splitting
+from media.ws.express import reading
 from media.ws.express.reading import Bytes, Int64
 from strep.clock import NS_PER_MS
 from strep.header import Direction
@@ -130,8 +130,8 @@ def test_a_flood_of_pings_is_one_look(riding: Session, monkeypatch: pytest.Monke
         looks.append(len(positions))
         return before(data, positions)
 
-    looks, before, in_columns = list[int](), splitting.heads, riding.host.in_columns
-    monkeypatch.setattr(splitting, "heads", heads)
+    looks, before, in_columns = list[int](), reading.heads, riding.host.in_columns
+    monkeypatch.setattr("media.ws.express.splitting.heads", heads)
     ping = framed(b"", first=0x89)
     riding.feed(ping * 1000 + frame_of(0, 31, 30, 600, 160, 0) + ping + ping[:3])
     riding.sweep()

@@ -173,21 +173,21 @@ class ExpressLane:
         try:
             pieces = split(data, rows, starts, stops, self._state[:, _HEAD], self._state[:, _SIZE])
             frames = self._match(data, starts, pieces, now_ns, span_ns)
-        except Exception:
-            self._say_failed("express lane failed; its frames go the normal way")
+        except Exception as error:
+            self._say_failed(error, "express lane failed; its frames go the normal way")
             frames, pieces = None, Pieces(rows[:0], rows[:0], rows[:0], starts, [], [])
         rests |= {int(rows[i]): bytes(data[begin : stops[i]]) for i, begin in pieces.rests if begin < pieces.odd[i]}
         try:
             if frames is not None:
                 self._deliver(frames)
-        except Exception:
-            self._say_failed("the host failed to take frames in columns")
+        except Exception as error:
+            self._say_failed(error, "the host failed to take frames in columns")
         self._hand_on(data, rows, stops, pieces, now_ns)
 
-    def _say_failed(self, what: str) -> None:
+    def _say_failed(self, error: Exception, what: str) -> None:
         self.failures += 1
         if self.failures.bit_count() == 1:  # the 1st, 2nd, 4th, 8th ...: not 25 tracebacks a second
-            logger.exception("%s (%d times)", what, self.failures)
+            logger.error("%s (%d times)", what, self.failures, exc_info=error)
 
     def _hand_on(self, data: Bytes, rows: Int64, stops: Int64, pieces: Pieces, now_ns: int) -> None:
         """Let connections have what is not for the columns."""
@@ -246,9 +246,9 @@ class ExpressLane:
                 audio, decodable = reader.payloads(some)
                 payloads[here, : audio.shape[1]] = audio
                 valid[here] &= good & canonical & decodable
-            except Exception:
+            except Exception as error:
                 valid[here] = False
-                self._say_failed("reading frames of one layout failed; they go the normal way")
+                self._say_failed(error, "reading frames of one layout failed; they go the normal way")
 
     def _advance(
         self, pieces: Pieces, starts: Int64, numbers: Int64, valid: Mask, payloads: Bytes, now_ns: int, span_ns: int
