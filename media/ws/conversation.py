@@ -219,7 +219,8 @@ class Conversation(asyncio.Protocol):
         for data in self._framing.take_output():
             if data:
                 self._transport.write(data)
-            elif not self._transport.is_closing():  # closing with data unread would take the close frame away from the peer
+            elif not self._transport.is_closing():
+                # Closing with data unread would take the close frame away from the peer.
                 with suppress(OSError):  # the peer is gone
                     self._transport.write_eof()
         if self._end_timer is None and not self._framing.is_open:
