@@ -87,17 +87,15 @@ class Conversation(asyncio.Protocol):
             self._transport.pause_reading()
             self._desk.drain.add(seat.row, self._transport.get_extra_info("socket").fileno(), self)
 
-    @_alone
     def take_bytes(self, data: bytes, now_ns: int) -> None:
         """Take what came at `now_ns`."""
-        self._take(data, now_ns)
-        seat = self._seat
-        if seat is None:
-            return
-        if not self._framing.is_between:  # what comes next does not begin with a frame
-            seat.leave()
-        elif seat.frames_left <= 0:
-            seat.look()
+        try:  # as in `_alone`, which would be felt here
+            self._take(data, now_ns)
+            seat = self._seat
+            if seat is not None and seat.frames_left <= 0 and self._framing.is_between:
+                seat.look()
+        except Exception as error:
+            self.fail(error)
 
     def _take(self, data: bytes, now_ns: int) -> None:
         text = self._framing.lone_text(data)
@@ -111,6 +109,8 @@ class Conversation(asyncio.Protocol):
                 return
             self._framing.close(close)
         self._write()
+        if self._seat is not None and not self._framing.is_between:  # what comes next does not begin with a frame
+            self._seat.leave()
 
     @_alone
     def take_control(self, data: bytes) -> None:
