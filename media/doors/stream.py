@@ -106,7 +106,7 @@ class StreamDoor:
             if stream.sockets > 0:
                 reason = f"the stream is live in {stream.start.encoding.name}, not {start.encoding.name}"
                 raise StreamRefused(CLOSE_POLICY_VIOLATION, reason)
-            self._end(stream, "closed", now_ns)  # one tape holds one law: what follows is another recording
+            self._end(stream, "closed")  # one tape holds one law: what follows is another recording
             stream = None
         if stream is not None and not stream.call.has_ended:
             stream.sockets += 1
@@ -184,7 +184,7 @@ class StreamDoor:
     def stream_stopped(self, handle: StreamHandle, now_ns: int) -> None:
         """End the call: the carrier said stop."""
         assert isinstance(handle, Stream)
-        self._end(handle, "stop", now_ns)
+        self._end(handle, "stop")
 
     def stream_detached(self, handle: StreamHandle, now_ns: int) -> None:
         """A socket closed without a stop frame: wait for another one to continue the stream."""
@@ -215,7 +215,7 @@ class StreamDoor:
         for start in stream.starts:
             if start.wire is not None:
                 start.wire.close(close_with(1000, "the application hung up"))
-        self._end(stream, "closed", self._engine.now_ns())
+        self._end(stream, "closed")
 
     def _say_oversized(self, stream: Stream, samples: int) -> None:
         if not stream.oversized:
@@ -240,9 +240,9 @@ class StreamDoor:
         """End the calls of streams that nobody came back to continue."""
         for stream in list(self._streams.values()):
             if stream.detached_ns is not None and now_ns - stream.detached_ns >= self._reconnect_grace_ns:
-                self._end(stream, "closed", now_ns)
+                self._end(stream, "closed")
 
-    def _end(self, stream: Stream, reason: str, now_ns: int) -> None:
+    def _end(self, stream: Stream, reason: str) -> None:
         self._deliver()
         self._engine.end_call(stream.call, reason)
 
