@@ -140,7 +140,8 @@ class Server:
         try:
             await self._open_doors()
         except BaseException:
-            await self._close_doors()
+            await self._close_ws()
+            await self._close_receivers()
             raise
         for runner in self.runners:
             runner.start()
@@ -224,9 +225,8 @@ class Server:
         if self._has_closed:
             return
         self._has_closed = True
-        if self._ws is not None:
-            await self._ws.close()
         try:
+            await self._close_ws()
             for receiver in self._receivers:
                 await receiver.settle()
             self._pulse.stop()
@@ -236,7 +236,7 @@ class Server:
             self._watch.stop()
             if self._salvage is not None:
                 self._salvage.stop()
-            await self._close_doors()
+            await self._close_receivers()
             if self._switchboard is not None:
                 await self._switchboard.close()
             loop = asyncio.get_running_loop()
@@ -247,9 +247,15 @@ class Server:
             ]
         _LOG.debug("closed", extra=self.snapshot())
 
-    async def _close_doors(self) -> None:
-        if self._ws is not None:
+    async def _close_ws(self) -> None:
+        if self._ws is None:
+            return
+        try:
             await self._ws.close()
+        except Exception:  # the calls of all doors still have to end as they should
+            _LOG.exception("the WebSocket door failed to close")
+
+    async def _close_receivers(self) -> None:
         for receiver in self._receivers:
             with contextlib.suppress(OSError):
                 await receiver.close()

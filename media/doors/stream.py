@@ -62,8 +62,8 @@ class Stream:
 
     start: StreamStart
     sequencer: ChunkSequencer
-    call: Call
     starts: list[StreamStart]
+    call: Call = field(init=False)
     tracks: dict[Direction, Track] = field(default_factory=dict)
     sockets: int = 1
     oversized: int = 0
@@ -89,11 +89,11 @@ class StreamDoor:
     ) -> None:
         """Start without a stream; `wake` is called when frames wait for `deliver`, `listener` talks back."""
         self.frames = self.no_room = 0
+        self._told = 0  # of `frames`, to who calls `deliver`
         self._engine = engine
         self._wake = wake
         self._reconnect_grace_ns = reconnect_grace_ns
         self._buffer = FrameBuffer()
-        self._in_columns = 0
         self._streams: dict[str, Stream] = {}
         self._listener = listener
 
@@ -106,7 +106,7 @@ class StreamDoor:
             if stream.sockets > 0:
                 reason = f"the stream is live in {stream.start.encoding.name}, not {start.encoding.name}"
                 raise StreamRefused(CLOSE_POLICY_VIOLATION, reason)
-            self._end(stream, "closed", now_ns)  # one tape holds one law: what follows is another recording
+            self._end(stream, "closed")  # one tape holds one law: what follows is another recording
             stream = None
         if stream is not None and not stream.call.has_ended:
             stream.sockets += 1
@@ -117,7 +117,8 @@ class StreamDoor:
             return stream
         if not self._engine.has_room():
             raise StreamRefused(CLOSE_TRY_AGAIN_LATER, "no free track: the server is at its limit")
-        stream = Stream(start, ChunkSequencer(start.encoding.sample_rate_hz), self._open_call(start, now_ns), [start])
+        stream = Stream(start, ChunkSequencer(start.encoding.sample_rate_hz), [start])
+        stream.call = self._open_call(stream, now_ns)
         self._streams[start.stream_id] = stream
         self._attach(stream)
         return stream
@@ -128,7 +129,7 @@ class StreamDoor:
         """Take one media frame; it reaches the timeline with the next beat."""
         assert isinstance(handle, Stream)
         if handle.call.has_ended:
-            handle.call, handle.tracks = self._open_call(handle.start, now_ns), {}
+            handle.call = self._open_call(handle, now_ns)
             self._streams.setdefault(handle.start.stream_id, handle)
             self._attach(handle)
         track = handle.tracks.get(direction)
@@ -138,7 +139,7 @@ class StreamDoor:
                 return
             track = handle.tracks[direction] = self._open_track(handle, direction, now_ns)
         if placement.shift_samples:
-            self.deliver(now_ns)
+            self._deliver()
             following = (placement.sequence_number + 1) & 0xFFFF
             self._engine.reels.of(track).shift_waiting(track, following, placement.shift_samples)
         if not len(self._buffer):
@@ -172,7 +173,6 @@ class StreamDoor:
         self._deliver()
         self._engine.receive(frames)
         self.frames += len(frames)
-        self._in_columns += len(frames)
 
     def stream_event(self, handle: StreamHandle, event: dict[str, Any]) -> None:
         """Keep a dtmf, mark or error frame for the sidecar."""
@@ -184,7 +184,7 @@ class StreamDoor:
     def stream_stopped(self, handle: StreamHandle, now_ns: int) -> None:
         """End the call: the carrier said stop."""
         assert isinstance(handle, Stream)
-        self._end(handle, "stop", now_ns)
+        self._end(handle, "stop")
 
     def stream_detached(self, handle: StreamHandle, now_ns: int) -> None:
         """A socket closed without a stop frame: wait for another one to continue the stream."""
@@ -215,7 +215,7 @@ class StreamDoor:
         for start in stream.starts:
             if start.wire is not None:
                 start.wire.close(close_with(1000, "the application hung up"))
-        self._end(stream, "closed", self._engine.now_ns())
+        self._end(stream, "closed")
 
     def _say_oversized(self, stream: Stream, samples: int) -> None:
         if not stream.oversized:
@@ -227,28 +227,27 @@ class StreamDoor:
     # -- the pulse's side ------------------------------------------------------------------------------
 
     def deliver(self, now_ns: int) -> int:
-        """Hand the waiting frames to the engine; return how many came with them or in columns."""
-        in_columns, self._in_columns = self._in_columns, 0
-        return self._deliver() + in_columns
+        """Hand the waiting frames to the engine; return how many have come since the last time."""
+        self._deliver()
+        told, self._told = self._told, self.frames
+        return self.frames - told
 
-    def _deliver(self) -> int:
-        n = len(self._buffer)
-        if n:
+    def _deliver(self) -> None:
+        if len(self._buffer):
             self._engine.receive(self._buffer.take())
-        return n
 
     def end_detached(self, now_ns: int) -> None:
         """End the calls of streams that nobody came back to continue."""
         for stream in list(self._streams.values()):
             if stream.detached_ns is not None and now_ns - stream.detached_ns >= self._reconnect_grace_ns:
-                self._end(stream, "closed", now_ns)
+                self._end(stream, "closed")
 
-    def _end(self, stream: Stream, reason: str, now_ns: int) -> None:
-        self.deliver(now_ns)
+    def _end(self, stream: Stream, reason: str) -> None:
+        self._deliver()
         self._engine.end_call(stream.call, reason)
 
-    def _open_call(self, start: StreamStart, now_ns: int) -> Call:
-        forget = partial(self._forget, start.stream_id)
+    def _open_call(self, stream: Stream, now_ns: int) -> Call:
+        start, forget = stream.start, partial(self._forget, stream)
         tape = format_of(start.encoding)
         return self._engine.open_call(start.stream_id, "ws", dict(start.identity), now_ns, forget, tape)
 
@@ -263,10 +262,10 @@ class StreamDoor:
             clock_hz=stream.start.encoding.sample_rate_hz,
         )
 
-    def _forget(self, stream_id: str, call: Call) -> None:
-        stream = self._streams.get(stream_id)
-        if stream is not None and stream.call is call:
-            leave, stream.leave, stream.tracks = stream.leave, None, {}
-            if leave is not None:
-                leave()
-            del self._streams[stream_id]
+    def _forget(self, stream: Stream, _call: Call) -> None:
+        """Let go of the tracks of a call that has ended; another stream may have the id by now."""
+        if self._streams.get(stream.start.stream_id) is stream:
+            del self._streams[stream.start.stream_id]
+        leave, stream.leave, stream.tracks = stream.leave, None, {}
+        if leave is not None:
+            leave()

@@ -158,7 +158,8 @@ class ChunkTape:
         before = self._timestamps[earlier & _MASK]
         if not self.trust.scale or timestamp is None or before == _NO_TIMESTAMP:
             return estimate
-        return max(end, self._starts[earlier & _MASK] + (timestamp - before) * self.trust.scale)
+        told = self._starts[earlier & _MASK] + (timestamp - before) * self.trust.scale
+        return max(end, told) if told - end <= MAX_SILENCE_SAMPLES else estimate
 
     def _known_before(self, number: int) -> int | None:
         oldest = max(self._newest - _MASK, self._first or 0) if self._first is not None else number

@@ -127,6 +127,8 @@ class ChunkSequencer:
 
     def expect(self, direction: Direction, samples: int, session: int, *, has_timestamp: bool) -> Expectation | None:
         """Return what the next chunk of a track is if it is as usual and nothing is learned from it; else None."""
+        if self.leave is not None:
+            self.leave()
         counter, tape = self._numbering.expects(direction, session), self._tapes[direction]
         if counter is None or counter.generation != tape.generation:
             return None

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
+from typing import TYPE_CHECKING, TypeVarTuple
 
 from websockets.server import ServerProtocol
 
@@ -24,6 +27,20 @@ if TYPE_CHECKING:
     from media.ws.desk import Desk
 
 logger = logging.getLogger(__name__)
+_Arguments = TypeVarTuple("_Arguments")
+
+
+def _alone(method: Callable[[Conversation, *_Arguments], None]) -> Callable[[Conversation, *_Arguments], None]:
+    """Let a failure of ours in `method` end this connection and no other: whoever calls it goes on."""
+
+    @wraps(method)
+    def guarded(self: Conversation, *arguments: *_Arguments) -> None:
+        try:
+            method(self, *arguments)
+        except Exception as error:
+            self.fail(error)
+
+    return guarded
 
 
 class Conversation(asyncio.Protocol):
@@ -71,30 +88,31 @@ class Conversation(asyncio.Protocol):
             self._desk.drain.add(seat.row, self._transport.get_extra_info("socket").fileno(), self)
 
     def take_bytes(self, data: bytes, now_ns: int) -> None:
-        """Take what came at `now_ns`; a failure of ours ends this connection and no other."""
-        self._take(data, now_ns)
-        seat = self._seat
-        if seat is not None and seat.frames_left <= 0 and self._framing.is_between:
-            seat.look()
+        """Take what came at `now_ns`."""
+        try:  # as in `_alone`, which would be felt here
+            self._take(data, now_ns)
+            seat = self._seat
+            if seat is not None and seat.frames_left <= 0 and self._framing.is_between:
+                seat.look()
+        except Exception as error:
+            self.fail(error)
 
     def _take(self, data: bytes, now_ns: int) -> None:
-        try:
-            text = self._framing.lone_text(data)
-            if text is None:
-                self._hand_on(self._framing.receive(data), now_ns)
-            else:
-                close = self.connection.receive_text(text, now_ns)
-                if self.connection.deadline() != self._deadline_ns:
-                    self._watch_deadline()
-                if close is None:
-                    return
-                self._framing.close(close)
-        except Exception:
-            self._desk.totals.failed += 1
-            logger.exception("connection from %s failed", self.handshake.remote)
-            self._framing.close(close_with(1011, "internal error"))
+        text = self._framing.lone_text(data)
+        if text is None:
+            self._hand_on(self._framing.receive(data), now_ns)
+        else:
+            close = self.connection.receive_text(text, now_ns)
+            if self.connection.deadline() != self._deadline_ns:
+                self._watch_deadline()
+            if close is None:
+                return
+            self._framing.close(close)
         self._write()
+        if self._seat is not None and not self._framing.is_between:  # what comes next does not begin with a frame
+            self._seat.leave()
 
+    @_alone
     def take_control(self, data: bytes) -> None:
         """Take a ping or pong."""
         pong = self._framing.lone_control(data)
@@ -103,18 +121,34 @@ class Conversation(asyncio.Protocol):
             if self._is_behind:
                 self._write()
 
+    @_alone
     def wake_up(self) -> None:
         """Let the transport read again."""
         if not self._is_riding:
             return
         self._is_riding = False
         assert self._seat is not None
-        self._seat.leave()
-        rest = self._desk.drain.remove(self._seat.row)
-        if rest:
-            self.take_bytes(rest, self._now_ns())
+        rest = self._desk.drain.remove(self._seat.row)  # first: a descriptor left there may soon be another socket's
         if not self._transport.is_closing():
             self._transport.resume_reading()
+        self._seat.leave()
+        if rest:
+            self.take_bytes(rest, self._now_ns())
+
+    @_alone
+    def stop(self) -> None:
+        """Close: the server ends."""
+        self.connection.close(Close(1001, "server stopping"))
+
+    def fail(self, error: Exception) -> None:
+        """End this connection, by a failure of ours."""
+        self._desk.totals.failed += 1
+        logger.error("connection from %s failed", self.handshake.remote, exc_info=error)
+        try:
+            self._framing.close(close_with(1011, "internal error"))
+            self._write()
+        except Exception:
+            self._transport.abort()
 
     def settle(self) -> None:
         """Bring the counters of `connection` up to date."""
@@ -128,14 +162,16 @@ class Conversation(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell everybody that the socket is gone."""
-        for timer in (self._deadline_timer, self._end_timer, self._keepalive_timer):
-            if timer is not None:
-                timer.cancel()
-        if self._seat is not None:
-            self.wake_up()
-            self._seat.give_up()
-        self.connection.closed(self._now_ns())
-        self._desk.settle(self)
+        try:
+            if self._seat is not None:
+                self.wake_up()
+                self._seat.give_up()
+        finally:
+            for timer in (self._deadline_timer, self._end_timer, self._keepalive_timer):
+                if timer is not None:
+                    timer.cancel()
+            self.connection.closed(self._now_ns())
+            self._desk.settle(self)
 
     # -- Wire ------------------------------------------------------------------------------------------
 
@@ -184,7 +220,9 @@ class Conversation(asyncio.Protocol):
             if data:
                 self._transport.write(data)
             elif not self._transport.is_closing():
-                self._transport.write_eof()  # closing with data unread would take the close frame away from the peer
+                # Closing with data unread would take the close frame away from the peer.
+                with suppress(OSError):  # the peer is gone
+                    self._transport.write_eof()
         if self._end_timer is None and not self._framing.is_open:
             self._end_timer = self._loop.call_later(self._desk.options.close_timeout_s, self._transport.abort)
             self.wake_up()

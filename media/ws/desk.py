@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 
 from websockets.server import ServerProtocol
 
-from media.ws.closing import Close
 from media.ws.conversation import Conversation
 from media.ws.drain import READ_EVERY_MS, Drain
 from media.ws.express.lane import ExpressLane
@@ -31,7 +31,8 @@ class Desk:
         bad_handshakes: sockets that have never been connections.
         opening: sockets in their opening handshake.
         open: sockets behind it.
-        lane, drain: for frames that are foreseen; no lane where somebody is in a hurry.
+        lane, drain: for frames that are foreseen; no lane where somebody is in a hurry: frames that wait in their
+            sockets wait half as long as they may at the most, for they wait for the pulse besides.
         is_serving: whether new ones may come.
     """
 
@@ -41,7 +42,7 @@ class Desk:
         self.opening: set[Opening] = set()
         self.open: set[Conversation] = set()
         self.is_serving = True
-        self.lane = ExpressLane(host.stream_frames) if options.patience_ms >= READ_EVERY_MS else None
+        self.lane = ExpressLane(host.stream_frames) if options.patience_ms >= 2 * READ_EVERY_MS else None
         if self.lane is not None:
             self.drain = Drain(self.lane, clock.now_ns, host.stream_waiting)
         self._changed = asyncio.Event()
@@ -71,21 +72,29 @@ class Desk:
         )
 
     async def close(self) -> None:
-        """Close every connection with 1001, and wait until all have ended; each has `close_timeout_s` for that."""
+        """Close every connection with 1001, and wait until all have ended; each has `close_timeout_s` for that.
+
+        One that has not after twice that time is left behind: the server's calls and recordings end without it.
+        """
         self.is_serving = False
         if self.lane is not None:
             self.drain.sweep()
         for opening in list(self.opening):
             opening.abort()
         for conversation in list(self.open):
-            conversation.connection.close(Close(1001, "server stopping"))
-        while self.open:
-            self._changed.clear()
-            await self._changed.wait()
+            conversation.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2 * self.options.close_timeout_s):
+                while self.open:
+                    self._changed.clear()
+                    await self._changed.wait()
+        if self.open:
+            logger.error("%d connections have not ended in time", len(self.open))
 
     def snapshot(self) -> WsServerSnapshot:
         """Return a frozen copy of the counters, those of open connections included."""
         for conversation in self.open:
             conversation.settle()
         open_connections = [conversation.connection.snapshot() for conversation in self.open]
-        return self.totals.snapshot(open_connections, bad_handshakes=self.bad_handshakes.count)
+        failures = self.lane.failures if self.lane is not None else 0
+        return self.totals.snapshot(open_connections, bad_handshakes=self.bad_handshakes.count, failures=failures)

@@ -27,6 +27,9 @@ _TURN = 256
 """Sockets that are read in one go; more take turns, so that nobody waits for all."""
 _READ_BYTES = 16_384
 """Of a socket at a time."""
+_MOST_FULL_TURNS = 8
+"""Turns in a row that bring all of that, after which a socket is read by its transport, and the normal way: it has a
+backlog, of which more comes by than is read here."""
 _TAKE_BYTES = 1 << 19
 """So much at a time stays in a processor's cache while it is taken apart."""
 _QUIET_TURNS = 50
@@ -34,10 +37,10 @@ _QUIET_TURNS = 50
 
 
 class Rider(Protocol):
-    """A connection whose socket is read here."""
+    """A connection whose socket is read here; it does not raise."""
 
     def wake_up(self) -> None:
-        """Read by yourself again: the peer has closed, or nobody sends."""
+        """Read by yourself again: the peer has closed or sends more than is read here, or nobody sends."""
 
 
 class Drain:
@@ -48,6 +51,7 @@ class Drain:
         self._lane, self._now_ns, self._wake = lane, now_ns, wake
         self._riders: dict[int, tuple[int, Rider]] = {}
         self._rests: dict[int, bytes] = {}
+        self._full_turns: dict[int, int] = {}
         self._buffer = np.zeros(_TAKE_BYTES + 2 * _READ_BYTES + MAX_TEXT_BYTES, np.uint8)
         self._timer: asyncio.TimerHandle | None = None
         self._quiet_turns = 0
@@ -68,6 +72,7 @@ class Drain:
     def remove(self, row: int) -> bytes:
         """Read that one no more; return the beginning of a frame, which must be taken before what comes next."""
         self._riders.pop(row, None)
+        self._full_turns.pop(row, None)
         return self._rests.pop(row, b"")
 
     def sweep(self) -> None:
@@ -76,43 +81,53 @@ class Drain:
 
     def _read(self, those: list[int]) -> bool:
         """Read the sockets of the rows `those`, and return whether anything came."""
-        riders = [(row, self._riders[row]) for row in those if row in self._riders]
         have_come, first = False, 0
-        while first < len(riders):
-            first, came = self._read_some(riders, first)
+        while first < len(those):
+            first, came = self._read_some(those, first)
             have_come |= came
         if have_come:
             self._wake()
         return have_come
 
-    def _read_some(self, riders: list[tuple[int, tuple[int, Rider]]], first: int) -> tuple[int, bool]:
-        """Read from rider number `first` on until there is enough; return which is the next, and if anything came."""
-        recv, buffer, rests = self._recv, self._buffer, self._rests
+    def _read_some(self, those: list[int], first: int) -> tuple[int, bool]:
+        """Read rows from number `first` on until there is enough; return which is the next, and if anything came."""
+        recv, buffer, riders = self._recv, self._buffer, self._riders
+        rests, full_turns = self._rests, self._full_turns
         address, at = buffer.ctypes.data, 0
-        rows, edges, gone = array("q"), array("q", (0,)), list[Rider]()
-        while first < len(riders) and at < _TAKE_BYTES:
-            row, (descriptor, rider) = riders[first]
+        rows, edges, leaving = array("q"), array("q", (0,)), list[Rider]()
+        while first < len(those) and at < _TAKE_BYTES:
+            row = those[first]
             first += 1
+            if row not in riders:  # what came before has ended it
+                continue
+            descriptor, rider = riders[row]
             size = recv(descriptor, address + at, _READ_BYTES, MSG_DONTWAIT)
             if size > 0:
+                if size == _READ_BYTES:
+                    full_turns[row] = full_turns.get(row, 0) + 1
+                    if full_turns[row] >= _MOST_FULL_TURNS:
+                        leaving.append(rider)
+                elif full_turns:
+                    full_turns.pop(row, None)
                 if row in rests:
                     size = self._put_in_front(rests.pop(row), at, size)
                 at += size
                 rows.append(row)
                 edges.append(at)
             elif size == 0 or ctypes.get_errno() not in (errno.EAGAIN, errno.EINTR):
-                gone.append(rider)
+                leaving.append(rider)
         if rows:
             bounds = np.frombuffer(edges, np.int64)
-            self._rests |= self._lane.take(
+            self._lane.take(
                 buffer,
                 np.frombuffer(rows, np.int64),
                 bounds[:-1],
                 bounds[1:],
                 self._now_ns(),
                 READ_EVERY_MS * NS_PER_MS,
+                rests,
             )
-        for rider in gone:
+        for rider in leaving:
             rider.wake_up()
         return first, bool(rows)
 
@@ -131,14 +146,18 @@ class Drain:
     def beat(self) -> None:
         """Let some sockets have their turn, and say when the next ones have."""
         self._timer = None
+        try:
+            self._take_turn()
+        finally:  # no mistake of ours may leave sockets unread
+            if self._riders:
+                self._schedule(max(self._due_ns + self._pause_ns, self._now_ns()))
+
+    def _take_turn(self) -> None:
         if not self._turn:
             self._turn = list(self._riders)
             self._pause_ns = READ_EVERY_MS * NS_PER_MS // max(-(-len(self._turn) // _TURN), 1)
-        have_come = self._read(self._turn[:_TURN])
-        del self._turn[:_TURN]
-        self._quiet_turns = 0 if have_come else self._quiet_turns + 1
+        those, self._turn = self._turn[:_TURN], self._turn[_TURN:]
+        self._quiet_turns = 0 if self._read(those) else self._quiet_turns + 1
         if self._quiet_turns >= _QUIET_TURNS:
             for _, rider in list(self._riders.values()):
                 rider.wake_up()
-        if self._riders:
-            self._schedule(max(self._due_ns + self._pause_ns, self._now_ns()))

@@ -154,7 +154,8 @@ class MediaStreamConnection:
         """Take note of `count` media frames that the express lane has taken."""
         self._received += count
         self._accepted += count
-        self._malformed_in_a_row = 0
+        if count:
+            self._malformed_in_a_row = 0
 
     def _receive_binary(self, data: bytes, now_ns: int) -> Close | None:
         self._received += 1
@@ -217,6 +218,8 @@ class MediaStreamConnection:
             self._refusal = ""
 
     def _receive_malformed(self, reject: WsReject, detail: str) -> None:
+        if self._seat is not None:
+            self._seat.count()  # what came before it
         self._reject(reject, detail)
         self._malformed_in_a_row += 1
         if self._malformed_in_a_row >= self._options.max_malformed:

@@ -22,7 +22,7 @@ class WsServerSnapshot:
             HTTP, a request that is no proper handshake (400, 426), a probe that sent nothing, one that took too long.
         closed: connections closed, by the code of the first close frame, whoever sent it: 1006 is a socket that
             broke without one, 1009 a message too large, 1011 a peer that answered no ping.
-        failed: handlers that ended by an exception of ours.
+        failed: connections that ended, and batches of frames that were not taken, by an exception of ours.
         received: messages; each is accepted or rejected.
     """
 
@@ -55,9 +55,9 @@ class WsTotals:
         self.closed[close_code] += 1
 
     def snapshot(
-        self, open_connections: Iterable[ConnectionSnapshot], *, bad_handshakes: int = 0
+        self, open_connections: Iterable[ConnectionSnapshot], *, bad_handshakes: int = 0, failures: int = 0
     ) -> WsServerSnapshot:
-        """Return a frozen copy that includes the connections still open."""
+        """Return a frozen copy that includes the connections still open, and `failures` of what they share."""
         connections, accepted, rejected = 0, self.accepted, self.rejected.copy()
         for counters in open_connections:
             connections += 1
@@ -69,7 +69,7 @@ class WsTotals:
             turned_away=dict(self.turned_away),
             bad_handshakes=bad_handshakes,
             closed=dict(self.closed),
-            failed=self.failed,
+            failed=self.failed + failures,
             received=accepted + rejected.total(),
             accepted=accepted,
             rejected=dict(rejected),

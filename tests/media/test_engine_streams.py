@@ -110,6 +110,14 @@ class TestStreams:
         assert np.array_equal(world.ear.pcm("s1", 0), expected)
         assert world.ear.ended[0][1].tracks[0].ledger == []
 
+    def test_whoever_delivers_is_told_of_every_frame(self) -> None:
+        world = World()
+        handle = world.stream.stream_started(start(), world.clock.now_ns())
+        now_ns, put = world.clock.now_ns(), world.stream.stream_media
+        for placement in (Placement(0, 0), Placement(2, 320), Placement(1, 160, -80)):
+            put(handle, Direction.INBOUND, placement, b"a" * 80, now_ns)
+        assert [world.stream.deliver(now_ns) for _ in range(2)] == [3, 0]
+
 
 class TestStreamsMeetingOneAnother:
     def test_another_encoding_on_a_live_stream_is_refused(self) -> None:
@@ -118,6 +126,21 @@ class TestStreamsMeetingOneAnother:
         with pytest.raises(StreamRefused, match="live in PCMU"):
             world.stream.stream_started(start(codec="PCMA"), world.clock.now_ns())
         assert world.ear.ended == []
+
+    def test_a_call_that_another_stream_has_taken_the_name_of_lets_go_of_its_tracks(self) -> None:
+        """What relies on a slot must not after its call has ended: the next call gets it."""
+        world, left = World(), list[str]()
+        first = world.stream.stream_started(start(), world.clock.now_ns())
+        TestStreams().feed(world, first, range(10))
+        world.engine.end_call(first.call, "idle")
+        second = world.stream.stream_started(start(), world.clock.now_ns())
+        TestStreams().feed(world, second, range(10))
+        TestStreams().feed(world, first, range(10, 20))
+        assert world.stream.stream_slot(first, Direction.INBOUND, lambda: left.append("first")) is not None
+        world.engine.end_call(first.call, "idle")
+        assert left == ["first"]
+        assert first.tracks == {}
+        assert world.stream.stream_started(start(), world.clock.now_ns()) is second
 
     def test_digits_keep_a_call_that_is_silent(self) -> None:
         world = World()

@@ -17,9 +17,13 @@ from media.carrier.options import SimulationOptions, Transport
 from media.carrier.simulation import Outcome, Simulation, Target
 from media.carrier.truth import TrackTruth
 from media.config import Endpoint, RtpPorts
+from media.ws.chunks import Placement
+from media.ws.server import MediaWebSocketServer
 from strep.g711 import Codec, decode
+from strep.header import Direction
 from strep.mmsg import IS_SUPPORTED
 from tests.media.harness import encoded_channels, pcm_channels, sidecar
+from tests.media.world import start
 
 LOOPBACK = Endpoint("127.0.0.1", 0)
 RECEIVERS = [
@@ -171,3 +175,18 @@ for what in ({}, {"app": app}):
 """
     said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
     assert [set(line.split()) for line in said.splitlines()] == [{"False"}, {"True"}]
+
+
+async def test_a_door_that_fails_to_close_costs_no_recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def close(door: MediaWebSocketServer) -> None:
+        await before(door)
+        raise RuntimeError("a mistake of ours")
+
+    before = MediaWebSocketServer.close
+    monkeypatch.setattr(MediaWebSocketServer, "close", close)
+    async with Server(ServerConfig(ws=LOOPBACK, record=tmp_path)) as server:
+        now_ns = server.engine.now_ns()
+        handle = server.stream.stream_started(start(), now_ns)
+        server.stream.stream_media(handle, Direction.INBOUND, Placement(0, 0), b"a" * 160, now_ns)
+    assert sidecar(tmp_path, "s1")["reason"] == "shutdown"
+    assert len(pcm_channels(tmp_path / "s1.wav")) == 160

@@ -19,7 +19,7 @@ from media.ws.options import WsServerOptions
 from strep.clock import ManualClock
 from strep.frames import FrameBatch
 from strep.header import Direction
-from tests.ws.fakes import FakeHandle, FakeHost, connected, media, start
+from tests.ws.fakes import STREAM_ID, FakeHandle, FakeHost, connected, media, start
 
 UPGRADE = (
     b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -110,39 +110,41 @@ def opened() -> ServerProtocol:
     return protocol
 
 
-def framed(message: str | bytes, *, first: int = 0x81) -> bytes:
+def framed(message: str | bytes, *, first: int = 0x81, key: bytes = KEY) -> bytes:
     payload = message.encode() if isinstance(message, str) else message
     size = len(payload)
     length = bytes((0x80 | size,)) if size < 126 else bytes((0x80 | 126,)) + size.to_bytes(2, "big")
-    masked = bytes(byte ^ KEY[i % 4] for i, byte in enumerate(payload))
-    return bytes((first,)) + length + KEY + masked
+    masked = bytes(byte ^ key[i % 4] for i, byte in enumerate(payload))
+    return bytes((first,)) + length + key + masked
 
 
 class Session:
     """Sockets of one desk that are fed bytes, with a beat now and then."""
 
-    def __init__(self, *, has_lane: bool) -> None:
+    def __init__(self, *, has_lane: bool, patience_ms: float = 100.0) -> None:
         self.host, self.clock = ExpressHost(has_lane=has_lane), ManualClock(10**9)
-        self.desk = Desk(self.host, WsServerOptions(patience_ms=100.0 if has_lane else 0.0), self.clock)
+        self.desk = Desk(self.host, WsServerOptions(patience_ms=patience_ms if has_lane else 0.0), self.clock)
         self.transports: list[Transport] = []
+        self.sockets: list[Conversation] = []
         self.connect()
 
-    def connect(self) -> None:
+    def connect(self, stream_id: str = STREAM_ID) -> None:
         protocol, transport = opened(), Transport()
         self.transports.append(transport)
         self.socket = Conversation(self.desk, transport, protocol, Handshake(connection_id="1"))  # type: ignore[arg-type]
+        self.sockets.append(self.socket)
         self.desk.open.add(self.socket)
-        for message in (connected(), start()):
+        for message in (connected(), start(stream_id)):
             self.feed(framed(message))
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes, which: int = -1) -> None:
         """Let `data` come: the transport hands it on, or it is in the kernel until the next sweep."""
-        transport = self.transports[-1]
+        transport = self.transports[which]
         if transport.is_paused:
             transport.there.send(data)
         else:
             self.clock.advance(1_000_000)
-            self.socket.data_received(data)
+            self.sockets[which].data_received(data)
 
     def sweep(self) -> None:
         self.clock.advance(1_000_000)
@@ -182,11 +184,19 @@ class Session:
 
 
 def frame_of(
-    direction: int, chunk: int, sequence_number: int, timestamp: int | None, samples: int, value: int
+    direction: int,
+    chunk: int,
+    sequence_number: int,
+    timestamp: int | None,
+    samples: int,
+    value: int,
+    stream_id: str = STREAM_ID,
 ) -> bytes:
     payload = bytes((value * 7 + i * (value % 5)) % 256 for i in range(samples))
     track = "inbound" if direction == 0 else "outbound"
-    return framed(media(chunk, sequence_number, payload=payload, track=track, timestamp=timestamp))
+    return framed(
+        media(chunk, sequence_number, payload=payload, track=track, timestamp=timestamp, stream_id=stream_id)
+    )
 
 
 def without_loop(monkeypatch: pytest.MonkeyPatch) -> None:

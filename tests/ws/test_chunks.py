@@ -189,3 +189,23 @@ class TestSilence:
         sent = track([160] * (PROVEN + 4), unit_samples=8)
         received = [*sent[:PROVEN], sent[-1], sent[PROVEN + 1]]
         assert_true_positions(play(received)[IN], received)
+
+    def test_a_late_chunk_that_tells_of_years_is_placed_as_if_it_told_nothing(self) -> None:
+        sequencer = ChunkSequencer()
+        sent = track([160] * (PROVEN + 4), unit_samples=8)
+        for frame in sent[:PROVEN] + sent[PROVEN + 3 :]:
+            frame.place(sequencer)
+        late = sequencer.place(IN, PROVEN + 3, PROVEN + 4, 2**60 - 10_000, 160)
+        assert late.timestamp == 160 * (PROVEN + 2)
+        assert late.shift_samples == 0
+
+
+def test_whoever_relies_on_what_was_expected_leaves_before_another_does() -> None:
+    """Else both would take the same chunks for theirs."""
+    sequencer, left = ChunkSequencer(), list[str]()
+    session = sequencer.resume(1)
+    for frame in track([160] * 3):
+        frame.place(sequencer)
+    sequencer.leave = lambda: left.append("the first")
+    assert sequencer.expect(IN, 160, session, has_timestamp=False) is not None
+    assert left == ["the first"]

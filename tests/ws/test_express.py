@@ -100,6 +100,26 @@ def test_a_steady_stream_is_taken_in_columns(step: int | None) -> None:
     assert session.desk.snapshot().accepted == 402
 
 
+def test_texts_of_one_length_with_more_audio_on_one_track() -> None:
+    def frames(i: int) -> tuple[bytes, bytes]:
+        return (
+            frame_of(0, 1_000_000 + i, 1000 + 2 * i, None, 160, i),
+            frame_of(1, 10 + i, 1001 + 2 * i, None, 163, i),
+        )
+
+    assert len({len(frame) for frame in frames(0)}) == 1
+    session = Session(has_lane=True)
+    for i in range(20):
+        for frame in frames(i):
+            session.feed(frame)
+    session.sweep()
+    before = session.host.in_columns
+    session.feed(frames(20)[1])
+    session.sweep()
+    assert session.host.in_columns == before + 1
+    assert session.desk.snapshot().failed == 0
+
+
 def test_what_cannot_be_foreseen_is_seldom_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[bytes] = []
 

@@ -39,7 +39,7 @@ _TEXT_OF_TWO_BYTES = bytes((0x81, 0xFE))
 
 
 class Passenger(Protocol):
-    """A connection."""
+    """A connection; none of these raises, whatever goes wrong."""
 
     def take_bytes(self, data: bytes, now_ns: int) -> None:
         """Take what has come the normal way."""
@@ -49,10 +49,15 @@ class Passenger(Protocol):
 
 
 class ExpressLane:
-    """Two rows per connection, one per direction; see the module."""
+    """Two rows per connection, one per direction; see the module.
+
+    Attributes:
+        failures: batches of frames that failed by an exception of ours.
+    """
 
     def __init__(self, deliver: Callable[[FrameBatch], None]) -> None:
         """Start empty; `deliver` takes the frames that were as expected."""
+        self.failures = 0
         self._deliver = deliver
         self._passengers: list[Passenger | None] = [None]
         self._free: list[int] = []
@@ -146,9 +151,16 @@ class ExpressLane:
     # -- frames ----------------------------------------------------------------------------------------
 
     def take(
-        self, data: Bytes, rows: Int64, starts: Int64, stops: Int64, now_ns: int, span_ns: int
-    ) -> dict[int, bytes]:
-        """Take what has come of some connections, and return what is the beginning of a frame, by row.
+        self,
+        data: Bytes,
+        rows: Int64,
+        starts: Int64,
+        stops: Int64,
+        now_ns: int,
+        span_ns: int,
+        rests: dict[int, bytes],
+    ) -> None:
+        """Take what has come of some connections; a failure costs none of them anything but time.
 
         Args:
             data: bytes of all of them; `MAX_TEXT_BYTES` behind the last one may be read.
@@ -156,19 +168,26 @@ class ExpressLane:
             starts, stops: (n,) where in `data`.
             now_ns: when.
             span_ns: since when at the latest.
+            rests: what is the beginning of a frame is put there, by row, before any connection is told anything.
         """
-        pieces = split(data, rows, starts, stops, self._state[:, _HEAD], self._state[:, _SIZE])
         try:
+            pieces = split(data, rows, starts, stops, self._state[:, _HEAD], self._state[:, _SIZE])
             frames = self._match(data, starts, pieces, now_ns, span_ns)
-        except Exception:
-            logger.exception("express lane failed; its frames go the normal way")
-            frames, pieces.odd[:] = None, starts
+        except Exception as error:
+            self._say_failed(error, "express lane failed; its frames go the normal way")
+            frames, pieces = None, Pieces(rows[:0], rows[:0], rows[:0], starts, [], [])
+        rests |= {int(rows[i]): bytes(data[begin : stops[i]]) for i, begin in pieces.rests if begin < pieces.odd[i]}
         try:
             if frames is not None:
                 self._deliver(frames)
-        finally:
-            self._hand_on(data, rows, stops, pieces, now_ns)
-        return {int(rows[i]): bytes(data[begin : stops[i]]) for i, begin in pieces.rests if begin < pieces.odd[i]}
+        except Exception as error:
+            self._say_failed(error, "the host failed to take frames in columns")
+        self._hand_on(data, rows, stops, pieces, now_ns)
+
+    def _say_failed(self, error: Exception, what: str) -> None:
+        self.failures += 1
+        if self.failures.bit_count() == 1:  # the 1st, 2nd, 4th, 8th ...: not 25 tracebacks a second
+            logger.error("%s (%d times)", what, self.failures, exc_info=error)
 
     def _hand_on(self, data: Bytes, rows: Int64, stops: Int64, pieces: Pieces, now_ns: int) -> None:
         """Let connections have what is not for the columns."""
@@ -189,7 +208,8 @@ class ExpressLane:
         sizes = self._state[rows, _SIZE]
         numbers = np.zeros((len(rows), 3), np.int64)
         valid = np.ones(len(rows), np.bool_)
-        payloads = np.empty((len(rows), int(self._state[rows, _SAMPLES].max()) + 2), np.uint8)
+        samples = np.maximum(self._state[rows, _SAMPLES], self._state[rows ^ 1, _SAMPLES])  # see `_untwine`
+        payloads = np.empty((len(rows), int(samples.max()) + 2), np.uint8)
         for size in set(sizes.tolist()):
             same = np.flatnonzero(sizes == size)
             texts = unmask(data, pieces.positions[same], size)
@@ -214,20 +234,21 @@ class ExpressLane:
         """Fill the rows `index` of the last three."""
         layouts, count = self._state[rows, _LAYOUT], texts.shape[1] // 8
         for number in set(layouts.tolist()):
-            reader = self._reader(number)
             which = np.flatnonzero(layouts == number)
             some = texts[which] if len(which) < len(texts) else texts
             templates = np.ndarray(
                 len(self._templates), np.dtype((np.void, 8 * count)), self._templates, 0, self._templates.strides[:1]
             )[rows[which]].view(np.uint64)
-            good = fits(some, reader.mask[:count], templates.reshape(-1, count))
-            here = index[which]
-            numbers[here], canonical = reader.numbers(some)
-            audio, decodable = reader.payloads(some)
-            payloads[here, : audio.shape[1]] = audio
-            good &= canonical
-            good &= decodable
-            valid[here] &= good
+            reader, here = self._reader(number), index[which]
+            try:
+                good = fits(some, reader.mask[:count], templates.reshape(-1, count))
+                numbers[here], canonical = reader.numbers(some)
+                audio, decodable = reader.payloads(some)
+                payloads[here, : audio.shape[1]] = audio
+                valid[here] &= good & canonical & decodable
+            except Exception as error:
+                valid[here] = False
+                self._say_failed(error, "reading frames of one layout failed; they go the normal way")
 
     def _advance(
         self, pieces: Pieces, starts: Int64, numbers: Int64, valid: Mask, payloads: Bytes, now_ns: int, span_ns: int

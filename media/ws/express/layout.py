@@ -107,6 +107,8 @@ class Layout:
         if text[at:] != template[old:] or not MIN_TEXT_BYTES <= len(text) <= MAX_TEXT_BYTES:
             return None
         first, after = spans.pop()
+        if (after - first + self.padding) % 4:  # escaped slashes: what they mean is for the parser to say
+            return None
         return Layout(len(text), tuple(spans), (first, after + self.padding), self.padding)
 
     def fixed(self) -> NDArray[np.uint8]:

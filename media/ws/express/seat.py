@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from media.ws.description import DIRECTIONS
 from media.ws.express.lane import ExpressLane, Passenger
-from media.ws.express.layout import Layout, find_layout
+from media.ws.express.layout import MAX_DIGITS, Layout, find_layout
 from media.ws.messages import Frame, Media
 from strep.header import Direction
 
@@ -119,7 +119,7 @@ class Seat:
             assert track.layout is not None
             samples, has_timestamp = track.layout.samples, track.layout.has_timestamp
         expected = handle.sequencer.expect(direction, samples, boarding.session, has_timestamp=has_timestamp)
-        if expected is None:
+        if expected is None or max(expected) >= 10**MAX_DIGITS:
             return False
         is_new = track.examine(boarding.parse)
         if track.layout is None:
@@ -158,10 +158,12 @@ class Seat:
         """Settle, and expect nothing more for a while."""
         if self._boarding is None or not self.is_in:
             return
-        self._settle()
-        self.is_in, self._boarding.handle.sequencer.leave = False, None
-        for track in self._tracks:
-            self._lane.close(track.row)
+        try:
+            self._settle()
+        finally:
+            self.is_in, self._boarding.handle.sequencer.leave = False, None
+            for track in self._tracks:
+                self._lane.close(track.row)
         if self._taken >= _WORTHWHILE:
             self._patience = 1
         else:
@@ -173,5 +175,7 @@ class Seat:
 
     def give_up(self) -> None:
         """The connection has ended."""
-        self.leave()
-        self._lane.alight(self.row)
+        try:
+            self.leave()
+        finally:
+            self._lane.alight(self.row)

@@ -72,19 +72,24 @@ def split(data: Bytes, rows: Int64, starts: Int64, stops: Int64, head: Int64, si
 
 
 def _look(data: Bytes, i: int, position: Int64, stop: int, is_expected: bool, pieces: Pieces) -> bool:
-    """See what connection `i` has instead of a whole expected frame; return whether that may be behind it."""
+    """See what connection `i` has instead of a whole expected frame; return whether one may be behind it.
+
+    Pings and pongs in a row are taken at once, for a round costs all connections as much as many of them.
+    """
     begin = int(position[i])
-    if is_expected or stop - begin < _HEAD_BYTES:
+    while not is_expected and stop - begin >= _HEAD_BYTES:
+        length = int(data[begin + 1]) ^ _MASKED
+        if data[begin] not in (_FINAL_PING, _FINAL_PONG) or length > _LONGEST_CONTROL:
+            if begin > position[i]:
+                position[i] = begin
+                return True
+            pieces.odd[i] = begin
+            return False
+        end = begin + _CONTROL_HEAD_BYTES + length
+        if end > stop:
+            break
+        pieces.controls.append((i, begin, end))
+        begin = end
+    if begin < stop:
         pieces.rests.append((i, begin))
-        return False
-    length = int(data[begin + 1]) ^ _MASKED
-    if data[begin] not in (_FINAL_PING, _FINAL_PONG) or length > _LONGEST_CONTROL:
-        pieces.odd[i] = begin
-        return False
-    end = begin + _CONTROL_HEAD_BYTES + length
-    if end > stop:
-        pieces.rests.append((i, begin))
-        return False
-    pieces.controls.append((i, begin, end))
-    position[i] = end
-    return True
+    return False
