@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from media.decoding.events import TelephoneEvents
 from media.decoding.track import DecodedTrack
+from media.events.calls import event_of_carrier
+from media.events.kinds import Event
 from media.sinks.contract import CallInfo
 from media.tapes import CODE_BYTES, TapeFormat
 from strep.clock import NS_PER_SECOND
@@ -14,6 +17,9 @@ from strep.header import Direction
 
 MAX_EVENTS = 10_000
 """Carrier events (dtmf, mark, error) kept per call; beyond it they are counted only."""
+
+Publish = Callable[[CallInfo, Event], object]
+"""`media.events.bus.EventBus.publish`."""
 
 
 @dataclass(eq=False, slots=True)
@@ -72,6 +78,7 @@ class Call:
         origin_ns: monotonic time of position 0; None until the first track's start is known.
         last_activity_ns: last time that audio found its place, or that the carrier spoke up otherwise.
         events: dtmf, mark, error and other events of the carrier.
+        publish: whom to tell of what happens in it.
     """
 
     info: CallInfo
@@ -82,6 +89,7 @@ class Call:
     events: list[dict[str, Any]] = field(default_factory=list)
     events_dropped: int = 0
     has_ended: bool = False
+    publish: Publish = lambda call, event: None
 
     @property
     def tape(self) -> TapeFormat:
@@ -89,14 +97,17 @@ class Call:
         return TapeFormat(self.info.sample_rate_hz, self.info.is_linear)
 
     def add_event(self, event: dict[str, Any], now_ns: int | None = None) -> None:
-        """Keep `event` for the report, within bounds, with its place if it is known when it came."""
+        """Tell `event`, and keep it for the report, within bounds, with its place if it is known when it came."""
+        if now_ns is not None and self.origin_ns is not None:
+            position = round((now_ns - self.origin_ns) * self.info.sample_rate_hz / NS_PER_SECOND)
+            event = event | {"position_samples": position}
         if len(self.events) < MAX_EVENTS:
-            if now_ns is not None and self.origin_ns is not None:
-                position = round((now_ns - self.origin_ns) * self.info.sample_rate_hz / NS_PER_SECOND)
-                event = event | {"position_samples": position}
             self.events.append(event)
         else:
             self.events_dropped += 1
+        said = event_of_carrier(event, str(event.get("track", "")), self.info.sample_rate_hz)
+        if said is not None:
+            self.publish(self.info, said)
 
     def place(self, track: Track, origin_position: int, origin_ns: int) -> int:
         """Fix where `track`'s first sample, at tape position `origin_position`, lies; return `offset_samples`.

@@ -52,6 +52,8 @@ class ServerConfig:
     """16-bit linear PCM, or the carrier's own code bytes at half the size."""
     detect: tuple[str, ...] = ()
     """What to listen for in all calls: dtmf, voice, tones; see `media.hearing`."""
+    events: Literal["auto", "files"] = "auto"
+    """Write the events of each call into a file beside its recording; auto: where something listens for them."""
     sinks: tuple[str, ...] = ()
     """Sinks of other packages, by name; see `media.sinks.plugins`."""
     app: str = ""

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, Protocol
 
-from media.calls import Call, CallIndexes, Track
+from media.calls import Call, CallIndexes, Publish, Track
 from media.codecs import Encoding
 from media.decoding.desk import Desk
 from media.decoding.payload_types import PayloadTypes
 from media.decoding.track import DecodedTrack
+from media.events.calls import CallBegan, CallOver
 from media.reels import Reel, Reels
 from media.reports import call_report
 from media.sinks.contract import CallInfo
@@ -64,6 +65,7 @@ class Engine:
         max_tracks: int,
         patience_ns: int = 0,
         payload_types: PayloadTypes | None = None,
+        publish: Publish = lambda call, event: None,
     ) -> None:
         """Start without calls.
 
@@ -75,13 +77,14 @@ class Engine:
             max_tracks: tracks that may live at once; more are refused.
             patience_ns: how long a block that is ready may wait, so that more tracks share a batch.
             payload_types: as configured; the static ones unless given.
+            publish: whom to tell of what happens in calls; nobody unless given.
         """
         self.timeline = timeline
         self.payload_types = payload_types or PayloadTypes()
         self.desk = Desk()
         self.calls: dict[str, Call] = {}
         self.calls_started = self.calls_ended = self.conservation_errors = 0
-        self._clock = clock
+        self._clock, self._publish = clock, publish
         self._outlets = list(outlets)
         self._idle_timeout_ns = idle_timeout_ns
         self._max_tracks = max_tracks
@@ -125,13 +128,14 @@ class Engine:
             again += 1
             name = f"{call_id}.{again}"
         info = CallInfo(self._indexes.take(), name, door, self.wall_ns(now_ns), *tape[:1], identity, tape.is_linear)
-        call = Call(info, started_ns=now_ns, last_activity_ns=now_ns)
+        call = Call(info, started_ns=now_ns, last_activity_ns=now_ns, publish=self._publish)
         self.calls[name] = call
         self.calls_started += 1
         if forget is not None:
             self._forgetters[name] = forget
         for outlet in self._outlets:
             outlet.put(CallStarted(info))
+        self._publish(info, CallBegan(door=door, identity=identity))
         return call
 
     def open_track(
@@ -190,6 +194,7 @@ class Engine:
         forget = self._forgetters.pop(call.info.call_id, None)
         if forget is not None:
             forget(call)
+        self._publish(call.info, CallOver(reason=reason, duration_samples=report.length_samples, note=report.note))
         for outlet in self._outlets:
             outlet.put(CallEnded(call.info, report))
         self._indexes.give_back(call.info.index)

@@ -134,6 +134,14 @@ OPTIONS = (
         "handed on in blocks of 20 ms, every 40 ms: more work than for a recording alone, which waits up to 100 ms.",
     ),
     Option(
+        "events",
+        RECORDING,
+        formats.choice("auto", "files"),
+        "files",
+        "Write what happens in each call as JSON lines into CALL.events.jsonl beside the recording; auto does so "
+        "where --detect is given.",
+    ),
+    Option(
         "sink",
         RECORDING,
         Format("NAME", _parse_name),

@@ -15,12 +15,12 @@ from media.doors.rtp import RtpDoor
 from media.doors.stream import StreamDoor
 from media.doors.strep import StrepDoor
 from media.engine import Engine
+from media.events.bus import EventBus
 from media.limits import raise_descriptor_limit
+from media.outfit import Companion, companions_of, sinks_of
 from media.pulse import Pulse, Take
 from media.receivers import Receiver, open_receiver
 from media.sinks.contract import Sink
-from media.sinks.hearing import HearingSink
-from media.sinks.recording import RecordingSink
 from media.sinks.runner import SinkRunner
 from media.sinks.salvage import Salvage
 from media.sockets import BoundSockets
@@ -59,6 +59,7 @@ class Server:
     Attributes:
         config: as given.
         engine: the live calls.
+        bus: what happens in them.
         unfinished_sinks: names of sinks that did not finish in time when the server closed.
     """
 
@@ -87,14 +88,12 @@ class Server:
             raise ConfigurationError("no door: give at least one of udp, rtp, ws")
         self.config = config
         self._clock = clock or SystemClock()
-        all_sinks = list(sinks)
-        if config.record is not None:
-            all_sinks.append(RecordingSink(config.record, config.record_format, self._clock, config.max_tracks))
-        if config.detect:
-            all_sinks.append(HearingSink(config.detect, config.record, self._clock))
+        self.bus = EventBus(self._clock)
+        all_sinks = [*sinks, *sinks_of(config, self.bus, self._clock)]
         self._switchboard = _switchboard(app, config, self._clock) if app is not None else None
         if self._switchboard is not None:
             all_sinks.append(self._switchboard.listening)
+            self.bus.subscribe(self._switchboard.tell)
         self._salvage = Salvage(config.record, config.idle_timeout_s) if config.record is not None else None
         self.unfinished_sinks: list[str] = []
         self.runners = [SinkRunner(sink, self._clock) for sink in all_sinks]
@@ -109,6 +108,7 @@ class Server:
             max_tracks=config.max_tracks,
             patience_ns=round(patience_ms * NS_PER_MS),
             payload_types=PayloadTypes(config.payload_types),
+            publish=self.bus.publish,
         )
         self.strep = StrepDoor(self.engine)
         self.rtp = {ports.name: RtpDoor(ports.name, self.engine) for ports in config.rtp}
@@ -127,6 +127,8 @@ class Server:
         self._stopping = asyncio.Event()
         self._has_closed = False
         self._watch = CounterWatch(self.snapshot)
+        self._companions = companions_of(self, self._clock)
+        self._started: list[Companion] = []
 
     # -- life ------------------------------------------------------------------------------------------
 
@@ -139,7 +141,11 @@ class Server:
         raise_descriptor_limit()
         try:
             await self._open_doors()
+            for companion in self._companions:
+                await companion.start()
+                self._started.append(companion)
         except BaseException:
+            await self._close_companions()
             await self._close_ws()
             await self._close_receivers()
             raise
@@ -245,7 +251,16 @@ class Server:
             self.unfinished_sinks = [
                 runner.sink.options.name for runner, ok in zip(self.runners, finished, strict=True) if not ok
             ]
+            await self._close_companions()
         _LOG.debug("closed", extra=self.snapshot())
+
+    async def _close_companions(self) -> None:
+        while self._started:
+            companion = self._started.pop()
+            try:
+                await companion.close()
+            except Exception:  # the others have to end as they should, too
+                _LOG.exception("%s failed to close", companion.name)
 
     async def _close_ws(self) -> None:
         if self._ws is None:
@@ -297,6 +312,8 @@ class Server:
             "receive_errors": sum(receiver.errors for receiver in self._receivers),
             "failed_beats": self._pulse.failures,
             **({"talk": self._switchboard.snapshot()} if self._switchboard is not None else {}),
+            "events": dict(self.bus.published),
+            "companions": {companion.name: companion.snapshot() for companion in self._companions},
             "sinks": [sink_totals(runner.snapshot()) for runner in self.runners],
         }
 

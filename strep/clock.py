@@ -9,12 +9,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Protocol
 
 NS_PER_MS = 1_000_000
 NS_PER_SECOND = 1_000_000_000
 NEVER_NS = (1 << 63) - 1
 """A deadline that never comes; the largest int64."""
+_EPOCH = datetime(1970, 1, 1)
+
+
+def iso8601(wall_ns: int) -> str:
+    """Return nanoseconds since the Unix epoch as UTC with microseconds, rounded down."""
+    moment = _EPOCH + timedelta(microseconds=wall_ns // 1000)
+    return moment.isoformat(timespec="microseconds") + "Z"
 
 
 class Clock(Protocol):

@@ -1,8 +1,4 @@
-"""What was found in calls while they went on: one frozen class a kind, each with ``to_json``.
+"""What happens in calls while they go on: one frozen class a kind, on one bus.
 
 Places are in samples since the call's origin, as everywhere, and in milliseconds in JSON.
 """
-
-from media.events.kinds import AudioDropped, DigitPressed, Event, SpeechEnded, SpeechStarted, TalkedOver, ToneHeard
-
-__all__ = ["AudioDropped", "DigitPressed", "Event", "SpeechEnded", "SpeechStarted", "TalkedOver", "ToneHeard"]

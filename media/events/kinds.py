@@ -1,4 +1,4 @@
-"""The kinds of events; their names in JSON are those of the class's `NAME`."""
+"""`Event`, and the kinds of it that are heard in the audio; their names in JSON are those of the class's `NAME`."""
 
 from __future__ import annotations
 
@@ -12,28 +12,24 @@ _SAMPLES = "_samples"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that was found in a call.
+    """Something that happened in a call; in which one, and when it was told, says `media.events.bus.Told`.
 
     Attributes:
-        call_id: of the call.
-        track: "inbound" or "outbound"; "" if nobody said.
+        track: "inbound" or "outbound"; "" if it is of both, or nobody said.
         position_samples: where it begins, since the call's origin; None if nobody knows.
-        sample_rate_hz: of the call.
     """
 
     NAME: ClassVar[str] = ""
 
-    call_id: str
-    track: str
-    position_samples: int | None
-    sample_rate_hz: int
+    track: str = ""
+    position_samples: int | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return JSON values, its name first, in milliseconds for samples; what is unknown is left out."""
-        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "sample_rate_hz"}
-        said = {"event": self.NAME} | {name: value for name, value in values.items() if value not in (None, "")}
+    def to_json(self, sample_rate_hz: int) -> dict[str, Any]:
+        """Return JSON values, in milliseconds for samples at the call's rate; what is unknown is left out."""
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        said = {name: value for name, value in values if value not in (None, "")}
         for name in [name for name in said if name.endswith(_SAMPLES)]:
-            said[name.removesuffix(_SAMPLES) + "_ms"] = round(said.pop(name) * 1000 / self.sample_rate_hz)
+            said[name.removesuffix(_SAMPLES) + "_ms"] = round(said.pop(name) * 1000 / sample_rate_hz)
         return said
 
 

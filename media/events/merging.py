@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import get_args
 
 from media.events.kinds import DigitPressed, Source
@@ -23,10 +24,25 @@ _Place = int | None
 """In units of `NEAR_MS`."""
 
 
+@dataclass(slots=True)
+class ToldSoFar:
+    """What was told of one call, for `media.events.bus` alone.
+
+    Attributes:
+        digits: its keys.
+        events: how many there were.
+    """
+
+    digits: DigitMerger
+    events: int = 0
+
+
 class DigitMerger:
     """The digits of one call so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, sample_rate_hz: int) -> None:
+        """Start without a digit of a call of this rate."""
+        self._near_samples = NEAR_MS * sample_rate_hz // 1000
         # What each source may still tell of a digit, by place: keys that others have told, in order.
         self._awaited: dict[tuple[Source, str], dict[_Place, list[DigitPressed]]] = {}
         self._remembered: Counter[Source] = Counter()
@@ -37,9 +53,9 @@ class DigitMerger:
         One without a place is the earliest equal one that its source has not told of yet.
         """
         awaited = self._awaited.get((digit.source, digit.digit), {})
-        for place in _places(digit, awaited):
+        for place in self._places(digit, awaited):
             for number, known in enumerate(awaited[place]):
-                if _is_same(digit, known):
+                if self._is_same(digit, known):
                     del awaited[place][number]
                     if not awaited[place]:
                         del awaited[place]
@@ -54,29 +70,24 @@ class DigitMerger:
         for other in get_args(Source):
             if other != digit.source:
                 by_place = self._awaited.setdefault((other, digit.digit), {})
-                by_place.setdefault(_place(digit), []).append(digit)
+                by_place.setdefault(self._place(digit), []).append(digit)
 
+    def _place(self, digit: DigitPressed) -> _Place:
+        return None if digit.position_samples is None else digit.position_samples // self._near_samples
 
-def _place(digit: DigitPressed) -> _Place:
-    if digit.position_samples is None:
-        return None
-    return digit.position_samples * 1000 // (NEAR_MS * digit.sample_rate_hz)
+    def _places(self, digit: DigitPressed, awaited: dict[_Place, list[DigitPressed]]) -> Iterator[_Place]:
+        """Yield where, among what is awaited, the same key may be, the earliest first."""
+        place = self._place(digit)
+        if place is None:
+            yield from awaited
+            return
+        for near in (None, place - 1, place, place + 1):
+            if near in awaited:
+                yield near
 
-
-def _places(digit: DigitPressed, awaited: dict[_Place, list[DigitPressed]]) -> Iterator[_Place]:
-    """Yield where, among what is awaited, the same key may be, the earliest first."""
-    place = _place(digit)
-    if place is None:
-        yield from awaited
-        return
-    for near in (None, place - 1, place, place + 1):
-        if near in awaited:
-            yield near
-
-
-def _is_same(one: DigitPressed, other: DigitPressed) -> bool:
-    if one.track and other.track and one.track != other.track:
-        return False
-    if one.position_samples is None or other.position_samples is None:
-        return True
-    return abs(one.position_samples - other.position_samples) <= NEAR_MS * one.sample_rate_hz / 1000
+    def _is_same(self, one: DigitPressed, other: DigitPressed) -> bool:
+        if one.track and other.track and one.track != other.track:
+            return False
+        if one.position_samples is None or other.position_samples is None:
+            return True
+        return abs(one.position_samples - other.position_samples) <= self._near_samples

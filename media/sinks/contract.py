@@ -20,6 +20,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from media.blocks import PcmBatch
+from media.events.merging import DigitMerger, ToldSoFar
 from strep.header import Direction
 
 
@@ -68,6 +69,7 @@ class CallInfo:
         sample_rate_hz: of both channels.
         is_linear: its blocks are 16-bit PCM; else they are code bytes of G.711, as the carrier sent them.
         identity: what the carrier said: call_leg_id, leg, stream_id, call_control_id, from, to, ...
+        told: which of its events were told; of the event bus.
     """
 
     index: int
@@ -77,6 +79,10 @@ class CallInfo:
     sample_rate_hz: int = 8000
     identity: dict[str, Any] = field(default_factory=dict)
     is_linear: bool = False
+    told: ToldSoFar = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self.told = ToldSoFar(DigitMerger(self.sample_rate_hz))
 
 
 @dataclass(slots=True)

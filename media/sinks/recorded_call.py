@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from media.sinks import sidecar
 from media.sinks.continuation import beginning, boot_id, take_over
 from media.sinks.contract import CallInfo, CallReport
-from media.sinks.sidecar import UNSERIALIZABLE, Sidecar, State, describe, iso8601, overwrite, replace
+from media.sinks.sidecar import UNSERIALIZABLE, Sidecar, State, describe, overwrite, replace
 from media.sinks.wav import Encoding, WavFile, make_directory
-from strep.clock import NS_PER_SECOND, Clock, SystemClock
+from strep.clock import NS_PER_SECOND, Clock, SystemClock, iso8601
 
 _LOG = logging.getLogger(__name__)
 NO_MEDIA = "no_media"

@@ -12,7 +12,6 @@ import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +19,7 @@ import msgspec
 import numpy as np
 
 from media.sinks.contract import CallInfo, CallReport, TrackReport
+from strep.clock import iso8601
 
 SCHEMA_VERSION = 1
 SCHEMA_PATH = Path(__file__).with_name("sidecar.schema.json")
@@ -32,7 +32,6 @@ _RESERVE_BYTES = 768
 _ERROR_CHARACTERS = 200
 """Length to which an error is cut where room is short."""
 
-_EPOCH = datetime(1970, 1, 1)
 _HEAD_BYTES = 64
 _UNFINISHED = b'"state": "recording"'
 """In the head of a document, as `serialize` writes it."""
@@ -172,12 +171,6 @@ def describe(
         clock=clock,
         restarts=list(restarts),
     )
-
-
-def iso8601(wall_ns: int) -> str:
-    """Return nanoseconds since the epoch as UTC with microseconds, rounded down."""
-    moment = _EPOCH + timedelta(microseconds=wall_ns // 1000)
-    return moment.isoformat(timespec="microseconds") + "Z"
 
 
 def serialize(document: Sidecar) -> bytes:

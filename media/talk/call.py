@@ -25,12 +25,13 @@ import logging
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import Any
 
+from media.events.bus import Told
 from media.sinks.contract import CallInfo
 from media.talk.contract import PlaybackError, Wire
 from media.talk.handle import MAX_VOLUME_DB, MIN_VOLUME_DB, Heard, Playback, PlaybackControl
 from media.talk.listening import Block, Ear, ListenSink
 from media.talk.mailbox import Broadcast
-from media.talk.marks import OWN_PREFIX, check_name
+from media.talk.marks import check_name
 from media.talk.playout import Playout
 from media.talk.sources import open_source
 from media.talk.timer import TalkTimer
@@ -228,9 +229,10 @@ class LiveCall(PlaybackControl):
             self._hearing.remove(ear)
 
     def events(self) -> AsyncIterator[dict[str, Any]]:
-        """Iterate over what the carrier says (dtmf, mark, error), until the call ends.
+        """Iterate over what happens in the call, until it ends.
 
-        The first iterator begins with what came before it was made.
+        That is what the carrier says (dtmf, mark, error) and what is heard (``--detect``): each `Told.to_json` of
+        `media.events.bus`. The first iterator begins with what came before it was made.
         """
         return self._events.items()
 
@@ -313,7 +315,7 @@ class LiveCall(PlaybackControl):
             playout.give_up(PlaybackError(self._why_not))
 
     def take_event(self, event: dict[str, Any], now_ns: int) -> None:
-        """Act on what the carrier says, and pass it on, except marks that the application did not send."""
+        """Act on what the carrier says; the application learns of it as of all events, by `tell`."""
         name, playout = event.get("event"), self._playout
         if playout is not None and name == "mark":
             self._take_mark(playout, str(event.get("name", "")), now_ns)
@@ -321,8 +323,10 @@ class LiveCall(PlaybackControl):
             words = " ".join(str(event[key]) for key in ("code", "title", "detail") if event.get(key))
             playout.take_error(event.get("code"), words or "without a code", now_ns)
         self._attend()
-        if name != "mark" or not str(event.get("name", "")).startswith(OWN_PREFIX):
-            self._events.put(event)
+
+    def tell(self, told: Told) -> None:
+        """Let `events` have what happened."""
+        self._events.put(told.to_json())
 
     def _take_mark(self, playout: Playout, name: str, now_ns: int) -> None:
         playout.take_mark(name, now_ns)
@@ -336,7 +340,7 @@ class LiveCall(PlaybackControl):
         if self.has_ended:
             return
         self._reason.set_result(reason)
-        self._events.close()
+        asyncio.get_running_loop().call_soon(self._events.close)  # behind what was told before
         if self._playout is not None:
             self._timer.remove(self._playout)
             self._playout.close(self._clock.now_ns())

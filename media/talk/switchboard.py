@@ -10,8 +10,10 @@ import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
+from media.events.bus import Told
 from media.sinks.contract import CallInfo
 from media.sinks.queue import CallEnded, CallStarted, Item
 from media.talk.call import Application, LiveCall
@@ -158,6 +160,12 @@ class Switchboard:
         for index, playout in self._playouts.items():
             if playout is thing:
                 self._calls[index].give_up(error)
+
+    def tell(self, told: Told) -> None:
+        """Subscribe to the event bus: let applications know what happens in their calls; from any thread."""
+        call = self._calls.get(told.call.index)
+        if call is not None and call.info is told.call:
+            self._call_soon(partial(call.tell, told))
 
     # -- listener of the WebSocket door ----------------------------------------------------------------
 

@@ -11,13 +11,11 @@ from media.events.merging import MAX_KEYS, DigitMerger
 
 def digit(name: str, source: Source, at_s: float | None = None, track: str = "inbound") -> DigitPressed:
     position = None if at_s is None else round(8000 * at_s)
-    return DigitPressed(
-        call_id="c", track=track, position_samples=position, sample_rate_hz=8000, digit=name, source=source
-    )
+    return DigitPressed(track=track, position_samples=position, digit=name, source=source)
 
 
 def news(*digits: DigitPressed) -> list[bool]:
-    merger = DigitMerger()
+    merger = DigitMerger(8000)
     return [merger.is_news(one) for one in digits]
 
 
@@ -55,7 +53,7 @@ def test_a_call_of_many_keys() -> None:
 def test_bounded() -> None:
     """The first of each source are remembered, whatever comes from another, and none behind them."""
     assert MAX_KEYS >= MAX_EVENTS
-    merger = DigitMerger()
+    merger = DigitMerger(8000)
     for i in range(MAX_KEYS + 2):
         assert merger.is_news(digit("5", "inband", 3 * i))
     told = [merger.is_news(digit("5", "ws", 3 * i)) for i in range(MAX_KEYS + 2)]

@@ -13,6 +13,7 @@ from media.doors.sources import pack_source
 from media.doors.stream import StreamDoor
 from media.doors.strep import StrepDoor
 from media.engine import Engine
+from media.events.bus import EventBus
 from media.sinks.contract import CallInfo, CallReport
 from media.sinks.queue import CallStarted, Item
 from media.ws.host import StreamStart
@@ -58,8 +59,14 @@ class World:
     def __init__(self, max_tracks: int = 100) -> None:
         self.wakes = 0
         self.clock, self.ear = ManualClock(BEGINNING_NS), Ear()
+        self.bus = EventBus(self.clock)
         self.engine = Engine(
-            Timeline(), self.clock, [self.ear], idle_timeout_ns=30 * NS_PER_SECOND, max_tracks=max_tracks
+            Timeline(),
+            self.clock,
+            [self.ear],
+            idle_timeout_ns=30 * NS_PER_SECOND,
+            max_tracks=max_tracks,
+            publish=self.bus.publish,
         )
         self.strep = StrepDoor(self.engine)
         self.rtp = RtpDoor("tap", self.engine)

@@ -27,11 +27,10 @@ from media.sinks.sidecar import (
     Span,
     Track,
     describe,
-    iso8601,
     overwrite,
     replace,
 )
-from strep.clock import ManualClock
+from strep.clock import ManualClock, iso8601
 from strep.header import Direction
 from strep.ledger import Kind, Ledger
 from tests.sinks.rows import Row, batch_of, call_info, call_report

@@ -74,7 +74,7 @@ async def test_an_application_hears_the_caller_and_reads_digits() -> None:
         np.concatenate([block.pcm for block in blocks]), decode(encode(np.tile(TONE, 4), Codec.PCMU), Codec.PCMU)
     )
     assert [block.position_samples for block in blocks] == list(range(0, 16_000, 800))
-    assert (digits, reason) == (["7"], "stop")
+    assert (digits, reason) == (["call_started", "7", "call_ended"], "stop")
 
 
 async def test_playing_goes_on_on_another_socket() -> None:

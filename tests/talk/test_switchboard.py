@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from media.codecs import Encoding
+from media.events.bus import EventBus
+from media.events.kinds import DigitPressed
 from media.sinks.contract import CallInfo, CallReport
 from media.sinks.queue import CallEnded, CallStarted
 from media.talk import switchboard
@@ -176,10 +178,12 @@ async def test_a_socket_of_a_call_that_is_over_does_nothing_to_the_one_that_has_
     world = World(app)
     world.end(before := world.begin("before"))
     after, wire = world.begin("after"), world.wire
-    assert world.board.stream_event(before, {"event": "dtmf", "digit": "1"})
+    bus = EventBus(world.clock)
+    bus.subscribe(world.board.tell)
+    bus.publish(before, DigitPressed(digit="1", source="ws"))
     world.board.stream_detached(before)
     assert world.board._playouts[0].wire is wire
-    world.board.stream_event(after, {"event": "dtmf", "digit": "2"})
+    bus.publish(after, DigitPressed(digit="2", source="ws"))
     await turns()
     world.end(after)
     await turns()

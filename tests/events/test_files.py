@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from media.sinks.event_file import EventFile
+from media.events.files import EventFile
 from tests.sinks.rows import call_info
 from tests.sinks.test_recording_trouble import limit
 

@@ -1,0 +1,137 @@
+"""`EventFiles`: what happens in each call, a JSON object a line, in ``<call_id>.events.jsonl``.
+
+Ids are unique among live calls only. So every call has a file of its own, ``<call_id>.2.events.jsonl`` and so on
+where there is one already, as recordings have. The number is not always that of the recording, for a call without
+events has no file; the first line says which call it is::
+
+    {"event": "call", "call_id": "...", "started_at": "2026-01-31T12:00:00.000000Z", "sample_rate_hz": 8000}
+
+Positions are counted from ``started_at``. After a crash the next process' events of a call are in a file of their
+own, counted from its own beginning.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from media.events.background import Background
+from media.events.bus import EventBus, Told
+from media.events.calls import CallOver
+from media.sinks.contract import CallInfo
+from media.throttle import ThrottledLog
+from strep.clock import Clock, iso8601
+
+SUFFIX = ".events.jsonl"
+_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+
+MAX_ENDED = 10_000
+"""Calls that have ended, of which late events (a recording is saved) still find their file."""
+CLOSE_TIMEOUT_S = 10.0
+_LOG = logging.getLogger("strep.events")
+
+
+class EventFiles:
+    """Writes the events of all calls, in a thread; a call that has none but its own start and end has a file too.
+
+    Attributes:
+        written, failed: events.
+    """
+
+    name = "event-files"
+
+    def __init__(self, directory: Path, bus: EventBus, clock: Clock) -> None:
+        """Write into `directory`, which exists."""
+        self.written = self.failed = 0
+        self._directory = directory
+        self._trouble = ThrottledLog(_LOG, clock)
+        # By the id() of a `CallInfo`, which is kept, so that no other call can have it.
+        self._files: OrderedDict[int, tuple[CallInfo, EventFile]] = OrderedDict()
+        self._ended: OrderedDict[int, None] = OrderedDict()
+        self.background = Background(self.name, self.take, clock)
+        bus.subscribe(self.background.put)
+
+    async def start(self) -> None:
+        """Start the thread."""
+        self.background.start()
+
+    async def close(self) -> None:
+        """Write what waits."""
+        await asyncio.to_thread(self.background.stop, CLOSE_TIMEOUT_S)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return counters."""
+        return {"written": self.written, "unwritten": self.failed, **self.background.snapshot()}
+
+    def take(self, batch: list[Told]) -> None:
+        """Write a batch, a call's events at once."""
+        by_call: dict[int, list[Told]] = {}
+        for told in batch:
+            by_call.setdefault(id(told.call), []).append(told)
+        for key, events in by_call.items():
+            call = events[0].call
+            _, file = self._files.setdefault(key, (call, EventFile(self._directory, call)))
+            try:
+                file.append([told.to_json() for told in events])
+                self.written += len(events)
+            except (OSError, UnicodeEncodeError) as error:
+                self.failed += len(events)
+                self._trouble.warning(f"events of call {call.call_id} are not written: {error}")
+            if any(isinstance(told.event, CallOver) for told in events):
+                self._ended[key] = None
+        while len(self._ended) > MAX_ENDED:
+            del self._files[self._ended.popitem(last=False)[0]]
+
+
+class EventFile:
+    """The events of one call: mode 0600, whole lines only, and no file before the first."""
+
+    def __init__(self, directory: Path, call: CallInfo) -> None:
+        self._stem = os.path.join(directory, call.call_id)
+        self._path = ""
+        started_at = iso8601(call.started_wall_ns)
+        head: dict[str, Any] = {"event": "call", "call_id": call.call_id, "started_at": started_at}
+        self._head = head | {"sample_rate_hz": call.sample_rate_hz}
+
+    def append(self, documents: Iterable[dict[str, Any]]) -> None:
+        """Write a line each.
+
+        Raises:
+            OSError: none of them is in the file.
+        """
+        fd = os.open(self._path, _FLAGS) if self._path else self._create()
+        try:
+            size = os.fstat(fd).st_size
+            told = documents if size else [self._head, *documents]
+            _append(fd, b"".join(msgspec.json.encode(document) + b"\n" for document in told), size)
+        finally:
+            os.close(fd)
+
+    def _create(self) -> int:
+        number = 1
+        while True:
+            path = f"{self._stem}{SUFFIX}" if number == 1 else f"{self._stem}.{number}{SUFFIX}"
+            try:
+                fd = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
+            except FileExistsError:
+                number += 1
+            else:
+                self._path = path
+                return fd
+
+
+def _append(fd: int, content: bytes, size: int) -> None:
+    """Write all of it behind the `size` bytes that are there, or nothing: a full disk takes a part."""
+    try:
+        while content:
+            content = content[os.write(fd, content) :]
+    except OSError:
+        os.ftruncate(fd, size)
+        raise

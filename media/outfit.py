@@ -1,0 +1,53 @@
+"""What a server is fitted with, as configured: sinks for its audio, and companions that run beside the media path."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from media.config import ServerConfig
+from media.events.bus import EventBus
+from media.events.files import EventFiles
+from media.sinks.contract import Sink
+from media.sinks.hearing import HearingSink
+from media.sinks.recording import RecordingSink
+from strep.clock import Clock
+
+if TYPE_CHECKING:
+    from media.server import Server
+
+
+class Companion(Protocol):
+    """Something with a life of its own beside the media path, such as a subscriber of events or a shell."""
+
+    name: str
+
+    async def start(self) -> None:
+        """Begin; the doors are open.
+
+        Raises:
+            OSError: it cannot; the server does not start then.
+        """
+
+    async def close(self) -> None:
+        """End, within seconds; all calls have ended, and the sinks have finished."""
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return counters, JSON values."""
+
+
+def sinks_of(config: ServerConfig, bus: EventBus, clock: Clock) -> list[Sink]:
+    """Return the sinks of our own."""
+    sinks: list[Sink] = []
+    if config.record is not None:
+        sinks.append(RecordingSink(config.record, config.record_format, clock, config.max_tracks))
+    if config.detect:
+        sinks.append(HearingSink(config.detect, bus))
+    return sinks
+
+
+def companions_of(server: Server, clock: Clock) -> list[Companion]:
+    """Return the companions, in the order in which they start; they close in the reverse order."""
+    config, companions = server.config, list[Companion]()
+    if config.record is not None and (config.events == "files" or config.detect):
+        companions.append(EventFiles(config.record, server.bus, clock))
+    return companions
