@@ -9,10 +9,11 @@ from typing import Any
 from media.decoding.events import TelephoneEvents
 from media.decoding.track import DecodedTrack
 from media.events.calls import event_of_carrier
-from media.events.kinds import Event
+from media.events.kinds import WITHHELD, Event
+from media.pauses.spans import was_paused_during
 from media.sinks.contract import CallInfo
 from media.tapes import CODE_BYTES, TapeFormat
-from strep.clock import NS_PER_SECOND
+from strep.clock import NS_PER_MS, NS_PER_SECOND
 from strep.header import Direction
 
 MAX_EVENTS = 10_000
@@ -97,17 +98,29 @@ class Call:
         return TapeFormat(self.info.sample_rate_hz, self.info.is_linear)
 
     def add_event(self, event: dict[str, Any], now_ns: int | None = None) -> None:
-        """Tell `event`, and keep it for the report, within bounds, with its place if it is known when it came."""
+        """Tell `event`, and keep it for the report, within bounds, with its place if it is known when it came.
+
+        Of a key that was held while the call was paused the report does not say which it was.
+        """
         if now_ns is not None and self.origin_ns is not None:
             position = round((now_ns - self.origin_ns) * self.info.sample_rate_hz / NS_PER_SECOND)
             event = event | {"position_samples": position}
         if len(self.events) < MAX_EVENTS:
-            self.events.append(event)
+            is_private = event.get("event") == "dtmf" and self._was_paused(event, now_ns)
+            self.events.append(event | {"digit": WITHHELD} if is_private else event)
         else:
             self.events_dropped += 1
         said = event_of_carrier(event, str(event.get("track", "")), self.info.sample_rate_hz)
         if said is not None:
             self.publish(self.info, said)
+
+    def _was_paused(self, event: dict[str, Any], now_ns: int | None) -> bool:
+        """Return whether the call was paused while something lasted that was over at `now_ns`."""
+        if now_ns is None:
+            return self.info.is_paused_at(None)
+        duration_ms = event.get("duration_ms")
+        held_ns = duration_ms * NS_PER_MS if isinstance(duration_ms, int) else 0
+        return was_paused_during(self.info.pauses, now_ns - held_ns, now_ns)
 
     def place(self, track: Track, origin_position: int, origin_ns: int) -> int:
         """Fix where `track`'s first sample, at tape position `origin_position`, lies; return `offset_samples`.

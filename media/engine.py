@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, Protocol
 
+from media.blocks import PcmBatch
 from media.calls import Call, CallIndexes, Publish, Track
 from media.codecs import Encoding
 from media.decoding.desk import Desk
 from media.decoding.payload_types import PayloadTypes
 from media.decoding.track import DecodedTrack
 from media.events.calls import CallBegan, CallOver
+from media.pauses.mask import PauseMask
 from media.reels import Reel, Reels
 from media.reports import call_report
 from media.sinks.contract import CallInfo
@@ -33,7 +35,15 @@ class Outlet(Protocol):
     """The near end of a sink's queue: takes everything at once and never blocks."""
 
     def put(self, item: Item) -> None:
-        """Queue the beginning of a call, the blocks of a tick, or the end of a call."""
+        """Queue the beginning of a call, the blocks of a tick, or the end of a call.
+
+        One with an attribute ``is_sensitive`` that is false gets all audio; others get silence where it is paused.
+        """
+
+
+def is_sensitive(outlet: Outlet) -> bool:
+    """Return whether silence is to take the place of what is paused in what `outlet` gets."""
+    return bool(getattr(outlet, "is_sensitive", True))
 
 
 JoinTrack = Callable[[Track, int], Call]
@@ -51,6 +61,7 @@ class Engine:
         desk: tracks that are decoded on their way in.
         reels: all timelines, with the tracks on them.
         calls: live calls by call_id.
+        pauses: what of their audio is not for everybody.
         calls_started, calls_ended: totals; their difference is the number of live calls.
         conservation_errors: tracks whose packets did not add up at their end; always 0.
     """
@@ -83,6 +94,7 @@ class Engine:
         self.payload_types = payload_types or PayloadTypes()
         self.desk = Desk()
         self.calls: dict[str, Call] = {}
+        self.pauses = PauseMask()
         self.calls_started = self.calls_ended = self.conservation_errors = 0
         self._clock, self._publish = clock, publish
         self._outlets = list(outlets)
@@ -133,8 +145,7 @@ class Engine:
         self.calls_started += 1
         if forget is not None:
             self._forgetters[name] = forget
-        for outlet in self._outlets:
-            outlet.put(CallStarted(info))
+        self._tell(CallStarted(info))
         self._publish(info, CallBegan(door=door, identity=identity))
         return call
 
@@ -195,8 +206,8 @@ class Engine:
         if forget is not None:
             forget(call)
         self._publish(call.info, CallOver(reason=reason, duration_samples=report.length_samples, note=report.note))
-        for outlet in self._outlets:
-            outlet.put(CallEnded(call.info, report))
+        self.pauses.forget(call.info)
+        self._tell(CallEnded(call.info, report))
         self._indexes.give_back(call.info.index)
 
     def _finish(self, reel: Reel, tracks: Collection[Track]) -> None:
@@ -265,8 +276,19 @@ class Engine:
         for newcomer in reel.unjoined(blocks.slot):
             self._join(newcomer, now_ns)
         batch = reel.batch(blocks, now_ns, late=late)
+        masked = self.pauses.apply(batch) if self.pauses else batch
         for outlet in self._outlets:
-            outlet.put(batch)
+            outlet.put(batch if masked is batch or not is_sensitive(outlet) else masked)
+
+    def tell_sensitive(self, batch: PcmBatch) -> None:
+        """Hand to sensitive outlets what is for them only."""
+        for outlet in self._outlets:
+            if is_sensitive(outlet):
+                outlet.put(batch)
+
+    def _tell(self, item: CallStarted | CallEnded) -> None:
+        for outlet in self._outlets:
+            outlet.put(item)
 
     def _join(self, track: Track, now_ns: int) -> None:
         """The start of a track is known: fix its call and its place there."""

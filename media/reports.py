@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from media.calls import Call, Track
+from media.pauses.ledger import with_pauses
 from media.reels import Reel
 from media.sinks.contract import CallReport, TrackReport
 from strep.g711 import LINEAR, Codec
@@ -13,7 +14,7 @@ from strep.g711 import LINEAR, Codec
 def call_report(call: Call, reason: str, reel: Reel) -> CallReport:
     """Return the report of `call`, whose tracks are finished but not closed yet; times are the caller's to add."""
     ordered = sorted(call.tracks, key=lambda track: (track.direction, track.first_arrival_ns))
-    tracks = [track_report(track, reel) for track in ordered]
+    tracks = [with_pauses(track_report(track, reel), call.info.pauses) for track in ordered]
     length = max((track.start_samples + track.length_samples for track in tracks), default=0)
     events: list[dict[str, Any]] = list(call.events)
     if call.events_dropped:

@@ -12,7 +12,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from media.events.kinds import DigitPressed, Event
@@ -32,7 +32,8 @@ class Told:
         sequence: 1 for the first event of the call, without a gap.
         occurred_at_ns: wall time of its publication, ns since the epoch; where it lies in the call says the event.
         call: whose it is.
-        event: what happened.
+        event: what happened, without what is private in it if the call's recording was paused then.
+        private: the event as it was, where that differs; only for what acts on it and keeps nothing, see `in_full`.
     """
 
     event_id: str
@@ -40,16 +41,23 @@ class Told:
     occurred_at_ns: int
     call: CallInfo
     event: Event
+    private: Event | None = field(default=None, repr=False)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return JSON values: the event's name, its place, then what it says."""
+    @property
+    def in_full(self) -> Event:
+        """The event as it was, for an application: neither to be written down nor to be told to others."""
+        return self.private or self.event
+
+    def to_json(self, *, in_full: bool = False) -> dict[str, Any]:
+        """Return JSON values: the event's name, its place, then what it says, or what `in_full` says."""
+        event = self.in_full if in_full else self.event
         return {
             "event": self.event.NAME,
             "call_id": self.call.call_id,
             "event_id": self.event_id,
             "sequence": self.sequence,
             "occurred_at": iso8601(self.occurred_at_ns),
-            **self.event.to_json(self.call.sample_rate_hz),
+            **event.to_json(self.call.sample_rate_hz),
         }
 
 
@@ -84,7 +92,9 @@ class EventBus:
                 return None
             call.told.events += 1
             now_ns = self._clock.wall_ns()
-            told = Told(str(uuid.uuid4()), call.told.events, now_ns, call, event)
+            private = event if _is_private(call, event) else None
+            event = event.without_private() if private else event
+            told = Told(str(uuid.uuid4()), call.told.events, now_ns, call, event, private)
             self.published[event.NAME] = self.published.get(event.NAME, 0) + 1
             for take in self._subscribers:
                 try:
@@ -96,3 +106,13 @@ class EventBus:
     def _unsubscribe(self, take: Subscriber) -> None:
         with self._lock:
             self._subscribers = tuple(other for other in self._subscribers if other != take)
+
+
+def _is_private(call: CallInfo, event: Event) -> bool:
+    """Return whether an event has something private, and the call is paused now or was when it happened."""
+    if not event.PRIVATE or not call.pauses:
+        return False
+    if call.is_paused_at(None) or event.position_samples is None:
+        return call.is_paused_at(None)
+    length = getattr(event, "duration_samples", None) or 0
+    return call.is_paused_at(event.position_samples, length, event.track)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, Literal, Self
 
 Source = Literal["inband", "rfc4733", "ws"]
 """How a digit came: as tones, as telephone-event packets, or as a frame of a media stream."""
+WITHHELD = "?"
+"""What stands for a digit that was pressed while recording was paused."""
 _SAMPLES = "_samples"
 
 
@@ -20,9 +22,16 @@ class Event:
     """
 
     NAME: ClassVar[str] = ""
+    PRIVATE: ClassVar[tuple[str, ...]] = ()
+    """Fields, text, that nobody may keep of what happens while the call's recording is paused."""
 
     track: str = ""
     position_samples: int | None = None
+
+    def without_private(self) -> Self:
+        """Return the event with every character of its `PRIVATE` fields `WITHHELD`."""
+        withheld: dict[str, Any] = {name: WITHHELD * len(getattr(self, name)) for name in self.PRIVATE}
+        return replace(self, **withheld)
 
     def to_json(self, sample_rate_hz: int) -> dict[str, Any]:
         """Return JSON values, in milliseconds for samples at the call's rate; what is unknown is left out."""
@@ -45,6 +54,7 @@ class DigitPressed(Event):
     """
 
     NAME: ClassVar[str] = "dtmf"
+    PRIVATE: ClassVar[tuple[str, ...]] = ("digit",)
 
     digit: str
     source: Source

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 from media.blocks import PcmBatch
 from media.events.merging import DigitMerger, ToldSoFar
+from media.pauses.spans import Pause, is_paused_at
 from strep.header import Direction
 
 
@@ -46,6 +47,8 @@ class SinkOptions:
         max_queue_seconds: bound of the queue in age of its oldest block.
         patience_ms: how long audio may wait for company before it is handed over. Where no sink is in a hurry,
             more packets are taken at a time, and each costs less. 0, for live sinks: as soon as may be.
+        is_sensitive: what it gets is kept, or leaves the process: while a call's recording is paused it gets silence
+            instead (`media.pauses`). False only for a sink that acts on the audio and forgets it.
     """
 
     name: str
@@ -54,6 +57,7 @@ class SinkOptions:
     max_queue_bytes: int = 64 << 20
     max_queue_seconds: float = 10.0
     patience_ms: float = 0.0
+    is_sensitive: bool = True
 
 
 @dataclass(slots=True)
@@ -69,6 +73,7 @@ class CallInfo:
         sample_rate_hz: of both channels.
         is_linear: its blocks are 16-bit PCM; else they are code bytes of G.711, as the carrier sent them.
         identity: what the carrier said: call_leg_id, leg, stream_id, call_control_id, from, to, ...
+        pauses: spans of which nothing may be kept; it grows while the call goes on.
         told: which of its events were told; of the event bus.
     """
 
@@ -79,10 +84,19 @@ class CallInfo:
     sample_rate_hz: int = 8000
     identity: dict[str, Any] = field(default_factory=dict)
     is_linear: bool = False
+    pauses: list[Pause] = field(default_factory=list)
     told: ToldSoFar = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.told = ToldSoFar(DigitMerger(self.sample_rate_hz))
+
+    def is_paused_at(self, position_samples: int | None, length_samples: int = 0, track: str = "") -> bool:
+        """Return whether any of so much from a position on, of a track, is paused; None: whether the call is now.
+
+        What is found there, such as a digit, may be acted on, and neither be written down nor told to others. To be
+        called from any thread; see `media.pauses.spans.is_paused_at`.
+        """
+        return is_paused_at(self.pauses, position_samples, length_samples, track)
 
 
 @dataclass(slots=True)

@@ -60,4 +60,4 @@ class FinishedRecording:
 
 
 Finished = Callable[[FinishedRecording], None]
-"""Takes a recording over; called in a thread of those who record, and returns soon: hours of audio may be behind it."""
+"""Takes a recording over; called in a thread of those who record, and returns soon: others wait behind it."""

@@ -36,7 +36,7 @@ class HearingSink:
 
     def __init__(self, kinds: Collection[str], bus: EventBus) -> None:
         """Listen for `kinds` of `media.hearing.ear.KINDS`."""
-        self.options = SinkOptions("hearing", block_ms=BLOCK_MS, patience_ms=PATIENCE_MS)
+        self.options = SinkOptions("hearing", block_ms=BLOCK_MS, patience_ms=PATIENCE_MS, is_sensitive=False)
         self.events = 0
         self._kinds, self._bus = frozenset(kinds), bus
         self._calls: dict[int, CallInfo] = {}

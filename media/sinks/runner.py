@@ -76,6 +76,11 @@ class SinkRunner:
         self._errors = 0
         self._thread = threading.Thread(target=self._run, name=f"sink-{sink.options.name}", daemon=True)
 
+    @property
+    def is_sensitive(self) -> bool:
+        """See `SinkOptions`."""
+        return self.sink.options.is_sensitive
+
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()

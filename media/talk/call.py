@@ -326,7 +326,7 @@ class LiveCall(PlaybackControl):
 
     def tell(self, told: Told) -> None:
         """Let `events` have what happened."""
-        self._events.put(told.to_json())
+        self._events.put(told.to_json(in_full=True))
 
     def _take_mark(self, playout: Playout, name: str, now_ns: int) -> None:
         playout.take_mark(name, now_ns)

@@ -133,7 +133,9 @@ class ListenSink:
 
     def __init__(self, call_soon: Callable[[Callable[[], None]], object], block_ms: int = 20) -> None:
         """Prepare; `call_soon` calls a function in the event loop, from any thread."""
-        self.options = SinkOptions("applications", block_ms=block_ms, max_queue_seconds=MAX_WAITING_SECONDS)
+        self.options = SinkOptions(
+            "applications", block_ms=block_ms, max_queue_seconds=MAX_WAITING_SECONDS, is_sensitive=False
+        )
         self._call_soon = call_soon
         self._begun: WeakValueDictionary[int, Hearing] = WeakValueDictionary()  # by the id() of its `CallInfo`
         self._changed: deque[Hearing] = deque()

@@ -1,0 +1,1 @@
+"""Pausing a call's recording: one mask in front of all sinks that keep audio or pass it on."""
