@@ -50,6 +50,10 @@ class ServerConfig:
     """Directory of the recordings; None records nothing."""
     record_format: Literal["pcm16", "passthrough"] = "pcm16"
     """16-bit linear PCM, or the carrier's own code bytes at half the size."""
+    takes: Path | None = None
+    """Directory of recordings that applications start; that of `record` unless given."""
+    look_back_s: float = 0.0
+    """How much of all calls is kept in memory, for recordings that begin before they were started."""
     detect: tuple[str, ...] = ()
     """What to listen for in all calls: dtmf, voice, tones; see `media.hearing`."""
     events: Literal["auto", "files"] = "auto"

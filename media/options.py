@@ -125,6 +125,21 @@ OPTIONS = (
         "16-bit linear PCM, or the carrier's own bytes at half the size.",
     ),
     Option(
+        "takes",
+        RECORDING,
+        formats.DIRECTORY,
+        "takes",
+        "Write recordings that applications start during calls here; beside those of --record unless given.",
+    ),
+    Option(
+        "look_back",
+        RECORDING,
+        formats.seconds(0, 300),
+        "10s",
+        "Keep so much of all calls in memory, 16 KB a second and call, for recordings that begin before now.",
+        field="look_back_s",
+    ),
+    Option(
         "detect",
         RECORDING,
         formats.choices("dtmf", "voice", "tones"),

@@ -8,8 +8,11 @@ from media.config import ServerConfig
 from media.events.bus import EventBus
 from media.events.files import EventFiles
 from media.sinks.contract import Sink
+from media.sinks.finisher import Finisher
 from media.sinks.hearing import HearingSink
 from media.sinks.recording import RecordingSink
+from media.sinks.salvage import Salvage
+from media.sinks.takes.sink import TakesSink
 from strep.clock import Clock
 
 if TYPE_CHECKING:
@@ -35,14 +38,26 @@ class Companion(Protocol):
         """Return counters, JSON values."""
 
 
-def sinks_of(config: ServerConfig, bus: EventBus, clock: Clock) -> list[Sink]:
-    """Return the sinks of our own."""
+def sinks_of(config: ServerConfig, bus: EventBus, clock: Clock, finisher: Finisher) -> list[Sink]:
+    """Return the sinks of our own; recordings that are closed go to `finisher`."""
     sinks: list[Sink] = []
     if config.record is not None:
-        sinks.append(RecordingSink(config.record, config.record_format, clock, config.max_tracks))
+        sinks.append(RecordingSink(config.record, config.record_format, clock, config.max_tracks, finisher))
     if config.detect:
         sinks.append(HearingSink(config.detect, bus))
     return sinks
+
+
+def takes_of(config: ServerConfig, finisher: Finisher, clock: Clock, *, has_app: bool) -> TakesSink | None:
+    """Return the sink of recordings that are started during calls, if anybody may start one."""
+    directory = config.takes or (config.record if has_app else None)
+    return TakesSink(directory, finisher, clock, config.look_back_s) if directory is not None else None
+
+
+def salvages_of(config: ServerConfig, finisher: Finisher) -> list[Salvage]:
+    """Return what finishes recordings that were left behind, of each directory of them."""
+    directories = dict.fromkeys(filter(None, (config.record, config.takes)))
+    return [Salvage(directory, config.idle_timeout_s, finisher) for directory in directories]
 
 
 def companions_of(server: Server, clock: Clock) -> list[Companion]:
@@ -50,4 +65,5 @@ def companions_of(server: Server, clock: Clock) -> list[Companion]:
     config, companions = server.config, list[Companion]()
     if config.record is not None and (config.events == "files" or config.detect):
         companions.append(EventFiles(config.record, server.bus, clock))
+    companions.append(server.finisher)  # the last one: it closes first, and has something to tell the others then
     return companions

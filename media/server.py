@@ -17,15 +17,16 @@ from media.doors.strep import StrepDoor
 from media.engine import Engine
 from media.events.bus import EventBus
 from media.limits import raise_descriptor_limit
-from media.outfit import Companion, companions_of, sinks_of
+from media.outfit import Companion, companions_of, salvages_of, sinks_of, takes_of
 from media.pulse import Pulse, Take
 from media.receivers import Receiver, open_receiver
 from media.sinks.contract import Sink
+from media.sinks.finisher import Finisher
 from media.sinks.runner import SinkRunner
-from media.sinks.salvage import Salvage
 from media.sockets import BoundSockets
 from media.status import datagram_totals, live_calls, sink_totals, stream_totals
 from media.talk.lateness import Lateness
+from media.talk.recording import Recorder
 from media.watch import CounterWatch
 from media.ws.options import ConnectionOptions, WsServerOptions
 from media.ws.server import MediaWebSocketServer
@@ -60,6 +61,8 @@ class Server:
         config: as given.
         engine: the live calls.
         bus: what happens in them.
+        recorder: pauses and records them, during the call.
+        finisher: what recordings go to when they are closed.
         unfinished_sinks: names of sinks that did not finish in time when the server closed.
     """
 
@@ -89,12 +92,14 @@ class Server:
         self.config = config
         self._clock = clock or SystemClock()
         self.bus = EventBus(self._clock)
-        all_sinks = [*sinks, *sinks_of(config, self.bus, self._clock)]
+        self.finisher = Finisher(self.bus.publish)
+        takes = takes_of(config, self.finisher, self._clock, has_app=app is not None)
+        all_sinks = [*sinks, *sinks_of(config, self.bus, self._clock, self.finisher), *filter(None, [takes])]
         self._switchboard = _switchboard(app, config, self._clock) if app is not None else None
         if self._switchboard is not None:
             all_sinks.append(self._switchboard.listening)
             self.bus.subscribe(self._switchboard.tell)
-        self._salvage = Salvage(config.record, config.idle_timeout_s) if config.record is not None else None
+        self._salvages = salvages_of(config, self.finisher)
         self.unfinished_sinks: list[str] = []
         self.runners = [SinkRunner(sink, self._clock) for sink in all_sinks]
         patience_ms = min((sink.options.patience_ms for sink in all_sinks), default=0.0)
@@ -110,6 +115,9 @@ class Server:
             payload_types=PayloadTypes(config.payload_types),
             publish=self.bus.publish,
         )
+        self.recorder = Recorder(self.engine, self.bus.publish, takes)
+        if self._switchboard is not None:
+            self._switchboard.recorder = self.recorder
         self.strep = StrepDoor(self.engine)
         self.rtp = {ports.name: RtpDoor(ports.name, self.engine) for ports in config.rtp}
         self._patience_ms = patience_ms
@@ -153,8 +161,8 @@ class Server:
             runner.start()
         if self._switchboard is not None:
             self._switchboard.start()
-        if self._salvage is not None:
-            self._salvage.start()
+        for salvage in self._salvages:
+            salvage.start()
         self._pulse.add_source(self._deliver_streams)
         self._pulse.start()
         self._watch.start()
@@ -240,8 +248,8 @@ class Server:
             self.engine.end_all("shutdown")
         finally:  # whatever happened: the sinks finish what they have
             self._watch.stop()
-            if self._salvage is not None:
-                self._salvage.stop()
+            for salvage in self._salvages:
+                salvage.stop()
             await self._close_receivers()
             if self._switchboard is not None:
                 await self._switchboard.close()

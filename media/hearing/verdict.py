@@ -96,7 +96,7 @@ def blank_run() -> NDArray[np.void]:
     return blank
 
 
-_POWER_0_DBM0 = np.square(32124 / 10 ** (3.17 / 20)) / 2
+POWER_0_DBM0 = np.square(32124 / 10 ** (3.17 / 20)) / 2
 """Mean square of a tone of 0 dBm0 in PCM as mu-law is decoded, whose largest sine is +3.17 dBm0 (G.711, table 2)."""
 
 
@@ -175,7 +175,7 @@ def are_digits(runs: NDArray[np.void], evidence: Evidence, quiet_after: Bool, sa
 
 def digits_of(runs: NDArray[np.void], key: Int64, evidence: Evidence, good: Int64) -> list[Digit]:
     """Return those of the runs that are digits, by their indexes `good`."""
-    level = 10 * np.log10(np.maximum(2 * amplitude_of(runs) ** 2, 1) / _POWER_0_DBM0)
+    level = 10 * np.log10(np.maximum(2 * amplitude_of(runs) ** 2, 1) / POWER_0_DBM0)
     twist = 10 * np.log10(np.maximum(evidence.tone[:, 1], 1) / np.maximum(evidence.tone[:, 0], 1))
     return [
         Digit(

@@ -28,7 +28,8 @@ MAX_PAUSES = 10_000
 WORDS = 200
 """Characters of who paused, and why, that are kept."""
 
-Publish = Callable[[CallInfo, Event], None]
+Publish = Callable[[CallInfo, Event], object]
+"""`media.events.bus.EventBus.publish`."""
 
 
 class Pausing:
@@ -69,7 +70,7 @@ class Pausing:
         self._engine.pauses.update(info)
         for track in placed:
             self._take_back(call, track, start)
-        self._audit(call, "recording_paused", start, by, reason, mode=mode)
+        self._audit(call, pause, "recording_paused", start, by, reason, mode=mode)
         self._publish(info, RecordingPaused(position_samples=max(start, 0), mode=mode, by=by, reason=reason))
         return pause
 
@@ -86,7 +87,7 @@ class Pausing:
         pause.end_samples = max(whereabouts(call, self._engine.reels, now_ns).latest, pause.start_samples)
         pause.ended_ns = now_ns
         self._engine.pauses.update(info)
-        self._audit(call, "recording_resumed", pause.end_samples, by, reason)
+        self._audit(call, pause, "recording_resumed", pause.end_samples, by, reason)
         self._publish(info, RecordingResumed(position_samples=pause.end_samples, by=by, reason=reason))
         return pause
 
@@ -119,6 +120,7 @@ class Pausing:
         )
         self._engine.tell_sensitive(batch)
 
-    def _audit(self, call: Call, name: str, position: int, by: str, reason: str, **more: Any) -> None:
+    def _audit(self, call: Call, pause: Pause, name: str, position: int, by: str, reason: str, **more: Any) -> None:
         said = {key: value[:WORDS] for key, value in (("by", by), ("reason", reason)) if value}
-        call.add_event({"event": name, "position_samples": max(position, 0), **more, **said})
+        pause.audit.append({"event": name, "position_samples": max(position, 0), **more, **said})
+        call.add_event(pause.audit[-1])

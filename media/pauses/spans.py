@@ -7,8 +7,8 @@ that only grows, of entries whose end is set once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from strep.clock import NEVER_NS
 
@@ -31,6 +31,7 @@ class Pause:
         starts: per channel, from where on its audio is masked; at most `start_samples`; `BEGINNING` before the first.
         mode: see `PauseMode`.
         begun_ns, ended_ns: monotonic times of the commands; `NEVER_NS` while it goes on.
+        audit: what of it is in sidecars: its beginning, and its end if it has one.
     """
 
     start_samples: int
@@ -39,6 +40,7 @@ class Pause:
     begun_ns: int
     end_samples: int = FOREVER
     ended_ns: int = NEVER_NS
+    audit: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def is_open(self) -> bool:

@@ -8,7 +8,7 @@ if the sender went on (its place by the clock; the newest packet's, so that cloc
   `MAX_BACK_MS` before the least place by the clock: a track whose sender is silent, or whose network stalls, has not
   moved for long, and what comes of it later than that was said before the command.
 * `latest` is the greatest place by the clock: whatever has arrived lies before it. If the newest packet was late, by
-  what the track's first one says, that is made up for, as far as `MAX_BACK_MS`: what is on its way lies before it, too.
+  what the track's first one says, that is made up for, up to `MAX_BACK_MS`: what is on its way lies before it, too.
 
 Pauses go from `earliest` to `latest` and so do takes: who pauses loses a fraction of a second too much and never
 one too little, who records has one too much and never one too little. Beyond that a pause holds for all that

@@ -130,6 +130,8 @@ def _take_over(call: CallInfo, path: Path, encoding: Encoding, clock: Clock) -> 
     before = read_unfinished(path)
     if before is None or before.file is None or (before.call_id, before.door) != (call.call_id, call.door):
         return None
+    if before.take is not None:  # whoever started it has to start it again
+        return None
     wav = lock_left_behind(path.with_name(before.file), path)
     if wav is None:
         return None

@@ -39,7 +39,7 @@ class LinearCall:
         self.patched_samples = 0
         self.since_ns = 0
         self._step, self._lag = rate_hz * STEP_MS // 1000, rate_hz * LAG_MS // 1000
-        self._base = recording.offset_samples
+        self._base = max(recording.offset_samples, 0)  # a take begins behind the call's position 0
         self._ends = [self._base, self._base]
         self._frames = np.zeros((2 * self._step + self._lag, CHANNELS), "<i2")
 
@@ -78,6 +78,13 @@ class LinearCall:
         until = max(tail, head - self._lag) if tail > self._base else head
         if until - self._base >= self._step:
             self._write(until, now_ns)
+
+    def sweep(self, now_ns: int) -> None:
+        """Write what has waited for long, and the header if it is behind."""
+        if self.since_ns <= now_ns - AGED_NS:
+            self.write_all(now_ns)
+        if self.recording.header_due:
+            self.recording.flush_header(now_ns)
 
     def write_all(self, now_ns: int) -> None:
         """Write everything that waits."""
@@ -130,10 +137,7 @@ class LinearCalls:
     def sweep(self, now_ns: int) -> None:
         """Write what has waited for long, and the headers that are behind."""
         for call in list(self._calls.values()):
-            if call.since_ns <= now_ns - AGED_NS:
-                call.write_all(now_ns)
-            if call.recording.header_due:
-                call.recording.flush_header(now_ns)
+            call.sweep(now_ns)
             self._drop_failed(call)
 
     def remove(self, index: int, now_ns: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,12 +53,24 @@ class RecordedCall:
         error: why the recording failed, or None.
         header_due: the file is longer than its header says.
         continued: the recording that this one goes on with, or None.
+        take: what it is if it is not that of the whole call.
+        recording_id: UUID.
     """
 
     def __init__(
-        self, call: CallInfo, directory: Path, encoding: Encoding, trouble: Trouble, clock: Clock | None = None
+        self,
+        call: CallInfo,
+        directory: Path,
+        encoding: Encoding,
+        trouble: Trouble,
+        clock: Clock | None = None,
+        take: sidecar.Take | None = None,
+        recording_id: str = "",
     ) -> None:
-        """Create file and sidecar, or go on with those of a dead process; failing is an `error`, not an exception."""
+        """Create file and sidecar, or go on with those of a dead process; failing is an `error`, not an exception.
+
+        A take is never gone on with: whoever started it has to start it again.
+        """
         self.call = call
         self.slot = -1
         self.wav: WavFile | None = None
@@ -70,22 +83,28 @@ class RecordedCall:
         self._length_samples = 0
         self._encoding = encoding
         self._clock = clock or SystemClock()
-        self.continued = take_over(call, directory, encoding, self._clock)
+        self.take = take
+        self.continued = take_over(call, directory, encoding, self._clock) if take is None else None
+        recording_id = self.continued.before.recording_id if self.continued else recording_id
+        self.recording_id = recording_id or str(uuid.uuid4())
+        name = call.call_id if take is None else f"{call.call_id}.{take.name}"
         try:
             if self.continued:
                 self.wav = self.continued.wav
             else:
-                self.wav = WavFile.create(directory, call.call_id, encoding, call.sample_rate_hz)
+                self.wav = WavFile.create(directory, name, encoding, call.sample_rate_hz)
             self._file = self.wav.path.name
             self._sidecar = self.wav.path.with_suffix(".json")
         except OSError as error:
-            self._sidecar = _unused(directory, call.call_id)
+            self._sidecar = _unused(directory, name)
             self.fail(error)
         self._write_sidecar("recording" if self.wav else "failed", None)
 
     @property
     def offset_samples(self) -> int:
         """Where in the file the call's position 0 lies."""
+        if self.take is not None:
+            return -self.take.start_samples
         return self.continued.offset_samples if self.continued else 0
 
     def set_encoding(self, encoding: Encoding) -> None:
@@ -119,6 +138,14 @@ class RecordedCall:
             except OSError as error:
                 self.fail(error)
 
+    def cut(self, length_samples: int) -> None:
+        """Shorten the file to a length."""
+        if self.wav:
+            try:
+                self.wav.cut(length_samples)
+            except OSError as error:
+                self.fail(error)
+
     def flush_header(self, now_ns: int) -> None:
         """Bring the header up to date, unless that was done a moment ago."""
         if self.wav and (self._header_ns is None or now_ns - self._header_ns >= _HEADER_EVERY_NS):
@@ -147,13 +174,18 @@ class RecordedCall:
         self._close()
         self._write_sidecar("failed" if self.error else "complete", report)
 
+    def closed(self) -> tuple[Path, Sidecar] | None:
+        """Return file and sidecar of a recording that is finished; None if there is no file."""
+        return (self._sidecar.with_name(self._file), self.document) if self._file is not None else None
+
     def fail(self, error: Exception) -> None:
         """End the recording; the call's sidecar follows when the call ends."""
         if self.error is not None:
             return
         self.error = f"{type(error).__name__}: {error}"
         self._trouble.recordings += 1
-        _LOG.warning("recording %s failed: %s", self.call.call_id, self.error)
+        name = f"{self.call.call_id}.{self.take.name}" if self.take else self.call.call_id
+        _LOG.warning("recording %s failed: %s", name, self.error)
         self._close()
 
     def _close(self) -> None:
@@ -183,11 +215,14 @@ class RecordedCall:
             error=self.error,
             clock=self._beginning() if state == "recording" else None,
             restarts=self.continued.restarts if self.continued else (),
+            recording_id=self.recording_id,
+            take=self.take,
         )
         if self.continued:
             started_wall_ns = self.continued.before.started_wall_ns
             started = {"started_wall_ns": started_wall_ns, "started_at": iso8601(started_wall_ns)}
             document = msgspec.structs.replace(document, **started)
+        self.document = document
         try:
             self._put_sidecar(document)
         except (OSError, *UNSERIALIZABLE) as error:  # no value in it is worth the recording
@@ -224,7 +259,7 @@ class RecordedCall:
             self._sidecar_failed = True
             self._trouble.sidecars += 1
             if self.error is None or self._file is not None:
-                _LOG.warning("sidecar of %s %s", self.call.call_id, text)
+                _LOG.warning("sidecar %s %s", self._sidecar.name, text)
 
 
 def _unused(directory: Path, name: str) -> Path:

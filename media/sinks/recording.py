@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from media.blocks import PcmBatch
 from media.sinks.contract import CallInfo, CallReport, SinkOptions
+from media.sinks.finisher import Finisher, hand_over
 from media.sinks.linear import LinearCalls
 from media.sinks.recorded_call import RecordedCall, Trouble
 from media.sinks.stage import Positions, Slots, Stage, Tracks
@@ -93,6 +94,7 @@ class RecordingSink:
         format: Literal["pcm16", "passthrough"] = "pcm16",
         clock: Clock | None = None,
         calls: int = 16,
+        finisher: Finisher | None = None,
     ) -> None:
         """Prepare; the directory is made with the first call.
 
@@ -102,6 +104,7 @@ class RecordingSink:
                 is that of the call's first block; blocks of the other law are transcoded to it.
             clock: for header times and log lines.
             calls: at once, for which address space is reserved; see `Stage`.
+            finisher: what gets the recordings that are closed.
         """
         # A disk may stall for seconds while the kernel writes back: wait, for what is dropped here is lost.
         self.options = SinkOptions("recording", max_queue_bytes=512 << 20, max_queue_seconds=30.0, patience_ms=100)
@@ -109,7 +112,7 @@ class RecordingSink:
         self._passthrough = format == "passthrough"
         self._encoding = Encoding.PCMU if self._passthrough else Encoding.PCM16
         self._clock = clock or SystemClock()
-        self._trouble = Trouble()
+        self._trouble, self._finisher = Trouble(), finisher
         self._stage = Stage(
             _STAGE_SAMPLES,
             FLUSH_SAMPLES,
@@ -183,6 +186,8 @@ class RecordingSink:
         self._unstage(recording)
         self._moved -= recording.continued is not None and not call.is_linear
         recording.finish(report)
+        if self._finisher is not None:
+            hand_over(recording, self._finisher)
 
     def close(self) -> None:
         """End the recordings of calls that nobody ended."""

@@ -6,6 +6,7 @@ had time to be heard of again (`media.sinks.continuation`). That takes a thread 
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import threading
@@ -15,8 +16,11 @@ from pathlib import Path
 import msgspec
 
 from media.sinks.continuation import lock_left_behind
-from media.sinks.sidecar import read_unfinished, replace
+from media.sinks.contract import CallInfo
+from media.sinks.finisher import Closed, Finisher, finished_recording
+from media.sinks.sidecar import Sidecar, read_unfinished, replace
 from media.sinks.wav import WavFile
+from strep.clock import NS_PER_SECOND
 
 _LOG = logging.getLogger(__name__)
 
@@ -30,14 +34,16 @@ class Salvage:
         finished: recordings finished.
     """
 
-    def __init__(self, directory: Path, wait_s: float) -> None:
+    def __init__(self, directory: Path, wait_s: float, finisher: Finisher | None = None) -> None:
         """Prepare.
 
         Args:
             directory: of the recordings.
             wait_s: how long after the start a call may still go on.
+            finisher: what gets those that are finished, as it gets others that are closed.
         """
         self.finished = 0
+        self._finisher = finisher
         self._directory = directory
         self._wait_s = wait_s
         self._stopping = threading.Event()
@@ -65,9 +71,23 @@ class Salvage:
             if self._stopping.is_set():
                 return
             try:
-                self.finished += finish(path)
+                document = finish(path)
+                if document is not None:
+                    self.finished += 1
+                    self._hand_over(path, document)
             except (OSError, ValueError) as error:
                 _LOG.warning("recording %s was left behind and cannot be finished: %s", path.stem, error)
+
+    def _hand_over(self, path: Path, document: Sidecar) -> None:
+        if self._finisher is None or document.file is None:
+            return
+        about = document.door, document.started_wall_ns, document.sample_rate_hz, document.identity
+        call = CallInfo(-1, document.call_id, *about)
+        length_ns = document.length_samples * NS_PER_SECOND // document.sample_rate_hz
+        recording = finished_recording(call, path.with_name(document.file), document, 0)
+        recording = dataclasses.replace(recording, ended_wall_ns=recording.started_wall_ns + length_ns)
+        single = document.take.track if document.take and document.take.channels == "single" else None
+        self._finisher.put(Closed(recording, document, single=single))
 
     def _found(self) -> Iterator[Path]:
         """Yield the sidecars of recordings that nobody writes."""
@@ -94,8 +114,8 @@ def is_left_behind(path: Path) -> bool:
     return wav is not None
 
 
-def finish(path: Path) -> bool:
-    """Bring the file of the sidecar at `path` to its end, and say so; False if somebody else has it.
+def finish(path: Path) -> Sidecar | None:
+    """Bring the file of the sidecar at `path` to its end, and return what it says then; None: somebody else has it.
 
     Raises:
         OSError: the disk does not let us.
@@ -104,7 +124,7 @@ def finish(path: Path) -> bool:
     document = read_unfinished(path)
     wav = lock_left_behind(path.with_name(document.file), path) if document and document.file else None
     if wav is None or document is None:
-        return False
+        return None
     document = msgspec.structs.replace(
         document,
         state="failed",
@@ -119,4 +139,4 @@ def finish(path: Path) -> bool:
     finally:
         wav.close()
     _LOG.warning("recording %s was left behind and is finished", path.stem)
-    return True
+    return document

@@ -96,6 +96,25 @@ class Restart(msgspec.Struct, frozen=True):
     length_samples: int
 
 
+class Omitted(msgspec.Struct, frozen=True):
+    """Time that is not in the file."""
+
+    start_samples: int
+    length_samples: int
+
+
+class Take(msgspec.Struct, frozen=True):
+    """A recording that was started during the call."""
+
+    name: str
+    start_samples: int
+    end_samples: int | None
+    track: Literal["both", "inbound", "outbound"]
+    channels: Literal["dual", "single"]
+    look_back_samples: int
+    ended_by: str | None = None
+
+
 class Sidecar(msgspec.Struct, frozen=True):
     """The document; `sidecar.schema.json` explains the fields."""
 
@@ -119,6 +138,10 @@ class Sidecar(msgspec.Struct, frozen=True):
     events: list[dict[str, Any]]
     clock: Clock | None = None
     restarts: list[Restart] = []
+    recording_id: str = ""
+    channels: int = 2
+    omitted: list[Omitted] = []
+    take: Take | None = None
 
 
 def describe(
@@ -133,6 +156,8 @@ def describe(
     error: str | None,
     clock: Clock | None = None,
     restarts: Sequence[Restart] = (),
+    recording_id: str = "",
+    take: Take | None = None,
 ) -> Sidecar:
     """Return the document of a call.
 
@@ -147,6 +172,8 @@ def describe(
         error: what ended a failed recording.
         clock: while it goes on: what another process needs to go on with it.
         restarts: where others have gone on.
+        recording_id: UUID of the recording.
+        take: what it is if it is not that of the whole call.
     """
     started_wall_ns = (report.started_wall_ns if report else 0) or call.started_wall_ns
     return Sidecar(
@@ -159,7 +186,7 @@ def describe(
         started_wall_ns=started_wall_ns,
         ended_at=iso8601(report.ended_wall_ns) if report else None,
         ended_wall_ns=report.ended_wall_ns if report else None,
-        reason=report.reason if report else None,
+        reason=(report.reason or None) if report else None,
         note=note,
         error=error,
         file=file,
@@ -170,6 +197,8 @@ def describe(
         events=report.events if report else [],
         clock=clock,
         restarts=list(restarts),
+        recording_id=recording_id,
+        take=take,
     )
 
 

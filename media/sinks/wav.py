@@ -71,9 +71,9 @@ class Encoding(Enum):
 LONGEST_HEADER_BYTES = max(encoding.data_offset for encoding in Encoding)
 
 
-def serialize_header(encoding: Encoding, sample_rate_hz: int, length_samples: int) -> bytes:
+def serialize_header(encoding: Encoding, sample_rate_hz: int, length_samples: int, channels: int = CHANNELS) -> bytes:
     """Return everything before the samples, for `length_samples` samples in each channel."""
-    frame = encoding.frame_bytes
+    frame = channels * encoding.bits // 8
     data = length_samples * frame
     riff = encoding.data_offset - 8 + data
     magic, room, riff_size, data_size = b"RIFF", b"JUNK", riff, data
@@ -82,9 +82,9 @@ def serialize_header(encoding: Encoding, sample_rate_hz: int, length_samples: in
     beginning = (magic, riff_size, b"WAVE", room, 28, riff, data, length_samples, 0)
     rate, bits = sample_rate_hz, encoding.bits
     if bits == 16:
-        fmt = (b"fmt ", 16, encoding.tag, CHANNELS, rate, rate * frame, frame, bits)
+        fmt = (b"fmt ", 16, encoding.tag, channels, rate, rate * frame, frame, bits)
         return _PCM.pack(*beginning, *fmt, b"data", data_size)
-    fmt = (b"fmt ", 18, encoding.tag, CHANNELS, rate, rate * frame, frame, bits)
+    fmt = (b"fmt ", 18, encoding.tag, channels, rate, rate * frame, frame, bits)
     fact = (b"fact", 4, min(length_samples, _IN_DS64))
     return _G711.pack(*beginning, *fmt, 0, *fact, b"data", data_size)
 
@@ -244,13 +244,17 @@ class WavFile:
         return frames
 
     def extend(self, length_samples: int) -> None:
-        """Lengthen the file with silence; a file is never shortened."""
+        """Lengthen the file with silence if it is shorter."""
         if length_samples <= self.length_samples:
             return
         self._fill(length_samples)
         if self.encoding is Encoding.PCM16:  # a hole reads as 0, which is silence
             os.ftruncate(self._fd, self._offset(length_samples))
             self.length_samples = length_samples
+
+    def cut(self, length_samples: int) -> None:
+        """Shorten the file if it is longer; `close` gives the disk back what is behind."""
+        self.length_samples = min(self.length_samples, length_samples)
 
     def close(self) -> None:
         """Write the last header, cut off what a full disk left of a frame, and close, even on `OSError`."""

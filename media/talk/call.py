@@ -33,6 +33,7 @@ from media.talk.listening import Block, Ear, ListenSink
 from media.talk.mailbox import Broadcast
 from media.talk.marks import check_name
 from media.talk.playout import Playout
+from media.talk.recording import Recordable
 from media.talk.sources import open_source
 from media.talk.timer import TalkTimer
 from media.talk.voice import Voice
@@ -51,7 +52,7 @@ LABEL_CHARACTERS = 40
 TRACKS = {"inbound": Direction.INBOUND, "outbound": Direction.OUTBOUND}
 
 
-class LiveCall(PlaybackControl):
+class LiveCall(PlaybackControl, Recordable):
     """One call, from its first frame to its end.
 
     Attributes:
@@ -64,10 +65,7 @@ class LiveCall(PlaybackControl):
     """
 
     def __init__(self, info: CallInfo, clock: Clock, timer: TalkTimer, listening: ListenSink) -> None:
-        self.info = info
-        self.call_id = info.call_id
-        self.identity = info.identity
-        self.door = info.door
+        self.info, self.call_id, self.identity, self.door = info, info.call_id, info.identity, info.door
         self.dialect = ""
         self._clock, self._timer, self._hearing = clock, timer, listening.begin(info)
         self._playout: Playout | None = None

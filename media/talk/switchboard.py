@@ -23,6 +23,7 @@ from media.talk.listening import ListenSink
 from media.talk.marks import OWN_PREFIX
 from media.talk.mode import PlaybackMode, StreamFrames, mode_of, playout_for
 from media.talk.playout import Playout
+from media.talk.recording import Recorder
 from media.talk.sources.decoding import import_decoders
 from media.talk.timer import TalkTimer, Timed
 from media.voices.plugins import import_voices
@@ -48,12 +49,14 @@ class Switchboard:
         listening: the sink that they hear through.
         lateness: of all messages of rtp mode.
         app_failures: applications that ended by an exception.
+        recorder: what they record with.
     """
 
     def __init__(self, app: Application, mode: PlaybackMode, clock: Clock) -> None:
         self.lateness = Lateness()
         self.listening = ListenSink(self._call_soon)
         self.app_failures = 0
+        self.recorder: Recorder | None = None
         self._app, self._mode, self._clock = app, mode, clock
         self._timer = TalkTimer(clock, self._give_up)
         self._calls: dict[int, LiveCall] = {}
@@ -110,6 +113,7 @@ class Switchboard:
 
     def _begin(self, info: CallInfo) -> None:
         call = self._calls[info.index] = LiveCall(info, self._clock, self._timer, self.listening)
+        call.recorder = self.recorder
         task = asyncio.get_running_loop().create_task(self._run(call), name=f"app {info.call_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -305,6 +305,7 @@ def test_serve_detects(tmp_path: Path) -> None:
         assert process.wait(60) == 0
     [path] = recordings.glob("*.events.jsonl")
     assert path.with_name(path.name.replace(".events.jsonl", ".wav")).exists(), "beside the recording"
-    events = events_in(path)
+    *events, saved = events_in(path)
+    assert saved["event"] == "recording_saved"
     assert [(event["event"], event["digit"]) for event in events] == [("dtmf", digit) for digit in "2580#"]
     assert np.diff([event["position_ms"] for event in events]) == pytest.approx([120] * 4, abs=5)
