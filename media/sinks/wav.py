@@ -14,6 +14,7 @@ import errno
 import fcntl
 import os
 import struct
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -102,8 +103,9 @@ def parse_header(data: bytes) -> tuple[Encoding, int]:
             if data[:4] != b"RF64":
                 (data_size,) = struct.unpack_from("<I", data, encoding.data_offset - _SIZE_BYTES)
                 samples = data_size // encoding.frame_bytes
-            if data.startswith(serialize_header(encoding, sample_rate_hz, samples)):
-                return encoding, sample_rate_hz
+            with suppress(struct.error):  # numbers that no header has
+                if data.startswith(serialize_header(encoding, sample_rate_hz, samples)):
+                    return encoding, sample_rate_hz
     raise ValueError("not a header of ours")
 
 

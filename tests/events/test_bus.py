@@ -12,7 +12,10 @@ import pytest
 from media.events.background import Background
 from media.events.bus import EventBus, Told
 from media.events.calls import CallBegan, CarrierError, MarkReturned, StreamReconnected, event_of_carrier
-from media.events.kinds import DigitPressed, Event
+from media.events.kinds import DigitPressed, Event, SpeechStarted
+from media.events.merging import DigitMerger
+from media.pauses.spans import Pause
+from media.sinks.contract import CallInfo
 from strep.clock import ManualClock
 from tests.media.world import World, audio
 from tests.sinks.rows import call_info
@@ -144,3 +147,37 @@ def test_the_engine_tells_of_calls() -> None:
     world.engine.end_all("shutdown")
     assert [one.event.NAME for one in told] == ["call_started", "call_ended"]
     assert told[1].to_json()["duration_ms"] == 200
+
+
+class TestPrivate:
+    """What is pressed while recording is paused is for those who act on it, and for nobody who writes it down."""
+
+    def test_a_digit_is_withheld(self) -> None:
+        told: list[Told] = []
+        bus = EventBus(ManualClock())
+        bus.subscribe(told.append)
+        call = CallInfo(0, "c", "ws", 0)
+        call.pauses.append(Pause(1000, (900, 1000), "silence", 0, 2000, 1))
+        places = [(880, 0), (880, 40), (1999, 0), (2000, 0), (None, 0)]
+        for position, duration in places:
+            digit = DigitPressed(
+                track="inbound", position_samples=position, digit="7", source="inband", duration_samples=duration
+            )
+            bus.publish(call, digit)
+            call.told.digits = DigitMerger(8000)
+        assert [getattr(one.event, "digit", None) for one in told] == list("7??77")
+        assert [one.to_json()["digit"] for one in told] == list("7??77")
+        assert [one.to_json(in_full=True)["digit"] for one in told] == list("77777")
+        assert "'7'" not in repr(told[1])
+
+    def test_while_the_call_is_paused_place_does_not_count(self) -> None:
+        bus, call = EventBus(ManualClock()), CallInfo(0, "c", "ws", 0)
+        call.pauses.append(Pause(1000, (1000, 1000), "silence", 0))
+        for position in (None, 10):
+            told = bus.publish(call, DigitPressed(position_samples=position, digit="7", source="ws"))
+            call.told.digits = DigitMerger(8000)
+            assert told is not None
+            assert told.to_json()["digit"] == "?"
+        speech = bus.publish(call, SpeechStarted(position_samples=1100, silence_samples=5))
+        assert speech is not None
+        assert speech.event is speech.in_full

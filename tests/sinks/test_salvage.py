@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
+from media.sinks.continuation import take_over
+from media.sinks.finished import FinishedRecording
+from media.sinks.finisher import Finisher
+from media.sinks.recorded_call import RecordedCall, Trouble
 from media.sinks.salvage import ERROR, Salvage, finish, is_left_behind
+from media.sinks.takes.options import TakeOptions
+from media.sinks.takes.running import Order
+from media.sinks.wav import Encoding
 from strep.clock import NS_PER_SECOND, ManualClock
 from tests.media.harness import pcm_channels
+from tests.sinks.rows import call_info
 from tests.sinks.test_continuation import Process
 from tests.sinks.test_sidecar import check
 
@@ -90,3 +100,41 @@ def test_an_end_does_not_wait(tmp_path: Path, clock: ManualClock) -> None:
     salvage.stop()
     salvage.join()
     assert check(tmp_path / "leg.json")["state"] == "recording"
+
+
+class TestTakes:
+    def take_of(self, directory: Path, clock: ManualClock, **options: Any) -> RecordedCall:
+        """Return a take of a second, the recorder of which dies then."""
+        order = Order(
+            call_info(call_id="leg"), TakeOptions(**options), "its-id", 16_000, 16_000, 0, print, print
+        )  # fmt: skip
+        take = RecordedCall(order.call, directory, Encoding.PCM16, Trouble(), clock, order.describe(), "its-id")
+        noise = np.random.default_rng(1).integers(-9000, 9000, (8000, 2)).astype("<i2")
+        take.write(0, noise, 0)
+        assert take.wav is not None
+        take.wav.let_go()
+        return take
+
+    def test_a_take_is_finished_like_a_call_and_made_what_it_was_to_be(
+        self, tmp_path: Path, clock: ManualClock
+    ) -> None:
+        self.take_of(tmp_path, clock, track="outbound")
+        done: list[FinishedRecording] = []
+        finisher = Finisher(lambda call, event: None, done.append)
+        salvage = Salvage(tmp_path, 0, finisher)
+        salvage.start()
+        salvage.join()
+        assert finisher.step()
+        [recording] = done
+        document = check(tmp_path / "leg.take.json")
+        assert (document["state"], document["error"], document["recording_id"]) == ("failed", ERROR, "its-id")
+        assert (recording.error, recording.recording_id, recording.is_take) == (ERROR, "its-id", True)
+        assert (recording.channels, recording.length_samples, recording.start_samples) == (1, 8000, 16_000)
+        heard = pcm_channels(recording.path)
+        assert heard.shape == (8000, 1)
+        assert heard.any()
+
+    def test_no_call_goes_on_with_a_take(self, tmp_path: Path, clock: ManualClock) -> None:
+        self.take_of(tmp_path, clock)
+        (tmp_path / "leg.take.json").rename(tmp_path / "leg.json")
+        assert take_over(call_info(call_id="leg"), tmp_path, Encoding.PCM16, clock) is None

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from media.sinks.wav import Encoding, WavFile, serialize_header
+from media.sinks.wav import Encoding, WavFile, parse_header, serialize_header
 from strep.g711 import Codec, decode
 
 ENCODINGS = list(Encoding)
@@ -278,3 +278,9 @@ class TestBeyond4GiB:
 def head(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(4)
+
+
+def test_rubbish_is_no_header_of_ours() -> None:
+    for rubbish in (b"", b"RIFF and nothing else" * 10, b"RF64" + b"\xff" * 200, bytes(200)):
+        with pytest.raises(ValueError, match="not a header of ours"):
+            parse_header(rubbish)
