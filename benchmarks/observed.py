@@ -34,7 +34,7 @@ class Observed(OwnServer):
         self._probe, self._tap = Probe(), Tap(max(options.probe_one_in, 1))
         self._is_probing = options.probe_one_in > 0
         if self._is_probing:
-            super().__init__(config, [self._probe], lambda server: self._tap.listen(server.strep))
+            super().__init__(config, [self._probe], lambda server: self._tap.listen(server.doors.strep))
         else:
             super().__init__(config)
 

@@ -52,7 +52,9 @@ class OwnServer:
         """Return the datagrams or the media frames so far."""
         if self._server is None:
             return 0
-        return self._server.strep.datagrams if self._config.udp is not None else self._server.stream.frames
+        return (
+            self._server.doors.strep.datagrams if self._config.udp is not None else self._server.doors.stream.frames
+        )
 
     def status(self) -> dict[str, Any]:
         """Return the server's totals of this moment."""

@@ -3,37 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import socket
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
-from media.config import Endpoint, RtpPorts, ServerConfig
+from media.config import ServerConfig
 from media.decoding.payload_types import PayloadTypes
-from media.doors.rtp import RtpDoor
-from media.doors.stream import StreamDoor
-from media.doors.strep import StrepDoor
+from media.doors.reception import Reception
 from media.engine import Engine
 from media.events.bus import EventBus
 from media.limits import raise_descriptor_limit
 from media.outfit import Companion, companions_of, salvages_of, sinks_of, takes_of
-from media.pulse import Pulse, Take
-from media.receivers import Receiver, open_receiver
 from media.sinks.contract import Sink
 from media.sinks.finisher import Finisher
 from media.sinks.runner import SinkRunner
 from media.sockets import BoundSockets
-from media.status import datagram_totals, live_calls, sink_totals, stream_totals
+from media.status import live_calls, sink_totals
 from media.talk.lateness import Lateness
 from media.talk.recording import Recorder
 from media.watch import CounterWatch
-from media.ws.options import ConnectionOptions, WsServerOptions
-from media.ws.server import MediaWebSocketServer
 from strep.clock import NS_PER_MS, NS_PER_SECOND, Clock, SystemClock
-from strep.datagrams import DatagramBatch
 from strep.errors import ConfigurationError
-from strep.header import Direction
 from strep.table import TimelineSettings
 from strep.timeline import Timeline
 
@@ -43,8 +33,6 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("strep.server")
 
-STREP_BATCH = 4096
-"""Datagrams of all calls at once: what comes in 20 ms with 2,000 calls."""
 SINK_STOP_TIMEOUT_S = 30.0
 """How long the end of the server waits for a sink to finish what is queued."""
 
@@ -60,6 +48,7 @@ class Server:
     Attributes:
         config: as given.
         engine: the live calls.
+        doors: where they come in.
         bus: what happens in them.
         recorder: pauses and records them, during the call.
         finisher: what recordings go to when they are closed.
@@ -118,20 +107,14 @@ class Server:
         self.recorder = Recorder(self.engine, self.bus.publish, takes)
         if self._switchboard is not None:
             self._switchboard.recorder = self.recorder
-        self.strep = StrepDoor(self.engine)
-        self.rtp = {ports.name: RtpDoor(ports.name, self.engine) for ports in config.rtp}
-        self._patience_ms = patience_ms
-        self._pulse = Pulse(self.engine, self._clock, interval_ms=config.drain_interval_ms, patience_ms=patience_ms)
-        self.stream = StreamDoor(
+        self.doors = Reception(
+            config,
             self.engine,
-            reconnect_grace_ns=round(config.reconnect_grace_s * NS_PER_SECOND),
-            wake=self._pulse.wake,
+            self._clock,
+            sockets or BoundSockets(),
+            patience_ms=patience_ms,
             listener=self._switchboard,
         )
-        self._sockets = sockets or BoundSockets()
-        self._receivers: list[Receiver] = []
-        self._ws: MediaWebSocketServer | None = None
-        self._addresses: dict[str, Any] = {}
         self._stopping = asyncio.Event()
         self._has_closed = False
         self._watch = CounterWatch(self.snapshot)
@@ -148,14 +131,14 @@ class Server:
         """
         raise_descriptor_limit()
         try:
-            await self._open_doors()
+            await self.doors.open()
             for companion in self._companions:
                 await companion.start()
                 self._started.append(companion)
         except BaseException:
             await self._close_companions()
-            await self._close_ws()
-            await self._close_receivers()
+            await self.doors.close_ws()
+            await self.doors.close()
             raise
         for runner in self.runners:
             runner.start()
@@ -163,66 +146,9 @@ class Server:
             self._switchboard.start()
         for salvage in self._salvages:
             salvage.start()
-        self._pulse.add_source(self._deliver_streams)
-        self._pulse.start()
+        self.doors.start()
         self._watch.start()
-        _LOG.info("receiving", extra={"addresses": self._addresses})
-
-    async def _open_doors(self) -> None:
-        config = self.config
-        if config.udp is not None:
-            address = await self._listen(config.udp, self.strep.receive, self._sockets.udp, most=STREP_BATCH)
-            self._addresses["udp"] = str(address)
-        if config.rtp:
-            self._addresses["rtp"] = {ports.name: await self._listen_rtp(ports) for ports in config.rtp}
-        if config.ws is not None:
-            options = WsServerOptions(
-                config.ws.host,
-                config.ws.port,
-                max_message_bytes=config.ws_max_message_bytes,
-                max_connections=config.ws_max_connections,
-                patience_ms=self._patience_ms,
-                connection=ConnectionOptions(
-                    tap_track=config.ws_tap_track, l16_is_big_endian=config.ws_l16_byte_order == "big"
-                ),
-            )
-            self._ws = MediaWebSocketServer(self.stream, options, self._clock)
-            self._addresses["ws"] = str(Endpoint(*await self._ws.start(self._sockets.ws)))
-
-    async def _listen_rtp(self, ports: RtpPorts) -> dict[str, str]:
-        door = self.rtp[ports.name]
-
-        def take_inbound(batch: DatagramBatch, now_ns: int) -> None:
-            door.receive(batch, Direction.INBOUND, now_ns)
-
-        def take_outbound(batch: DatagramBatch, now_ns: int) -> None:
-            door.receive(batch, Direction.OUTBOUND, now_ns)
-
-        rx, tx = self._sockets.rtp.get(ports.name, (None, None))
-        return {
-            "rx": str(await self._listen(ports.rx, take_inbound, rx)),
-            "tx": str(await self._listen(ports.tx, take_outbound, tx)),
-        }
-
-    async def _listen(
-        self, endpoint: Endpoint, take: Take, sock: socket.socket | None, *, most: int = 1024
-    ) -> Endpoint:
-        receiver = await open_receiver(
-            endpoint,
-            self._clock,
-            kind=self.config.receiver,
-            receive_buffer_bytes=self.config.receive_buffer_bytes,
-            most=most,
-            sock=sock,
-        )
-        self._receivers.append(receiver)
-        self._pulse.add(receiver, take)
-        return receiver.address
-
-    def _deliver_streams(self, now_ns: int) -> int:
-        taken = self.stream.deliver(now_ns)
-        self.stream.end_detached(now_ns)
-        return taken
+        _LOG.info("receiving", extra={"addresses": self.addresses})
 
     def stop(self) -> None:
         """Ask the server to end; `wait_closed` returns then."""
@@ -240,17 +166,13 @@ class Server:
             return
         self._has_closed = True
         try:
-            await self._close_ws()
-            for receiver in self._receivers:
-                await receiver.settle()
-            self._pulse.stop()
-            self.stream.deliver(self._clock.now_ns())
+            await self.doors.settle()
             self.engine.end_all("shutdown")
         finally:  # whatever happened: the sinks finish what they have
             self._watch.stop()
             for salvage in self._salvages:
                 salvage.stop()
-            await self._close_receivers()
+            await self.doors.close()
             if self._switchboard is not None:
                 await self._switchboard.close()
             loop = asyncio.get_running_loop()
@@ -270,19 +192,6 @@ class Server:
             except Exception:  # the others have to end as they should, too
                 _LOG.exception("%s failed to close", companion.name)
 
-    async def _close_ws(self) -> None:
-        if self._ws is None:
-            return
-        try:
-            await self._ws.close()
-        except Exception:  # the calls of all doors still have to end as they should
-            _LOG.exception("the WebSocket door failed to close")
-
-    async def _close_receivers(self) -> None:
-        for receiver in self._receivers:
-            with contextlib.suppress(OSError):
-                await receiver.close()
-
     async def __aenter__(self) -> Self:
         """Start."""
         await self.start()
@@ -297,7 +206,7 @@ class Server:
     @property
     def addresses(self) -> dict[str, Any]:
         """Where it listens: ``{"udp": "host:port", "rtp": {name: {"rx": ..., "tx": ...}}, "ws": ...}``."""
-        return dict(self._addresses)
+        return dict(self.doors.addresses)
 
     @property
     def lateness(self) -> Lateness | None:
@@ -306,19 +215,9 @@ class Server:
 
     def snapshot(self) -> dict[str, Any]:
         """Return totals: calls, datagrams and rejects per door, drops, sinks."""
-        doors: dict[str, Any] = {}
-        if self.config.udp is not None:
-            doors["udp"] = datagram_totals(self.strep.datagrams, self.strep.rejected)
-        for name, door in self.rtp.items():
-            doors[f"rtp {name}"] = datagram_totals(door.datagrams, door.rejected)
-        if self._ws is not None:
-            doors["ws"] = {**stream_totals(self._ws.snapshot()), "no_room": self.stream.no_room}
         return {
             **self.engine.snapshot(),
-            "doors": doors,
-            "kernel_drops": sum(receiver.kernel_drops for receiver in self._receivers),
-            "receive_errors": sum(receiver.errors for receiver in self._receivers),
-            "failed_beats": self._pulse.failures,
+            **self.doors.totals(),
             **({"talk": self._switchboard.snapshot()} if self._switchboard is not None else {}),
             "events": dict(self.bus.published),
             "companions": {companion.name: companion.snapshot() for companion in self._companions},

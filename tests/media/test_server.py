@@ -186,7 +186,7 @@ async def test_a_door_that_fails_to_close_costs_no_recording(tmp_path: Path, mon
     monkeypatch.setattr(MediaWebSocketServer, "close", close)
     async with Server(ServerConfig(ws=LOOPBACK, record=tmp_path)) as server:
         now_ns = server.engine.now_ns()
-        handle = server.stream.stream_started(start(), now_ns)
-        server.stream.stream_media(handle, Direction.INBOUND, Placement(0, 0), b"a" * 160, now_ns)
+        handle = server.doors.stream.stream_started(start(), now_ns)
+        server.doors.stream.stream_media(handle, Direction.INBOUND, Placement(0, 0), b"a" * 160, now_ns)
     assert sidecar(tmp_path, "s1")["reason"] == "shutdown"
     assert len(pcm_channels(tmp_path / "s1.wav")) == 160

@@ -76,14 +76,14 @@ class World:
         if timer._armed is not None:
             timer._armed.cancel()
         timer.tick()
-        self.server._pulse._drain_safely(self._clock.now_ns())
+        self.server.doors._pulse._drain_safely(self._clock.now_ns())
         for _ in range(3):
             await asyncio.sleep(0)  # turns of the loop: no time
 
     def conversation(self, stream_id: str) -> Conversation:
         """Return the server's end of a socket."""
-        assert self.server._ws is not None
-        open_ones = self.server._ws._desk.open
+        assert self.server.doors._ws is not None
+        open_ones = self.server.doors._ws._desk.open
         return next(one for one in open_ones if one.connection.snapshot().stream_id == stream_id)
 
     @property

@@ -1,0 +1,177 @@
+"""`Reception`: all doors of a server, the sockets behind them, and the pulse that drains these."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+from typing import Any
+
+from media.config import Endpoint, RtpPorts, ServerConfig
+from media.doors.rtp import RtpDoor
+from media.doors.stream import StreamDoor, StreamListener
+from media.doors.strep import StrepDoor
+from media.engine import Engine
+from media.pulse import Pulse, Take
+from media.receivers import Receiver, open_receiver
+from media.sockets import BoundSockets
+from media.status import datagram_totals, stream_totals
+from media.ws.options import ConnectionOptions, WsServerOptions
+from media.ws.server import MediaWebSocketServer
+from strep.clock import NS_PER_SECOND, Clock
+from strep.datagrams import DatagramBatch
+from strep.header import Direction
+
+_LOG = logging.getLogger("strep.server")
+
+STREP_BATCH = 4096
+"""Datagrams of all calls at once: what comes in 20 ms with 2,000 calls."""
+
+
+class Reception:
+    """Where calls come in.
+
+    Attributes:
+        strep, rtp, stream: the doors; those of plain RTP by name.
+        addresses: where they are: ``{"udp": "host:port", "rtp": {name: {"rx": ..., "tx": ...}}, "ws": ...}``.
+    """
+
+    def __init__(
+        self,
+        config: ServerConfig,
+        engine: Engine,
+        clock: Clock,
+        sockets: BoundSockets,
+        *,
+        patience_ms: float,
+        listener: StreamListener | None,
+    ) -> None:
+        """Wire up; nothing listens before `open`.
+
+        Args:
+            config: which doors, and how.
+            engine: where tracks go.
+            clock: the server's.
+            sockets: doors that are bound already; the others are bound as configured.
+            patience_ms: how long audio may wait for company.
+            listener: talks back to media streams.
+        """
+        self.strep = StrepDoor(engine)
+        self.rtp = {ports.name: RtpDoor(ports.name, engine) for ports in config.rtp}
+        self.addresses: dict[str, Any] = {}
+        self._config, self._engine, self._clock, self._sockets = config, engine, clock, sockets
+        self._patience_ms = patience_ms
+        self._pulse = Pulse(engine, clock, interval_ms=config.drain_interval_ms, patience_ms=patience_ms)
+        self.stream = StreamDoor(
+            engine,
+            reconnect_grace_ns=round(config.reconnect_grace_s * NS_PER_SECOND),
+            wake=self._pulse.wake,
+            listener=listener,
+        )
+        self._receivers: list[Receiver] = []
+        self._ws: MediaWebSocketServer | None = None
+
+    async def open(self) -> None:
+        """Open all doors.
+
+        Raises:
+            OSError: an address cannot be had; close what was opened.
+        """
+        config = self._config
+        if config.udp is not None:
+            address = await self._listen(config.udp, self.strep.receive, self._sockets.udp, most=STREP_BATCH)
+            self.addresses["udp"] = str(address)
+        if config.rtp:
+            self.addresses["rtp"] = {ports.name: await self._listen_rtp(ports) for ports in config.rtp}
+        if config.ws is not None:
+            options = WsServerOptions(
+                config.ws.host,
+                config.ws.port,
+                max_message_bytes=config.ws_max_message_bytes,
+                max_connections=config.ws_max_connections,
+                patience_ms=self._patience_ms,
+                connection=ConnectionOptions(
+                    tap_track=config.ws_tap_track, l16_is_big_endian=config.ws_l16_byte_order == "big"
+                ),
+            )
+            self._ws = MediaWebSocketServer(self.stream, options, self._clock)
+            self.addresses["ws"] = str(Endpoint(*await self._ws.start(self._sockets.ws)))
+
+    def start(self) -> None:
+        """Begin to take what comes."""
+        self._pulse.add_source(self._deliver_streams)
+        self._pulse.start()
+
+    async def settle(self) -> None:
+        """Take in what has come so far, and nothing after it."""
+        await self.close_ws()
+        for receiver in self._receivers:
+            await receiver.settle()
+        self._pulse.stop()
+        self.stream.deliver(self._clock.now_ns())
+
+    async def close_ws(self) -> None:
+        """Close the door of media streams; its trouble is logged: other calls have to end well."""
+        if self._ws is None:
+            return
+        try:
+            await self._ws.close()
+        except Exception:
+            _LOG.exception("the WebSocket door failed to close")
+
+    async def close(self) -> None:
+        """Close all sockets that are still open."""
+        for receiver in self._receivers:
+            with contextlib.suppress(OSError):
+                await receiver.close()
+
+    def totals(self) -> dict[str, Any]:
+        """Return counters, those of the doors by door."""
+        doors: dict[str, Any] = {}
+        if self._config.udp is not None:
+            doors["udp"] = datagram_totals(self.strep.datagrams, self.strep.rejected)
+        for name, door in self.rtp.items():
+            doors[f"rtp {name}"] = datagram_totals(door.datagrams, door.rejected)
+        if self._ws is not None:
+            doors["ws"] = {**stream_totals(self._ws.snapshot()), "no_room": self.stream.no_room}
+        return {
+            "doors": doors,
+            "kernel_drops": sum(receiver.kernel_drops for receiver in self._receivers),
+            "receive_errors": sum(receiver.errors for receiver in self._receivers),
+            "failed_beats": self._pulse.failures,
+        }
+
+    async def _listen_rtp(self, ports: RtpPorts) -> dict[str, str]:
+        door = self.rtp[ports.name]
+
+        def take_inbound(batch: DatagramBatch, now_ns: int) -> None:
+            door.receive(batch, Direction.INBOUND, now_ns)
+
+        def take_outbound(batch: DatagramBatch, now_ns: int) -> None:
+            door.receive(batch, Direction.OUTBOUND, now_ns)
+
+        rx, tx = self._sockets.rtp.get(ports.name, (None, None))
+        return {
+            "rx": str(await self._listen(ports.rx, take_inbound, rx)),
+            "tx": str(await self._listen(ports.tx, take_outbound, tx)),
+        }
+
+    async def _listen(
+        self, endpoint: Endpoint, take: Take, sock: socket.socket | None, *, most: int = 1024
+    ) -> Endpoint:
+        receiver = await open_receiver(
+            endpoint,
+            self._clock,
+            kind=self._config.receiver,
+            receive_buffer_bytes=self._config.receive_buffer_bytes,
+            most=most,
+            sock=sock,
+        )
+        self._receivers.append(receiver)
+        self._pulse.add(receiver, take)
+        return receiver.address
+
+    def _deliver_streams(self, now_ns: int) -> int:
+        taken = self.stream.deliver(now_ns)
+        self.stream.end_detached(now_ns)
+        return taken
