@@ -131,7 +131,10 @@ class Finisher:
             channels=channels,
             omitted=[sidecar.Omitted(*span) for span in gone],
         )
-        sidecar.replace(recording.sidecar, document)
+        try:
+            sidecar.replace(recording.sidecar, document)
+        except OSError as error:
+            _LOG.warning("sidecar %s does not say that its file was written anew: %s", recording.sidecar.name, error)
         size = recording.path.stat().st_size
         return replace(recording, length_samples=length, channels=channels, size_bytes=size, omitted=gone)
 

@@ -6,6 +6,7 @@ While a file grows it has both channels and all of its time, so that whatever co
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -19,6 +20,8 @@ from media.sinks.wav import CHANNELS, LONGEST_HEADER_BYTES, Encoding, parse_head
 
 CHUNK_FRAMES = 1 << 17
 """16 s of telephone audio, half a megabyte."""
+
+TEMPORARY = ".tmp"
 
 Spans = Sequence[tuple[int, int]]
 """Start and length, in samples of the file; in order, without overlap."""
@@ -50,7 +53,7 @@ def rewrite(path: Path, *, omit: Spans = (), single: Single | None = None) -> in
         OSError: it cannot be done; the file is as it was.
         ValueError: it is no stereo file of ours.
     """
-    temporary = path.with_name(f".{path.name}.tmp")
+    temporary = path.with_name(f".{path.name}{TEMPORARY}")
     try:
         with path.open("rb") as source:
             encoding, rate_hz = parse_header(source.read(LONGEST_HEADER_BYTES))
@@ -62,6 +65,7 @@ def rewrite(path: Path, *, omit: Spans = (), single: Single | None = None) -> in
             left = sum(count for _, count in kept)
             fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             with open(fd, "wb") as target:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # without a lock it is one that a dead process left
                 target.write(serialize_header(encoding, rate_hz, left, channels))
                 for position, count in kept:
                     source.seek(encoding.data_offset + position * frame_bytes)
@@ -88,3 +92,20 @@ def _kept(omit: Spans, length: int) -> Iterator[tuple[int, int]]:
             yield position, chunk
             position += chunk
         position = max(position, start + count)
+
+
+def is_left_over(path: Path) -> bool:
+    """Return whether `path` is what a process had written anew when it died; it is of no use to anybody."""
+    if not (path.name.startswith(".") and path.name.endswith(f".wav{TEMPORARY}")):
+        return False
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,15 @@ class TestTakes:
         heard = pcm_channels(recording.path)
         assert heard.shape == (8000, 1)
         assert heard.any()
+
+    def test_what_was_half_written_anew_is_thrown_away(self, tmp_path: Path) -> None:
+        left, kept = tmp_path / ".leg.wav.tmp", tmp_path / ".other.tmp"
+        left.write_bytes(b"half of a file")
+        kept.write_bytes(b"somebody's")
+        with (tmp_path / ".now.wav.tmp").open("wb") as now:
+            fcntl.flock(now, fcntl.LOCK_EX)
+            assert salvage(tmp_path) == 0
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".now.wav.tmp", ".other.tmp"]
 
     def test_no_call_goes_on_with_a_take(self, tmp_path: Path, clock: ManualClock) -> None:
         self.take_of(tmp_path, clock)
