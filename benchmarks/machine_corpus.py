@@ -35,8 +35,9 @@ SECONDS = 24
 """Of every call."""
 
 HELLOS = """
-Hello?|Hi.|Yes?|Hello, hello?|Good morning.|Hello, this is Sophie.|Smith speaking.|Yes, hello?|Who is this?|Hey, what's up?
-""".strip().split("|")
+Hello?|Hi.|Yes?|Hello, hello?|Good morning.|Hello, this is Sophie.|Smith speaking.|Yes, hello?|Who is this?|
+Hey, what's up?
+""".replace("\n", "").split("|")
 BUSINESS = """
 Good morning, Hamilton insurance, Sophie speaking.|Hotel Valencia, how can I help you?|
 Thank you for calling Oxford Dental, this is Michael.|Front desk, good evening.
@@ -69,15 +70,15 @@ class Answer:
         kind: what answers, a name of `KINDS`.
         expected: what a listener should say: human, machine, fax_detected, silence.
         pcm: (n,) int16.
-        greeting_end: where the greeting's last word ends, in samples; 0 if there is none.
-        beep: whether a beep follows.
+        greeting_end: of a machine: where its last word ends, in samples, or its beep; 0 of the others.
+        beeps: whether a beep follows.
     """
 
     kind: str
     expected: str
     pcm: Pcm
     greeting_end: int = 0
-    beep: bool = False
+    beeps: bool = False
 
 
 @cache
@@ -94,7 +95,8 @@ def spoken(text: str, voice: str, speed: int) -> Audio:
     else:
         with tempfile.NamedTemporaryFile(suffix=".wav") as file:
             stretch = f"duration_stretch={165 / speed:.2f}"
-            subprocess.run(["flite", "-voice", name, "--setf", stretch, "-t", text, "-o", file.name], check=True, timeout=60)
+            command = ["flite", "-voice", name, "--setf", stretch, "-t", text, "-o", file.name]
+            subprocess.run(command, check=True, timeout=60)
             content = Path(file.name).read_bytes()
     frames, rate_hz = soundfile.read(io.BytesIO(content), dtype="float64")
     audio: Audio = soxr.resample(frames, rate_hz, SAMPLE_RATE_HZ)
@@ -172,8 +174,8 @@ def _machine(*, beeps: bool) -> Callable[[str, np.random.Generator], Answer]:
         if beeps:
             beep = _tone(random.uniform(600, 2000), random.uniform(0.2, 1.0), amplitude * random.uniform(0.2, 0.8))
             pieces += [_pause(random.uniform(0.3, 2.5)), beep]
-        pcm = _call(pieces, random)
-        return Answer(kind, "machine", pcm, min(end, len(pcm)), beeps)
+            end = sum(map(len, pieces))
+        return Answer(kind, "machine", _call(pieces, random), end, beeps)
 
     return make
 

@@ -173,8 +173,8 @@ class MachineJudge:
         """Yield what is decided by nothing having happened; `tone` goes on there, of whatever kind."""
         while not self.is_over and self.deadline() <= position_samples:
             due, result, reason = self._next()
-            if tone is not None and self.verdict is None and self._is_waited_for(tone):
-                if self._is_fax(tone):
+            if tone is not None and self._is_waited_for(tone):
+                if self.verdict is None and self._is_fax(tone):
                     yield from self._decide("fax_detected", f"{tone.frequency_hz:.0f} Hz, a fax answers", due)
                 return
             if self.verdict is None:
