@@ -108,12 +108,12 @@ def _hear(lines: list[Line]) -> list[Digit]:
     for row, line in enumerate(lines):
         pcm[row, : len(line.pcm)], lost[row, : len(line.lost)] = line.pcm, line.lost
     for start in range(0, pcm.shape[1], width):
-        found += ear.receive(_batch(pcm[:, start : start + width], start, lost[:, start : start + width]))
+        found += ear.receive(batch_of(pcm[:, start : start + width], start, lost[:, start : start + width]))
     found += chain.from_iterable(ear.forget(call) for call in range(n))
     return [heard for heard in found if isinstance(heard, Digit)]
 
 
-def _batch(pcm: Pcm, position: int, lost: NDArray[np.bool_]) -> PcmBatch:
+def batch_of(pcm: Pcm, position: int, lost: NDArray[np.bool_]) -> PcmBatch:
     """Return a tick of calls 0, 1, ..., all on their inbound tracks."""
     n, width = pcm.shape
     edges = np.diff(np.pad(lost, ((0, 0), (1, 1))).astype(np.int8), axis=1)

@@ -76,7 +76,7 @@ def key_line(keys: Keys, count: int, random: np.random.Generator, loss: float = 
     if keys.snr_db is not None:
         rms = LEVEL_AMPLITUDE / np.sqrt(2) * 10 ** ((keys.level_db - keys.snr_db) / 20)
         audio += random.normal(0, rms, len(audio))
-    pcm = _as_mu_law(audio)
+    pcm = as_mu_law(audio)
     lost = _lose(pcm, loss, random, rate_hz // 50)
     presses = [Press(digit, at, on, _longest(~lost[at : at + on])) for digit, at in made]
     return Line(pcm, lost, presses)
@@ -98,7 +98,8 @@ def _key(digit: str, length: int, keys: Keys, random: np.random.Generator, rate_
     return tones
 
 
-def _as_mu_law(audio: NDArray[np.float64]) -> Pcm:
+def as_mu_law(audio: NDArray[np.float64]) -> Pcm:
+    """Return audio as it comes out of mu-law."""
     return decode(encode(np.clip(audio, -32768, 32767).astype(np.int16), Codec.PCMU), Codec.PCMU)
 
 
@@ -152,7 +153,7 @@ def speech(seconds: float, random: np.random.Generator) -> Iterator[Pcm]:
         spoken = subprocess.run(command, check=True, capture_output=True, timeout=60).stdout
         frames, rate_hz = soundfile.read(io.BytesIO(spoken), dtype="float64")
         audio = soxr.resample(frames, rate_hz, SAMPLE_RATE_HZ)
-        pcm = _as_mu_law(audio * (SPEECH_AMPLITUDE * random.uniform(0.2, 1.5) / np.abs(audio).max()))
+        pcm = as_mu_law(audio * (SPEECH_AMPLITUDE * random.uniform(0.2, 1.5) / np.abs(audio).max()))
         made += len(pcm)
         yield pcm
 
@@ -185,7 +186,7 @@ def music(seconds: float, random: np.random.Generator) -> Iterator[Pcm]:
             if random.random() < 0.3:
                 length = min(800, n - at)
                 audio[at : at + length] += random.normal(0, 1, length) * np.exp(-np.arange(length) / 150)
-        yield _as_mu_law(audio * (SPEECH_AMPLITUDE * random.uniform(0.3, 1.5) / np.abs(audio).max()))
+        yield as_mu_law(audio * (SPEECH_AMPLITUDE * random.uniform(0.3, 1.5) / np.abs(audio).max()))
 
 
 def _play(audio: NDArray[np.float64], at: int, seconds: float, hz: float, timbre: str, amplitude: float) -> None:
@@ -228,4 +229,4 @@ def signals(seconds: float, random: np.random.Generator) -> Iterator[Pcm]:
             for hz in tones:
                 audio[at : at + len(t)] += 4000 * np.sin(2 * np.pi * hz * (1 + random.uniform(-0.02, 0.02)) * t)
             at += length + int(random.integers(400, 4000))
-        yield _as_mu_law(audio + random.normal(0, random.uniform(0, 60), len(audio)))
+        yield as_mu_law(audio + random.normal(0, random.uniform(0, 60), len(audio)))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from media.decoding.payload_types import PayloadType
+from media.hearing.machine import DEFAULT_RULES, MachineRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,9 @@ class ServerConfig:
     look_back_s: float = 0.0
     """How much of all calls is kept in memory, for recordings that begin before they were started."""
     detect: tuple[str, ...] = ()
-    """What to listen for in all calls: dtmf, voice, tones; see `media.hearing`."""
+    """What to listen for in all calls: dtmf, voice, tones, machine; see `media.hearing`."""
+    machine_rules: MachineRules = DEFAULT_RULES
+    """What tells a machine from a person; see `media.hearing.machine`."""
     events: Literal["auto", "files"] = "auto"
     """Write the events of each call into a file beside its recording; auto: where something listens for them."""
     sinks: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -271,3 +271,27 @@ def choices(*names: str) -> Format:
         return tuple(name for name in names if name in given)
 
     return Format(",".join(names), parse, ",".join)
+
+
+def rules(kind: type) -> Format:
+    """Return a dataclass of whole numbers and truths, as ``name=value`` with commas between; the rest is default."""
+    defaults = asdict(kind())
+
+    def read(name: str, text: str) -> int | bool:
+        if name not in defaults:
+            raise ValueError(f"has {name!r}, which is none of {', '.join(defaults)}")
+        if isinstance(defaults[name], bool):
+            if text not in ("true", "false"):
+                raise ValueError(f"has {name}={text}: true or false")
+            return text == "true"
+        return _parse_whole(text)
+
+    def parse(text: str) -> Any:
+        pairs = (part.partition("=") for part in text.split(",") if part.strip())
+        return kind(**{name.strip(): read(name.strip(), value.strip()) for name, _, value in pairs})
+
+    def show(value: Any) -> str:
+        given = ((field.name, getattr(value, field.name)) for field in fields(value))
+        return ",".join(f"{name}={str(one).lower()}" for name, one in given if one != defaults[name])
+
+    return Format("NAME=VALUE,...", parse, show)

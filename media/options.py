@@ -9,6 +9,7 @@ from __future__ import annotations
 from media import formats
 from media.config import LogConfig, ProcessConfig
 from media.formats import Format
+from media.hearing.machine import MachineRules
 from media.option import PREFIX, Option
 
 __all__ = ["BY_NAME", "OPTIONS", "PREFIX", "Option"]
@@ -90,11 +91,19 @@ OPTIONS = (
     Option(
         "detect",
         RECORDING,
-        formats.choices("dtmf", "voice", "tones"),
+        formats.choices("dtmf", "voice", "tones", "machine"),
         "dtmf,voice",
-        "Listen for keys by their tones, speech, tones of fax and answering machines; tell in the log, which key "
+        "Listen for keys by their tones, speech, tones of fax and answering machines, and whether the inbound track "
+        "is answered by a machine; tell in the log, which key "
         "at level debug only, and as JSON lines in CALL.events.jsonl beside the recording. All audio is then "
         "handed on in blocks of 20 ms, every 40 ms: more work than for a recording alone, which waits up to 100 ms.",
+    ),
+    Option(
+        "machine_rules",
+        RECORDING,
+        formats.rules(MachineRules),
+        "greeting_duration_ms=2500,wait_for_beep=true",
+        "What tells a machine from a person, where --detect machine is given.",
     ),
     Option(
         "events",

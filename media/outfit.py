@@ -44,7 +44,7 @@ def sinks_of(config: ServerConfig, bus: EventBus, clock: Clock, finisher: Finish
     if config.record is not None:
         sinks.append(RecordingSink(config.record, config.record_format, clock, config.max_tracks, finisher))
     if config.detect:
-        sinks.append(HearingSink(config.detect, bus))
+        sinks.append(HearingSink(config.detect, bus, config.machine_rules))
     return sinks
 
 

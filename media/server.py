@@ -16,6 +16,7 @@ from media.limits import raise_descriptor_limit
 from media.outfit import Companion, companions_of, salvages_of, sinks_of, takes_of
 from media.sinks.contract import Sink
 from media.sinks.finisher import Finisher
+from media.sinks.hearing import HearingSink
 from media.sinks.runner import SinkRunner
 from media.sockets import BoundSockets
 from media.status import live_calls, sink_totals
@@ -84,10 +85,7 @@ class Server:
         self.finisher = Finisher(self.bus.publish)
         takes = takes_of(config, self.finisher, self._clock, has_app=app is not None)
         all_sinks = [*sinks, *sinks_of(config, self.bus, self._clock, self.finisher), *filter(None, [takes])]
-        self._switchboard = _switchboard(app, config, self._clock) if app is not None else None
-        if self._switchboard is not None:
-            all_sinks.append(self._switchboard.listening)
-            self.bus.subscribe(self._switchboard.tell)
+        self._switchboard = _switchboard(app, config, self._clock, self.bus, all_sinks) if app is not None else None
         self._salvages = salvages_of(config, self.finisher)
         self.unfinished_sinks: list[str] = []
         self.runners = [SinkRunner(sink, self._clock) for sink in all_sinks]
@@ -229,8 +227,10 @@ class Server:
         return live_calls(self.engine)
 
 
-def _switchboard(app: Application, config: ServerConfig, clock: Clock) -> Switchboard:
-    """Import all of talking back: before there are calls, and not where none of them is talked to."""
+def _switchboard(
+    app: Application, config: ServerConfig, clock: Clock, bus: EventBus, sinks: list[Sink]
+) -> Switchboard:
+    """Import all of talking back: before there are calls, and not where none of them is talked to; add its sinks."""
     from media.talk.mode import PlaybackMode
     from media.talk.switchboard import Switchboard
 
@@ -241,4 +241,7 @@ def _switchboard(app: Application, config: ServerConfig, clock: Clock) -> Switch
         is_big_endian=config.playback_l16 == "big-endian",
         keep_alive=config.playback_keep_alive == "on",
     )
-    return Switchboard(app, mode, clock)
+    hearing = next((sink for sink in sinks if isinstance(sink, HearingSink)), None)
+    switchboard = Switchboard(app, mode, clock, bus, hearing)
+    sinks += [switchboard.listening] if hearing is not None else [switchboard.listening, switchboard.hearing]
+    return switchboard

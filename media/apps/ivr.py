@@ -12,24 +12,24 @@ RATE_HZ = 8000
 
 async def ivr(call: LiveCall) -> None:
     """Be the application of one call."""
-    await call.speak(f"Welcome. {MENU}")
-    async for event in call.events():
-        if event["event"] == "dtmf":
-            await call.clear()
-            if event["digit"] == "9":
-                await (await call.speak("Goodbye.")).wait()
-                await call.hang_up()
-                return
-            await answer(call, event["digit"])
-
-
-async def answer(call: LiveCall, digit: str) -> None:
-    """Do what the digit stands for."""
-    if digit == "1":
-        tone = 8000 * np.sin(2 * np.pi * 440 * np.arange(RATE_HZ) / RATE_HZ)
-        await call.play(tone.astype(np.int16), rate_hz=RATE_HZ)
-    elif digit == "2":
-        await call.speak(f"You are calling from {call.identity.get('from', 'somewhere')}.")
-    else:
-        await call.speak(f"{digit} is not on the menu.")
-    await call.speak(MENU)
+    welcome = "Welcome. "
+    while True:
+        entered = await call.gather(
+            speak=welcome + MENU,
+            invalid_speak="That is not on the menu.",
+            valid_digits="129",
+            terminating_digit="",
+            maximum_digits=1,
+        )
+        if entered.digits == "1":
+            tone = 8000 * np.sin(2 * np.pi * 440 * np.arange(RATE_HZ) / RATE_HZ)
+            await call.play(tone.astype(np.int16), rate_hz=RATE_HZ)
+        elif entered.digits == "2":
+            await call.speak(f"You are calling from {call.identity.get('from', 'somewhere')}.")
+        elif entered.status != "call_hangup":
+            await (await call.speak("Goodbye.")).wait()
+            await call.hang_up()
+            return
+        else:
+            return
+        welcome = ""

@@ -14,18 +14,26 @@ from media.hearing.spectrum import Spectrum
 from media.hearing.tones import Tone, ToneRuns
 from media.hearing.verdict import FREQUENCIES_HZ, Digit
 from media.hearing.voice import TalkOver, Voice, VoiceActivity
-from strep.clock import NS_PER_MS
+from media.hearing.words import Word, WordRuns
+from strep.clock import NS_PER_MS, NS_PER_SECOND
 
-Heard = Digit | Voice | TalkOver | Tone
+Heard = Digit | Voice | TalkOver | Tone | Word
 
-DTMF, VOICE, TONES = "dtmf", "voice", "tones"
+DTMF, VOICE, TONES, WORDS = "dtmf", "voice", "tones", "words"
 KINDS = (DTMF, VOICE, TONES)
-"""What there is to listen for."""
+"""What there is to listen for; and words, of tracks that `Ear.attend` names."""
 SILENT_NS = 500 * NS_PER_MS
 """Without a block for so long, what went on in a track has ended: packets have stopped, nobody knows until when."""
 _LOOK_EVERY_NS = 100 * NS_PER_MS
 _NOWHERE, _NEVER_NS = np.iinfo(np.int64).min, np.iinfo(np.int64).max
-_TRACK = np.dtype([("position", "i8"), ("heard_ns", "i8")])  # where its next block is due, when the last one came
+_TRACK = np.dtype(
+    [
+        ("begin", "i8"),  # where its audio began, since the last interruption
+        ("position", "i8"),  # where its next block is due
+        ("heard_ns", "i8"),  # when the last one came; never, once what went on is ended for that
+        ("last_ns", "i8"),  # when the last one came
+    ]
+)
 
 
 class Ear:
@@ -42,13 +50,15 @@ class Ear:
     """
 
     def __init__(self, kinds: Collection[str] = KINDS, sample_rate_hz: int = 8000) -> None:
-        """Listen for `kinds`, of `KINDS`, in batches of one rate, which is a multiple of 8 kHz."""
+        """Listen for `kinds`, of `KINDS` and `WORDS`, in batches of one rate, which is a multiple of 8 kHz."""
         self.sample_rate_hz = sample_rate_hz
         self._spectrum = Spectrum(FREQUENCIES_HZ, sample_rate_hz) if DTMF in kinds else None
         self._dtmf = DtmfRuns(sample_rate_hz)
-        self._voice = VoiceActivity(sample_rate_hz) if VOICE in kinds else None
+        self._tells_voices = VOICE in kinds
+        self._words = WordRuns(sample_rate_hz) if WORDS in kinds else None
+        self._voice = VoiceActivity(sample_rate_hz) if self._tells_voices or self._words is not None else None
         self._tones = ToneRuns(sample_rate_hz) if TONES in kinds else None
-        self._tracks = Columns(np.array([(_NOWHERE, _NEVER_NS)], _TRACK))
+        self._tracks = Columns(np.array([(_NOWHERE, _NOWHERE, _NEVER_NS, _NEVER_NS)], _TRACK))
         self._next_look_ns = 0
 
     def receive(self, batch: PcmBatch) -> list[Heard]:
@@ -82,10 +92,43 @@ class Ear:
         key = np.arange(call * CHANNELS, (call + 1) * CHANNELS)
         found = self._end(key)
         self._tracks.reset(key)
+        for track in key.tolist():
+            self.neglect(track)
         return found
 
+    def attend(self, key: int, min_word_ms: int, gap_ms: int, min_level: float) -> None:
+        """Listen for the words of one track, too; see `media.hearing.words.WordRuns.attend`.
+
+        Raises:
+            ValueError: this ear has none for words.
+        """
+        if self._words is None:
+            raise ValueError("this ear does not listen for words")
+        self._reach(key // CHANNELS)
+        self._words.attend(key, min_word_ms, gap_ms, min_level)
+
+    def neglect(self, key: int) -> None:
+        """Listen for the words of a track no more."""
+        if self._words is not None:
+            self._words.neglect(key)
+
+    def positions(self, key: Int64, now_ns: int) -> Int64:
+        """Return (n,) int64, how far tracks were heard, in samples, by the clock where nothing comes; < 0: never."""
+        self._reach(int(key.max(initial=0)) // CHANNELS)
+        position, last_ns = self._tracks.table["position"][key], self._tracks.table["last_ns"][key]
+        silent_ns = np.where(last_ns < now_ns - SILENT_NS, now_ns - last_ns, 0)
+        return np.where(position == _NOWHERE, -1, position + silent_ns * self.sample_rate_hz // NS_PER_SECOND)
+
+    def start(self, key: int) -> int:
+        """Return where the audio of a track began that was heard, since its last interruption, in samples."""
+        return int(self._tracks.table["begin"][key])
+
+    def tone_now(self, key: int) -> Tone | None:
+        """Return the tone that goes on in a track, of no kind yet."""
+        return self._tones.going_on(key) if self._tones is not None else None
+
     def _reach(self, call: int) -> None:
-        for part in (self._spectrum, self._dtmf, self._voice, self._tones, self._tracks):
+        for part in (self._spectrum, self._dtmf, self._voice, self._words, self._tones, self._tracks):
             if part is not None:
                 part.reach(call * CHANNELS + CHANNELS - 1)
 
@@ -94,10 +137,12 @@ class Ear:
         expected = self._tracks.table["position"]
         broken = expected[rows.key] != rows.begin
         expected[rows.key], self._tracks.table["heard_ns"][rows.key] = rows.end, now_ns
+        self._tracks.table["last_ns"][rows.key] = now_ns
         if not broken.any():
             return []
         key = rows.key[broken]
         found = self._end(key)
+        self._tracks.table["begin"][key] = rows.begin[broken]
         if self._voice is not None:
             self._voice.begin(key, rows.begin[broken])
         return found
@@ -107,7 +152,9 @@ class Ear:
         if self._spectrum is not None:
             self._spectrum.reset(key)
         if self._voice is not None:
-            found += self._voice.end(key)
+            found += self._told(self._voice.end(key))
+        if self._words is not None:
+            found += self._words.end(key)
         if self._tones is not None:
             found += self._tones.end(key)
         return found
@@ -122,7 +169,12 @@ class Ear:
             is_digit[windows.row] = hit
             found += digits
         if self._voice is not None:
-            found += self._voice.receive(rows, energy, is_digit)
+            found += self._told(self._voice.receive(rows, energy, is_digit))
+            if self._words is not None:
+                found += self._words.receive(rows, self._voice.voiced, self._voice.known, self._voice.power)
         if self._tones is not None:
             found += self._tones.receive(rows, energy)
         return found
+
+    def _told(self, voices: list[Voice | TalkOver]) -> list[Voice | TalkOver]:
+        return voices if self._tells_voices else []

@@ -92,6 +92,14 @@ class ToneRuns:
         self._columns.reset(key)
         return found
 
+    def going_on(self, key: int) -> Tone | None:
+        """Return the tone of a track that has not ended, of no kind yet; None if there is none of `MIN_FRAMES`."""
+        run = self._columns.table[key : key + 1]
+        if not len(run) or run["frames"][0] < MIN_FRAMES:
+            return None
+        length = int(run["end"][0] - run["start"][0])
+        return Tone(key, "", int(run["start"][0]), length, round(float(self._frequency_hz(run)[0]), 1))
+
     def receive(self, rows: Rows, energy: Float32) -> list[Tone]:
         """Return the tones that ended; `energy` is (n, k), of slices."""
         n, frames = len(rows), energy.shape[1] // FRAME_SLICES
@@ -146,10 +154,7 @@ class ToneRuns:
         """Return what those of the runs are that are something."""
         long_enough = run["frames"] >= MIN_FRAMES
         key, run = key[long_enough], run[long_enough]
-        xx, sx, ss = run["sums"].T
-        # White noise of power v makes these S + v, 2 c S and 4 c^2 S + 2 v: solved for the tone's own power S.
-        tone = (2 * xx - ss + np.sqrt((2 * xx - ss) ** 2 + 8 * sx**2)) / 4
-        hz = np.arccos(np.clip(sx / np.maximum(2 * tone, 1), -1, 1)) * (self._rate_hz / (2 * np.pi))
+        hz = self._frequency_hz(run)
         length = run["end"] - run["start"]
         columns = key.tolist(), run["start"].tolist(), length.tolist(), hz.tolist()
         found = []
@@ -158,6 +163,15 @@ class ToneRuns:
             if kind:
                 found.append(Tone(k, kind, start, samples, round(frequency_hz, 1)))
         return found
+
+    def _frequency_hz(self, run: NDArray[np.void]) -> NDArray[np.float64]:
+        xx, sx, ss = run["sums"].T
+        # White noise of power v makes these S + v, 2 c S and 4 c^2 S + 2 v: solved for the tone's own power S.
+        tone = (2 * xx - ss + np.sqrt((2 * xx - ss) ** 2 + 8 * sx**2)) / 4
+        hz: NDArray[np.float64] = np.arccos(np.clip(sx / np.maximum(2 * tone, 1), -1, 1)) * (
+            self._rate_hz / (2 * np.pi)
+        )
+        return hz
 
 
 def kind_of(frequency_hz: float, duration_ms: float) -> str:

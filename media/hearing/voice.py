@@ -77,7 +77,16 @@ _STATE = np.dtype(
 
 
 class VoiceActivity:
-    """Voices of the tracks of one sample rate."""
+    """Voices of the tracks of one sample rate.
+
+    Attributes:
+        voiced, known, power: (n, frames), of the rows that were received last: which frames are louder than the
+            floor, which were not lost, and their mean square.
+    """
+
+    voiced: Bool
+    known: Bool
+    power: Float32
 
     def __init__(self, sample_rate_hz: int) -> None:
         self._frame = sample_rate_hz * FRAME_MS // 1000
@@ -107,20 +116,21 @@ class VoiceActivity:
         in_frames = is_digit.reshape(n, frames, FRAME_SLICES)
         digit: Bool = np.logical_or.reduce(in_frames, axis=2)
         state, found = self._columns.table[rows.key], []
+        self.power, self.known, self.voiced = power, known >= self._frame / 2, np.zeros((n, frames), np.bool_)
         for frame in range(frames):
             end = rows.position + (frame + 1) * self._frame
-            enough: Bool = known[:, frame] >= self._frame / 2
-            found += self._step(rows.key, state, power[:, frame], enough, digit[:, frame], end)
+            found += self._step(rows.key, state, frame, digit[:, frame], end)
         self._columns.table[rows.key] = state
         return found
 
     def _step(
-        self, key: Int64, state: NDArray[np.void], power: Float32, enough: Bool, digit: Bool, end: Int64
+        self, key: Int64, state: NDArray[np.void], frame: int, digit: Bool, end: Int64
     ) -> list[Voice | TalkOver]:
-        floor = state["floor"]
+        power, enough, floor = self.power[:, frame], self.known[:, frame], state["floor"]
         fresh = enough & (floor == 0)
         floor[fresh] = np.clip(power[fresh], MIN_FLOOR, MIN_POWER)
         voiced = enough & ~digit & (power > ABOVE_FLOOR * floor) & (power > MIN_POWER)
+        self.voiced[:, frame] = voiced
         moved = np.where(power < floor, floor + FLOOR_FALL * (power - floor), np.minimum(floor * FLOOR_RISE, power))
         state["floor"] = np.where(enough & ~digit, np.maximum(moved, MIN_FLOOR), floor)
         count = np.where(voiced, state["voiced"] + 1, np.where(enough, 0, state["voiced"]))

@@ -1,24 +1,27 @@
 """`HearingSink`: publishes what is heard in calls, as it is heard, and says so in the log.
 
+Some kinds are listened for in all calls; others while somebody asks for them, in one call (`Demand`).
+
 Keys may be of a PIN or of a card: the log says that there was one, and which only at level debug.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from media.blocks import PcmBatch
 from media.events.bus import EventBus
-from media.events.kinds import AudioDropped, DigitPressed, Event, SpeechEnded, SpeechStarted, TalkedOver, ToneHeard
-from media.hearing.ear import Ear, Heard
+from media.events.detections import GreetingEnded, MachineDetectionEnded
+from media.events.kinds import AudioDropped, DigitPressed, Event, ToneHeard
+from media.hearing.machine import DEFAULT_RULES, MachineRules
+from media.hearing.post import ALL_KINDS, MACHINE, Posts, Report
 from media.hearing.rows import CHANNELS, can_be_heard
-from media.hearing.tones import Tone
-from media.hearing.verdict import Digit
-from media.hearing.voice import TalkOver, Voice
 from media.sinks.contract import CallInfo, CallReport, SinkOptions
+from media.sinks.heard import event_of
 from strep.header import Direction
 
 _LOG = logging.getLogger("strep.events")
@@ -27,52 +30,88 @@ PATIENCE_MS = 40
 """With less, media streams are read frame by frame (`media.ws.drain.READ_EVERY_MS`); a key is told so much later."""
 
 
-class HearingSink:
-    """Listens to all calls.
+@dataclass(frozen=True, slots=True, eq=False)
+class Demand:
+    """What somebody wants to know of one track of a call.
 
     Attributes:
+        call: as the engine made it, and no copy.
+        direction: the track.
+        kind: one of `media.hearing.post.ALL_KINDS`.
+        rules: for the kind machine.
+        tell: called with what was found, in the sink's thread, beside its publication.
+    """
+
+    call: CallInfo
+    direction: Direction
+    kind: str
+    rules: MachineRules = DEFAULT_RULES
+    tell: Callable[[Event], object] = lambda event: None
+
+
+class HearingSink:
+    """Listens to calls.
+
+    Attributes:
+        kinds: what for in all of them.
         events: so many were told.
     """
 
-    def __init__(self, kinds: Collection[str], bus: EventBus) -> None:
-        """Listen for `kinds` of `media.hearing.ear.KINDS`."""
+    def __init__(self, kinds: Collection[str], bus: EventBus, rules: MachineRules = DEFAULT_RULES) -> None:
+        """Listen for `kinds` of `media.hearing.post.ALL_KINDS` in all calls, by `rules` if machine is among them."""
         self.options = SinkOptions("hearing", block_ms=BLOCK_MS, patience_ms=PATIENCE_MS, is_sensitive=False)
-        self.events = 0
-        self._kinds, self._bus = frozenset(kinds), bus
+        self.events, self.kinds = 0, frozenset(kinds)
+        self._bus, self._rules = bus, rules
         self._calls: dict[int, CallInfo] = {}
-        self._live: Counter[int] = Counter()  # calls, by their rate
-        self._ears: dict[int, Ear] = {}
+        self._everybody = Posts(self.kinds, hears_all=True)
+        self._requests: deque[tuple[Demand, bool]] = deque()  # from other threads: asked, or dismissed
+        self._demands: dict[int, list[Demand]] = {}  # by the id() of their call, which may not have started here yet
+        self._asked = {kind: Posts((kind,), hears_all=False) for kind in ALL_KINDS}
+        self._now_ns = 0
+
+    # -- from any thread -----------------------------------------------------------------------------
+
+    def ask(self, demand: Demand) -> None:
+        """Listen for it as well, until it is dismissed."""
+        self._requests.append((demand, True))
+
+    def dismiss(self, demand: Demand) -> None:
+        """Listen for it no more; once for each that was asked, also when its call is over."""
+        self._requests.append((demand, False))
+
+    # -- the sink ------------------------------------------------------------------------------------
 
     def call_started(self, call: CallInfo) -> None:
         """Remember the call."""
         self._calls[call.index] = call
-        self._live[call.sample_rate_hz] += 1
         if not can_be_heard(call.sample_rate_hz):
             _LOG.warning("nothing is heard in call %s: it has %d Hz", call.call_id, call.sample_rate_hz)
+        self._everybody.add(call.index, call.sample_rate_hz)
+        if MACHINE in self.kinds and call.index in self._everybody:
+            self._everybody.judge(call.index * CHANNELS + Direction.INBOUND, self._rules)
+        for demand in self._demands.get(id(call), ()):
+            self._begin(demand)
 
     def receive(self, batch: PcmBatch) -> None:
         """Hear the blocks, tell what there is in them, and what has ended because nothing came."""
-        rate_hz = batch.sample_rate_hz
-        if len(batch) and rate_hz not in self._ears and can_be_heard(rate_hz):
-            self._ears[rate_hz] = Ear(self._kinds, rate_hz)
-        for ear in self._ears.values():
-            is_its_own = ear.sample_rate_hz == rate_hz
-            self._report(ear.receive(batch) if is_its_own else ear.poll(batch.now_ns))
+        self._now_ns = batch.now_ns
+        while self._requests:
+            self._settle(*self._requests.popleft())
+        self._report(self._everybody.receive(batch))
+        if self._demands:
+            for kind, posts in self._asked.items():
+                self._answer(kind, posts.receive(batch))
 
     def call_ended(self, call: CallInfo, report: CallReport) -> None:
         """Tell what ends with the call, and what the queue dropped; forget it."""
-        ear = self._ears.get(call.sample_rate_hz)
         try:
-            if ear is not None:
-                self._report(ear.forget(call.index))
+            self._report(self._everybody.remove(call.index, self._now_ns))
+            for kind, posts in self._asked.items():
+                self._answer(kind, posts.remove(call.index, self._now_ns))
             for dropped in dropped_of(report):
                 self._tell(call, dropped)
         finally:
             self._calls.pop(call.index, None)
-            self._live[call.sample_rate_hz] -= 1
-            if self._live[call.sample_rate_hz] <= 0:
-                del self._live[call.sample_rate_hz]
-                self._ears.pop(call.sample_rate_hz, None)
 
     def close(self) -> None:
         """Do nothing: all calls have ended."""
@@ -81,11 +120,51 @@ class HearingSink:
         """Return counters."""
         return {"events": self.events}
 
-    def _report(self, found: Iterable[Heard]) -> None:
-        for heard in found:
-            call = self._calls.get(heard.key // CHANNELS)
+    # -- what is asked for ---------------------------------------------------------------------------
+
+    def _settle(self, demand: Demand, is_asked: bool) -> None:
+        demands = self._demands.setdefault(id(demand.call), [])
+        is_here = self._calls.get(demand.call.index) is demand.call
+        if is_asked:
+            demands.append(demand)
+            if is_here:
+                self._begin(demand)
+            return
+        demands.remove(demand)
+        if is_here and not any(other.kind == demand.kind for other in demands):
+            for _ in self._asked[demand.kind].remove(demand.call.index, self._now_ns):
+                pass  # nobody asks any more
+        if not demands:
+            del self._demands[id(demand.call)]
+
+    def _begin(self, demand: Demand) -> None:
+        posts, index = self._asked[demand.kind], demand.call.index
+        if index not in posts:
+            posts.add(index, demand.call.sample_rate_hz)
+        if demand.kind == MACHINE and index in posts:
+            posts.judge(index * CHANNELS + demand.direction, demand.rules)
+
+    def _answer(self, kind: str, reports: Iterable[Report]) -> None:
+        """Tell those who asked; and everybody, unless all that is heard is told anyway."""
+        for key, report in reports:
+            call = self._calls.get(key // CHANNELS)
+            demands = self._demands.get(id(call), ())
+            asked = [d for d in demands if d.kind == kind and d.direction == key % CHANNELS]
+            if call is None or not asked:
+                continue
+            event = event_of(key, report)
+            if kind not in self.kinds:
+                self._tell(call, event)
+            for demand in asked:
+                demand.tell(event)
+
+    # -- telling -------------------------------------------------------------------------------------
+
+    def _report(self, reports: Iterable[Report]) -> None:
+        for key, report in reports:
+            call = self._calls.get(key // CHANNELS)
             if call is not None:
-                self._tell(call, event_of(heard))
+                self._tell(call, event_of(key, report))
 
     def _tell(self, call: CallInfo, event: Event) -> None:
         told = self._bus.publish(call, event)
@@ -95,28 +174,8 @@ class HearingSink:
         document = told.to_json()
         if isinstance(event, DigitPressed):
             _LOG.info("heard", extra={name: value for name, value in document.items() if name != "digit"})
-        _LOG.log(logging.INFO if isinstance(event, ToneHeard) else logging.DEBUG, "heard", extra=document)
-
-
-def event_of(heard: Heard) -> Event:
-    """Return what was heard as an event."""
-    track = Direction(heard.key % CHANNELS).name.lower()
-    about: dict[str, Any] = {"track": track, "position_samples": heard.position_samples}
-    match heard:
-        case Digit():
-            tones: dict[str, Any] = {"level_dbm0": heard.level_dbm0, "twist_db": heard.twist_db}
-            return DigitPressed(
-                **about, digit=heard.digit, source="inband", duration_samples=heard.length_samples, **tones
-            )
-        case Voice(speaks=True):
-            return SpeechStarted(**about, silence_samples=heard.length_samples)
-        case Voice():
-            return SpeechEnded(**about, duration_samples=heard.length_samples)
-        case TalkOver():
-            return TalkedOver(**about, duration_samples=heard.length_samples)
-        case Tone():
-            sound: dict[str, Any] = {"kind": heard.kind, "frequency_hz": heard.frequency_hz}
-            return ToneHeard(**about, **sound, duration_samples=heard.length_samples)
+        is_rare = isinstance(event, ToneHeard | MachineDetectionEnded | GreetingEnded)
+        _LOG.log(logging.INFO if is_rare else logging.DEBUG, "heard", extra=document)
 
 
 def dropped_of(report: CallReport) -> Iterator[AudioDropped]:

@@ -23,25 +23,27 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from media.events.bus import Told
 from media.sinks.contract import CallInfo
 from media.talk.contract import PlaybackError, Wire
+from media.talk.detections import Detections
+from media.talk.gathers import Gathers
 from media.talk.handle import MAX_VOLUME_DB, MIN_VOLUME_DB, Heard, Playback, PlaybackControl
-from media.talk.listening import Block, Ear, ListenSink
+from media.talk.listening import ListenSink
 from media.talk.mailbox import Broadcast
 from media.talk.marks import check_name
+from media.talk.office import Office
 from media.talk.playout import Playout
+from media.talk.questions import Questions
 from media.talk.recording import Recordable
 from media.talk.sources import open_source
-from media.talk.timer import TalkTimer
 from media.talk.voice import Voice
 from media.voices.contract import check_text
 from media.voices.plugins import load_voices
-from strep.clock import Clock
 from strep.errors import UsageError
-from strep.header import Direction
 
 logger = logging.getLogger("strep.talk")
 
@@ -49,10 +51,9 @@ MAX_EVENTS = 1000
 """Events that may wait for an application."""
 LABEL_CHARACTERS = 40
 """Of a text that is spoken, in logs and reports."""
-TRACKS = {"inbound": Direction.INBOUND, "outbound": Direction.OUTBOUND}
 
 
-class LiveCall(PlaybackControl, Recordable):
+class LiveCall(Questions, PlaybackControl, Recordable):
     """One call, from its first frame to its end.
 
     Attributes:
@@ -64,10 +65,11 @@ class LiveCall(PlaybackControl, Recordable):
         dropped_events: events that `events` was too slow for.
     """
 
-    def __init__(self, info: CallInfo, clock: Clock, timer: TalkTimer, listening: ListenSink) -> None:
+    def __init__(self, info: CallInfo, office: Office, listening: ListenSink) -> None:
         self.info, self.call_id, self.identity, self.door = info, info.call_id, info.identity, info.door
         self.dialect = ""
-        self._clock, self._timer, self._hearing = clock, timer, listening.begin(info)
+        self._clock, self._timer, self._hearing = office.clock, office.timer, listening.begin(info)
+        self._gathers, self._detections = Gathers(self, office), Detections(self, office)
         self._playout: Playout | None = None
         self._why_not = f"nothing can be played into this call: it came by the {info.door} door, which goes one way"
         self._hang_up: Callable[[], None] | None = None
@@ -207,25 +209,6 @@ class LiveCall(PlaybackControl, Recordable):
 
     # -- hearing -------------------------------------------------------------------------------------
 
-    async def listen(self, track: str = "inbound", block_ms: int = 20) -> AsyncIterator[Block]:
-        """Iterate over the audio of one track as it comes, until the call ends.
-
-        An application that begins with this, itself or in a task that it starts, hears the call from its first
-        sample, however busy the process is; later on audio is that from now on.
-
-        Raises:
-            ValueError: no such track, or a block that is not 10 to 10,000 ms.
-        """
-        if track not in TRACKS or not 10 <= block_ms <= 10_000:
-            raise ValueError(f"track={track!r}, block_ms={block_ms}: inbound or outbound, 10 to 10000 ms")
-        ear = Ear(TRACKS[track], block_ms)
-        self._hearing.add(ear)
-        try:
-            async for block in ear.mailbox:
-                yield block
-        finally:
-            self._hearing.remove(ear)
-
     def events(self) -> AsyncIterator[dict[str, Any]]:
         """Iterate over what happens in the call, until it ends.
 
@@ -323,8 +306,9 @@ class LiveCall(PlaybackControl, Recordable):
         self._attend()
 
     def tell(self, told: Told) -> None:
-        """Let `events` have what happened."""
+        """Let `events` have what happened, and who asked for it."""
         self._events.put(told.to_json(in_full=True))
+        self._take(told)
 
     def _take_mark(self, playout: Playout, name: str, now_ns: int) -> None:
         playout.take_mark(name, now_ns)
@@ -338,7 +322,9 @@ class LiveCall(PlaybackControl, Recordable):
         if self.has_ended:
             return
         self._reason.set_result(reason)
-        asyncio.get_running_loop().call_soon(self._events.close)  # behind what was told before
+        loop = asyncio.get_running_loop()
+        for close in (partial(self._stop_asking, reason), self._events.close):  # behind what was told before
+            loop.call_soon(close)
         if self._playout is not None:
             self._timer.remove(self._playout)
             self._playout.close(self._clock.now_ns())

@@ -13,8 +13,9 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from media.events.bus import Told
+from media.events.bus import EventBus, Told
 from media.sinks.contract import CallInfo
+from media.sinks.hearing import HearingSink
 from media.sinks.queue import CallEnded, CallStarted, Item
 from media.talk.call import Application, LiveCall
 from media.talk.contract import PlaybackError
@@ -22,6 +23,7 @@ from media.talk.lateness import Lateness
 from media.talk.listening import ListenSink
 from media.talk.marks import OWN_PREFIX
 from media.talk.mode import PlaybackMode, StreamFrames, mode_of, playout_for
+from media.talk.office import Office
 from media.talk.playout import Playout
 from media.talk.recording import Recorder
 from media.talk.sources.decoding import import_decoders
@@ -47,18 +49,25 @@ class Switchboard:
 
     Attributes:
         listening: the sink that they hear through.
+        hearing: the sink that hears for them what is in the audio.
         lateness: of all messages of rtp mode.
         app_failures: applications that ended by an exception.
         recorder: what they record with.
     """
 
-    def __init__(self, app: Application, mode: PlaybackMode, clock: Clock) -> None:
+    def __init__(
+        self, app: Application, mode: PlaybackMode, clock: Clock, bus: EventBus, hearing: HearingSink | None = None
+    ) -> None:
+        """Have no call yet; `hearing` listens to them all, one of our own listens to what is asked for only."""
         self.lateness = Lateness()
         self.listening = ListenSink(self._call_soon)
         self.app_failures = 0
         self.recorder: Recorder | None = None
         self._app, self._mode, self._clock = app, mode, clock
         self._timer = TalkTimer(clock, self._give_up)
+        self.hearing = hearing or HearingSink((), bus)
+        self._office = Office(clock, self._timer, self.hearing, bus.publish, self._call_soon)
+        bus.subscribe(self.tell)
         self._calls: dict[int, LiveCall] = {}
         self._playouts: dict[int, Playout] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -112,7 +121,7 @@ class Switchboard:
             logger.exception("a call could not begin, or end, for applications")
 
     def _begin(self, info: CallInfo) -> None:
-        call = self._calls[info.index] = LiveCall(info, self._clock, self._timer, self.listening)
+        call = self._calls[info.index] = LiveCall(info, self._office, self.listening)
         call.recorder = self.recorder
         task = asyncio.get_running_loop().create_task(self._run(call), name=f"app {info.call_id}")
         self._tasks.add(task)

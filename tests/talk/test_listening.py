@@ -7,6 +7,7 @@ import asyncio
 import numpy as np
 import pytest
 
+from media.events.bus import EventBus
 from media.sinks.contract import CallInfo
 from media.sinks.queue import CallEnded, CallStarted
 from media.talk.call import LiveCall
@@ -28,7 +29,8 @@ class Office:
         self.heard: dict[str, list[Pcm]] = {}
         self.go_on = asyncio.Event()
         self._way = way
-        self.board = Switchboard(self._app, PlaybackMode(), ManualClock())
+        clock = ManualClock()
+        self.board = Switchboard(self._app, PlaybackMode(), clock, EventBus(clock))
         self.board.start()
         self.sink = self.board.listening
 

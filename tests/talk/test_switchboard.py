@@ -34,7 +34,8 @@ class World:
 
     def __init__(self, app: Callable[[LiveCall], Awaitable[None]]) -> None:
         self.clock = ManualClock(NS_PER_SECOND)
-        self.board = Switchboard(app, PlaybackMode("rtp"), self.clock)
+        self.bus = EventBus(self.clock)
+        self.board = Switchboard(app, PlaybackMode("rtp"), self.clock, self.bus)
         self.board.start()
 
     def begin(self, call_id: str = "c", index: int = 0) -> CallInfo:
@@ -178,12 +179,10 @@ async def test_a_socket_of_a_call_that_is_over_does_nothing_to_the_one_that_has_
     world = World(app)
     world.end(before := world.begin("before"))
     after, wire = world.begin("after"), world.wire
-    bus = EventBus(world.clock)
-    bus.subscribe(world.board.tell)
-    bus.publish(before, DigitPressed(digit="1", source="ws"))
+    world.bus.publish(before, DigitPressed(digit="1", source="ws"))
     world.board.stream_detached(before)
     assert world.board._playouts[0].wire is wire
-    bus.publish(after, DigitPressed(digit="2", source="ws"))
+    world.bus.publish(after, DigitPressed(digit="2", source="ws"))
     await turns()
     world.end(after)
     await turns()
