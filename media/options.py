@@ -73,7 +73,7 @@ def _parse_name(text: str) -> str:
 
 
 DOORS, RECORDING, TALKING, TIMING, LIMITS = "Doors", "Recording", "Talking back", "Timing", "Limits"
-PROCESSES, LOGGING = "Processes", "Logging"
+WEBHOOKS, PROCESSES, LOGGING = "Webhooks", "Processes", "Logging"
 _PORT_NOTE = "[::1]:9000 for IPv6, 0.0.0.0:9000 for all addresses, :9000 for 127.0.0.1, port 0 for any."
 
 OPTIONS = (
@@ -208,6 +208,59 @@ OPTIONS = (
         formats.choice("off", "on"),
         "on",
         "Send silence in rtp playback while nothing plays, for peers that hang up when they get nothing.",
+    ),
+    Option(
+        "webhook",
+        WEBHOOKS,
+        formats.HTTP_URL,
+        "https://app.example.com/events",
+        "Post events to this URL, in Telnyx's words; what it does not take is sent again. Repeatable.",
+        field="webhooks",
+        repeatable=True,
+    ),
+    Option(
+        "webhook_key",
+        WEBHOOKS,
+        formats.FILE,
+        "webhook.pem",
+        "Sign with the Ed25519 private key in this file; `strep keys FILE` makes one and shows the public key.",
+    ),
+    Option(
+        "webhook_events",
+        WEBHOOKS,
+        formats.EVENT_TYPES,
+        "call.dtmf.received,streaming.*",
+        "Types of events that are posted, with commas between; strep.* are those that Telnyx has no name for.",
+    ),
+    Option(
+        "webhook_spool",
+        WEBHOOKS,
+        formats.DIRECTORY,
+        "webhooks",
+        "Keep events here until they are taken, so that none is lost when this program ends or is killed.",
+    ),
+    Option(
+        "webhook_backlog",
+        WEBHOOKS,
+        formats.size_bytes(1 << 16, 1 << 40),
+        "1GiB",
+        "What may wait for receivers, on disk (4 KiB each at least) or in memory; beyond it the oldest are dropped.",
+        field="webhook_backlog_bytes",
+    ),
+    Option(
+        "webhook_max_age",
+        WEBHOOKS,
+        formats.seconds(1, 30 * 86_400),
+        "2h",
+        "Give up an event that was not taken after so long.",
+        field="webhook_max_age_s",
+    ),
+    Option(
+        "webhook_max_tries",
+        WEBHOOKS,
+        formats.whole_number(1, 1_000_000),
+        "10",
+        "Give up an event after so many wrong answers; those of its call wait behind it so long.",
     ),
     Option(
         "idle_timeout",

@@ -65,5 +65,9 @@ def companions_of(server: Server, clock: Clock) -> list[Companion]:
     config, companions = server.config, list[Companion]()
     if config.record is not None and (config.events == "files" or config.detect):
         companions.append(EventFiles(config.record, server.bus, clock))
+    if config.webhooks:
+        from media.webhooks.companion import Webhooks
+
+        companions.append(Webhooks(config, server.bus, clock))
     companions.append(server.finisher)  # the last one: it closes first, and has something to tell the others then
     return companions
