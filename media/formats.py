@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from media.config import Endpoint, RtpPorts
 from media.decoding.payload_types import LARGEST, TELEPHONE_EVENT, PayloadType
@@ -26,7 +25,6 @@ _RTP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _RTP_MAP = re.compile(
     r"(?P<number>\d{1,3})\s*=\s*(?P<name>[A-Za-z0-9-]+)(/(?P<clock>\d{1,6}))?(/(?P<channels>\d{1,3}))?", re.ASCII
 )
-_EVENT_TYPE = re.compile(r"[a-z0-9_.*]{1,100}")
 _NUMBER_AND_UNIT = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[A-Za-z]*)", re.ASCII)
 _MS_PER_UNIT = {"": 1000, "ms": 1, "s": 1000, "m": 60_000, "min": 60_000, "h": 3_600_000}
 _BYTES_PER_UNIT = {"": 1, "B": 1, "kB": 1000, "MB": 1000**2, "GB": 1000**3, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
@@ -200,35 +198,6 @@ def _parse_directory(text: str) -> Path:
     return Path(text)
 
 
-def parse_http_url(text: str) -> str:
-    """Return an ``http://`` or ``https://`` URL.
-
-    Raises:
-        ValueError: it is something else.
-    """
-    url = text.strip()
-    try:
-        parts = urlsplit(url)
-        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:  # a port or an IPv6 address that cannot be
-        is_one = False
-    if not is_one or not url.isascii() or not url.isprintable() or " " in url:
-        raise ValueError("is not http://HOST/... or https://HOST/...")
-    return url
-
-
-def parse_event_types(text: str) -> tuple[str, ...]:
-    """Return names of event types with commas between, ``*`` for any characters.
-
-    Raises:
-        ValueError: it is something else.
-    """
-    names = tuple(part.strip() for part in text.split(","))
-    if not all(_EVENT_TYPE.fullmatch(name) for name in names):
-        raise ValueError("is not some of call.dtmf.received, call.*, ... with commas between")
-    return names
-
-
 def _within(lowest: Any, highest: Any, read: Format) -> Format:
     """Return `read`, bounded."""
 
@@ -247,8 +216,6 @@ RTP_PORTS = Format("NAME=RX,TX", parse_rtp_ports, _show_rtp_ports)
 PAYLOAD_TYPE = Format("NUMBER=NAME/CLOCK", parse_payload_type)
 DIRECTORY = Format("DIRECTORY", _parse_directory)
 FILE = Format("FILE", _parse_directory)
-HTTP_URL = Format("URL", parse_http_url)
-EVENT_TYPES = Format("TYPE,...", parse_event_types, ",".join)
 
 
 def seconds(lowest: float, highest: float) -> Format:

@@ -6,64 +6,13 @@ An option ``idle_timeout`` is the flag ``--idle-timeout``, the variable ``STREP_
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
-
 from media import formats
-from media.config import LogConfig, ProcessConfig, ServerConfig
+from media.config import LogConfig, ProcessConfig
 from media.formats import Format
+from media.option import PREFIX, Option
+from media.webhooks.options import WEBHOOK_OPTIONS
 
-PREFIX = "STREP_"
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option, for all places where it may be given.
-
-    Attributes:
-        name: its key in a file; flag and variable are derived from it.
-        section: its heading in the help text.
-        format: how its value is written.
-        example: a value.
-        help: what it does, without the default.
-        field: where the value goes; `name` unless given.
-        repeatable: it may be given more than once; the value is a tuple.
-        owner: whose field it is.
-    """
-
-    name: str
-    section: str
-    format: Format
-    example: str
-    help: str
-    field: str = ""
-    repeatable: bool = False
-    owner: type[ServerConfig] | type[ProcessConfig] | type[LogConfig] = ServerConfig
-
-    @property
-    def flag(self) -> str:
-        """The flag on the command line."""
-        return "--" + self.name.replace("_", "-")
-
-    @property
-    def variable(self) -> str:
-        """The environment variable."""
-        return PREFIX + self.name.upper()
-
-    @property
-    def target(self) -> str:
-        """The field of `owner` that takes the value."""
-        return self.field or self.name
-
-    @property
-    def default(self) -> Any:
-        """What holds when it is given nowhere."""
-        return next(field.default for field in fields(self.owner) if field.name == self.target)
-
-    @property
-    def default_text(self) -> str:
-        """The default as it would be written; empty if there is none."""
-        return self.format.show(self.default) if self.default not in (None, ()) else ""
+__all__ = ["BY_NAME", "OPTIONS", "PREFIX", "Option"]
 
 
 def _parse_name(text: str) -> str:
@@ -73,7 +22,7 @@ def _parse_name(text: str) -> str:
 
 
 DOORS, RECORDING, TALKING, TIMING, LIMITS = "Doors", "Recording", "Talking back", "Timing", "Limits"
-WEBHOOKS, PROCESSES, LOGGING = "Webhooks", "Processes", "Logging"
+PROCESSES, LOGGING = "Processes", "Logging"
 _PORT_NOTE = "[::1]:9000 for IPv6, 0.0.0.0:9000 for all addresses, :9000 for 127.0.0.1, port 0 for any."
 
 OPTIONS = (
@@ -209,59 +158,7 @@ OPTIONS = (
         "on",
         "Send silence in rtp playback while nothing plays, for peers that hang up when they get nothing.",
     ),
-    Option(
-        "webhook",
-        WEBHOOKS,
-        formats.HTTP_URL,
-        "https://app.example.com/events",
-        "Post events to this URL, in Telnyx's words; what it does not take is sent again. Repeatable.",
-        field="webhooks",
-        repeatable=True,
-    ),
-    Option(
-        "webhook_key",
-        WEBHOOKS,
-        formats.FILE,
-        "webhook.pem",
-        "Sign with the Ed25519 private key in this file; `strep keys FILE` makes one and shows the public key.",
-    ),
-    Option(
-        "webhook_events",
-        WEBHOOKS,
-        formats.EVENT_TYPES,
-        "call.dtmf.received,streaming.*",
-        "Types of events that are posted, with commas between; strep.* are those that Telnyx has no name for.",
-    ),
-    Option(
-        "webhook_spool",
-        WEBHOOKS,
-        formats.DIRECTORY,
-        "webhooks",
-        "Keep events here until they are taken, so that none is lost when this program ends or is killed.",
-    ),
-    Option(
-        "webhook_backlog",
-        WEBHOOKS,
-        formats.size_bytes(1 << 16, 1 << 40),
-        "1GiB",
-        "What may wait for receivers, on disk (4 KiB each at least) or in memory; beyond it the oldest are dropped.",
-        field="webhook_backlog_bytes",
-    ),
-    Option(
-        "webhook_max_age",
-        WEBHOOKS,
-        formats.seconds(1, 30 * 86_400),
-        "2h",
-        "Give up an event that was not taken after so long.",
-        field="webhook_max_age_s",
-    ),
-    Option(
-        "webhook_max_tries",
-        WEBHOOKS,
-        formats.whole_number(1, 1_000_000),
-        "10",
-        "Give up an event after so many wrong answers; those of its call wait behind it so long.",
-    ),
+    *WEBHOOK_OPTIONS,
     Option(
         "idle_timeout",
         TIMING,

@@ -95,7 +95,7 @@ class Server:
         self.finisher = Finisher(self.bus.publish)
         takes = takes_of(config, self.finisher, self._clock, has_app=app is not None)
         all_sinks = [*sinks, *sinks_of(config, self.bus, self._clock, self.finisher), *filter(None, [takes])]
-        self._switchboard = _switchboard(app, config, self._clock) if app is not None else None
+        self._switchboard = _switchboard(app, self) if app is not None else None
         if self._switchboard is not None:
             all_sinks.append(self._switchboard.listening)
             self.bus.subscribe(self._switchboard.tell)
@@ -330,11 +330,12 @@ class Server:
         return live_calls(self.engine)
 
 
-def _switchboard(app: Application, config: ServerConfig, clock: Clock) -> Switchboard:
+def _switchboard(app: Application, server: Server) -> Switchboard:
     """Import all of talking back: before there are calls, and not where none of them is talked to."""
     from media.talk.mode import PlaybackMode
     from media.talk.switchboard import Switchboard
 
+    config = server.config
     mode = PlaybackMode(
         config.playback,
         config.playback_codec.upper(),
@@ -342,4 +343,4 @@ def _switchboard(app: Application, config: ServerConfig, clock: Clock) -> Switch
         is_big_endian=config.playback_l16 == "big-endian",
         keep_alive=config.playback_keep_alive == "on",
     )
-    return Switchboard(app, mode, clock)
+    return Switchboard(app, mode, server._clock, server.bus.publish)

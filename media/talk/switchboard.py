@@ -13,6 +13,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from media.calls import Publish, nobody
 from media.events.bus import Told
 from media.sinks.contract import CallInfo
 from media.sinks.queue import CallEnded, CallStarted, Item
@@ -52,12 +53,12 @@ class Switchboard:
         recorder: what they record with.
     """
 
-    def __init__(self, app: Application, mode: PlaybackMode, clock: Clock) -> None:
+    def __init__(self, app: Application, mode: PlaybackMode, clock: Clock, publish: Publish = nobody) -> None:
         self.lateness = Lateness()
         self.listening = ListenSink(self._call_soon)
         self.app_failures = 0
         self.recorder: Recorder | None = None
-        self._app, self._mode, self._clock = app, mode, clock
+        self._app, self._mode, self._clock, self._publish = app, mode, clock, publish
         self._timer = TalkTimer(clock, self._give_up)
         self._calls: dict[int, LiveCall] = {}
         self._playouts: dict[int, Playout] = {}
@@ -114,6 +115,7 @@ class Switchboard:
     def _begin(self, info: CallInfo) -> None:
         call = self._calls[info.index] = LiveCall(info, self._clock, self._timer, self.listening)
         call.recorder = self.recorder
+        call.publish = partial(self._publish, info)
         task = asyncio.get_running_loop().create_task(self._run(call), name=f"app {info.call_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
