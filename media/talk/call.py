@@ -258,7 +258,7 @@ class LiveCall(PlaybackControl, Recordable):
         self._hang_up()
 
     async def ended(self) -> str:
-        """Wait for the end of the call; return its reason: stop, closed, idle or shutdown."""
+        """Wait for the end of the call; return its reason: stop, closed, hang_up, idle, shutdown."""
         return await asyncio.shield(self._reason)
 
     # -- for handles (`PlaybackControl`) -------------------------------------------------------------

@@ -31,10 +31,7 @@ from media.webhooks.vocabulary import translate
 MAX_IDENTITY_BYTES = 8192
 """Of what the carrier said of a call, as JSON; beyond it only its short texts are passed on."""
 SHORT_CHARACTERS = 200
-REDACTED = "redacted"
 _ELSEWHERE = ("event_id", "occurred_at", "identity")  # of what an event says, in the envelope and the payload
-SECRETS = ("digit", "digits", "transcript", "text", "words")
-"""What an event in a sensitive span of the call must not tell."""
 
 
 class Selection:
@@ -57,8 +54,6 @@ def data_of(told: Told, wanted: Selection) -> bytes | None:
         return None
     ours = {name: value for name, value in said.items() if name not in _ELSEWHERE}
     payload = {"client_state": None, **_identity(told.call.identity), **fields, "strep": ours}
-    if getattr(told.event, "is_sensitive", False):
-        payload = _redact(payload)
     data = {
         "record_type": "event",
         "event_type": event_type,
@@ -87,12 +82,3 @@ def _identity(identity: dict[str, Any]) -> dict[str, Any]:
     return {
         name: value for name, value in identity.items() if isinstance(value, str) and len(value) <= SHORT_CHARACTERS
     }
-
-
-def _redact(value: Any) -> Any:
-    """Return a copy of JSON values without secrets, at any depth."""
-    if isinstance(value, dict):
-        return {name: REDACTED if name in SECRETS else _redact(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_redact(item) for item in value]
-    return value

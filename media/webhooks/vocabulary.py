@@ -81,13 +81,12 @@ def _media(said: Said) -> dict[str, Any]:
 
 
 def _recording_saved(said: Said, call: CallInfo) -> Translation:
-    urls = {"wav": None, "mp3": None} | said.get("urls", {})
     return "call.recording.saved", {
-        "channels": "dual" if said["channels"] == 2 else "single",
+        "channels": said["channels"],
         "recording_id": said["recording_id"],
         "recording_started_at": said["started_at"],
         "recording_ended_at": said["ended_at"],
-        "recording_urls": urls,
+        "recording_urls": {"wav": None, "mp3": None} | said.get("urls", {}),
         "public_recording_urls": {"wav": None, "mp3": None},
     }
 
