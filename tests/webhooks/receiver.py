@@ -130,3 +130,13 @@ def free_port() -> Iterator[int]:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         yield sock.getsockname()[1]
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    """Wait for what another thread does."""
+    pause = threading.Event()
+    for _ in range(LIMIT_S * 1000):
+        if is_so():
+            return
+        pause.wait(0.001)
+    raise AssertionError("it was never so")

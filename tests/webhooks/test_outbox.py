@@ -154,7 +154,7 @@ class TestAReceiverThatIsAway:
 
     def test_an_event_that_always_makes_it_busy_does_not_keep_the_others_from_it(self) -> None:
         """A proxy answers 503 for a server that died of one event."""
-        box, now_ns, taken = outbox(), 0, []
+        box, now_ns, taken = outbox(), 0, list[int]()
         box.receive(deliveries(1, call_id="poison") + deliveries(3, call_id="other", first=10), 0)
         while len(taken) < 3:
             now_ns = max(now_ns, box.deadline())
