@@ -22,6 +22,9 @@ OURS = "strep."
 STREAM_FAILURES = {"closed": "connection_closed", "idle": "idle_timeout"}
 """Ends of a media stream that nobody asked for, by the reason of the call's end."""
 
+DETECTED = {"fax_detected": "machine", "silence": "not_sure"}
+"""Results that Telnyx knows in its premium detection only, as its other one would have them."""
+
 
 def translate(said: Said, call: CallInfo) -> Translation:
     """Return the event's type and its fields."""
@@ -81,17 +84,20 @@ def _media(said: Said) -> dict[str, Any]:
 
 
 def _recording_saved(said: Said, call: CallInfo) -> Translation:
+    urls = {file["format"]: file["url"] for file in said.get("files", ()) if file.get("url")}
     return "call.recording.saved", {
         "channels": said["channels"],
         "recording_id": said["recording_id"],
         "recording_started_at": said["started_at"],
         "recording_ended_at": said["ended_at"],
-        "recording_urls": {"wav": None, "mp3": None} | said.get("urls", {}),
+        "recording_urls": {"wav": None, "mp3": None} | urls,
         "public_recording_urls": {"wav": None, "mp3": None},
     }
 
 
 def _recording_failed(said: Said, call: CallInfo) -> Translation:
+    if said.get("will_retry"):
+        return OURS + "recording_failed", {}
     # The one reason of Telnyx's four that is no statement about its own storage; ours is in payload.strep.
     return "call.recording.error", {"recording_id": said.get("recording_id"), "reason": "Internal server error"}
 
@@ -107,7 +113,8 @@ def _transcription(said: Said, call: CallInfo) -> Translation:
 
 
 def _machine(said: Said, call: CallInfo) -> Translation:
-    return "call.machine.detection.ended", {"result": said["result"]}
+    result = said["result"]
+    return "call.machine.detection.ended", {"result": DETECTED.get(result, result)}
 
 
 def _greeting(said: Said, call: CallInfo) -> Translation:
@@ -124,6 +131,6 @@ VOCABULARY: dict[str, Callable[[Said, CallInfo], Translation]] = {
     "recording_saved": _recording_saved,
     "recording_failed": _recording_failed,
     "transcription": _transcription,
-    "machine_detected": _machine,
+    "machine_detection_ended": _machine,
     "greeting_ended": _greeting,
 }

@@ -8,10 +8,14 @@ from typing import Any, ClassVar
 
 import pytest
 
+from media.events.bus import EventBus
 from media.events.calls import MarkReturned
-from media.events.kinds import Event, SpeechEnded
+from media.events.kinds import WITHHELD, Event, SpeechEnded
+from media.events.recordings import RecordingFailed, RecordingSaved
+from media.pauses.spans import Pause
 from media.sinks.contract import CallInfo
 from media.webhooks.envelope import MAX_IDENTITY_BYTES, Selection, body_of, data_of
+from strep.clock import ManualClock
 from tests.webhooks.events import IDENTITY, LEG, began, call, digit, ended, fork, over, started, told
 
 EVERYTHING = Selection(("*",))
@@ -83,8 +87,31 @@ class TestTheEnvelope:
         assert payload["call_control_id"] == IDENTITY["call_control_id"]
 
 
+def test_what_is_private_while_recording_is_paused_is_not_told() -> None:
+    """The bus withholds it; whatever is made of its events is without it."""
+    paused, posted = call(), list[bytes | None]()
+    paused.pauses.append(Pause(0, (0, 0), "silence", 0))
+    bus = EventBus(ManualClock())
+    bus.subscribe(lambda one: posted.append(data_of(one, EVERYTHING)))
+    bus.publish(paused, digit("7"))
+    [encoded] = posted
+    assert encoded is not None
+    payload = json.loads(encoded)["payload"]
+    assert (payload["digit"], payload["strep"]["digit"]) == (WITHHELD, WITHHELD)
+    assert b'"7"' not in encoded
+
+
 FORK = {"call_leg_id": LEG, "stream_type": "decrypted"}
 FAILED = {"stream_id": IDENTITY["stream_id"], "stream_type": "websocket"}
+NOT_SURE, BEEP = {"result": "not_sure"}, {"result": "beep_detected"}
+SAID: dict[str, Any] = {"recording_id": "r", "channels": "dual", "started_at": "a", "ended_at": "b", "format": "wav"}
+SAVED = {"channels": "dual", "recording_id": "r", "recording_started_at": "a", "recording_ended_at": "b"}
+
+
+def saved() -> RecordingSaved:
+    return RecordingSaved(**SAID, path="r.wav", size_bytes=44, duration_samples=0, is_take=False)
+
+
 MEDIA = {"media_url": None, "media_name": None, "overlay": False}
 
 
@@ -139,23 +166,28 @@ MEDIA = {"media_url": None, "media_name": None, "overlay": False}
                 }
             },
         ),
+        (saved(), fork(), "call.recording.saved", SAVED | {"recording_urls": {"wav": None, "mp3": None}}),
         (
-            named("recording_saved", recording_id="r", channels="dual", started_at="a", ended_at="b", format="wav"),
+            named("recording_saved", **SAID, files=[{"format": "mp3", "url": "s3://b/x.mp3"}, {"format": "flac"}]),
             fork(),
             "call.recording.saved",
-            {
-                "channels": "dual",
-                "recording_started_at": "a",
-                "recording_ended_at": "b",
-                "recording_urls": {"wav": None, "mp3": None},
-            },
+            SAVED | {"recording_urls": {"wav": None, "mp3": "s3://b/x.mp3"}},
         ),
         (
-            named("recording_failed", recording_id="r", error="disk full"),
+            RecordingFailed(recording_id="r", error="disk full"),
             fork(),
             "call.recording.error",
             {"reason": "Internal server error"},
         ),
+        (named("recording_failed", will_retry=True), fork(), "strep.recording_failed", {}),
+        (
+            named("machine_detection_ended", result="human"),
+            call(),
+            "call.machine.detection.ended",
+            {"result": "human"},
+        ),
+        (named("machine_detection_ended", result="silence"), call(), "call.machine.detection.ended", NOT_SURE),
+        (named("greeting_ended", result="beep_detected"), call(), "call.machine.greeting.ended", BEEP),
         (named("something_new", answer=42), call(), "strep.something_new", {}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
