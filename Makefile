@@ -10,10 +10,11 @@ UV_VERSION := 0.13.8
 BIN        := .venv/bin
 INSTALLED  := .venv/.installed
 PEERS      := ffmpeg tshark sox espeak-ng mpg123 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
-              gstreamer1.0-plugins-bad nodejs node-ws golang-go golang-github-pion-rtp-dev
+              gstreamer1.0-plugins-bad nodejs node-ws golang-go golang-github-pion-rtp-dev openssl
 # Of pipecat, the half gigabyte that it asks for left out: what its serializers import, and .venv has not.
-PIPECAT    := pipecat-ai aiofiles aiohappyeyeballs aiohttp aiosignal docstring-parser frozenlist loguru loudness multidict \
-              propcache sentencex wait-for2 yarl
+PIPECAT    := pipecat-ai aiofiles docstring-parser loguru loudness sentencex wait-for2
+# Telnyx's own package, which verifies webhooks, and what of its needs .venv has not.
+TELNYX     := telnyx certifi distro httpcore httpx pynacl sniffio
 
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -106,7 +107,7 @@ lock:  ## write requirements/*.txt from pyproject.toml again (UPGRADE=1: newest 
 	}; \
 	compile --all-extras $(if $(UPGRADE),--upgrade) --output-file requirements/dev.txt pyproject.toml; \
 	compile --no-annotate --extra fast --constraints requirements/dev.txt --output-file requirements/server.txt pyproject.toml; \
-	printf '%s\n' $(PIPECAT) | compile --no-deps --no-annotate $(if $(UPGRADE),--upgrade) --output-file requirements/peers.txt -; \
+	printf '%s\n' $(PIPECAT) $(TELNYX) | compile --no-deps --no-annotate $(if $(UPGRADE),--upgrade) --output-file requirements/peers.txt -; \
 	echo hatchling | compile --no-annotate --constraints requirements/dev.txt --output-file requirements/build.txt -; \
 	if grep -nE '://|^ *--?(index|extra|find|f |i )' requirements/*.txt; then \
 	  echo "make: a lock file names a place; it must name only versions and hashes" >&2; exit 1; \

@@ -23,6 +23,10 @@ Publish = Callable[[CallInfo, Event], object]
 """`media.events.bus.EventBus.publish`."""
 
 
+def nobody(call: CallInfo, event: Event) -> None:
+    """Tell nobody; a `Publish`."""
+
+
 @dataclass(eq=False, slots=True)
 class Track:
     """One direction of one leg, or one source of a plain RTP port.
@@ -90,7 +94,7 @@ class Call:
     events: list[dict[str, Any]] = field(default_factory=list)
     events_dropped: int = 0
     has_ended: bool = False
-    publish: Publish = lambda call, event: None
+    publish: Publish = nobody
 
     @property
     def tape(self) -> TapeFormat:

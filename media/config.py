@@ -83,6 +83,20 @@ class ServerConfig:
     """A hole in a track is given up this long after the first packet behind it arrived."""
     block_ms: int = 100
     """Length of the blocks handed to sinks."""
+    webhooks: tuple[str, ...] = ()
+    """URLs that events are posted to; see `media.webhooks`."""
+    webhook_key: Path | None = None
+    """File with the Ed25519 private key that signs them; None sends them unsigned."""
+    webhook_events: tuple[str, ...] = ("call.*", "streaming.*")
+    """Types of events that are posted, ``*`` stands for any characters."""
+    webhook_spool: Path | None = None
+    """Directory of what waits for receivers; None keeps it in memory."""
+    webhook_backlog_bytes: int = 64 << 20
+    """What may wait for receivers; beyond it the oldest are dropped."""
+    webhook_max_age_s: float = 86_400.0
+    """An event that was not taken after so long is given up."""
+    webhook_max_tries: int = 100
+    """Answers other than 2xx to one event before it is given up; a receiver that is not there costs none."""
     receiver: Literal["auto", "recvmmsg", "asyncio-dgram"] = "auto"
     """How UDP is received; auto takes recvmmsg where there is one."""
     receive_buffer_bytes: int = 16 << 20

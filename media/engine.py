@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any, Protocol
 
 from media.blocks import PcmBatch
-from media.calls import Call, CallIndexes, Publish, Track
+from media.calls import Call, CallIndexes, Publish, Track, nobody
 from media.codecs import Encoding
 from media.decoding.desk import Desk
 from media.decoding.payload_types import PayloadTypes
@@ -76,7 +76,7 @@ class Engine:
         max_tracks: int,
         patience_ns: int = 0,
         payload_types: PayloadTypes | None = None,
-        publish: Publish = lambda call, event: None,
+        publish: Publish = nobody,
     ) -> None:
         """Start without calls.
 

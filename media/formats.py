@@ -215,6 +215,7 @@ ENDPOINT = Format("HOST:PORT", parse_endpoint)
 RTP_PORTS = Format("NAME=RX,TX", parse_rtp_ports, _show_rtp_ports)
 PAYLOAD_TYPE = Format("NUMBER=NAME/CLOCK", parse_payload_type)
 DIRECTORY = Format("DIRECTORY", _parse_directory)
+FILE = Format("FILE", _parse_directory)
 
 
 def seconds(lowest: float, highest: float) -> Format:

@@ -11,6 +11,7 @@ from media.config import LogConfig, ProcessConfig
 from media.formats import Format
 from media.hearing.machine import MachineRules
 from media.option import PREFIX, Option
+from media.webhooks.options import WEBHOOK_OPTIONS
 
 __all__ = ["BY_NAME", "OPTIONS", "PREFIX", "Option"]
 
@@ -166,6 +167,7 @@ OPTIONS = (
         "on",
         "Send silence in rtp playback while nothing plays, for peers that hang up when they get nothing.",
     ),
+    *WEBHOOK_OPTIONS,
     Option(
         "idle_timeout",
         TIMING,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from media.config import ServerConfig
 from media.events.bus import EventBus
+from media.events.callback import EventCallback, OnEvent
 from media.events.files import EventFiles
 from media.sinks.contract import Sink
 from media.sinks.finisher import Finisher
@@ -60,10 +61,16 @@ def salvages_of(config: ServerConfig, finisher: Finisher) -> list[Salvage]:
     return [Salvage(directory, config.idle_timeout_s, finisher) for directory in directories]
 
 
-def companions_of(server: Server, clock: Clock) -> list[Companion]:
+def companions_of(server: Server, clock: Clock, on_event: OnEvent | None = None) -> list[Companion]:
     """Return the companions, in the order in which they start; they close in the reverse order."""
     config, companions = server.config, list[Companion]()
     if config.record is not None and (config.events == "files" or config.detect):
         companions.append(EventFiles(config.record, server.bus, clock))
+    if on_event is not None:
+        companions.append(EventCallback(on_event, server.bus, clock))
+    if config.webhooks:
+        from media.webhooks.companion import Webhooks
+
+        companions.append(Webhooks(config, server.bus, clock))
     companions.append(server.finisher)  # the last one: it closes first, and has something to tell the others then
     return companions

@@ -29,6 +29,7 @@ from strep.table import TimelineSettings
 from strep.timeline import Timeline
 
 if TYPE_CHECKING:
+    from media.events.callback import OnEvent
     from media.talk.call import Application
     from media.talk.switchboard import Switchboard
 
@@ -64,6 +65,7 @@ class Server:
         clock: Clock | None = None,
         sockets: BoundSockets | None = None,
         app: Application | None = None,
+        on_event: OnEvent | None = None,
     ) -> None:
         """Wire up; nothing listens before ``async with`` or `start`.
 
@@ -73,6 +75,7 @@ class Server:
             clock: the machine's, unless given.
             sockets: doors that are bound already, to be taken over; the others are bound as configured.
             app: run for every call with its `LiveCall`; an exception in it ends it, not the call.
+            on_event: called with every event of every call (`Told`), in the event loop; awaited if it is a coroutine.
 
         Raises:
             ConfigurationError: no door is configured.
@@ -116,7 +119,7 @@ class Server:
         self._stopping = asyncio.Event()
         self._has_closed = False
         self._watch = CounterWatch(self.snapshot)
-        self._companions = companions_of(self, self._clock)
+        self._companions = companions_of(self, self._clock, on_event)
         self._started: list[Companion] = []
 
     # -- life ------------------------------------------------------------------------------------------

@@ -215,7 +215,7 @@ class StreamDoor:
         for start in stream.starts:
             if start.wire is not None:
                 start.wire.close(close_with(1000, "the application hung up"))
-        self._end(stream, "closed")
+        self._end(stream, "hang_up")
 
     def _say_oversized(self, stream: Stream, samples: int) -> None:
         if not stream.oversized:
@@ -240,7 +240,7 @@ class StreamDoor:
         """End the calls of streams that nobody came back to continue."""
         for stream in list(self._streams.values()):
             if stream.detached_ns is not None and now_ns - stream.detached_ns >= self._reconnect_grace_ns:
-                self._end(stream, "closed")
+                self._end(stream, "closed" if stream.start.dialect.has_stop else "stop")
 
     def _end(self, stream: Stream, reason: str) -> None:
         self._deliver()

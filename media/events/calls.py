@@ -30,7 +30,7 @@ class CallOver(Event):
     """A call has ended; what its sinks make of the last of its audio is told behind this.
 
     Attributes:
-        reason: "stop", "closed", "idle" or "shutdown".
+        reason: "stop", "closed", "hang_up", "idle" or "shutdown".
         duration_samples: of its longest track, from the call's origin on.
         note: why there is nothing to hear, if so: "no_media" or "unsupported_payload".
     """

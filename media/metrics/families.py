@@ -54,6 +54,19 @@ _RECORDING = (
     (CounterMetricFamily, "sidecar_errors", "strep_sidecar_errors", "Sidecars not written, or not in full."),
     (CounterMetricFamily, "patched_samples", "strep_recordings_patched_samples", "Late samples put in their place."),
 )
+_WEBHOOKS = (
+    (CounterMetricFamily, "delivered", "strep_webhooks_delivered", "Webhooks that their receiver has taken."),
+    (CounterMetricFamily, "retried", "strep_webhooks_retried", "Attempts that were not the first."),
+    (CounterMetricFamily, "unreachable", "strep_webhooks_unreachable", "Attempts that found no connection."),
+    (CounterMetricFamily, "refused", "strep_webhooks_refused", "Webhooks that their receiver does not want (4xx)."),
+    (CounterMetricFamily, "given_up", "strep_webhooks_given_up", "Webhooks too old, or tried too often."),
+    (CounterMetricFamily, "dropped", "strep_webhooks_dropped", "Webhooks dropped for want of room."),
+    (CounterMetricFamily, "overflowed", "strep_webhooks_overflowed", "Events dropped before they were webhooks."),
+    (CounterMetricFamily, "store_errors", "strep_webhooks_store_errors", "Failures of the spool's disk."),
+    (GaugeMetricFamily, "waiting", "strep_webhooks_waiting", "Webhooks that wait to be taken."),
+    (GaugeMetricFamily, "waiting_bytes", "strep_webhooks_waiting_bytes", "What they take."),
+    (GaugeMetricFamily, "held", "strep_webhooks_receivers_held", "Receivers that are away or too busy."),
+)
 
 _Table = tuple[tuple[type[Metric], str, str, str], ...]
 
@@ -64,6 +77,7 @@ def families(totals: Totals) -> Iterator[Metric]:
     yield from _plain(_ENGINE, [([], snapshot)])
     yield from _doors(snapshot.get("doors", {}))
     yield from _sinks(snapshot.get("sinks", []))
+    yield from _webhooks(snapshot.get("companions", {}).get("webhooks"))
     up = GaugeMetricFamily("strep_worker_up", "1 while the worker receives.", labels=["worker"])
     restarts = CounterMetricFamily("strep_worker_restarts", "Times the worker was replaced.", labels=["worker"])
     for index, (is_up, count) in enumerate(zip(totals.is_up, totals.restarts, strict=True)):
@@ -97,6 +111,13 @@ def _doors(doors: dict[str, Snapshot]) -> Iterator[Metric]:
             for value, count in doors["ws"].get(name, {}).items():
                 family.add_metric([value], count)
             yield family
+
+
+def _webhooks(webhooks: Snapshot | None) -> Iterator[Metric]:
+    if webhooks is not None:
+        yield from _plain(_WEBHOOKS, [([], webhooks)])
+        text = "Age of the oldest webhook that waits."
+        yield GaugeMetricFamily("strep_webhooks_oldest_seconds", text, value=webhooks["oldest_ns"] / NS_PER_SECOND)
 
 
 def _sinks(sinks: list[Snapshot]) -> Iterator[Metric]:

@@ -136,7 +136,7 @@ class CallReport:
     """How a call ended.
 
     Attributes:
-        reason: "stop", "closed", "idle" or "shutdown".
+        reason: "stop", "closed", "hang_up", "idle" or "shutdown".
         ended_wall_ns: wall time of the end.
         length_samples: length of the longest track on the call's timeline.
         tracks: one report per direction that was ever seen, inbound first.

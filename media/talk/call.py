@@ -27,11 +27,12 @@ from functools import partial
 from typing import Any
 
 from media.events.bus import Told
+from media.events.kinds import Event
 from media.sinks.contract import CallInfo
 from media.talk.contract import PlaybackError, Wire
 from media.talk.detections import Detections
 from media.talk.gathers import Gathers
-from media.talk.handle import MAX_VOLUME_DB, MIN_VOLUME_DB, Heard, Playback, PlaybackControl
+from media.talk.handle import MAX_VOLUME_DB, MIN_VOLUME_DB, Heard, Playback, PlaybackControl, label_of
 from media.talk.listening import ListenSink
 from media.talk.mailbox import Broadcast
 from media.talk.marks import check_name
@@ -40,6 +41,7 @@ from media.talk.playout import Playout
 from media.talk.questions import Questions
 from media.talk.recording import Recordable
 from media.talk.sources import open_source
+from media.talk.telling import tell_of
 from media.talk.voice import Voice
 from media.voices.contract import check_text
 from media.voices.plugins import load_voices
@@ -49,8 +51,6 @@ logger = logging.getLogger("strep.talk")
 
 MAX_EVENTS = 1000
 """Events that may wait for an application."""
-LABEL_CHARACTERS = 40
-"""Of a text that is spoken, in logs and reports."""
 
 
 class LiveCall(Questions, PlaybackControl, Recordable):
@@ -63,10 +63,12 @@ class LiveCall(Questions, PlaybackControl, Recordable):
         door: "ws", "strep" or "rtp"; only a WebSocket goes both ways.
         dialect: of its WebSocket, "" for other doors.
         dropped_events: events that `events` was too slow for.
+        publish: tells everybody an event of the call.
     """
 
     def __init__(self, info: CallInfo, office: Office, listening: ListenSink) -> None:
         self.info, self.call_id, self.identity, self.door = info, info.call_id, info.identity, info.door
+        self.publish: Callable[[Event], object] = partial(office.publish, info)
         self.dialect = ""
         self._clock, self._timer, self._hearing = office.clock, office.timer, listening.begin(info)
         self._gathers, self._detections = Gathers(self, office), Detections(self, office)
@@ -75,7 +77,6 @@ class LiveCall(Questions, PlaybackControl, Recordable):
         self._hang_up: Callable[[], None] | None = None
         self._reason: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._events: Broadcast[dict[str, Any]] = Broadcast(MAX_EVENTS)
-        self._unknown_marks = 0
 
     def __repr__(self) -> str:
         """Return its id."""
@@ -120,6 +121,7 @@ class LiveCall(Questions, PlaybackControl, Recordable):
         try:
             self._both_ways()
             handle = Playback(rate, source if isinstance(source, str) else type(source).__name__)
+            tell_of(self, handle, source, overlay=overlay)
             playout.add(Voice(opened, handle, loop=loop, volume_db=volume_db, is_overlay=overlay), self)
         except BaseException:
             opened.close()
@@ -149,7 +151,7 @@ class LiveCall(Questions, PlaybackControl, Recordable):
         except BaseException:
             await speech.aclose()
             raise
-        handle.label = text if len(text) <= LABEL_CHARACTERS else f"{text[: LABEL_CHARACTERS - 3]}..."
+        handle.label, handle.kind = label_of(text), "speak"
         return handle
 
     async def send_dtmf(self, digits: str, *, duration_ms: int = 250, pause_ms: int = 100, **play: Any) -> Playback:
@@ -168,7 +170,9 @@ class LiveCall(Questions, PlaybackControl, Recordable):
 
         rate_hz = self._both_ways().player.sample_rate_hz
         tones = await asyncio.to_thread(key_tones, digits, duration_ms, pause_ms, rate_hz)
-        return await self.play(tones, rate_hz=rate_hz, **play)
+        handle = await self.play(tones, rate_hz=rate_hz, **play)
+        handle.kind = "keys"
+        return handle
 
     async def clear(self) -> list[Heard]:
         """Fall silent: cut off all plays, here and at the carrier, and return what of each was really heard."""
@@ -235,7 +239,7 @@ class LiveCall(Questions, PlaybackControl, Recordable):
         self._hang_up()
 
     async def ended(self) -> str:
-        """Wait for the end of the call; return its reason: stop, closed, idle or shutdown."""
+        """Wait for the end of the call; return its reason: stop, closed, hang_up, idle, shutdown."""
         return await asyncio.shield(self._reason)
 
     # -- for handles (`PlaybackControl`) -------------------------------------------------------------
@@ -297,25 +301,15 @@ class LiveCall(Questions, PlaybackControl, Recordable):
 
     def take_event(self, event: dict[str, Any], now_ns: int) -> None:
         """Act on what the carrier says; the application learns of it as of all events, by `tell`."""
-        name, playout = event.get("event"), self._playout
-        if playout is not None and name == "mark":
-            self._take_mark(playout, str(event.get("name", "")), now_ns)
-        elif playout is not None and name == "error":
-            words = " ".join(str(event[key]) for key in ("code", "title", "detail") if event.get(key))
-            playout.take_error(event.get("code"), words or "without a code", now_ns)
-        self._attend()
+        if self._playout is not None:
+            if warning := self._playout.take_event(event, now_ns):
+                logger.warning("call %s: %s", self.call_id, warning)
+            self._attend()
 
     def tell(self, told: Told) -> None:
         """Let `events` have what happened, and who asked for it."""
         self._events.put(told.to_json(in_full=True))
         self._take(told)
-
-    def _take_mark(self, playout: Playout, name: str, now_ns: int) -> None:
-        playout.take_mark(name, now_ns)
-        unknown = playout.snapshot().marks_unknown
-        if unknown and not self._unknown_marks:
-            logger.warning("call %s: mark %.40r came back, which was never sent: ignored", self.call_id, name)
-        self._unknown_marks = unknown
 
     def end(self, reason: str) -> None:
         """Take note that the call is over."""

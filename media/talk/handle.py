@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
+from media.events.playbacks import PlayKind
 from media.talk.contract import PlaybackError
 
 if TYPE_CHECKING:
@@ -15,6 +17,15 @@ if TYPE_CHECKING:
 
 MIN_VOLUME_DB, MAX_VOLUME_DB = -40.0, 40.0
 """SignalWire's range of ``calling.play.volume``; Telnyx has none."""
+
+
+LABEL_CHARACTERS = 40
+"""Of a text that is spoken, in logs and reports."""
+
+
+def label_of(text: str) -> str:
+    """Return the beginning of a text that is spoken."""
+    return text if len(text) <= LABEL_CHARACTERS else f"{text[: LABEL_CHARACTERS - 3]}..."
 
 
 class PlayState(Enum):
@@ -60,6 +71,8 @@ class Playback:
 
     Attributes:
         label: for logs and reports: a path, a URL, the beginning of a text.
+        kind: what asked for it.
+        playback_id: UUID, its name in events.
         state: where it stands.
         error: why it failed, else None.
         position_samples: samples of it that were heard, every pass of a loop counted, at `sample_rate_hz`.
@@ -68,6 +81,8 @@ class Playback:
 
     def __init__(self, sample_rate_hz: int, label: str = "") -> None:
         self.label = label
+        self.kind: PlayKind = "play"
+        self.playback_id = str(uuid4())
         self.sample_rate_hz = sample_rate_hz
         self.state = PlayState.QUEUED
         self.error: PlaybackError | None = None
@@ -76,6 +91,7 @@ class Playback:
         self._voice: Voice | None = None
         self._control = PlaybackControl()
         self._waiters: list[Callable[[], None]] = []
+        self.on_change: Callable[[], object] = lambda: None  # called when it begins to be heard, and when it is over
 
     def __repr__(self) -> str:
         """Return what it is and where it stands."""
@@ -143,6 +159,12 @@ class Playback:
         """Belong to a player from here on."""
         self._voice, self._control = voice, control
 
+    def begin(self) -> None:
+        """Take note that it is heard."""
+        if self.state is PlayState.QUEUED:
+            self.state = PlayState.PLAYING
+            self.on_change()
+
     def settle(self, state: PlayState, error: PlaybackError | None = None) -> None:
         """End in a final state, once; close the source and wake whoever waits."""
         if self.state.is_final:
@@ -151,6 +173,7 @@ class Playback:
         if self._voice:
             self._voice.close()
             self._voice = None
+        self.on_change()
         waiters, self._waiters = self._waiters, []
         for tell in waiters:
             tell()

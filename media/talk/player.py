@@ -179,7 +179,7 @@ class Player:
     def _hear(self, voice: Voice, position: int, is_measured: bool) -> None:
         heard = voice.heard_until(position)
         if heard:
-            voice.begin()
+            voice.handle.begin()
             voice.handle.position_samples += heard
             voice.handle.is_measured = is_measured
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 from media.talk.contract import PlaybackError, ReturnFrames, Wire
 from media.talk.handle import Heard, PlaybackControl, PlayState
@@ -171,6 +172,18 @@ class Playout(ABC):
             marks_early=self._hearing.early,
             marks_unknown=self._hearing.marks.unknown,
         )
+
+    def take_event(self, event: dict[str, Any], now_ns: int) -> str:
+        """Act on what the carrier says, as `media.ws.description.event` has it; return what is odd about it."""
+        if event.get("event") == "mark":
+            name, unknown = str(event.get("name", "")), self._hearing.marks.unknown
+            self.take_mark(name, now_ns)
+            if not unknown and self._hearing.marks.unknown:
+                return f"mark {name!r:.40} came back, which was never sent: ignored"
+        elif event.get("event") == "error":
+            words = " ".join(str(event[key]) for key in ("code", "title", "detail") if event.get(key))
+            self.take_error(event.get("code"), words or "without a code", now_ns)
+        return ""
 
     def take_mark(self, name: str, now_ns: int) -> None:
         """Act on a mark that has come back; one that says nothing is counted."""

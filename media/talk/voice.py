@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 
 from media.talk.contract import Pcm, PcmSource, PlaybackError
-from media.talk.handle import MAX_VOLUME_DB, MIN_VOLUME_DB, Playback, PlayState
+from media.talk.handle import MAX_VOLUME_DB, MIN_VOLUME_DB, Playback
 
 FOREVER = 0
 """The number of passes of a loop without end."""
@@ -78,11 +78,6 @@ class Voice:
         self._volume_db = float(value)
         self._target_gain = 10.0 ** (value / 20)
         self._ramp: tuple[int, float] | None = None  # where in the output it began, and the gain before it
-
-    def begin(self) -> None:
-        """Take note that it sounds."""
-        if self.handle.state is PlayState.QUEUED:
-            self.handle.state = PlayState.PLAYING
 
     def read(self, samples: int, output_position: int) -> Pcm:
         """Return (n,) int16, n <= `samples`, which will lie at `output_position`; fewer: no more now, or at all."""

@@ -112,7 +112,7 @@ class TestHangingUp:
         _, second = world.dial()
         world.listener.hang_ups[-1]()
         assert first.closes == second.closes == [Close(1000, "the application hung up")]
-        assert [report.reason for _, report in world.ear.ended] == ["closed"]
+        assert [report.reason for _, report in world.ear.ended] == ["hang_up"]
 
     def test_who_dials_again_within_the_grace_begins_another_call(self) -> None:
         world = ListenedWorld()
@@ -135,4 +135,4 @@ class TestHangingUp:
         assert wire.closes == []
         world.listener.hang_ups[1]()
         assert len(wire.closes) == 1
-        assert [report.reason for _, report in world.ear.ended] == ["idle", "closed"]
+        assert [report.reason for _, report in world.ear.ended] == ["idle", "hang_up"]

@@ -38,6 +38,7 @@ class Tap:
         self.world.stream.end_detached(self.world.clock.now_ns())
         ((_, report),) = self.world.ear.ended
         assert self.world.engine.conservation_errors == 0
+        assert report.reason == "stop", "no frame says so, and the socket has closed"
         return report.tracks[0].totals
 
 

@@ -68,6 +68,7 @@ class Dialect:
         mark: (stream_id, name) to a message that comes back when all before it has been played.
         clear: (stream_id) to a message that makes the carrier forget what it has not played yet.
         dtmf: (stream_id, digit) to a message that sends a digit into the call.
+        has_stop: the carrier says when a stream is over; else its socket closes, and that is no trouble.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Dialect:
     mark: Callable[[str, str], str] | None = None
     clear: Callable[[str], str] | None = None
     dtmf: Callable[[str, str], str] | None = None
+    has_stop: bool = True
 
     @property
     def path(self) -> str:

@@ -107,4 +107,4 @@ def _serialize(frame: CarrierFrame) -> str | bytes:
     raise TypeError(f"no {type(frame).__name__} frame in this dialect")
 
 
-SIGNALWIRE_TAP = Dialect("signalwire-tap", Playback.NONE, _parser, _serialize)
+SIGNALWIRE_TAP = Dialect("signalwire-tap", Playback.NONE, _parser, _serialize, has_stop=False)
