@@ -5,7 +5,7 @@ format  what is in it
 ======  =============================================================================================================
 wav     the bytes of the recording, only cut
 flac    16-bit samples, bit for bit those of the WAV, at any rate
-mp3     constant bit rate (`MP3_KBITS`), by LAME, 0.4 dB softer, which LAME insists on; as long as the WAV to the sample
+mp3     constant bit rate (`MP3_KBITS`) by LAME, 0.4 dB softer, as LAME insists on; as long to the sample
 opus    in Ogg, variable bit rate, at libopus' own choice (18 kbit/s a channel at 8 kHz); as long to the sample
 ======  =============================================================================================================
 
@@ -18,15 +18,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
 from media.codecs.mp3_tag import FrameHeader, header_at, tag_bytes, tag_frame
 from media.delivery.audio import Audio, Pcm
+from media.sinks.finished import FileFormat
 from media.sinks.wav import LONGEST_HEADER_BYTES, parse_header, serialize_header
 
-FileFormat = Literal["wav", "mp3", "flac", "opus"]
 FORMATS: tuple[FileFormat, ...] = get_args(FileFormat)
 RATES_HZ = (8000, 12_000, 16_000, 24_000, 48_000)
 """That both MP3 and Opus know, and at which all frames of an MP3 are of one size."""

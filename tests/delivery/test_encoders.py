@@ -8,14 +8,17 @@ import subprocess
 import sys
 from pathlib import Path
 from shutil import which
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 
 from media.codecs.mp3_tag import GAIN
 from media.delivery.audio import Audio
-from media.delivery.encoders import FORMATS, FileFormat, encode
+from media.delivery.encoders import FORMATS, encode
+from media.sinks.finished import FileFormat
 from media.sinks.wav import Encoding, WavFile
 from tests.delivery.recordings import make_wav, speech
 
@@ -108,7 +111,7 @@ def test_what_is_no_audio_is_refused(tmp_path: Path) -> None:
 
 
 class TestTrimming:
-    def sounding(self, tmp_path: Path, pcm: np.ndarray) -> tuple[int, int]:  # type: ignore[type-arg]
+    def sounding(self, tmp_path: Path, pcm: NDArray[Any]) -> tuple[int, int]:
         (tmp_path / "x.wav").unlink(missing_ok=True)
         return Audio.of(make_wav(tmp_path / "x.wav", pcm.astype(np.int16))).sounding()
 
@@ -147,7 +150,7 @@ class TestIndependentPrograms:
             assert got == wanted
 
     def level_db(self, path: Path, channel: str) -> float:
-        command = ["sox", path, "-n", "remix", channel, "stats"]
+        command = ["sox", str(path), "-n", "remix", channel, "stats"]
         said = subprocess.run(command, check=True, capture_output=True, text=True).stderr
         return float(next(line for line in said.splitlines() if line.startswith("RMS lev dB")).split()[3])
 
@@ -156,13 +159,21 @@ class TestIndependentPrograms:
     @pytest.mark.parametrize("format", FORMATS)
     def test_ffmpeg_sees_the_same(self, tmp_path: Path, format: FileFormat, rate_hz: int) -> None:
         audio, path = made(tmp_path, format, rate_hz=rate_hz)
-        show = ["ffprobe", "-v", "error", "-show_entries", "stream=channels,codec_name:format=duration", "-of", "json"]
+        show = [
+            "ffprobe",
+            "-v",
+            "error",
+            "-show_entries",
+            "stream=channels,codec_name:format=duration",
+            "-of",
+            "json",
+        ]
         said = json.loads(subprocess.check_output([*show, path]))
         assert said["streams"][0]["channels"] == 2
         assert said["streams"][0]["codec_name"] == {"wav": "pcm_s16le"}.get(format, format)
         frame_s = {"mp3": 1152 / rate_hz, "opus": 0.02}.get(format, 0.0)  # it counts frames, not what is cut off
         assert abs(float(said["format"]["duration"]) - 5.0) <= 2 * frame_s
-        command = ["ffmpeg", "-v", "error", "-i", path, "-f", "s16le", "-ar", str(rate_hz), "-"]
+        command = ["ffmpeg", "-v", "error", "-i", str(path), "-f", "s16le", "-ar", str(rate_hz), "-"]
         decoded = np.frombuffer(subprocess.check_output(command), "<i2").reshape(-1, 2)
         assert abs(len(decoded) - audio.length_samples) <= (rate_hz * 0.02 if format == "opus" else 0)
         wanted = speech(5.0, rate_hz)
