@@ -25,7 +25,7 @@ import numpy as np
 from media.codecs.mp3_tag import FrameHeader, header_at, tag_bytes, tag_frame
 from media.delivery.audio import Audio, Pcm
 from media.sinks.finished import FileFormat
-from media.sinks.wav import LONGEST_HEADER_BYTES, parse_header, serialize_header
+from media.sinks.wav import Encoding, serialize_header
 
 FORMATS: tuple[FileFormat, ...] = get_args(FileFormat)
 RATES_HZ = (8000, 12_000, 16_000, 24_000, 48_000)
@@ -34,6 +34,7 @@ MP3_KBITS = {8000: (32, 48), 12_000: (32, 48), 16_000: (64, 96), 24_000: (64, 96
 """By rate: of mono and of stereo."""
 _MP3_QUALITY = 5  # LAME's, 0 best, 9 fastest
 _COPY_BYTES = 1 << 20
+_SUBTYPES = {"PCM_16": Encoding.PCM16, "ULAW": Encoding.PCMU, "ALAW": Encoding.PCMA}
 
 
 def encode(audio: Audio, format: FileFormat, path: Path) -> int:
@@ -71,11 +72,12 @@ def _checked_length(audio: Audio, path: Path) -> int:
 
 def _cut(audio: Audio, fd: int) -> None:
     """Copy a part of a WAV of ours, byte for byte, behind a header of its own."""
+    encoding = wav_encoding(audio.path)
+    frame_bytes = audio.channels * encoding.bits // 8
+    os.write(fd, serialize_header(encoding, audio.sample_rate_hz, audio.length_samples, audio.channels))
     with audio.path.open("rb") as source:
-        encoding, rate_hz = parse_header(source.read(LONGEST_HEADER_BYTES))
-        os.write(fd, serialize_header(encoding, rate_hz, audio.length_samples))
-        source.seek(encoding.data_offset + audio.first * encoding.frame_bytes)
-        left = audio.length_samples * encoding.frame_bytes
+        source.seek(encoding.data_offset + audio.first * frame_bytes)
+        left = audio.length_samples * frame_bytes
         while left:
             piece = source.read(min(_COPY_BYTES, left))
             if not piece:
@@ -83,6 +85,23 @@ def _cut(audio: Audio, fd: int) -> None:
             left -= len(piece)
             while piece:
                 piece = piece[os.write(fd, piece) :]
+
+
+def wav_encoding(path: Path) -> Encoding:
+    """Return how a WAV of ours, in one channel or two, has its samples.
+
+    Raises:
+        ValueError: it is none of ours.
+    """
+    import soundfile
+
+    info = soundfile.info(path)
+    encoding = _SUBTYPES.get(info.subtype)
+    with path.open("rb") as file:
+        head = file.read(encoding.data_offset if encoding else 0)
+    if encoding and head == serialize_header(encoding, info.samplerate, info.frames, info.channels):
+        return encoding
+    raise ValueError(f"{path.name} is no WAV of ours")
 
 
 def _write(audio: Audio, path: Path, format: str, subtype: str) -> None:

@@ -11,9 +11,12 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from string import Formatter
+from typing import TYPE_CHECKING
 
-from media.delivery.jobs import Job
+if TYPE_CHECKING:
+    from media.delivery.jobs import Job
 
+DEFAULT = "{date}/{name}"
 MAX_FIELD = 120
 MAX_KEY = 900
 """Bytes; S3 allows 1024 with prefix and ending."""

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from media.delivery.keys import DEFAULT
 from media.sinks.finished import FileFormat
-
-DEFAULT_KEY = "{date}/{name}"
 
 
 class DeliverySettings(msgspec.Struct, frozen=True):
@@ -27,7 +26,7 @@ class DeliverySettings(msgspec.Struct, frozen=True):
     recordings: str
     formats: tuple[FileFormat, ...] = ("wav",)
     url: str = ""
-    key: str = DEFAULT_KEY
+    key: str = DEFAULT
     keep_local: bool = True
     at_once: int = 2
     is_first: bool = True

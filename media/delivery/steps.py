@@ -15,13 +15,12 @@ import msgspec
 from msgspec.structs import replace
 
 from media.delivery.audio import KEPT_MS, SILENCE_DBFS, Audio
-from media.delivery.encoders import encode
+from media.delivery.encoders import encode, wav_encoding
 from media.delivery.jobs import SIDECAR, Job, JobFile, JobFolder, write_file
 from media.delivery.keys import key_of
 from media.delivery.settings import DeliverySettings
 from media.delivery.stores import Store, sha256_of, sync_directory
 from media.sinks.finished import FileFormat
-from media.sinks.wav import LONGEST_HEADER_BYTES, parse_header
 
 
 class NotStored(OSError):
@@ -48,7 +47,7 @@ def prepare(job: Job, folder: JobFolder, settings: DeliverySettings) -> Job:
         path = folder.staged(job, format) if is_staged else source.path
         if is_staged:
             encode(audio, format, path)
-        encoding = wav_encoding(path) if format == "wav" else format
+        encoding = wav_encoding(path).label if format == "wav" else format
         files.append(JobFile(format, encoding, path.stat().st_size, sha256_of(path), is_staged))
     sync_directory(folder.path)
     return replace(
@@ -116,12 +115,6 @@ def settle(job: Job, folder: JobFolder, settings: DeliverySettings) -> None:
     if not any(file.format == "wav" for file in job.files):
         wav.unlink(missing_ok=True)
     folder.remove(job)
-
-
-def wav_encoding(path: Path) -> str:
-    """Return how the samples of a WAV of ours are written, as the sidecar names it."""
-    with path.open("rb") as file:
-        return parse_header(file.read(LONGEST_HEADER_BYTES))[0].label
 
 
 def _free_key(wanted: str, job: Job, target: Store) -> str:
