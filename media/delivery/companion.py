@@ -21,8 +21,7 @@ from typing import Any
 import msgspec
 
 from media.delivery.jobs import Job, JobFolder
-from media.delivery.messages import Said, Saved, Status, Trouble, decode
-from media.delivery.process import DRAIN_S
+from media.delivery.messages import DRAIN_S, Said, Saved, Status, Trouble, decode
 from media.delivery.settings import DeliverySettings
 from media.events.bus import EventBus
 from media.events.recordings import RecordingFailed, RecordingSaved

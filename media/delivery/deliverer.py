@@ -104,7 +104,7 @@ class Deliverer:
             return
         if job is None:
             return
-        if job.is_given_up and self._settings.is_first and not self._has_looked:
+        if self._settings.is_first and not self._has_looked:
             job = replace(job, is_given_up=False, begun=0, attempts=0)
         elif job.begun >= MOST_BEGINNINGS:
             job = replace(job, is_given_up=True, trouble="the process died of it again and again")

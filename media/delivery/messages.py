@@ -6,6 +6,9 @@ import msgspec
 
 from media.delivery.jobs import Job
 
+DRAIN_S = 10.0
+"""How long the process may take to end; an hour of audio that is being encoded then is begun anew by the next one."""
+
 
 class Status(msgspec.Struct, tag=True, frozen=True):
     """How things are, once a second, and at the end.

@@ -22,7 +22,7 @@ import msgspec
 
 from media.delivery.deliverer import ERROR, Deliverer, Outcome
 from media.delivery.jobs import Job
-from media.delivery.messages import Message, Said, encode
+from media.delivery.messages import DRAIN_S, Message, Said, encode
 from media.delivery.settings import DeliverySettings
 from media.delivery.stores import Store, open_store
 from strep.clock import NS_PER_SECOND, Clock, SystemClock
@@ -30,8 +30,6 @@ from strep.clock import NS_PER_SECOND, Clock, SystemClock
 NICE = 19
 LOOK_EVERY_S = 0.5
 STATUS_EVERY_S = 1.0
-DRAIN_S = 10.0
-"""How long the end may take; an hour of audio that is being encoded then is begun anew by the next process."""
 PROBE_KEY = "strep-looks-whether-it-may-look"
 
 

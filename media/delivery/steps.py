@@ -95,8 +95,9 @@ def store(job: Job, folder: JobFolder, template: str, target: Store, save: Calla
 def settle(job: Job, folder: JobFolder, settings: DeliverySettings) -> None:
     """Put the formats into their places in the directory, or remove the recording, and forget the job.
 
-    Nothing is removed of a job that no store has. The sidecar goes last where the recording is removed: as long as it
-    is there, nobody takes the name.
+    Nothing is removed of a job that no store has. Where the recording is removed, the sidecar goes last, when the job
+    is forgotten already: as long as it is there nobody takes the name, and whoever takes it then has nothing to fear
+    from this job. Who is killed between the two leaves the sidecar.
 
     Raises:
         OSError: the disk refuses.
