@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from media import formats
 from media.config import LogConfig, ProcessConfig
-from media.delivery.keys import FIELDS, check_template
-from media.delivery.urls import check_url
+from media.delivery.options import DELIVERY_OPTIONS
 from media.formats import Format
 from media.option import PREFIX, Option
 
@@ -23,7 +22,6 @@ def _parse_name(text: str) -> str:
 
 
 DOORS, RECORDING, TALKING, TIMING, LIMITS = "Doors", "Recording", "Talking back", "Timing", "Limits"
-DELIVERING = "Delivering recordings"
 PROCESSES, LOGGING = "Processes", "Logging"
 _PORT_NOTE = "[::1]:9000 for IPv6, 0.0.0.0:9000 for all addresses, :9000 for 127.0.0.1, port 0 for any."
 
@@ -90,44 +88,7 @@ OPTIONS = (
         "Keep so much of all calls in memory, 16 KB a second and call, for recordings that begin before now.",
         field="look_back_s",
     ),
-    Option(
-        "deliver_format",
-        DELIVERING,
-        formats.choices("wav", "flac", "mp3", "opus"),
-        "flac",
-        "What a recording is made into when it is closed; several with commas. FLAC is the WAV bit for bit, half "
-        "as large; MP3 and Opus lose what few can hear. Without wav, the WAV is removed when the others are there.",
-    ),
-    Option(
-        "deliver_to",
-        DELIVERING,
-        Format("URL", check_url),
-        "s3://bucket/calls",
-        "Copy recordings and their JSON there when they are closed, and check that they arrived: a directory, or "
-        "s3://BUCKET/PREFIX (pip install 'strep[store]'), server and keys from the environment, as boto has it: "
-        "AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, ... While that cannot be reached they stay here and are tried again.",
-    ),
-    Option(
-        "deliver_key",
-        DELIVERING,
-        Format("TEMPLATE", check_template),
-        "{year}/{month}/{day}/{call_id}",
-        f"Their names there, of {', '.join(f'{{{name}}}' for name in FIELDS)}. A taken one gets a number.",
-    ),
-    Option(
-        "deliver_keep_local",
-        DELIVERING,
-        formats.choice("on", "off"),
-        "off",
-        "Keep recordings here that are there; off removes them when that has been checked.",
-    ),
-    Option(
-        "deliver_at_once",
-        DELIVERING,
-        formats.whole_number(1, 64),
-        "4",
-        "Recordings converted and sent at a time, in a process of the lowest priority.",
-    ),
+    *DELIVERY_OPTIONS,
     Option(
         "detect",
         RECORDING,

@@ -65,5 +65,6 @@ def companions_of(server: Server, clock: Clock) -> list[Companion]:
     config, companions = server.config, list[Companion]()
     if config.record is not None and (config.events == "files" or config.detect):
         companions.append(EventFiles(config.record, server.bus, clock))
+    companions.extend(server.deliveries)
     companions.append(server.finisher)  # the last one: it closes first, and has something to tell the others then
     return companions

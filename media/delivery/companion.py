@@ -16,6 +16,7 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -26,6 +27,7 @@ from media.delivery.settings import DeliverySettings
 from media.events.bus import EventBus
 from media.events.recordings import RecordingFailed, RecordingSaved
 from media.sinks.finished import FinishedRecording
+from media.sinks.finisher import telling
 from strep.clock import NS_PER_SECOND, Clock, iso8601
 
 _LOG = logging.getLogger("strep.delivery")
@@ -40,10 +42,9 @@ LOCK = "lock"
 class Deliveries:
     """What becomes of the recordings of a directory; a `media.outfit.Companion`."""
 
-    name = "delivery"
-
-    def __init__(self, settings: DeliverySettings, bus: EventBus, clock: Clock) -> None:
+    def __init__(self, name: str, settings: DeliverySettings, bus: EventBus, clock: Clock) -> None:
         """Prepare; nothing runs before `start`, but recordings may be handed over."""
+        self.name = name
         self._settings, self._bus, self._clock = settings, bus, clock
         self._folder = JobFolder(settings.directory)
         self._status = Status()
@@ -53,13 +54,22 @@ class Deliveries:
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="delivery", daemon=True)
 
+    @property
+    def directory(self) -> Path:
+        """Of the recordings."""
+        return self._settings.directory
+
     def take(self, recording: FinishedRecording) -> None:
         """Take a recording over; in the thread of who recorded it, and within a millisecond."""
         self._taken += 1
-        job = Job.of(recording, self._clock.wall_ns())
         if not self._is_work(recording):
-            self._bus.publish(recording.call, _saved(job, str(recording.path), recording.size_bytes))
+            telling(self._bus.publish)(recording)
             return
+        if recording.error is not None:
+            self._bus.publish(
+                recording.call, RecordingFailed(recording_id=recording.recording_id, error=recording.error)
+            )
+        job = Job.of(recording, self._clock.wall_ns())
         try:
             self._folder.make()
             self._folder.write(job)

@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from media.delivery.deliverer import Deliverer
 from media.delivery.jobs import Job, JobFolder
 from media.delivery.messages import Message, Said, Saved, Trouble
@@ -57,7 +59,7 @@ class Delivering:
 
     def process(self, *, is_first: bool = True) -> Deliverer:
         """Return another process; the one before is dead."""
-        settings = DeliverySettings(**{**_dict(self.settings), "is_first": is_first})
+        settings = replace(self.settings, is_first=is_first)
         self.deliverer = Deliverer(settings, self.clock, self.told.append, self.store, random.Random(1))
         return self.deliverer
 
@@ -92,7 +94,3 @@ class Delivering:
     @property
     def said(self) -> list[str]:
         return [message.text for message in self.told if isinstance(message, Said)]
-
-
-def _dict(settings: DeliverySettings) -> dict[str, object]:
-    return {name: getattr(settings, name) for name in settings.__struct_fields__}
