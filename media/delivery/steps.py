@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +130,9 @@ def _free_key(wanted: str, job: Job, target: Store) -> str:
 
 
 def _send(target: Store, path: Path, key: str, sha256: str) -> None:
-    if target.has(key, path, sha256):  # by an attempt that did not get as far as saying so
-        return
+    with suppress(Exception):  # clients may refuse to read what is damaged; if it is worse, `put` will say so
+        if target.has(key, path, sha256):  # by an attempt that did not get as far as saying so
+            return
     target.put(path, key)
     if not target.has(key, path, sha256):
         raise NotStored(f"{target.location(key)} is not what was sent")

@@ -189,6 +189,21 @@ class TestToAStore:
         (tmp_path / "back.flac").write_bytes(store.objects[f"{KEY}.flac"])
         np.testing.assert_array_equal(soundfile.read(tmp_path / "back.flac", dtype="int16")[0], wanted)
 
+    def test_what_cannot_even_be_read_back_is_sent_again(self, tmp_path: Path) -> None:
+        """As clients of S3 do whose checksum does not fit."""
+        store = MemoryStore()
+
+        def refuse(verb: str, key: str) -> None:
+            if verb == "has" and key in store.objects and store.puts.count(key) == 1:
+                raise RuntimeError("checksum does not fit")
+
+        store.before = refuse
+        world = delivering(tmp_path, store, keep_local=False)
+        world.hand_over(finished(tmp_path))
+        world.run()
+        assert store.puts == [f"{KEY}.wav", f"{KEY}.wav", f"{KEY}.json", f"{KEY}.json"]
+        assert names(tmp_path) == set()
+
     def test_away_for_a_day(self, tmp_path: Path) -> None:
         """Nothing is removed, formats are made, the age grows, there is an alarm; then all of it arrives."""
         store = MemoryStore()
