@@ -55,6 +55,16 @@ _RECORDING = (
     (CounterMetricFamily, "patched_samples", "strep_recordings_patched_samples", "Late samples put in their place."),
 )
 
+_DELIVERY = (
+    (GaugeMetricFamily, "waiting", "strep_deliveries_waiting", "Recordings that are not where they are to be."),
+    (GaugeMetricFamily, "given_up", "strep_deliveries_given_up", "Recordings left as they are until the next start."),
+    (CounterMetricFamily, "retries", "strep_deliveries_retries", "Steps that failed and are tried again."),
+    (CounterMetricFamily, "delivered", "strep_deliveries", "Recordings delivered."),
+    (CounterMetricFamily, "delivered_bytes", "strep_deliveries_bytes", "Their files."),
+    (CounterMetricFamily, "failed", "strep_deliveries_failed", "Recordings that were given up."),
+    (CounterMetricFamily, "not_taken", "strep_deliveries_not_taken", "Recordings for which no job could be written."),
+)
+
 _Table = tuple[tuple[type[Metric], str, str, str], ...]
 
 
@@ -64,6 +74,7 @@ def families(totals: Totals) -> Iterator[Metric]:
     yield from _plain(_ENGINE, [([], snapshot)])
     yield from _doors(snapshot.get("doors", {}))
     yield from _sinks(snapshot.get("sinks", []))
+    yield from _deliveries(snapshot.get("companions", {}))
     up = GaugeMetricFamily("strep_worker_up", "1 while the worker receives.", labels=["worker"])
     restarts = CounterMetricFamily("strep_worker_restarts", "Times the worker was replaced.", labels=["worker"])
     for index, (is_up, count) in enumerate(zip(totals.is_up, totals.restarts, strict=True)):
@@ -112,3 +123,20 @@ def _sinks(sinks: list[Snapshot]) -> Iterator[Metric]:
     ]
     if recordings:
         yield from _plain(_RECORDING, recordings)
+
+
+def _deliveries(companions: dict[str, Snapshot]) -> Iterator[Metric]:
+    """Yield what there is of delivery, with the directory's recordings as label: of calls, or takes."""
+    rows = [
+        ([{"delivery": "calls", "delivery of takes": "takes"}[name]], companion)
+        for name, companion in companions.items()
+        if name in ("delivery", "delivery of takes")
+    ]
+    if rows:
+        yield from _plain(_DELIVERY, rows, ("recordings",))
+        oldest = GaugeMetricFamily(
+            "strep_deliveries_oldest_seconds", "Age of the oldest recording that waits.", labels=["recordings"]
+        )
+        for values, companion in rows:
+            oldest.add_metric(values, companion.get("oldest_ns", 0) / NS_PER_SECOND)
+        yield oldest

@@ -14,9 +14,9 @@ Snapshot = dict[str, Any]
 
 REPORT_INTERVAL_S = 1.0
 """How old a snapshot may be."""
-GAUGES = frozenset({"calls", "tracks", "connections", "queued_items", "queued_bytes", "live", "stage_bytes"})
+GAUGES = frozenset({"calls", "tracks", "connections", "queued_items", "queued_bytes", "live", "stage_bytes", "waiting", "given_up"})
 """Names, at any depth, of what goes up and down."""
-WORST = frozenset({"lag_ns"})
+WORST = frozenset({"lag_ns", "oldest_ns"})
 """Of these, a sum would say nothing."""
 
 
