@@ -15,6 +15,9 @@ PEERS      := ffmpeg tshark sox espeak-ng mpg123 gstreamer1.0-tools gstreamer1.0
 PIPECAT    := pipecat-ai aiofiles docstring-parser loguru loudness sentencex wait-for2
 # Telnyx's own package, which verifies webhooks, and what of its needs .venv has not.
 TELNYX     := telnyx certifi distro httpcore httpx pynacl sniffio
+# An S3 server: of moto, what S3 needs and .venv has not.
+MOTO       := moto boto3 blinker certifi charset-normalizer flask flask-cors itsdangerous jinja2 markupsafe \
+              py-partiql-parser pyyaml requests responses s3transfer werkzeug xmltodict
 
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -107,7 +110,7 @@ lock:  ## write requirements/*.txt from pyproject.toml again (UPGRADE=1: newest 
 	}; \
 	compile --all-extras $(if $(UPGRADE),--upgrade) --output-file requirements/dev.txt pyproject.toml; \
 	compile --no-annotate --extra fast --constraints requirements/dev.txt --output-file requirements/server.txt pyproject.toml; \
-	printf '%s\n' $(PIPECAT) $(TELNYX) | compile --no-deps --no-annotate $(if $(UPGRADE),--upgrade) --output-file requirements/peers.txt -; \
+	printf '%s\n' $(PIPECAT) $(TELNYX) $(MOTO) | compile --no-deps --no-annotate $(if $(UPGRADE),--upgrade) --output-file requirements/peers.txt -; \
 	echo hatchling | compile --no-annotate --constraints requirements/dev.txt --output-file requirements/build.txt -; \
 	if grep -nE '://|^ *--?(index|extra|find|f |i )' requirements/*.txt; then \
 	  echo "make: a lock file names a place; it must name only versions and hashes" >&2; exit 1; \

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from benchmarks.talk_carrier import SETTLE_S
 from media.carrier import mp3
 from media.carrier.audio import CONVERSATION, load
-from media.talk.mp3 import GAIN
+from media.codecs.mp3_tag import GAIN
 from strep.clock import NS_PER_SECOND
 
 RATE_HZ = 8000

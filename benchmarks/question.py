@@ -30,6 +30,7 @@ QUESTIONS = {
     "websocket": "What does a media frame cost over WebSocket, and how many calls does a core carry?",
     "mp3": "What does it take to make an MP3 message?",
     "pieces": "How many calls can be talked to in MP3 mode, and what does encoding do to the rest?",
+    "deliver": "What does it cost to make FLAC, MP3 or Opus of a call, and what does reception notice of it?",
     "hearing": "Are all keys heard, none twice and none in speech or music, and what does it cost to listen?",
     "machines": "Is a person told from a machine, a fax or silence, and when has a machine's greeting ended?",
 }

@@ -55,6 +55,16 @@ class ServerConfig:
     """Directory of recordings that applications start; that of `record` unless given."""
     look_back_s: float = 0.0
     """How much of all calls is kept in memory, for recordings that begin before they were started."""
+    deliver_format: tuple[str, ...] = ("wav",)
+    """What becomes of a recording when it is closed: wav, flac, mp3, opus; see `media.delivery`."""
+    deliver_to: str = ""
+    """Where recordings go then, a URL; empty: they stay where they are."""
+    deliver_key: str = "{date}/{name}"
+    """Their names there; see `media.delivery.keys`."""
+    deliver_keep_local: Literal["on", "off"] = "on"
+    """Whether they stay in the directory as well, once they are there."""
+    deliver_at_once: int = 2
+    """Recordings that are converted and sent at a time."""
     detect: tuple[str, ...] = ()
     """What to listen for in all calls: dtmf, voice, tones, machine; see `media.hearing`."""
     machine_rules: MachineRules = DEFAULT_RULES

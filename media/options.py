@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from media import formats
 from media.config import LogConfig, ProcessConfig
+from media.delivery.options import DELIVERY_OPTIONS
 from media.formats import Format
 from media.hearing.machine import MachineRules
 from media.option import PREFIX, Option
@@ -89,6 +90,7 @@ OPTIONS = (
         "Keep so much of all calls in memory, 16 KB a second and call, for recordings that begin before now.",
         field="look_back_s",
     ),
+    *DELIVERY_OPTIONS,
     Option(
         "detect",
         RECORDING,

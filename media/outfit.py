@@ -72,5 +72,6 @@ def companions_of(server: Server, clock: Clock, on_event: OnEvent | None = None)
         from media.webhooks.companion import Webhooks
 
         companions.append(Webhooks(config, server.bus, clock))
+    companions.extend(server.deliveries)
     companions.append(server.finisher)  # the last one: it closes first, and has something to tell the others then
     return companions

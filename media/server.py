@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from media.config import ServerConfig
 from media.decoding.payload_types import PayloadTypes
+from media.delivery.fitting import deliveries_of, taking
 from media.doors.reception import Reception
 from media.engine import Engine
 from media.events.bus import EventBus
@@ -54,6 +55,7 @@ class Server:
         bus: what happens in them.
         recorder: pauses and records them, during the call.
         finisher: what recordings go to when they are closed.
+        deliveries: what they go to then, one for each directory.
         unfinished_sinks: names of sinks that did not finish in time when the server closed.
     """
 
@@ -85,7 +87,8 @@ class Server:
         self.config = config
         self._clock = clock or SystemClock()
         self.bus = EventBus(self._clock)
-        self.finisher = Finisher(self.bus.publish)
+        self.deliveries = deliveries_of(config, self.bus, self._clock)
+        self.finisher = Finisher(self.bus.publish, taking(self.deliveries))
         takes = takes_of(config, self.finisher, self._clock, has_app=app is not None)
         all_sinks = [*sinks, *sinks_of(config, self.bus, self._clock, self.finisher), *filter(None, [takes])]
         self._switchboard = _switchboard(app, config, self._clock, self.bus, all_sinks) if app is not None else None

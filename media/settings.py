@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from media.config import Endpoint, LogConfig, ProcessConfig, ServerConfig
-from media.options import BY_NAME, OPTIONS, PREFIX, Option
+from media.option import PREFIX, Option
+from media.options import BY_NAME, OPTIONS
 from strep.errors import ConfigurationError
 
 TABLE = "serve"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from media.events.kinds import Event
 
@@ -66,6 +66,8 @@ class RecordingSaved(Event):
         size_bytes: of it.
         duration_samples: of it.
         is_take: it was started during the call; else it is that of the whole call.
+        files: what it was made into, if it was delivered: format, url, size_bytes, sha256 of each; the first is the
+            one that the fields above are of, and `path` is empty if it did not stay on this machine.
     """
 
     NAME: ClassVar[str] = "recording_saved"
@@ -79,6 +81,7 @@ class RecordingSaved(Event):
     size_bytes: int
     duration_samples: int
     is_take: bool
+    files: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +91,13 @@ class RecordingFailed(Event):
     Attributes:
         recording_id: UUID.
         error: why, for people.
+        step: of its delivery that failed: "hand over", "convert", "upload" or "finish"; empty: it was recording.
+        will_retry: the step is tried again, and `RecordingSaved` tells when it is done.
     """
 
     NAME: ClassVar[str] = "recording_failed"
 
     recording_id: str
     error: str
+    step: str = ""
+    will_retry: bool = False

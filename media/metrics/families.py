@@ -68,6 +68,21 @@ _WEBHOOKS = (
     (GaugeMetricFamily, "held", "strep_webhooks_receivers_held", "Receivers that are away or too busy."),
 )
 
+_DELIVERY = (
+    (GaugeMetricFamily, "waiting", "strep_deliveries_waiting", "Recordings that are not where they are to be."),
+    (
+        GaugeMetricFamily,
+        "left_for_later",
+        "strep_deliveries_left",
+        "Recordings left as they are until the next start.",
+    ),
+    (CounterMetricFamily, "retries", "strep_deliveries_retries", "Steps that failed and are tried again."),
+    (CounterMetricFamily, "delivered", "strep_deliveries", "Recordings delivered."),
+    (CounterMetricFamily, "delivered_bytes", "strep_deliveries_bytes", "Their files."),
+    (CounterMetricFamily, "failed", "strep_deliveries_failed", "Recordings that were given up."),
+    (CounterMetricFamily, "not_taken", "strep_deliveries_not_taken", "Recordings for which no job could be written."),
+)
+
 _Table = tuple[tuple[type[Metric], str, str, str], ...]
 
 
@@ -78,6 +93,7 @@ def families(totals: Totals) -> Iterator[Metric]:
     yield from _doors(snapshot.get("doors", {}))
     yield from _sinks(snapshot.get("sinks", []))
     yield from _webhooks(snapshot.get("companions", {}).get("webhooks"))
+    yield from _deliveries(snapshot.get("companions", {}))
     up = GaugeMetricFamily("strep_worker_up", "1 while the worker receives.", labels=["worker"])
     restarts = CounterMetricFamily("strep_worker_restarts", "Times the worker was replaced.", labels=["worker"])
     for index, (is_up, count) in enumerate(zip(totals.is_up, totals.restarts, strict=True)):
@@ -133,3 +149,20 @@ def _sinks(sinks: list[Snapshot]) -> Iterator[Metric]:
     ]
     if recordings:
         yield from _plain(_RECORDING, recordings)
+
+
+def _deliveries(companions: dict[str, Snapshot]) -> Iterator[Metric]:
+    """Yield what there is of delivery, with the directory's recordings as label: of calls, or takes."""
+    rows = [
+        ([{"delivery": "calls", "delivery of takes": "takes"}[name]], companion)
+        for name, companion in companions.items()
+        if name in ("delivery", "delivery of takes")
+    ]
+    if rows:
+        yield from _plain(_DELIVERY, rows, ("recordings",))
+        oldest = GaugeMetricFamily(
+            "strep_deliveries_oldest_seconds", "Age of the oldest recording that waits.", labels=["recordings"]
+        )
+        for values, companion in rows:
+            oldest.add_metric(values, companion.get("oldest_ns", 0) / NS_PER_SECOND)
+        yield oldest

@@ -115,6 +115,25 @@ class Take(msgspec.Struct, frozen=True):
     ended_by: str | None = None
 
 
+class Trimmed(msgspec.Struct, frozen=True):
+    """Silence that was cut off when the recording was closed."""
+
+    leading_samples: int
+    trailing_samples: int
+    threshold_dbfs: float
+    kept_ms: int
+
+
+class MadeFile(msgspec.Struct, frozen=True):
+    """A file that the recording was made into."""
+
+    file: str
+    format: str
+    size_bytes: int
+    sha256: str
+    url: str | None
+
+
 class Sidecar(msgspec.Struct, frozen=True):
     """The document; `sidecar.schema.json` explains the fields."""
 
@@ -142,6 +161,8 @@ class Sidecar(msgspec.Struct, frozen=True):
     channels: int = 2
     omitted: list[Omitted] = []
     take: Take | None = None
+    trimmed: Trimmed | None = None
+    files: list[MadeFile] = []
 
 
 def describe(

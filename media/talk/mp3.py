@@ -25,42 +25,17 @@ from hashlib import blake2b
 import lameenc
 import numpy as np
 
+from media.codecs.mp3_tag import header_at, tag_frame
 from media.talk.contract import Pcm
 from strep.errors import UsageError
 
-GAIN = 0.95
-"""LAME's, which makes room for what a lossy codec adds to a full scale; it has no switch."""
 CONTEXT_SAMPLES = 1152
 """Two frames, enough for both filter banks. With more, libmpg123 skips frames that others borrowed bits from."""
 SHORTEST_SAMPLES = 48
 """Of a piece; below, ffmpeg's libraries do not cut the end off. Fill up with silence."""
 KBITS_PER_SECOND = {8000: 32, 16000: 64, 24000: 64}
-_ENCODER_DELAY_SAMPLES = 576
 _FRAME_SAMPLES = 576  # of MPEG-2 and MPEG-2.5 Layer III
 _QUALITY = 5  # LAME's, 0 best, 9 fastest; from 7 to 2 the sine above comes out alike, in half to twice the time
-
-# The frame header (ISO/IEC 13818-3 section 2.4.2.3): 11 bits of ones, 2 version, 2 layer, 1 no CRC, 4 bit rate,
-# 2 sample rate, 1 padded, 9 that do not matter here.
-_KBITS = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
-_RATES_HZ = {2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # by version: MPEG-2, MPEG-2.5
-_HEADER_BYTES, _SIDE_BYTES = 4, 9  # of a mono frame
-_LAYER_III, _MONO = 0b011, 0xC0  # no CRC either
-
-# "Info", flags (all four fields follow), frames, bytes, seek table, quality; then LAME's extension: encoder, method
-# (1, constant), lowpass, 8 of gain, flags, bit rate, 12 bits delay and 12 bits padding, misc, gain, preset, bytes,
-# CRC of the audio, CRC of the tag (both not given).
-_TAG = struct.Struct(">4sIII100sI9sBB8sBB3sBBHIHH")
-_SEEK_TABLE = bytes(position * 255 // 99 for position in range(100))
-_ALL_FIELDS, _CONSTANT = 0xF, 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Header:
-    """What a frame header says; `size_bytes` is that of the frame."""
-
-    version: int
-    rate_index: int
-    size_bytes: int
 
 
 class Mp3PieceEncoder:
@@ -143,10 +118,14 @@ class Mp3Job:
     def make(self) -> bytes:
         """Return the whole MP3; LAME does it without holding the interpreter."""
         audio = _encoded(self.stream, self.sample_rate_hz)
-        frames = _count_frames(audio)
-        delay = _ENCODER_DELAY_SAMPLES + self.before_samples
-        padding = frames * _FRAME_SAMPLES - delay - self.samples
-        return _tag_frame(_header_at(audio, 0), frames, len(audio), delay, padding) + audio
+        tag = tag_frame(
+            header_at(audio),
+            samples=self.samples,
+            before_samples=self.before_samples,
+            audio_bytes=len(audio),
+            frames=_count_frames(audio),
+        )
+        return tag + audio
 
 
 def _encoded(pcm: Pcm, sample_rate_hz: int) -> bytes:
@@ -160,35 +139,9 @@ def _encoded(pcm: Pcm, sample_rate_hz: int) -> bytes:
     return bytes(encoder.encode(pcm.tobytes())) + bytes(encoder.flush())
 
 
-def _header_at(audio: bytes, offset: int) -> _Header:
-    version, kbits = audio[offset + 1] >> 3 & 3, _KBITS[audio[offset + 2] >> 4]
-    rate_index, is_padded = audio[offset + 2] >> 2 & 3, audio[offset + 2] >> 1 & 1
-    return _Header(version, rate_index, _frame_bytes(kbits, _RATES_HZ[version][rate_index]) + is_padded)
-
-
-def _frame_bytes(kbits: int, rate_hz: int) -> int:
-    return _FRAME_SAMPLES // 8 * kbits * 1000 // rate_hz
-
-
 def _count_frames(audio: bytes) -> int:
     frames, offset = 0, 0
     while offset < len(audio):
-        offset += _header_at(audio, offset).size_bytes
+        offset += header_at(audio, offset).size_bytes
         frames += 1
     return frames
-
-
-def _tag_frame(like: _Header, frames: int, audio_bytes: int, delay: int, padding: int) -> bytes:
-    """Return the frame that goes before `frames` frames like `like`; its bit rate is the lowest that has the room."""
-    rate_hz = _RATES_HZ[like.version][like.rate_index]
-    needed = _HEADER_BYTES + _SIDE_BYTES + _TAG.size
-    index = next(index for index, kbits in enumerate(_KBITS) if _frame_bytes(kbits, rate_hz) >= needed)
-    size_bytes = _frame_bytes(_KBITS[index], rate_hz)
-    header = bytes([0xFF, 0xE0 | like.version << 3 | _LAYER_III, index << 4 | like.rate_index << 2, _MONO])
-    cut = (delay << 12 | padding).to_bytes(3, "big")
-    total = audio_bytes + size_bytes
-    tag = _TAG.pack(
-        *(b"Info", _ALL_FIELDS, frames, total, _SEEK_TABLE, 100 - 10 * _QUALITY),
-        *(b"LAME3.100", _CONSTANT, 0, bytes(8), 0, 0, cut, 0, 0, 0, total, 0, 0),
-    )
-    return (header + bytes(_SIDE_BYTES) + tag).ljust(size_bytes, b"\0")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import capacity, latency, memory, mp3, pieces, scale, startup, symptoms, talk, workers
+from benchmarks import capacity, deliver, latency, memory, mp3, pieces, scale, startup, symptoms, talk, workers
 from benchmarks.progress import Silent
 from benchmarks.question import Question
 from benchmarks.readme import section
@@ -113,3 +113,12 @@ def test_talk(tmp_path: Path) -> None:
         assert 0 <= measured["lateness_ms"]["p50"] <= measured["lateness_ms"]["max"]
         assert 0 < measured["silence_ms"]["max"] <= measured["answer_ms"]["max"]
     assert [[row[0] for row in table.cells] for table in report.tables] == [["2", "2 both ways"]] * 2
+
+
+def test_deliver(tmp_path: Path) -> None:
+    settings = deliver.Settings(minutes=0.1, calls=4, ramp=100, seconds=1, repeats=1)
+    report = ask(deliver.QUESTION, settings, tmp_path)
+    assert report.complaints == []
+    assert [one["format"] for one in report.figures["costs"]] == ["flac", "mp3", "opus"]
+    assert all(one["cpu_s_per_hour"] > 0 for one in report.figures["costs"])
+    assert [one["share"] > 0 for one in report.figures["runs"]] == [False, True, True, True]

@@ -8,7 +8,8 @@ from dataclasses import fields
 import pytest
 
 from media.config import LogConfig, ProcessConfig, ServerConfig
-from media.options import BY_NAME, OPTIONS, Option
+from media.option import Option
+from media.options import BY_NAME, OPTIONS
 
 every_option = pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.name)
 

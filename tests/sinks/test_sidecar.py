@@ -22,10 +22,12 @@ from media.sinks.recording import RecordingSink
 from media.sinks.sidecar import (
     SCHEMA_PATH,
     Clock,
+    MadeFile,
     Restart,
     Sidecar,
     Span,
     Track,
+    Trimmed,
     describe,
     overwrite,
     replace,
@@ -84,6 +86,8 @@ class TestSchema:
             (Span, SCHEMA["$defs"]["span"]),
             (Clock, SCHEMA["$defs"]["clock"]),
             (Restart, SCHEMA["$defs"]["restart"]),
+            (Trimmed, SCHEMA["$defs"]["trimmed"]),
+            (MadeFile, SCHEMA["$defs"]["made_file"]),
         ],
     )
     def test_names_every_field(self, struct: type[msgspec.Struct], schema: dict[str, Any]) -> None:

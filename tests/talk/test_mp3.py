@@ -13,8 +13,9 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
+from media.codecs.mp3_tag import GAIN
 from media.talk.contract import Pcm
-from media.talk.mp3 import CONTEXT_SAMPLES, GAIN, KBITS_PER_SECOND, Mp3PieceEncoder
+from media.talk.mp3 import CONTEXT_SAMPLES, KBITS_PER_SECOND, Mp3PieceEncoder
 from strep.errors import UsageError
 from tests.codecs.speech import speech
 
