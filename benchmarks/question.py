@@ -30,6 +30,7 @@ QUESTIONS = {
     "websocket": "What does a media frame cost over WebSocket, and how many calls does a core carry?",
     "mp3": "What does it take to make an MP3 message?",
     "pieces": "How many calls can be talked to in MP3 mode, and what does encoding do to the rest?",
+    "feed": "What does it cost to feed live audio to other programs?",
     "hearing": "Are all keys heard, none twice and none in speech or music, and what does it cost to listen?",
 }
 """Name, which is the file's, and the question in one line; in the order of ``strep bench all``."""
