@@ -172,8 +172,8 @@ async def _write(settings: Settings, wish: str) -> tuple[float, list[str]]:
         await reader.stdout.readline()
         calls, before_s = _Calls(feed, settings), _processor_s("http")
         for _ in calls.talk():
-            while feed.snapshot()["waiting_bytes"] > MOST_WAITING_BYTES:
-                await asyncio.sleep(0.001)  # noqa: ASYNC110 - nobody tells how much waits
+            while feed.snapshot()["waiting_bytes"] > MOST_WAITING_BYTES:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.001)
         feed.close()
         said, _ = await reader.communicate()
         spent_s = _processor_s("http") - before_s
@@ -207,9 +207,9 @@ def _chart(spreads: dict[tuple[str, str], Spread]) -> Bars:
 
 QUESTION = Question(
     name="feed",
-    explains="""Calls talk into the feed in blocks of 100 ms. Readers in this process take what is queued for them: for
-the first one it is resampled, converted and made into messages, for further ones that want the same only queued. Then
-a reader in another process has it over a WebSocket, and the thread that writes to it is measured.
+    explains="""Calls talk into the feed in blocks of 100 ms. Readers in this process take what is queued for them. For
+the first one it is resampled, converted and made into messages, for further ones that want the same only queued.
+Then a reader in another process has it over a WebSocket, and the thread that writes to it is measured.
 
 The referee is that reader: no message may be missing.""",
     settings=Settings,
