@@ -31,6 +31,7 @@ QUESTIONS = {
     "mp3": "What does it take to make an MP3 message?",
     "pieces": "How many calls can be talked to in MP3 mode, and what does encoding do to the rest?",
     "deliver": "What does it cost to make FLAC, MP3 or Opus of a call, and what does reception notice of it?",
+    "feed": "What does it cost to feed live audio to other programs?",
     "hearing": "Are all keys heard, none twice and none in speech or music, and what does it cost to listen?",
     "machines": "Is a person told from a machine, a fax or silence, and when has a machine's greeting ended?",
 }

@@ -46,6 +46,10 @@ def sinks_of(config: ServerConfig, bus: EventBus, clock: Clock, finisher: Finish
         sinks.append(RecordingSink(config.record, config.record_format, clock, config.max_tracks, finisher))
     if config.detect:
         sinks.append(HearingSink(config.detect, bus, config.machine_rules))
+    if config.http is not None:
+        from media.feed.sink import FeedSink
+
+        sinks.append(FeedSink())
     return sinks
 
 
@@ -73,5 +77,11 @@ def companions_of(server: Server, clock: Clock, on_event: OnEvent | None = None)
 
         companions.append(Webhooks(config, server.bus, clock))
     companions.extend(server.deliveries)
+    if config.http is not None:
+        from media.feed.sink import FeedSink
+        from media.http.companion import HttpDoor
+
+        feed = next(runner.sink for runner in server.runners if isinstance(runner.sink, FeedSink))
+        companions.append(HttpDoor(server.engine, server.bus, feed, config.http, config.http_token))
     companions.append(server.finisher)  # the last one: it closes first, and has something to tell the others then
     return companions

@@ -209,8 +209,9 @@ class Server:
 
     @property
     def addresses(self) -> dict[str, Any]:
-        """Where it listens: ``{"udp": "host:port", "rtp": {name: {"rx": ..., "tx": ...}}, "ws": ...}``."""
-        return dict(self.doors.addresses)
+        """Where it listens: ``{"udp": "host:port", "rtp": {name: {"rx": ..., "tx": ...}}, "ws": ..., ...}``."""
+        listening = [getattr(companion, "addresses", {}) for companion in self._companions]  # few have any
+        return self.doors.addresses | {name: at for found in listening for name, at in found.items()}
 
     @property
     def lateness(self) -> Lateness | None:

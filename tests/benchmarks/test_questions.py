@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import capacity, deliver, latency, memory, mp3, pieces, scale, startup, symptoms, talk, workers
+from benchmarks import capacity, deliver, feed, latency, memory, mp3, pieces, scale, startup, symptoms, talk, workers
 from benchmarks.progress import Silent
 from benchmarks.question import Question
 from benchmarks.readme import section
@@ -77,6 +77,13 @@ def test_startup(tmp_path: Path) -> None:
     report = ask(startup.QUESTION, startup.Settings(repeats=1), tmp_path)
     assert report.complaints == []
     assert [cells[0] for cells in report.tables[0].cells][-1] == "strep serve, to its line `ready`"
+
+
+def test_feed(tmp_path: Path) -> None:
+    report = ask(feed.QUESTION, feed.Settings(tracks=4, seconds=0.3, readers=2, repeats=1), tmp_path)
+    assert report.complaints == []
+    assert [cells[0] for cells in report.tables[0].cells] == list(feed.WISHES)
+    assert "us to write to each WebSocket" in report.answers[0]
 
 
 def test_mp3(tmp_path: Path) -> None:
