@@ -105,7 +105,7 @@ class Recognizer:
 
 
 class Engine(Protocol):
-    """Makes recognizers. Constructed with the options of ``--transcribe NAME:key=value,...``, keyword arguments of text.
+    """Makes recognizers. Constructed with the options of ``--transcribe NAME:key=value,...``, which are text.
 
     The constructor checks them, and that what the engine needs is there, without importing or loading it: it is
     called in the server too, before there are calls.

@@ -30,6 +30,8 @@ BUILT_IN = {
     "websocket": "media.transcribing.engines.websocket:WebSocketEngine",
 }
 """The engines that come along."""
+SECRETS = ("key", "token", "password")
+"""Options that are in no log and no metric."""
 _METHODS = ("load", "open")
 
 
@@ -41,8 +43,8 @@ class EngineChoice:
     options: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
-        """Return it as it is written."""
-        options = ",".join(f"{key}={value}" for key, value in self.options)
+        """Return it as it is written, without what is secret."""
+        options = ",".join(f"{key}={'...' if key in SECRETS else value}" for key, value in self.options)
         return f"{self.name}:{options}" if options else self.name
 
 

@@ -3,12 +3,12 @@
 The rules, with the figures of `Limits`:
 
 * A call's streams go to the worker that has the fewest, and stay there.
-* A worker has at most `ahead_s` of speech that it has not answered; the rest waits here, taken of each stream in turn.
-  More than `backlog_s` of one stream is dropped, the oldest first, and told to be `Missing`.
-* A worker that says nothing for `hang_s` while it has something to answer, or dies, is killed and replaced: at once the
-  first time, later and later if it goes on. What it had not finished is told to be missing; its streams go on.
-* A stream whose recognizer fails, or whose audio is what a worker hangs or dies with, `failures` times in a row is
-  given up, so that it harms the others no more.
+* A worker has at most `ahead_s` of speech that it has not answered; the rest waits here, taken of each stream in
+  turn. More than `backlog_s` of one stream is dropped, the oldest first, and told to be `Missing`.
+* A worker that says nothing for `hang_s` while it has something to answer, or dies, is killed and replaced: at once
+  the first time, later and later if it goes on. What it had not finished is told to be missing; its streams go on.
+* A stream that `strikes` workers in a row hang or die with is given up, so that it harms the others no more. One
+  whose recognizer fails harms nobody else: it goes on with another one, later and later.
 * A stream that closes is waited for at most `close_s`.
 """
 
@@ -42,7 +42,7 @@ class Counters:
         finals, partials, words: results, and words in final ones.
         hung, died, refused: workers that were replaced.
         recognizers_failed: exceptions of engines.
-        streams_given_up: see `Limits.failures`.
+        streams_given_up: see `Limits.strikes`.
         late_closes: streams whose last results did not come in time.
     """
 
@@ -103,6 +103,16 @@ class Pool:
         if stream.closing_until_ns is None:
             stream.closing_until_ns = now_ns + round(self._limits.close_s * NS_PER_SECOND)
 
+    def close_all(self, now_ns: int) -> None:
+        """Close all streams."""
+        for stream in self._streams.values():
+            self.close(stream, now_ns)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there are streams."""
+        return bool(self._streams)
+
     def warm(self, now_ns: int) -> None:
         """Start all workers now, and not when the first call comes."""
         for slot in self._slots:
@@ -114,7 +124,7 @@ class Pool:
             outcome for stream in list(self._streams.values()) for outcome in self._end(stream, "the server ended")
         ]
         for slot in self._slots:
-            slot.kill()
+            slot.dismiss()
         return self._counted(told)
 
     # -- what has happened -------------------------------------------------------------------------------
@@ -170,7 +180,7 @@ class Pool:
             for reply, stream, item in slot.answers(now_ns):
                 stream = stream or self._streams.get(reply.stream)
                 if stream is not None and stream.number in self._streams:
-                    told += self._answered(stream, item, reply)
+                    told += self._answered(stream, item, reply, now_ns)
         except WorkerFailed as failure:
             told += self._replace(slot, failure, now_ns)
         return told
@@ -186,7 +196,7 @@ class Pool:
             told += stream.lose_given(f"the engine {failure}")
             told += stream.tell_missing()
         if culprit is not None and culprit.number in self._streams:
-            told += self._failed(culprit, f"the engine {failure}")
+            told += self._struck(culprit, f"the engine {failure}")
         return told
 
     # -- streams -----------------------------------------------------------------------------------------
@@ -198,7 +208,7 @@ class Pool:
         while slot.has_room and idle < len(slot.streams):
             stream = slot.streams[0]
             slot.streams.rotate(-1)
-            if stream.waiting:
+            if stream.waiting and now_ns >= stream.retry_ns:
                 told += stream.tell_missing()
                 self._give(slot, stream, now_ns)
                 idle = 0
@@ -220,7 +230,7 @@ class Pool:
         give = Give(number, stream.number, stream.rate_hz, item.pcm.tobytes())
         slot.give(number, stream, item, give, now_ns)
 
-    def _answered(self, stream: Stream, item: Item | None, reply: Done | Said) -> list[Outcome]:
+    def _answered(self, stream: Stream, item: Item | None, reply: Done | Said, now_ns: int) -> list[Outcome]:
         told: list[Outcome] = [placed for placed in map(stream.place, reply.results) if placed is not None]
         stream.is_settled = reply.settled
         if reply.error:
@@ -228,19 +238,20 @@ class Pool:
             self._log.warning(f"transcribe: {self.choice.name} failed in call {stream.call.call_id}: {reply.error}")
             told += stream.lose_given(f"the engine failed: {reply.error}")
             told += stream.tell_missing()
-            told += self._failed(stream, reply.error)
+            stream.failures += 1
+            stream.retry_ns = now_ns + self._limits.pause_ns(stream.failures)
         elif reply.settled and not stream.unanswered and (item is None or item.pcm is None):
             stream.pending_from = None  # it has said all that it has to say
         return told
 
-    def _failed(self, stream: Stream, how: str) -> list[Outcome]:
-        """Give up a stream that an engine fails with again and again."""
-        stream.failures += 1
-        if stream.failures < self._limits.failures or stream.is_given_up:
+    def _struck(self, stream: Stream, how: str) -> list[Outcome]:
+        """Give up a stream that workers hang or die with again and again."""
+        stream.strikes += 1
+        if stream.strikes < self._limits.strikes or stream.is_given_up:
             return []
         stream.is_given_up = True
         self.counters.streams_given_up += 1
-        reason = f"given up after {stream.failures} failures in a row: {how}"
+        reason = f"given up, for with this {stream.strikes} workers in a row failed: {how}"
         here = stream.waiting[0].position_samples if stream.waiting else stream.end_samples
         told: list[Outcome] = [*stream.miss(here, here, reason)]
         while stream.waiting:

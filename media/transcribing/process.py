@@ -14,10 +14,11 @@ from media.transcribing.messages import Order, Parser, Reply, serialize
 _ROOT = Path(__file__).resolve().parent.parent.parent
 """Where the packages lie: the worker takes the same, whatever its directory holds."""
 _READ_BYTES = 1 << 18
+DISMISS_S = 1.0
 
 
 class EngineProcess:
-    """A process and a socket to it. Spawned, not forked: there are threads, and an event loop, that a fork would break."""
+    """A process and a socket to it. Spawned, not forked: a fork would break threads and event loop."""
 
     def __init__(self) -> None:
         """Start it.
@@ -94,6 +95,15 @@ class EngineProcess:
         if code is not None:
             return f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
         return "closed its socket" if self._is_lost else None
+
+    def dismiss(self) -> None:
+        """Let it finish what it was told, then end; it is killed if it does not within a moment."""
+        self.flush()
+        self.socket.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(DISMISS_S)
+        self._process.kill()
+        self._process.wait()
 
     def kill(self) -> None:
         """End it, whatever it does."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,7 @@ class _Listener:
 
 
 class Recognizers:
-    """All recognizers of one process. A stream is opened by its first audio, and again after its recognizer failed."""
+    """All recognizers of one process. A stream is opened by its first audio, anew after a failure."""
 
     def __init__(self, engine: Engine) -> None:
         """Use an engine that is loaded."""
@@ -68,7 +69,7 @@ class Recognizers:
     def _finish(self, listener: _Listener) -> list[Result]:
         rest = listener.converter.finish()
         results = [*listener.recognizer.accept(rest)] if len(rest) else []
-        return results + [*listener.recognizer.finish()]
+        return [*results, *listener.recognizer.finish()]
 
     def _try(self, stream: int, what: Callable[[], Iterable[Result]]) -> tuple[list[Result], str]:
         try:
@@ -83,7 +84,8 @@ class Recognizers:
     def _close(self, stream: int) -> None:
         listener = self._listeners.pop(stream, None)
         if listener is not None:
-            self._try(-1, lambda: listener.recognizer.close() or ())
+            with suppress(Exception):  # code of others, of which nothing is wanted any more
+                listener.recognizer.close()
 
     def _is_settled(self, stream: int) -> bool:
         listener = self._listeners.get(stream)

@@ -1,4 +1,4 @@
-"""`Slot`: a place for a worker of an engine: started, watched, killed, replaced. Sans-I/O: links and time are given."""
+"""`Slot`: a place for a worker of an engine: watched, killed and replaced. Sans-I/O: links and time are given."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ class Link(Protocol):
 
     def end(self) -> str | None:
         """Return how it ended, None if it has not."""
+
+    def dismiss(self) -> None:
+        """Let it end; it has nothing more to say."""
 
     def kill(self) -> None:
         """End it."""
@@ -145,10 +148,15 @@ class Slot:
         self.ahead_s = 0.0
         lived_ns = now_ns - self._started_ns
         self._failures = 1 if lived_ns >= self.limits.steady_s * NS_PER_SECOND else self._failures + 1
-        growing_s = self.limits.backoff_s * (2.0 ** min(self._failures - 1, 30) - 1)
-        pause_s = min(growing_s, self.limits.most_backoff_s)
-        self.retry_ns = now_ns + round(pause_s * NS_PER_SECOND)
-        return culprit, pause_s
+        pause_ns = self.limits.pause_ns(self._failures)
+        self.retry_ns = now_ns + pause_ns
+        return culprit, pause_ns / NS_PER_SECOND
+
+    def dismiss(self) -> None:
+        """Let the worker end."""
+        link, self.link, self.engine_rate_hz = self.link, None, None
+        if link is not None:
+            link.dismiss()
 
     def kill(self) -> None:
         """End the worker."""

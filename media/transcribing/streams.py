@@ -99,7 +99,8 @@ class Stream:
         is_settled: the recognizer has said all that it has to say.
         missing: speech that is missing and has not been told of, (from, to, why).
         closing_until_ns: nothing follows; by when the last must have been said.
-        failures: in a row.
+        failures: of its recognizers, in a row; the next may begin at `retry_ns`.
+        strikes: workers in a row that hung or died with it.
         is_given_up: it is not transcribed any more.
         last_partial: to tell nothing twice.
     """
@@ -119,6 +120,8 @@ class Stream:
     missing: tuple[int, int, str] | None = None
     closing_until_ns: int | None = None
     failures: int = 0
+    retry_ns: int = 0
+    strikes: int = 0
     is_given_up: bool = False
     last_partial: str = ""
 
@@ -194,7 +197,7 @@ class Stream:
 
     def _settle_until(self, result: Result, end: int) -> None:
         """Nothing before the end of a final result is awaited any more."""
-        self.failures = 0
+        self.failures = self.strikes = 0
         assert self.places is not None
         if result.words:
             self.places.forget_before(result.words[-1].end_samples)
