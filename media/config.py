@@ -58,6 +58,16 @@ class ServerConfig:
     """What to listen for in all calls: dtmf, voice, tones; see `media.hearing`."""
     events: Literal["auto", "files"] = "auto"
     """Write the events of each call into a file beside its recording; auto: where something listens for them."""
+    transcribe: str = ""
+    """The engine that transcribes all calls, ``NAME`` or ``NAME:key=value,...``; see `media.transcribing`."""
+    transcribe_tracks: Literal["inbound", "outbound", "both"] = "both"
+    """Which sides of a call are transcribed."""
+    transcribe_workers: int = 2
+    """Processes of each engine of transcription."""
+    transcribe_backlog_s: float = 20.0
+    """Speech of one track that may wait for its engine; older speech is dropped, which the transcript says."""
+    transcribe_timeout_s: float = 10.0
+    """An engine that says nothing for so long, though it has something to say, is killed and replaced."""
     sinks: tuple[str, ...] = ()
     """Sinks of other packages, by name; see `media.sinks.plugins`."""
     app: str = ""

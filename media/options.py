@@ -72,7 +72,21 @@ def _parse_name(text: str) -> str:
     return text.strip()
 
 
-DOORS, RECORDING, TALKING, TIMING, LIMITS = "Doors", "Recording", "Talking back", "Timing", "Limits"
+def _parse_engine(text: str) -> str:
+    from media.transcribing.plugins import parse_choice
+
+    parse_choice(text)
+    return text.strip()
+
+
+DOORS, RECORDING, TRANSCRIBING, TALKING, TIMING, LIMITS = (
+    "Doors",
+    "Recording",
+    "Transcription",
+    "Talking back",
+    "Timing",
+    "Limits",
+)
 PROCESSES, LOGGING = "Processes", "Logging"
 _PORT_NOTE = "[::1]:9000 for IPv6, 0.0.0.0:9000 for all addresses, :9000 for 127.0.0.1, port 0 for any."
 
@@ -155,6 +169,41 @@ OPTIONS = (
         "files",
         "Write what happens in each call as JSON lines into CALL.events.jsonl beside the recording; auto does so "
         "where --detect is given.",
+    ),
+    Option(
+        "transcribe",
+        TRANSCRIBING,
+        Format("ENGINE[:KEY=VALUE,...]", _parse_engine),
+        "pocketsphinx:grammar=digits",
+        "Transcribe all calls: pocketsphinx (offline; needs strep[transcribe]), vosk, faster-whisper, websocket, or "
+        "an installed engine (entry point of group strep.transcribers). Text goes into events, and into "
+        "CALL.transcript.jsonl and CALL.vtt beside the recording. See docs/listening.md.",
+    ),
+    Option(
+        "transcribe_tracks", TRANSCRIBING, formats.choice("inbound", "outbound", "both"), "inbound", "Which sides."
+    ),
+    Option(
+        "transcribe_workers",
+        TRANSCRIBING,
+        formats.whole_number(1, 256),
+        "4",
+        "Processes of each engine, of lower priority than the server; each hears several calls.",
+    ),
+    Option(
+        "transcribe_backlog",
+        TRANSCRIBING,
+        formats.seconds(1, 600),
+        "60s",
+        "Speech of one track that may wait for its engine; what is over that is dropped, and the transcript says so.",
+        field="transcribe_backlog_s",
+    ),
+    Option(
+        "transcribe_timeout",
+        TRANSCRIBING,
+        formats.seconds(1, 600),
+        "30s",
+        "An engine that says nothing for so long, though it has something to say, is killed and replaced.",
+        field="transcribe_timeout_s",
     ),
     Option(
         "sink",

@@ -17,7 +17,7 @@ from media.doors.strep import StrepDoor
 from media.engine import Engine
 from media.events.bus import EventBus
 from media.limits import raise_descriptor_limit
-from media.outfit import Companion, companions_of, salvages_of, sinks_of, takes_of
+from media.outfit import Companion, companions_of, salvages_of, sinks_of, takes_of, transcriber_of
 from media.pulse import Pulse, Take
 from media.receivers import Receiver, open_receiver
 from media.sinks.contract import Sink
@@ -61,6 +61,7 @@ class Server:
         config: as given.
         engine: the live calls.
         bus: what happens in them.
+        transcriber: has them transcribed, if anybody may ask for it.
         recorder: pauses and records them, during the call.
         finisher: what recordings go to when they are closed.
         unfinished_sinks: names of sinks that did not finish in time when the server closed.
@@ -94,7 +95,9 @@ class Server:
         self.bus = EventBus(self._clock)
         self.finisher = Finisher(self.bus.publish)
         takes = takes_of(config, self.finisher, self._clock, has_app=app is not None)
-        all_sinks = [*sinks, *sinks_of(config, self.bus, self._clock, self.finisher), *filter(None, [takes])]
+        self.transcriber = transcriber_of(config, self.bus, self._clock, has_app=app is not None)
+        all_sinks = [*sinks, *sinks_of(config, self.bus, self._clock, self.finisher)]
+        all_sinks += [sink for sink in (takes, self.transcriber) if sink is not None]
         self._switchboard = _switchboard(app, config, self._clock) if app is not None else None
         if self._switchboard is not None:
             all_sinks.append(self._switchboard.listening)
@@ -117,7 +120,7 @@ class Server:
         )
         self.recorder = Recorder(self.engine, self.bus.publish, takes)
         if self._switchboard is not None:
-            self._switchboard.recorder = self.recorder
+            self._switchboard.recorder, self._switchboard.transcriber = self.recorder, self.transcriber
         self.strep = StrepDoor(self.engine)
         self.rtp = {ports.name: RtpDoor(ports.name, self.engine) for ports in config.rtp}
         self._patience_ms = patience_ms

@@ -36,6 +36,7 @@ from media.talk.playout import Playout
 from media.talk.recording import Recordable
 from media.talk.sources import open_source
 from media.talk.timer import TalkTimer
+from media.talk.transcription import Transcribable
 from media.talk.voice import Voice
 from media.voices.contract import check_text
 from media.voices.plugins import load_voices
@@ -52,7 +53,7 @@ LABEL_CHARACTERS = 40
 TRACKS = {"inbound": Direction.INBOUND, "outbound": Direction.OUTBOUND}
 
 
-class LiveCall(PlaybackControl, Recordable):
+class LiveCall(PlaybackControl, Recordable, Transcribable):
     """One call, from its first frame to its end.
 
     Attributes:

@@ -23,11 +23,11 @@ class Limits:
         steady_s: one that lived for so long has not failed before.
     """
 
-    workers: int = 1
-    backlog_s: float = 10.0
+    workers: int = 2
+    backlog_s: float = 20.0
     ahead_s: float = 1.0
     load_s: float = 120.0
-    hang_s: float = 15.0
+    hang_s: float = 10.0
     close_s: float = 10.0
     strikes: int = 3
     backoff_s: float = 0.5

@@ -124,7 +124,6 @@ class TranscribingSink:
 
     def call_started(self, call: CallInfo) -> None:
         """Begin with the call if all are wanted."""
-        self._begin_desk()
         self._live[call.index] = call
         if self._wish is not None:
             with self._lock:
@@ -133,7 +132,8 @@ class TranscribingSink:
 
     def receive(self, batch: PcmBatch) -> None:
         """Hand over the speech in the blocks of calls that are wanted."""
-        self._begin_desk()
+        if self._wish is not None:
+            self._begin_desk()  # an engine may take long to load, and there may be no call yet
         self._obey()
         self._hand_over(self._gate.receive(batch))
 
@@ -177,6 +177,7 @@ class TranscribingSink:
     def _begin(self, call: CallInfo, wish: Wish) -> None:
         if call.index in self._transcribed:
             return
+        self._begin_desk()
         known = self._transcribed[call.index] = _Transcribed(wish)
         for side in wish.directions:
             key = call.index * CHANNELS + side
