@@ -60,15 +60,16 @@ class Desk:
         self._outcomes: deque[Outcome] = deque()
         self._transcripts: dict[int, Transcript] = {}  # by the id() of a call, which they keep
         self._is_stopping = False
-        self._wake, self._woken = socket.socketpair()
-        self._wake.setblocking(False)
-        self._woken.setblocking(False)
+        self._sockets: tuple[socket.socket, socket.socket] | None = None  # what is written to one wakes up the other
         self._thread = threading.Thread(target=self._run, name="transcribing", daemon=True)
 
     # -- for the sink ------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Start the thread; once."""
+        self._sockets = socket.socketpair()
+        for end in self._sockets:
+            end.setblocking(False)
         self._thread.start()
 
     def warm(self, choice: EngineChoice) -> None:
@@ -116,8 +117,8 @@ class Desk:
         self.wake()
         if self._thread.ident is not None:
             self._thread.join()
-        self._wake.close()
-        self._woken.close()
+        for end in self._sockets or ():
+            end.close()
 
     def snapshot(self) -> dict[str, Any]:
         """Return counters of each engine, JSON values; see `Pool.snapshot`."""
@@ -133,8 +134,9 @@ class Desk:
 
     def wake(self) -> None:
         """Let the thread look at what there is to do."""
-        with contextlib.suppress(OSError):  # it has enough to wake up for, or is gone
-            self._wake.send(b"!")
+        if self._sockets is not None:
+            with contextlib.suppress(OSError):  # it has enough to wake up for, or is gone
+                self._sockets[0].send(b"!")
 
     # -- of the thread -----------------------------------------------------------------------------------
 
@@ -208,7 +210,9 @@ class Desk:
     def _wait(self, nap_ns: int) -> None:
         """Wait until somebody says something."""
         poller = select.poll()  # select() knows no descriptor beyond 1023
-        poller.register(self._woken, select.POLLIN)
+        assert self._sockets is not None
+        woken = self._sockets[1]
+        poller.register(woken, select.POLLIN)
         with self._lock:
             links = [link for pool in self._pools.values() for link in pool.links()]
         processes = [link for link in links if isinstance(link, EngineProcess)]
@@ -218,5 +222,5 @@ class Desk:
         for process in processes:
             process.flush()
         with contextlib.suppress(BlockingIOError):
-            while self._woken.recv(4096):
+            while woken.recv(4096):
                 pass

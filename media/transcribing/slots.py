@@ -53,7 +53,7 @@ class Slot:
         link: the worker, if there is one.
         engine_rate_hz: see `Ready`; None until it is loaded.
         unanswered: what it was given and has not done, by number, the oldest first.
-        ahead_s: speech among it.
+        ahead_ns: speech among it.
         retry_ns: when another worker may begin.
     """
 
@@ -63,7 +63,7 @@ class Slot:
     link: Link | None = None
     engine_rate_hz: int | None = None
     unanswered: dict[int, tuple[Stream, Item]] = field(default_factory=dict)
-    ahead_s: float = 0.0
+    ahead_ns: int = 0
     retry_ns: int = 0
     _started_ns: int = 0
     _alive_ns: int = 0  # its last sign of life, or since when it has something to do
@@ -72,7 +72,7 @@ class Slot:
     @property
     def has_room(self) -> bool:
         """Whether it may be given more."""
-        return self.engine_rate_hz is not None and self.ahead_s < self.limits.ahead_s
+        return self.engine_rate_hz is not None and self.ahead_ns < self.limits.ahead_s * NS_PER_SECOND
 
     def begin(self, start: Callable[[], Link], setup: Setup, now_ns: int) -> None:
         """Start a worker.
@@ -93,7 +93,7 @@ class Slot:
         if not self.unanswered:
             self._alive_ns = now_ns
         self.unanswered[number] = (stream, item)
-        self.ahead_s += item.length_samples / stream.rate_hz
+        self.ahead_ns += item.length_samples * NS_PER_SECOND // stream.rate_hz
         stream.unanswered += 1
         self.link.send(order)
 
@@ -129,7 +129,7 @@ class Slot:
             raise ValueError(f"item {number} was not asked for")
         stream, item = self.unanswered.pop(number)
         stream.unanswered -= 1
-        self.ahead_s = self.ahead_s - item.length_samples / stream.rate_hz if self.unanswered else 0.0
+        self.ahead_ns -= item.length_samples * NS_PER_SECOND // stream.rate_hz
         return stream, item
 
     def deadline(self) -> int:
@@ -145,7 +145,7 @@ class Slot:
         self.kill()
         culprit = next((stream for stream, _ in self.unanswered.values()), None)
         self.unanswered.clear()
-        self.ahead_s = 0.0
+        self.ahead_ns = 0
         lived_ns = now_ns - self._started_ns
         self._failures = 1 if lived_ns >= self.limits.steady_s * NS_PER_SECOND else self._failures + 1
         pause_ns = self.limits.pause_ns(self._failures)
