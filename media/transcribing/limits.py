@@ -19,7 +19,8 @@ class Limits:
         hang_s: how long one item may take.
         close_s: how long the last results of a call are waited for.
         strikes: workers in a row that hang or die with one stream, after which it is given up.
-        backoff_s, most_backoff_s: before a worker or a recognizer is replaced for the second time, and at most.
+        backoff_s: before a worker, or a recognizer, that failed by itself is replaced for the second time.
+        most_backoff_s: before it is for the hundredth time.
         steady_s: one that lived for so long has not failed before.
     """
 

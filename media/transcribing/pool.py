@@ -6,7 +6,8 @@ The rules, with the figures of `Limits`:
 * A worker has at most `ahead_s` of speech that it has not answered; the rest waits here, taken of each stream in
   turn. More than `backlog_s` of one stream is dropped, the oldest first, and told to be `Missing`.
 * A worker that says nothing for `hang_s` while it has something to answer, or dies, is killed and replaced: at once
-  the first time, later and later if it goes on. What it had not finished is told to be missing; its streams go on.
+  if it was about the audio of a stream, whose speech is told to be missing then; else later and later. The other
+  streams go on where they were: what was not final is given to the next worker.
 * A stream that `strikes` workers in a row hang or die with is given up, so that it harms the others no more. One
   whose recognizer fails harms nobody else: it goes on with another one, later and later.
 * A stream that closes is waited for at most `close_s`.
@@ -24,7 +25,6 @@ from media.throttle import ThrottledLog
 from media.transcribing.contract import Pcm
 from media.transcribing.limits import Limits
 from media.transcribing.messages import Close, Done, Finish, Give, Said, Setup
-from media.transcribing.places import Places
 from media.transcribing.plugins import EngineChoice
 from media.transcribing.slots import Link, Slot, WorkerFailed
 from media.transcribing.streams import Ended, Item, Missing, Outcome, Stream, Transcribed
@@ -193,9 +193,11 @@ class Pool:
         told: list[Outcome] = []
         for stream in slot.streams:
             stream.unanswered = 0
-            told += stream.lose_given(f"the engine {failure}")
-            told += stream.tell_missing()
+            if stream is not culprit:
+                stream.take_back()
         if culprit is not None and culprit.number in self._streams:
+            told += culprit.lose_given(f"the engine {failure}")
+            told += culprit.tell_missing()
             told += self._struck(culprit, f"the engine {failure}")
         return told
 
@@ -218,20 +220,19 @@ class Pool:
 
     def _give(self, slot: Slot, stream: Stream, now_ns: int) -> None:
         item, number = stream.next(), next(self._items)
+        stream.give(item, slot.engine_rate_hz or 0)
         if item.pcm is None:
             slot.give(number, stream, item, Finish(number, stream.number), now_ns)
             return
-        if stream.places is None:
-            stream.places = Places(stream.rate_hz, slot.engine_rate_hz or stream.rate_hz)
-        stream.places.give(item.position_samples, len(item.pcm))
-        if stream.pending_from is None:
-            stream.pending_from = item.position_samples
         self.counters.given_seconds += len(item.pcm) / stream.rate_hz
         give = Give(number, stream.number, stream.rate_hz, item.pcm.tobytes())
         slot.give(number, stream, item, give, now_ns)
 
     def _answered(self, stream: Stream, item: Item | None, reply: Done | Said, now_ns: int) -> list[Outcome]:
-        told: list[Outcome] = [placed for placed in map(stream.place, reply.results) if placed is not None]
+        told: list[Outcome] = []
+        for result in reply.results:
+            placed = stream.place(result, item)
+            told += [placed] if placed is not None else []
         stream.is_settled = reply.settled
         if reply.error:
             self.counters.recognizers_failed += 1
@@ -240,8 +241,10 @@ class Pool:
             told += stream.tell_missing()
             stream.failures += 1
             stream.retry_ns = now_ns + self._limits.pause_ns(stream.failures)
-        elif reply.settled and not stream.unanswered and (item is None or item.pcm is None):
-            stream.pending_from = None  # it has said all that it has to say
+        elif reply.settled and item is None and not stream.unanswered:
+            stream.settle_all()
+        elif reply.settled and item is not None and item.pcm is None:
+            stream.settle(item)
         return told
 
     def _struck(self, stream: Stream, how: str) -> list[Outcome]:
@@ -268,9 +271,10 @@ class Pool:
         """Close a stream when all of it is said, or when it is time."""
         assert stream.closing_until_ns is not None
         is_done = not stream.waiting and not stream.unanswered and stream.is_settled
-        if is_done and (stream.pending_from is None or stream.is_given_up):
+        if is_done and (not stream.given or stream.is_given_up):
             return self._end(stream, "")
-        if now_ns < stream.closing_until_ns:
+        again_ns = max(stream.retry_ns, self._slots[stream.slot].retry_ns if stream.waiting else 0)
+        if now_ns < stream.closing_until_ns and again_ns < stream.closing_until_ns:
             return []
         self.counters.late_closes += 1
         return self._end(stream, "the engine did not finish in time")

@@ -143,11 +143,12 @@ class Slot:
     def fail(self, now_ns: int) -> tuple[Stream | None, float]:
         """Kill the worker; return what it was busy with, and the seconds until another one begins."""
         self.kill()
+        # It answers in order, so the oldest is what it was about.
         culprit = next((stream for stream, _ in self.unanswered.values()), None)
         self.unanswered.clear()
         self.ahead_ns = 0
-        lived_ns = now_ns - self._started_ns
-        self._failures = 1 if lived_ns >= self.limits.steady_s * NS_PER_SECOND else self._failures + 1
+        is_steady = now_ns - self._started_ns >= self.limits.steady_s * NS_PER_SECOND
+        self._failures = 1 if is_steady or culprit is not None else self._failures + 1
         pause_ns = self.limits.pause_ns(self._failures)
         self.retry_ns = now_ns + pause_ns
         return culprit, pause_ns / NS_PER_SECOND

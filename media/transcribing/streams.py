@@ -61,6 +61,8 @@ class Ended:
 
 
 Outcome = Transcribed | Missing | Ended
+MAX_GIVEN_S = 60
+"""Of speech that can be given again; an engine that makes nothing final for longer loses it with its worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,18 @@ class Item:
         """Of the speech."""
         return 0 if self.pcm is None else len(self.pcm)
 
+    @property
+    def end_samples(self) -> int:
+        """Where it ends."""
+        return self.position_samples + self.length_samples
+
+    def behind(self, position_samples: int) -> Item:
+        """Return what of it lies behind a place."""
+        passed = position_samples - self.position_samples
+        if self.pcm is None or passed <= 0:
+            return self
+        return Item(position_samples, self.pcm[passed:], self.put_ns)
+
 
 @dataclass(eq=False, slots=True)
 class Stream:
@@ -93,8 +107,8 @@ class Stream:
         wants_partials: whether results that are not final are of interest.
         slot: index of the worker that it was assigned to.
         waiting: what the worker was not given yet; `waiting_samples` of it are speech.
+        given: what the worker was given, and is not in a final result.
         places: of what the recognizer was given; None before the first.
-        pending_from: where the speech begins that was given, and is not in a final result; None if there is none.
         unanswered: items that were given and are not done.
         is_settled: the recognizer has said all that it has to say.
         missing: speech that is missing and has not been told of, (from, to, why).
@@ -113,8 +127,8 @@ class Stream:
     slot: int = 0
     waiting: deque[Item] = field(default_factory=deque)
     waiting_samples: int = 0
+    given: deque[Item] = field(default_factory=deque)
     places: Places | None = None
-    pending_from: int | None = None
     unanswered: int = 0
     is_settled: bool = True
     missing: tuple[int, int, str] | None = None
@@ -133,9 +147,10 @@ class Stream:
     @property
     def first_open_samples(self) -> int | None:
         """Where the first speech lies of which nothing final is known yet; None if there is none."""
-        if self.pending_from is not None:
-            return self.pending_from
-        return self.waiting[0].position_samples if self.waiting else None
+        for items in (self.given, self.waiting):
+            if items:
+                return items[0].position_samples
+        return None
 
     @property
     def end_samples(self) -> int:
@@ -152,6 +167,17 @@ class Stream:
         item = self.waiting.popleft()
         self.waiting_samples -= item.length_samples
         return item
+
+    def give(self, item: Item, engine_rate_hz: int) -> None:
+        """Take note of what the worker is given; an engine's rate of 0 is the call's."""
+        self.given.append(item)
+        while self.given[-1].position_samples - self.given[0].position_samples > MAX_GIVEN_S * self.rate_hz:
+            self.given.popleft()
+        if item.pcm is None:
+            return
+        if self.places is None:
+            self.places = Places(self.rate_hz, engine_rate_hz or self.rate_hz)
+        self.places.give(item.position_samples, len(item.pcm))
 
     def miss(self, start: int, end: int, reason: str) -> list[Missing]:
         """Take note that there will be no text of some speech; return what was noted before and is not next to it."""
@@ -170,14 +196,23 @@ class Stream:
 
     def lose_given(self, reason: str) -> list[Missing]:
         """Take note that what was given and is not final is lost with its recognizer."""
-        begin, places = self.pending_from, self.places
-        self.pending_from, self.places, self.is_settled, self.last_partial = None, None, True, ""
-        if begin is None or places is None:
-            return []
-        return self.miss(begin, places.end_samples, reason)
+        speech = [item for item in self.given if item.pcm is not None]
+        self._forget_recognizer()
+        return self.miss(speech[0].position_samples, speech[-1].end_samples, reason) if speech else []
 
-    def place(self, result: Result) -> Transcribed | None:
-        """Return a result on the call's timeline; None if it says nothing new."""
+    def take_back(self) -> None:
+        """Let what was given and is not final wait again: its recognizer is gone by no fault of this stream."""
+        for item in reversed(self.given):
+            self.waiting.appendleft(item)
+            self.waiting_samples += item.length_samples
+        self._forget_recognizer()
+
+    def _forget_recognizer(self) -> None:
+        self.given.clear()
+        self.places, self.is_settled, self.last_partial = None, True, ""
+
+    def place(self, result: Result, item: Item | None) -> Transcribed | None:
+        """Return a result on the call's timeline, None if it says nothing new; `item` is what it answers, if any."""
         places = self.places
         if places is None or (not result.text and not result.is_final):
             return None
@@ -185,20 +220,33 @@ class Stream:
             SpokenWord(w.word, places.begin_of(w.start_samples), places.end_of(w.end_samples), w.confidence)
             for w in result.words
         )
-        begin = words[0].start_samples if words else self.pending_from
-        end = words[-1].end_samples if words else places.end_samples
+        open_from = self.given[0].position_samples if self.given else places.end_samples
+        end = item.end_samples if item is not None else places.end_samples
+        if words:
+            open_from, end = words[0].start_samples, words[-1].end_samples
         if result.is_final:
-            self._settle_until(result, end)
+            self._settle_words(result, end)
         if not result.text or (not result.is_final and (not self.wants_partials or result.text == self.last_partial)):
             return None
         self.last_partial = "" if result.is_final else result.text
-        start = end if begin is None else min(begin, end)
-        return Transcribed(self, start, end, result.text, result.is_final, result.confidence, words)
+        return Transcribed(self, min(open_from, end), end, result.text, result.is_final, result.confidence, words)
 
-    def _settle_until(self, result: Result, end: int) -> None:
-        """Nothing before the end of a final result is awaited any more."""
+    def _settle_words(self, result: Result, end: int) -> None:
+        """Nothing before the last word of a final result is awaited any more."""
         self.failures = self.strikes = 0
-        assert self.places is not None
-        if result.words:
-            self.places.forget_before(result.words[-1].end_samples)
-        self.pending_from = end if result.words and end < self.places.end_samples else None
+        if not result.words or self.places is None:
+            return
+        self.places.forget_before(result.words[-1].end_samples)
+        while self.given and self.given[0].pcm is not None and self.given[0].end_samples <= end:
+            self.given.popleft()
+        if self.given:
+            self.given[0] = self.given[0].behind(end)
+
+    def settle(self, pause: Item) -> None:
+        """Take note that all is said of what came before a pause, however much that was."""
+        while self.given and self.given.popleft() is not pause:
+            pass
+
+    def settle_all(self) -> None:
+        """Take note that all is said of what was given."""
+        self.given.clear()

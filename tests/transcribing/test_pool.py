@@ -292,6 +292,55 @@ class TestTrouble:
         assert isinstance(said, Transcribed)
         assert said.start_samples == 4 * PIECE
 
+    @pytest.mark.parametrize("how", ["hung", "died"])
+    def test_another_stream_loses_nothing(self, how: str) -> None:
+        world, bad, link = one_stream()
+        good = world.stream(bad.call, "outbound")
+        world.speak(good, 0, 4, pause=True)
+        world.poll()
+        world.answer(link, say=lambda _: [result("one two", (0, 3200), (3200, 5600))])
+        world.poll()
+        world.speak(good, 20_000, 2)
+        world.poll()
+        world.answer(link)
+        world.poll()
+        world.speak(bad, 20_000, 1)
+        world.speak(good, 20_000 + 2 * PIECE, 1, pause=True)
+        world.poll()
+        if how == "died":
+            link.ended = "ended with 1"
+        told = world.poll(5)
+        assert {outcome.stream.track for outcome in told} == {"inbound"}
+        again = world.links[1]
+        assert world.pool.deadline() > world.clock.now_ns()
+        world.ready(again)
+        world.poll()
+        mine = [order for order in again.given() if order.stream == good.number]
+        assert [type(order) for order in mine] == [Give, Give, Give, Finish]
+        world.answer(again, say=lambda _: [result("three", (800, 4800))])
+        [said] = [outcome for outcome in world.poll() if isinstance(outcome, Transcribed)]
+        assert (said.stream, said.start_samples, said.end_samples) == (good, 20_400, 20_000 + 3 * PIECE)
+
+    def test_what_was_final_is_not_said_again(self) -> None:
+        world, stream, link = one_stream()
+        world.speak(stream, 0, 6)
+        world.poll()
+        for order in link.given()[:5]:
+            link.says.append(Done(order.item, order.stream, []))
+        last = link.given()[5]
+        link.says.append(Done(last.item, last.stream, [result("done", (0, 2 * 2 * PIECE + 800))]))
+        world.poll()
+        link.ended = "ended with 1"
+        world.poll()
+        world.ready(world.links[1])
+        world.poll()
+        assert [len(order.pcm) // 2 for order in world.links[1].given() if isinstance(order, Give)] == [
+            PIECE - 400,
+            *[PIECE] * 3,
+        ]
+        assert stream.places is not None
+        assert stream.places.begin_of(0) == 2 * PIECE + 400
+
     def test_a_worker_that_answers_slowly_is_not_hung(self) -> None:
         world, stream, link = one_stream()
         world.speak(stream, 0, 10)
