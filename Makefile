@@ -9,7 +9,7 @@ JOBS   ?= 2
 UV_VERSION := 0.13.8
 BIN        := .venv/bin
 INSTALLED  := .venv/.installed
-PEERS      := ffmpeg tshark sox espeak-ng mpg123 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
+PEERS      := ffmpeg tshark sox espeak-ng flite mpg123 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
               gstreamer1.0-plugins-bad nodejs node-ws golang-go golang-github-pion-rtp-dev openssl
 # Of pipecat, the half gigabyte that it asks for left out: what its serializers import, and .venv has not.
 PIPECAT    := pipecat-ai aiofiles docstring-parser loguru loudness sentencex wait-for2

@@ -207,7 +207,7 @@ def _chart(spreads: dict[tuple[str, str], Spread]) -> Bars:
 
 QUESTION = Question(
     name="feed",
-    explains="""Calls talk into the feed in blocks of 100 ms. Readers in this process take what is queued for them. For
+    explains="""Calls talk into the feed in blocks of 100 ms. Readers in this process take what is queued. For
 the first one it is resampled, converted and made into messages, for further ones that want the same only queued.
 Then a reader in another process has it over a WebSocket, and the thread that writes to it is measured.
 

@@ -75,6 +75,16 @@ class ServerConfig:
     """Where lists of calls, their audio and events are served; see `media.http`."""
     http_token: str = field(default="", repr=False)
     """What requests there have to show; without one, only this machine may ask."""
+    transcribe: str = ""
+    """The engine that transcribes all calls, ``NAME`` or ``NAME:key=value,...``; see `media.transcribing`."""
+    transcribe_tracks: Literal["inbound", "outbound", "both"] = "both"
+    """Which sides of a call are transcribed."""
+    transcribe_workers: int = 2
+    """Processes of each engine of transcription."""
+    transcribe_backlog_s: float = 20.0
+    """Speech of one track that may wait for its engine; older speech is dropped, which the transcript says."""
+    transcribe_timeout_s: float = 10.0
+    """An engine that says nothing for so long, though it has something to say, is killed and replaced."""
     sinks: tuple[str, ...] = ()
     """Sinks of other packages, by name; see `media.sinks.plugins`."""
     app: str = ""

@@ -12,6 +12,7 @@ from media.delivery.options import DELIVERY_OPTIONS
 from media.formats import Format
 from media.hearing.machine import MachineRules
 from media.option import PREFIX, Option
+from media.transcribing.options import TRANSCRIBING_OPTIONS
 from media.webhooks.options import WEBHOOK_OPTIONS
 
 __all__ = ["BY_NAME", "OPTIONS", "PREFIX", "Option"]
@@ -133,6 +134,7 @@ OPTIONS = (
         "What requests have to show as Authorization: Bearer TOKEN. Better given as the variable, for other users "
         "of this machine see flags.",
     ),
+    *TRANSCRIBING_OPTIONS,
     Option(
         "sink",
         RECORDING,

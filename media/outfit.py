@@ -18,6 +18,7 @@ from strep.clock import Clock
 
 if TYPE_CHECKING:
     from media.server import Server
+    from media.transcribing.sink import TranscribingSink
 
 
 class Companion(Protocol):
@@ -63,6 +64,23 @@ def salvages_of(config: ServerConfig, finisher: Finisher) -> list[Salvage]:
     """Return what finishes recordings that were left behind, of each directory of them."""
     directories = dict.fromkeys(filter(None, (config.record, config.takes)))
     return [Salvage(directory, config.idle_timeout_s, finisher) for directory in directories]
+
+
+def transcriber_of(config: ServerConfig, bus: EventBus, clock: Clock, *, has_app: bool) -> TranscribingSink | None:
+    """Return the sink that transcribes all calls, or those that an application names; None: nobody can name one."""
+    if not config.transcribe and not has_app:
+        return None
+    from media.transcribing.limits import Limits
+    from media.transcribing.plugins import parse_choice
+    from media.transcribing.sink import TranscribingSink, Wish
+
+    limits = Limits(
+        workers=config.transcribe_workers,
+        backlog_s=config.transcribe_backlog_s,
+        hang_s=config.transcribe_timeout_s,
+    )
+    wish = Wish(parse_choice(config.transcribe), config.transcribe_tracks) if config.transcribe else None
+    return TranscribingSink(wish, limits, config.record, bus, clock)
 
 
 def companions_of(server: Server, clock: Clock, on_event: OnEvent | None = None) -> list[Companion]:

@@ -14,7 +14,7 @@ from media.doors.reception import Reception
 from media.engine import Engine
 from media.events.bus import EventBus
 from media.limits import raise_descriptor_limit
-from media.outfit import Companion, companions_of, salvages_of, sinks_of, takes_of
+from media.outfit import Companion, companions_of, salvages_of, sinks_of, takes_of, transcriber_of
 from media.sinks.contract import Sink
 from media.sinks.finisher import Finisher
 from media.sinks.hearing import HearingSink
@@ -53,6 +53,7 @@ class Server:
         engine: the live calls.
         doors: where they come in.
         bus: what happens in them.
+        transcriber: has them transcribed, if anybody may ask for it.
         recorder: pauses and records them, during the call.
         finisher: what recordings go to when they are closed.
         deliveries: what they go to then, one for each directory.
@@ -90,7 +91,9 @@ class Server:
         self.deliveries = deliveries_of(config, self.bus, self._clock)
         self.finisher = Finisher(self.bus.publish, taking(self.deliveries))
         takes = takes_of(config, self.finisher, self._clock, has_app=app is not None)
-        all_sinks = [*sinks, *sinks_of(config, self.bus, self._clock, self.finisher), *filter(None, [takes])]
+        self.transcriber = transcriber_of(config, self.bus, self._clock, has_app=app is not None)
+        all_sinks = [*sinks, *sinks_of(config, self.bus, self._clock, self.finisher)]
+        all_sinks += [sink for sink in (takes, self.transcriber) if sink is not None]
         self._switchboard = _switchboard(app, config, self._clock, self.bus, all_sinks) if app is not None else None
         self._salvages = salvages_of(config, self.finisher)
         self.unfinished_sinks: list[str] = []
@@ -110,7 +113,7 @@ class Server:
         )
         self.recorder = Recorder(self.engine, self.bus.publish, takes)
         if self._switchboard is not None:
-            self._switchboard.recorder = self.recorder
+            self._switchboard.recorder, self._switchboard.transcriber = self.recorder, self.transcriber
         self.doors = Reception(
             config,
             self.engine,

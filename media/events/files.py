@@ -93,8 +93,8 @@ class EventFiles:
 class EventFile:
     """The events of one call: mode 0600, whole lines only, and no file before the first."""
 
-    def __init__(self, directory: Path, call: CallInfo) -> None:
-        self._stem = os.path.join(directory, call.call_id)
+    def __init__(self, directory: Path, call: CallInfo, suffix: str = SUFFIX) -> None:
+        self._stem, self._suffix = os.path.join(directory, call.call_id), suffix
         self._path = ""
         started_at = iso8601(call.started_wall_ns)
         head: dict[str, Any] = {"event": "call", "call_id": call.call_id, "started_at": started_at}
@@ -106,29 +106,39 @@ class EventFile:
         Raises:
             OSError: none of them is in the file.
         """
-        fd = os.open(self._path, _FLAGS) if self._path else self._create()
+        if self._path:
+            fd = os.open(self._path, _FLAGS)
+        else:
+            self._path, fd = create_unused(self._stem, self._suffix, _FLAGS)
         try:
             size = os.fstat(fd).st_size
             told = documents if size else [self._head, *documents]
-            _append(fd, b"".join(msgspec.json.encode(document) + b"\n" for document in told), size)
+            append_or_nothing(fd, b"".join(msgspec.json.encode(document) + b"\n" for document in told), size)
         finally:
             os.close(fd)
 
-    def _create(self) -> int:
-        number = 1
-        while True:
-            path = f"{self._stem}{SUFFIX}" if number == 1 else f"{self._stem}.{number}{SUFFIX}"
-            try:
-                fd = os.open(path, _FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
-            except FileExistsError:
-                number += 1
-            else:
-                self._path = path
-                return fd
+
+def create_unused(stem: str, suffix: str, flags: int) -> tuple[str, int]:
+    """Create ``<stem><suffix>``, ``<stem>.2<suffix>`` and so on, the first there is not; return path and descriptor.
+
+    Raises:
+        OSError: it cannot be created.
+    """
+    number = 1
+    while True:
+        path = f"{stem}{suffix}" if number == 1 else f"{stem}.{number}{suffix}"
+        try:
+            return path, os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            number += 1
 
 
-def _append(fd: int, content: bytes, size: int) -> None:
-    """Write all of it behind the `size` bytes that are there, or nothing: a full disk takes a part."""
+def append_or_nothing(fd: int, content: bytes, size: int) -> None:
+    """Write all of it behind the `size` bytes that are there, or nothing: a full disk takes a part.
+
+    Raises:
+        OSError: it is not written.
+    """
     try:
         while content:
             content = content[os.write(fd, content) :]

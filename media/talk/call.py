@@ -42,6 +42,7 @@ from media.talk.questions import Questions
 from media.talk.recording import Recordable
 from media.talk.sources import open_source
 from media.talk.telling import tell_of
+from media.talk.transcription import Transcribable
 from media.talk.voice import Voice
 from media.voices.contract import check_text
 from media.voices.plugins import load_voices
@@ -53,7 +54,7 @@ MAX_EVENTS = 1000
 """Events that may wait for an application."""
 
 
-class LiveCall(Questions, PlaybackControl, Recordable):
+class LiveCall(Questions, PlaybackControl, Recordable, Transcribable):
     """One call, from its first frame to its end.
 
     Attributes:

@@ -28,6 +28,7 @@ from media.talk.playout import Playout
 from media.talk.recording import Recorder
 from media.talk.sources.decoding import import_decoders
 from media.talk.timer import TalkTimer, Timed
+from media.transcribing.sink import TranscribingSink
 from media.voices.plugins import import_voices
 from media.ws.host import StreamStart
 from strep.clock import Clock
@@ -51,6 +52,7 @@ class Switchboard:
         listening: the sink that they hear through.
         hearing: the sink that hears for them what is in the audio.
         lateness: of all messages of rtp mode.
+        transcriber: the sink that transcribes calls.
         app_failures: applications that ended by an exception.
         recorder: what they record with.
     """
@@ -63,6 +65,7 @@ class Switchboard:
         self.listening = ListenSink(self._call_soon)
         self.app_failures = 0
         self.recorder: Recorder | None = None
+        self.transcriber: TranscribingSink | None = None
         self._app, self._mode, self._clock = app, mode, clock
         self._timer = TalkTimer(clock, self._give_up)
         self.hearing = hearing or HearingSink((), bus)
@@ -123,6 +126,7 @@ class Switchboard:
     def _begin(self, info: CallInfo) -> None:
         call = self._calls[info.index] = LiveCall(info, self._office, self.listening)
         call.recorder = self.recorder
+        call.transcriber = self.transcriber
         task = asyncio.get_running_loop().create_task(self._run(call), name=f"app {info.call_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -231,6 +231,7 @@ class TestHelp:
             "Doors",
             "Recording",
             "For other programs",
+            "Transcription",
             "Talking back",
             "Timing",
             "Limits",

@@ -1,0 +1,77 @@
+"""Shell: the process of an engine, ``python -m media.transcribing.worker DESCRIPTOR``; started by `process`.
+
+It ends when the server's end of the socket is closed, so none is left behind by a server that is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import sys
+
+from media.transcribing.messages import Parser, Ready, Refused, Reply, Setup, serialize
+from media.transcribing.plugins import EngineChoice, make_engine
+from media.transcribing.recognizers import Recognizers
+from strep.errors import ConfigurationError
+
+NICENESS = 5
+"""Of its priority: where the cores are short, receiving calls goes first."""
+POLL_S = 0.1
+"""How often what comes by itself is asked for."""
+_READ_BYTES = 1 << 18
+
+
+def run(sock: socket.socket) -> None:
+    """Serve until the socket is closed."""
+    parser = Parser()
+    recognizers: Recognizers | None = None
+    while True:
+        if select.select([sock], [], [], POLL_S)[0]:
+            data = sock.recv(_READ_BYTES)
+            if not data:
+                break
+            for order in parser.orders(data):
+                if isinstance(order, Setup):
+                    recognizers = _load(sock, order)
+                elif recognizers is not None:
+                    done = recognizers.obey(order)
+                    if done is not None:
+                        _reply(sock, done)
+        for said in recognizers.poll() if recognizers is not None else ():
+            _reply(sock, said)
+    if recognizers is not None:
+        recognizers.close()
+
+
+def _load(sock: socket.socket, setup: Setup) -> Recognizers | None:
+    try:
+        engine = make_engine(EngineChoice(setup.engine, tuple(setup.options.items())))
+        engine.load()
+    except ConfigurationError as error:
+        _reply(sock, Refused(str(error)))
+        return None
+    except Exception as error:  # code of others
+        _reply(sock, Refused(f"transcribe: {setup.engine} cannot be loaded: {error!r}"))
+        return None
+    _reply(sock, Ready(engine.sample_rate_hz))
+    return Recognizers(engine)
+
+
+def _reply(sock: socket.socket, reply: Reply) -> None:
+    sock.sendall(serialize(reply))
+
+
+def main() -> None:
+    """Run on the descriptor that the command line names."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which lets calls finish first
+    with contextlib.suppress(OSError, AttributeError):
+        os.nice(NICENESS)
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError), socket.socket(fileno=int(sys.argv[1])) as sock:
+        run(sock)
+
+
+if __name__ == "__main__":
+    main()

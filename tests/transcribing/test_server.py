@@ -1,0 +1,144 @@
+"""The whole server, with engines that hang and crash: nothing of it reaches a recording or another call."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from media import Server, ServerConfig
+from media.carrier.audio import CONVERSATION, load
+from media.carrier.options import SimulationOptions, Transport
+from media.carrier.simulation import Outcome, Simulation, Target
+from media.events.transcripts import Transcription, TranscriptionMissing
+from media.talk.call import LiveCall
+from strep.errors import UsageError
+from tests.media.harness import sidecar
+from tests.media.test_server import LOOPBACK, address, check
+from tests.transcribing.scripted import install
+from tests.transcribing.webvtt import read
+
+pytestmark = pytest.mark.realtime
+SECONDS = 6.0
+LOUD = load(CONVERSATION)[:, : round(8000 * SECONDS)]
+QUIET = LOUD // 4
+LIMIT = int(np.abs(QUIET.astype(int)).max()) + 500
+"""What is louder has an engine hang or crash: one call is, the other is not."""
+
+
+@pytest.fixture(autouse=True)
+def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path / "site", monkeypatch)
+
+
+def transcript(directory: Path, call_id: str) -> list[dict[str, Any]]:
+    """Return the lines behind the first."""
+    content = (directory / f"{call_id}.transcript.jsonl").read_text()
+    assert content.endswith("\n")
+    return [json.loads(line) for line in content.splitlines()][1:]
+
+
+async def record_both(
+    tmp_path: Path, transcribe: str, **config: Any
+) -> tuple[Server, Path, list[tuple[Simulation, Outcome]]]:
+    """Record a loud call and a quiet one, and transcribe them."""
+    directory = tmp_path / "recordings"
+    directory.mkdir()
+    soundfile.write(tmp_path / "quiet.wav", QUIET.T, 8000, subtype="PCM_16")
+    simulations = [
+        Simulation(SimulationOptions(seconds=SECONDS, audio=audio, seed=seed))
+        for seed, audio in enumerate((CONVERSATION, tmp_path / "quiet.wav"))
+    ]
+    for simulation in simulations:
+        simulation.plan()
+    settings: dict[str, Any] = {"udp": LOOPBACK, "record": directory, "record_format": "passthrough", **config}
+    async with Server(ServerConfig(transcribe=transcribe, **settings)) as server:
+        target = Target(udp=address(server.addresses["udp"]))
+        outcomes = await asyncio.gather(*(simulation.run(target) for simulation in simulations))
+    return server, directory, list(zip(simulations, outcomes, strict=True))
+
+
+def counters(server: Server) -> dict[str, Any]:
+    [details] = [sink["details"] for sink in server.snapshot()["sinks"] if sink["name"] == "transcription"]
+    [engine] = details["engines"].values()
+    assert isinstance(engine, dict)
+    return engine
+
+
+@pytest.mark.parametrize("trouble", ["hang", "crash", "fail"])
+async def test_an_engine_in_trouble_costs_no_recorded_sample_and_no_other_transcript(
+    tmp_path: Path, trouble: str
+) -> None:
+    server, directory, calls = await record_both(
+        tmp_path, f"scripted:{trouble}={LIMIT}", transcribe_timeout_s=1.0, transcribe_workers=1
+    )
+    counter = {"hang": "hung", "crash": "died", "fail": "recognizers_failed"}[trouble]
+    assert counters(server)[counter] >= 1
+    for simulation, outcome in calls:
+        for number, truth in enumerate(outcome.truth.tracks):
+            check(directory, truth.call_leg_id, simulation, number, truth)
+            assert sidecar(directory, truth.call_leg_id)["state"] == "complete"
+    assert server.snapshot()["kernel_drops"] == 0
+    assert counters(server)["workers"] == 0
+    assert [pid for pid in os.listdir("/proc") if pid.isdigit() and _is_our_worker(int(pid))] == []
+    assert server.unfinished_sinks == []
+    loud, quiet = (outcome.truth.tracks[0].call_leg_id for _, outcome in calls)
+    missing = [line for line in transcript(directory, loud) if line["event"] == TranscriptionMissing.NAME]
+    assert missing
+    assert all(line["reason"] for line in missing)
+    read(directory / f"{loud}.vtt")
+    heard = [line for line in transcript(directory, quiet) if line["event"] == Transcription.NAME]
+    assert {line["track"] for line in heard} == {"inbound", "outbound"}
+    assert max(line["position_ms"] + line["duration_ms"] for line in heard) > 4000
+
+
+async def test_a_worker_that_crashed_once_is_replaced_and_its_call_goes_on(tmp_path: Path) -> None:
+    server, directory, calls = await record_both(tmp_path, f"scripted:crash={LIMIT},once={tmp_path / 'once'}")
+    assert counters(server)["died"] == 1
+    lines = transcript(directory, calls[0][1].truth.tracks[0].call_leg_id)
+    missing = [line for line in lines if line["event"] == TranscriptionMissing.NAME]
+    assert {line["reason"] for line in missing} == {"the engine was killed by signal 11"}
+    gap = max(line["position_ms"] + line["duration_ms"] for line in missing)
+    assert any(line["event"] == Transcription.NAME and line["position_ms"] >= gap for line in lines)
+
+
+async def test_an_application_has_a_call_transcribed() -> None:
+    said: list[dict[str, Any]] = []
+    trouble: list[str] = []
+
+    async def app(call: LiveCall) -> None:
+        await call.start_transcription("scripted", transcription_tracks="inbound")
+        try:
+            await call.start_transcription("scripted")
+        except UsageError as error:
+            trouble.append(str(error))
+        async for event in call.events():
+            if event["event"].startswith("transcription"):
+                said.append(event)
+                await call.stop_transcription()
+
+    simulation = Simulation(SimulationOptions(transport=Transport.WEBSOCKET, seconds=SECONDS))
+    simulation.plan()
+    async with Server(ServerConfig(ws=LOOPBACK), app=app) as server:
+        await simulation.run(Target(stream_url=f"ws://{server.addresses['ws']}/"))
+    assert trouble
+    assert len(said) == 1
+    assert said[0]["is_final"]
+    assert said[0]["track"] == "inbound"
+    assert server.bus.published[Transcription.NAME] == 1
+    assert TranscriptionMissing.NAME not in server.bus.published
+
+
+def _is_our_worker(pid: int) -> bool:
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return False
+    return b"media.transcribing.worker" in command and parent == os.getpid()
