@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from media.decoding.payload_types import PayloadType
+from media.denoising.rules import Denoised
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,8 @@ class ServerConfig:
     """Write the events of each call into a file beside its recording; auto: where something listens for them."""
     sinks: tuple[str, ...] = ()
     """Sinks of other packages, by name; see `media.sinks.plugins`."""
+    denoise: tuple[Denoised, ...] = ()
+    """Sinks that noise suppression is put in front of."""
     app: str = ""
     """What talks with the callers: a name of `media.apps`, or ``module:function``."""
     playback: Literal["mp3", "rtp"] = "mp3"

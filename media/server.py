@@ -17,7 +17,7 @@ from media.doors.strep import StrepDoor
 from media.engine import Engine
 from media.events.bus import EventBus
 from media.limits import raise_descriptor_limit
-from media.outfit import Companion, companions_of, salvages_of, sinks_of, takes_of
+from media.outfit import Companion, companions_of, denoised, salvages_of, sinks_of, takes_of
 from media.pulse import Pulse, Take
 from media.receivers import Receiver, open_receiver
 from media.sinks.contract import Sink
@@ -85,7 +85,7 @@ class Server:
             app: run for every call with its `LiveCall`; an exception in it ends it, not the call.
 
         Raises:
-            ConfigurationError: no door is configured.
+            ConfigurationError: no door is configured, or noise is to be suppressed for a sink that there is not.
         """
         if config.udp is None and config.ws is None and not config.rtp:
             raise ConfigurationError("no door: give at least one of udp, rtp, ws")
@@ -94,8 +94,9 @@ class Server:
         self.bus = EventBus(self._clock)
         self.finisher = Finisher(self.bus.publish)
         takes = takes_of(config, self.finisher, self._clock, has_app=app is not None)
-        all_sinks = [*sinks, *sinks_of(config, self.bus, self._clock, self.finisher), *filter(None, [takes])]
         self._switchboard = _switchboard(app, config, self._clock) if app is not None else None
+        all_sinks = [*sinks, *sinks_of(config, self.bus, self._clock, self.finisher), *filter(None, [takes])]
+        all_sinks = denoised(all_sinks, config, self.bus, self._switchboard)
         if self._switchboard is not None:
             all_sinks.append(self._switchboard.listening)
             self.bus.subscribe(self._switchboard.tell)

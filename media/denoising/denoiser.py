@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from media.blocks import PcmBatch
 from media.denoising.bank import LEAST_RATE_HZ, Bank
 from media.denoising.spans import LostSpans
 from media.denoising.switches import Switches
+from media.events.filters import NoiseSuppression
 from media.hearing.columns import Columns
 from media.hearing.rows import CHANNELS
 from media.sinks.contract import CallInfo
@@ -42,6 +44,15 @@ _TRACK = np.dtype(
 
 Tell = Callable[[CallInfo, Direction, bool, int], object]
 """A track of a call is filtered, or not any more, from a position on."""
+Publish = Callable[[CallInfo, NoiseSuppression], object]
+
+
+class _Patch(NamedTuple):
+    """Samples that came too late for what is held of a track."""
+
+    key: int
+    position: int
+    pcm: NDArray[np.int16]
 
 
 class Denoiser:
@@ -55,7 +66,7 @@ class Denoiser:
         self._banks: dict[int, Bank] = {}  # by rate
         self._tracks = Columns(np.array([(-1, 0, 0, _NEVER_NS)], _TRACK))
         self._lost = LostSpans()
-        self._late: list[PcmBatch] = []
+        self._late: list[_Patch] = []
         self._now_ns = self._next_look_ns = 0
 
     @property
@@ -76,7 +87,8 @@ class Denoiser:
     def receive(self, batch: PcmBatch) -> Iterator[PcmBatch]:
         """Yield what is ready, behind `batch`: as it came what is not filtered, the rest as PCM; a tick as it is.
 
-        Patches of what has been handed on are yielded as they came, others when it has been.
+        Patches of what has been handed on are yielded as they came. Those of what is held are put in place when
+        it is handed on, so that a live sink gets them too, and never what a pause takes back (`media.pauses`).
         """
         self._switches.catch_up()
         self._now_ns = batch.now_ns
@@ -99,10 +111,6 @@ class Denoiser:
             yield from self._filter(batch, key)
         else:
             yield batch
-        if self._late:
-            waiting, self._late = self._late, []
-            for late in waiting:
-                yield from self._patches(late)
 
     def end(self, call: CallInfo) -> Iterator[PcmBatch]:
         """Yield the rest of a call that has ended."""
@@ -110,9 +118,7 @@ class Denoiser:
         inside = key[self._tracks.table["slot"][key] >= 0]
         yield from self._flush(inside, call.sample_rate_hz, self._now_ns)
         self._release(inside, call.sample_rate_hz)
-        waiting, self._late = self._late, []
-        for late in waiting:
-            yield from self._patches(late)
+        self._late = [patch for patch in self._late if patch.key not in key]
         self._tracks.reset(key)
         self._lost.forget(*key.tolist())
         self._switches.end(call)
@@ -170,6 +176,9 @@ class Denoiser:
             key, position, first, made = key[kept], position[kept], first[kept], made[kept]
         last = np.full(len(key), width, np.int32)
         told[key] = position + width
+        encoded = np.rint(made).clip(-32768, 32767).astype(np.int16)
+        if self._late:
+            self._patch(key, position, encoded)
         yield PcmBatch(
             call=(key // CHANNELS).astype(np.int32),
             channel=(key % CHANNELS).astype(np.uint8),
@@ -177,7 +186,7 @@ class Denoiser:
             first=first.astype(np.int32),
             last=last,
             codec=np.full(len(key), LINEAR, np.uint8),
-            encoded=np.rint(made).clip(-32768, 32767).astype(np.int16),
+            encoded=encoded,
             sample_rate_hz=batch.sample_rate_hz,
             now_ns=batch.now_ns,
             lost=self._lost.take(key, position, first, last.astype(np.int64)),
@@ -223,16 +232,32 @@ class Denoiser:
             slots[track] = -1
 
     def _patches(self, batch: PcmBatch) -> Iterator[PcmBatch]:
-        """Yield patches of what has been handed on; others wait, for the silence in their place comes yet."""
+        """Yield patches of what has been handed on; keep those of what is held."""
         key = batch.call.astype(np.int64) * CHANNELS + batch.channel
         track = self._tracks.table[key]
-        waits = (track["slot"] >= 0) & (batch.positions + batch.last > track["told"])
-        if not waits.any():
-            yield batch
-            return
-        self._late.append(batch.take(waits))
-        if not waits.all():
-            yield batch.take(~waits)
+        there = np.where(track["slot"] >= 0, track["told"], np.iinfo(np.int64).max) - batch.positions
+        for row in np.flatnonzero(batch.last > there).tolist():
+            first, last = max(int(batch.first[row]), int(there[row])), int(batch.last[row])
+            begin = int(batch.positions[row]) + first
+            self._late.append(_Patch(int(key[row]), begin, batch.pcm[row, first:last].copy()))
+        last_there = np.minimum(batch.last, there)
+        kept = batch.first < last_there
+        if kept.any():
+            yield replace(batch.take(kept), last=last_there[kept].astype(np.int32))
+
+    def _patch(self, key: Int64, position: Int64, encoded: NDArray[np.int16]) -> None:
+        """Put patches into audio that is about to be handed on, from `position` on."""
+        waiting, self._late = self._late, []
+        for patch in waiting:
+            for row in np.flatnonzero(key == patch.key).tolist():
+                start, end = patch.position, patch.position + len(patch.pcm)
+                place, until = int(position[row]), int(position[row]) + encoded.shape[1]
+                first, last = max(start, place), max(min(end, until), start)
+                if first < last:
+                    encoded[row, first - place : last - place] = patch.pcm[first - start : last - start]
+                patch = patch._replace(position=last, pcm=patch.pcm[last - start :])
+            if len(patch.pcm):
+                self._late.append(patch)
 
     def _bank(self, rate_hz: int) -> Bank:
         if rate_hz not in self._banks:
@@ -241,6 +266,16 @@ class Denoiser:
 
     def _say(self, key: int, position: int, *, on: bool) -> None:
         self._tell(self._calls[key // CHANNELS], Direction(key % CHANNELS), on, position)
+
+
+def telling(publish: Publish, sink: str) -> Tell:
+    """Return what publishes the events of the filter in front of the sink of that name."""
+
+    def tell(call: CallInfo, direction: Direction, on: bool, position_samples: int) -> None:
+        track, state = direction.name.lower(), "started" if on else "stopped"
+        publish(call, NoiseSuppression(track=track, position_samples=position_samples, state=state, sink=sink))
+
+    return tell
 
 
 def _alike(*columns: NDArray[np.integer]) -> Iterator[Int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from media.events.kinds import Event
 
@@ -19,5 +19,5 @@ class NoiseSuppression(Event):
 
     NAME: ClassVar[str] = "noise_suppression"
 
-    state: Literal["started", "stopped"]
+    state: str
     sink: str

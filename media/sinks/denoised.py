@@ -13,20 +13,18 @@ the track is. The call's end says in its report from where to where each track w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from media.blocks import PcmBatch
-from media.denoising.denoiser import Denoiser
+from media.denoising.denoiser import Denoiser, Publish, telling
 from media.events.filters import NoiseSuppression
 from media.sinks.contract import CallInfo, CallReport, Sink
 from strep.g711 import LINEAR
 from strep.header import Direction
-
-Publish = Callable[[CallInfo, NoiseSuppression], object]
 
 
 class DenoisedSink:
@@ -40,7 +38,7 @@ class DenoisedSink:
     def __init__(self, sink: Sink, on: Collection[Direction], publish: Publish = lambda *_: None) -> None:
         """Filter the directions `on` of every call from its start on; `publish` is told when that has changed."""
         self.sink, self.options = sink, sink.options
-        self._denoiser = Denoiser(on, self._switched)
+        self._denoiser = Denoiser(on, telling(self._switched, sink.options.name))
         self._publish = publish
         self._done: dict[int, list[dict[str, Any]]] = {}
 
@@ -89,13 +87,9 @@ class DenoisedSink:
         if errors:
             raise errors[0]
 
-    def _switched(self, call: CallInfo, direction: Direction, on: bool, position_samples: int) -> None:
-        state: Literal["started", "stopped"] = "started" if on else "stopped"
-        track = direction.name.lower()
-        event = NoiseSuppression(track=track, position_samples=position_samples, state=state, sink=self.options.name)
-        self._done[call.index].append(
-            {"event": event.NAME, "state": state, "track": track, "position_samples": position_samples}
-        )
+    def _switched(self, call: CallInfo, event: NoiseSuppression) -> None:
+        said = {"event": event.NAME, "state": event.state, "track": event.track}
+        self._done[call.index].append(said | {"position_samples": event.position_samples})
         self._publish(call, event)
 
 

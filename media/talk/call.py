@@ -13,9 +13,8 @@
     async with Server(config, app=greet) as server:
         await server.wait_closed()
 
-Everything is called in the server's event loop. What waits for an application is bounded: an application that is too
-slow loses the oldest events (`LiveCall.dropped_events`) and audio (the positions of its blocks leave a gap), and
-harms no other call.
+Everything is called in the server's event loop. What waits for an application is bounded: one that is too slow loses
+the oldest events (`LiveCall.dropped_events`) and audio (its blocks' positions leave a gap), and harms no other call.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from media.talk.handle import MAX_VOLUME_DB, MIN_VOLUME_DB, Heard, Playback, Pla
 from media.talk.listening import Block, Ear, ListenSink
 from media.talk.mailbox import Broadcast
 from media.talk.marks import check_name
+from media.talk.noise import Denoisable
 from media.talk.playout import Playout
 from media.talk.recording import Recordable
 from media.talk.sources import open_source
@@ -52,7 +52,7 @@ LABEL_CHARACTERS = 40
 TRACKS = {"inbound": Direction.INBOUND, "outbound": Direction.OUTBOUND}
 
 
-class LiveCall(PlaybackControl, Recordable):
+class LiveCall(PlaybackControl, Recordable, Denoisable):
     """One call, from its first frame to its end.
 
     Attributes:
@@ -92,7 +92,14 @@ class LiveCall(PlaybackControl, Recordable):
         return self._reason.done()
 
     async def play(
-        self, source: Any, *, rate_hz: int | None = None, loop: int = 1, volume_db: float = 0.0, overlay: bool = False
+        self,
+        source: Any,
+        *,
+        rate_hz: int | None = None,
+        loop: int = 1,
+        volume_db: float = 0.0,
+        overlay: bool = False,
+        denoise: bool = False,
     ) -> Playback:
         """Play something behind what is queued, or over it; return when it is queued.
 
@@ -103,6 +110,7 @@ class LiveCall(PlaybackControl, Recordable):
             loop: how often to play it; 0 is for ever.
             volume_db: -40 to 40; 0 is as it is.
             overlay: mix it over what plays, instead of queueing it.
+            denoise: suppress noise in it.
 
         Raises:
             PlaybackError: it cannot be played, or not into this call; one line that says why.
@@ -114,7 +122,7 @@ class LiveCall(PlaybackControl, Recordable):
         if loop != 1 and isinstance(source, AsyncIterable):
             raise PlaybackError("an iterator of PCM can be played only once: loop=1; collect an array to repeat it")
         rate = playout.player.sample_rate_hz
-        opened = await open_source(source, rate, rate_hz=rate_hz)
+        opened = await open_source(source, rate, rate_hz=rate_hz, denoise=denoise)
         try:
             self._both_ways()
             handle = Playback(rate, source if isinstance(source, str) else type(source).__name__)
@@ -126,13 +134,7 @@ class LiveCall(PlaybackControl, Recordable):
         return handle
 
     async def speak(
-        self,
-        text: str,
-        *,
-        engine: str = "espeak-ng",
-        voice: str | None = None,
-        language: str = "en-US",
-        **play: Any,
+        self, text: str, *, engine: str = "espeak-ng", voice: str | None = None, language: str = "en-US", **play: Any
     ) -> Playback:
         """Say `text`; the other options are those of `play`.
 

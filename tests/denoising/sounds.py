@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,5 +47,5 @@ def denoised(audio: Audio, rate_hz: int = RATE_HZ, block: int = 0) -> NDArray[np
     return np.concatenate([*made, bank.flush(slot)], axis=1)[0, bank.hop_samples :]
 
 
-def level_db(audio: NDArray[np.floating]) -> float:
+def level_db(audio: NDArray[Any]) -> float:
     return float(10 * np.log10(np.mean(np.asarray(audio, np.float64) ** 2) + 1e-9))

@@ -309,16 +309,35 @@ class TestLoss:
         assert np.array_equal(told, lost)
         assert not len(line.denoiser._lost)
 
-    def test_a_patch_comes_behind_what_it_patches(self) -> None:
+    @pytest.mark.parametrize("shift", [0, 37])
+    def test_a_patch_is_what_is_heard(self, shift: int) -> None:
+        """Of what was handed on it is a late block; what is held it replaces before anybody has heard it."""
         line = Line(IN)
         for batch in blocks(np.full(1600, 100, np.int16)):
             line.send(batch)
         patch = np.full(160, 9, np.int16)
-        line.send(row_batch([patch], [0], [160], late=True))
-        line.send(row_batch([patch], [0], [1440], late=True))
-        assert (line.whole(1600)[160:320] == 9).all()
-        line.send(row_batch([np.full(160, 100, np.int16)], [0], [1600]))
-        assert (line.whole(1760)[1440:1600] == 9).all()
-        line.send(row_batch([patch], [0], [1600], late=True))
+        late = [row_batch([patch], [0], [place - shift], late=True) for place in (160, 1440 + shift, 1440)]
+        given = [list(line.denoiser.receive(batch)) for batch in late]
+        assert [[batch.late for batch in batches] for batches in given] == [[True], [], [True] if shift else []]
+        for batches in given:
+            line.take(batches)
+        for place in (1600, 1760):
+            line.send(row_batch([np.full(160, 100, np.int16)], [0], [place]))
+        line.send(row_batch([patch], [0], [1760 + shift], first=[1], last=[100], late=True))
         line.end()
-        assert (line.whole(1760)[1600:] == 9).all()
+        expected = np.full(1920, 100)
+        for begin, end in ((160 - shift, 320 - shift), (1440 - shift, 1600), (1761 + shift, 1860 + shift)):
+            expected[begin:end] = 9
+        np.testing.assert_allclose(line.whole(1920), expected, atol=1)
+        assert not line.denoiser._late
+
+    def test_a_pause_takes_back_what_is_held(self) -> None:
+        """What is handed on behind its beginning is silence, also to a sink that knows nothing of late blocks."""
+        line, loud = Line(IN), as_pcm(hiss(1, 3000))
+        for batch in blocks(loud):
+            line.send(batch)
+        assert not list(line.denoiser.receive(row_batch([np.zeros(160, np.int16)], [0], [7840], late=True)))
+        for start in range(8000, 9600, 160):
+            line.send(row_batch([np.zeros(160, np.int16)], [0], [start]))
+        line.end()
+        assert not line.whole(9600)[7840:8000].any()
