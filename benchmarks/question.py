@@ -31,6 +31,7 @@ QUESTIONS = {
     "mp3": "What does it take to make an MP3 message?",
     "pieces": "How many calls can be talked to in MP3 mode, and what does encoding do to the rest?",
     "hearing": "Are all keys heard, none twice and none in speech or music, and what does it cost to listen?",
+    "denoise": "How much noise goes, what becomes of speech and keys, and what does it cost?",
 }
 """Name, which is the file's, and the question in one line; in the order of ``strep bench all``."""
 
@@ -48,6 +49,7 @@ GOALS = {
     "websocket": "800 calls; ahead of everybody per frame",
     "pieces": "no hole at 500 calls",
     "hearing": "every key once; none where there is none",
+    "denoise": "12 dB of steady noise; speech whole; no key lost; 400 us",
 }
 """What we want of an answer, for the overview of the page; a question without one only explains."""
 
