@@ -95,11 +95,11 @@ def _press(name: str, keys: Keys, count: int, say: Say) -> Iterator[dict[str, ob
         say.doing(f"keys, {name}, {loss:.0%} loss")
         random = np.random.default_rng(round(1000 * loss))
         lines = [key_line(keys, KEYS_PER_LINE, random, loss) for _ in range(-(-count // KEYS_PER_LINE))]
-        found = score(_hear(lines), lines)
+        found = score(hear(lines), lines)
         yield {"case": name, "loss": loss, **msgspec.to_builtins(found), "referee": _referee_score(lines)}
 
 
-def _hear(lines: list[Line]) -> list[Digit]:
+def hear(lines: list[Line]) -> list[Digit]:
     """Return what one ear hears in lines that are a track each, all at once."""
     ear, width = Ear((DTMF,)), SAMPLE_RATE_HZ * BLOCK_MS // 1000
     n, found = len(lines), []
@@ -161,7 +161,7 @@ def _listen_to_no_keys(settings: Settings, say: Say) -> Iterator[dict[str, objec
         seconds = sum(map(len, pieces)) / SAMPLE_RATE_HZ
         for loss in _LOSSES:
             random = np.random.default_rng(2)
-            found = _hear([lossy(piece, loss, random) for piece in pieces])
+            found = hear([lossy(piece, loss, random) for piece in pieces])
             referee = str(sum(len(_multimon(piece)) for piece in pieces)) if _may_ask_referee(loss) else ""
             yield {"audio": name, "hours": seconds / 3600, "loss": loss, "heard": len(found), "referee": referee}
 

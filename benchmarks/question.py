@@ -34,6 +34,7 @@ QUESTIONS = {
     "feed": "What does it cost to feed live audio to other programs?",
     "hearing": "Are all keys heard, none twice and none in speech or music, and what does it cost to listen?",
     "machines": "Is a person told from a machine, a fax or silence, and when has a machine's greeting ended?",
+    "denoise": "How much noise goes, what becomes of speech and keys, and what does it cost?",
 }
 """Name, which is the file's, and the question in one line; in the order of ``strep bench all``."""
 
@@ -52,6 +53,7 @@ GOALS = {
     "pieces": "no hole at 500 calls",
     "hearing": "every key once; none where there is none",
     "machines": "no person who says hello, no fax and no silence is taken for anything else",
+    "denoise": "12 dB of steady noise; speech whole; no key lost; 400 us",
 }
 """What we want of an answer, for the overview of the page; a question without one only explains."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from media.decoding.payload_types import PayloadType
+from media.denoising.rules import Denoised
 from media.hearing.machine import DEFAULT_RULES, MachineRules
 
 
@@ -87,6 +88,8 @@ class ServerConfig:
     """An engine that says nothing for so long, though it has something to say, is killed and replaced."""
     sinks: tuple[str, ...] = ()
     """Sinks of other packages, by name; see `media.sinks.plugins`."""
+    denoise: tuple[Denoised, ...] = ()
+    """Sinks that noise suppression is put in front of."""
     app: str = ""
     """What talks with the callers: a name of `media.apps`, or ``module:function``."""
     playback: Literal["mp3", "rtp"] = "mp3"

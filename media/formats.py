@@ -15,6 +15,7 @@ from typing import Any
 
 from media.config import Endpoint, RtpPorts
 from media.decoding.payload_types import LARGEST, TELEPHONE_EVENT, PayloadType
+from media.denoising.rules import parse_denoised
 
 DEFAULT_HOST = "127.0.0.1"
 """What ``:9000`` means: nobody opens a port to the world by leaving something out."""
@@ -214,6 +215,7 @@ def _within(lowest: Any, highest: Any, read: Format) -> Format:
 ENDPOINT = Format("HOST:PORT", parse_endpoint)
 RTP_PORTS = Format("NAME=RX,TX", parse_rtp_ports, _show_rtp_ports)
 PAYLOAD_TYPE = Format("NUMBER=NAME/CLOCK", parse_payload_type)
+DENOISED = Format("SINK[:DIRECTION]", parse_denoised)
 DIRECTORY = Format("DIRECTORY", _parse_directory)
 FILE = Format("FILE", _parse_directory)
 

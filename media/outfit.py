@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from media.config import ServerConfig
+from media.denoising.rules import DIRECTIONS
 from media.events.bus import EventBus
 from media.events.callback import EventCallback, OnEvent
 from media.events.files import EventFiles
 from media.sinks.contract import Sink
+from media.sinks.denoised import DenoisedSink
 from media.sinks.finisher import Finisher
 from media.sinks.hearing import HearingSink
 from media.sinks.recording import RecordingSink
 from media.sinks.salvage import Salvage
 from media.sinks.takes.sink import TakesSink
 from strep.clock import Clock
+from strep.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from media.server import Server
+    from media.talk.switchboard import Switchboard
     from media.transcribing.sink import TranscribingSink
+
+RECORDING = "recording"
+"""Its name, as a sink."""
 
 
 class Companion(Protocol):
@@ -44,7 +52,10 @@ def sinks_of(config: ServerConfig, bus: EventBus, clock: Clock, finisher: Finish
     """Return the sinks of our own; recordings that are closed go to `finisher`."""
     sinks: list[Sink] = []
     if config.record is not None:
-        sinks.append(RecordingSink(config.record, config.record_format, clock, config.max_tracks, finisher))
+        is_pcm = any(rule.sink == RECORDING for rule in config.denoise)
+        sinks.append(
+            RecordingSink(config.record, config.record_format, clock, config.max_tracks, finisher, is_pcm=is_pcm)
+        )
     if config.detect:
         sinks.append(HearingSink(config.detect, bus, config.machine_rules))
     if config.http is not None:
@@ -64,6 +75,34 @@ def salvages_of(config: ServerConfig, finisher: Finisher) -> list[Salvage]:
     """Return what finishes recordings that were left behind, of each directory of them."""
     directories = dict.fromkeys(filter(None, (config.record, config.takes)))
     return [Salvage(directory, config.idle_timeout_s, finisher) for directory in directories]
+
+
+def denoised(
+    sinks: Sequence[Sink], config: ServerConfig, bus: EventBus, switchboard: Switchboard | None
+) -> list[Sink]:
+    """Put noise suppression in front of the sinks that it is configured for, and let applications switch it.
+
+    Raises:
+        ConfigurationError: there is no such sink, or it cannot do with what is filtered.
+    """
+    rules = {rule.sink: DIRECTIONS[rule.direction] for rule in config.denoise}
+    names = [sink.options.name for sink in sinks]
+    made: list[Sink] = []
+    for sink, name in zip(sinks, names, strict=True):
+        if name in rules:
+            sink = DenoisedSink(sink, rules[name], bus.publish)
+            if switchboard is not None:
+                switchboard.listening.noise.add(name, sink)
+        made.append(sink)
+    if switchboard is not None:
+        listening = switchboard.listening
+        listening.denoise(rules.get(listening.options.name, ()), bus.publish)
+        names.append(listening.options.name)
+    for name in rules.keys() - set(names):
+        raise ConfigurationError(f"denoise: there is no sink {name!r}, only {', '.join(names) or 'none'}")
+    if RECORDING in rules and config.record_format == "passthrough":
+        raise ConfigurationError(f"denoise: {RECORDING} is filtered only as PCM: record_format is passthrough")
+    return made
 
 
 def transcriber_of(config: ServerConfig, bus: EventBus, clock: Clock, *, has_app: bool) -> TranscribingSink | None:

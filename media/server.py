@@ -14,7 +14,7 @@ from media.doors.reception import Reception
 from media.engine import Engine
 from media.events.bus import EventBus
 from media.limits import raise_descriptor_limit
-from media.outfit import Companion, companions_of, salvages_of, sinks_of, takes_of, transcriber_of
+from media.outfit import Companion, companions_of, denoised, salvages_of, sinks_of, takes_of, transcriber_of
 from media.sinks.contract import Sink
 from media.sinks.finisher import Finisher
 from media.sinks.hearing import HearingSink
@@ -81,7 +81,7 @@ class Server:
             on_event: called with every event of every call (`Told`), in the event loop; awaited if it is a coroutine.
 
         Raises:
-            ConfigurationError: no door is configured.
+            ConfigurationError: no door is configured, or noise is to be suppressed for a sink that there is not.
         """
         if config.udp is None and config.ws is None and not config.rtp:
             raise ConfigurationError("no door: give at least one of udp, rtp, ws")
@@ -94,7 +94,13 @@ class Server:
         self.transcriber = transcriber_of(config, self.bus, self._clock, has_app=app is not None)
         all_sinks = [*sinks, *sinks_of(config, self.bus, self._clock, self.finisher)]
         all_sinks += [sink for sink in (takes, self.transcriber) if sink is not None]
-        self._switchboard = _switchboard(app, config, self._clock, self.bus, all_sinks) if app is not None else None
+        hearing = next((sink for sink in all_sinks if isinstance(sink, HearingSink)), None)
+        self._switchboard = _switchboard(app, config, self._clock, self.bus, hearing) if app is not None else None
+        if self._switchboard is not None and hearing is None:
+            all_sinks.append(self._switchboard.hearing)
+        all_sinks = denoised(all_sinks, config, self.bus, self._switchboard)
+        if self._switchboard is not None:
+            all_sinks.append(self._switchboard.listening)
         self._salvages = salvages_of(config, self.finisher)
         self.unfinished_sinks: list[str] = []
         self.runners = [SinkRunner(sink, self._clock) for sink in all_sinks]
@@ -238,9 +244,9 @@ class Server:
 
 
 def _switchboard(
-    app: Application, config: ServerConfig, clock: Clock, bus: EventBus, sinks: list[Sink]
+    app: Application, config: ServerConfig, clock: Clock, bus: EventBus, hearing: HearingSink | None
 ) -> Switchboard:
-    """Import all of talking back: before there are calls, and not where none of them is talked to; add its sinks."""
+    """Import all of talking back: before there are calls, and not where none of them is talked to."""
     from media.talk.mode import PlaybackMode
     from media.talk.switchboard import Switchboard
 
@@ -251,7 +257,4 @@ def _switchboard(
         is_big_endian=config.playback_l16 == "big-endian",
         keep_alive=config.playback_keep_alive == "on",
     )
-    hearing = next((sink for sink in sinks if isinstance(sink, HearingSink)), None)
-    switchboard = Switchboard(app, mode, clock, bus, hearing)
-    sinks += [switchboard.listening] if hearing is not None else [switchboard.listening, switchboard.hearing]
-    return switchboard
+    return Switchboard(app, mode, clock, bus, hearing)

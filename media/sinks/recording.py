@@ -95,6 +95,8 @@ class RecordingSink:
         clock: Clock | None = None,
         calls: int = 16,
         finisher: Finisher | None = None,
+        *,
+        is_pcm: bool = False,
     ) -> None:
         """Prepare; the directory is made with the first call.
 
@@ -105,6 +107,7 @@ class RecordingSink:
             clock: for header times and log lines.
             calls: at once, for which address space is reserved; see `Stage`.
             finisher: what gets the recordings that are closed.
+            is_pcm: PCM comes of all calls, for a filter is in front.
         """
         # A disk may stall for seconds while the kernel writes back: wait, for what is dropped here is lost.
         self.options = SinkOptions("recording", max_queue_bytes=512 << 20, max_queue_seconds=30.0, patience_ms=100)
@@ -121,6 +124,7 @@ class RecordingSink:
             calls=calls,
         )
         self._linear = LinearCalls()
+        self._is_pcm = is_pcm
         self._live: dict[int, RecordedCall] = {}
         self._by_slot: dict[int, RecordedCall] = {}
         self._slots = np.full(1, -1, np.intp)  # by CallInfo.index; the last is a sentinel, -1
@@ -135,14 +139,15 @@ class RecordingSink:
         if call.index in self._live:
             self.call_ended(self._live[call.index].call, None)
         self._started += 1
-        encoding = Encoding.PCM16 if call.is_linear else self._encoding
+        is_linear = call.is_linear or self._is_pcm
+        encoding = Encoding.PCM16 if is_linear else self._encoding
         recording = RecordedCall(call, self._directory, encoding, self._trouble, self._clock)
         self._live[call.index] = recording
         if call.index >= len(self._slots) - 1:
             self._slots = _lengthened(self._slots, 2 * call.index + 64, -1)
             self._laws = _lengthened(self._laws, len(self._slots), _NO_LAW)
             self._offsets = _lengthened(self._offsets, len(self._slots), 0)
-        if recording.wav and call.is_linear:
+        if recording.wav and is_linear:
             self._continued += recording.continued is not None
             self._linear.add(recording)
         elif recording.wav:
@@ -184,7 +189,7 @@ class RecordingSink:
             self._write_all(recording.slot, self._clock.now_ns())
         self._linear.remove(call.index, self._clock.now_ns())
         self._unstage(recording)
-        self._moved -= recording.continued is not None and not call.is_linear
+        self._moved -= recording.continued is not None and not (call.is_linear or self._is_pcm)
         recording.finish(report)
         if self._finisher is not None:
             hand_over(recording, self._finisher)

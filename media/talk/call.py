@@ -13,9 +13,8 @@
     async with Server(config, app=greet) as server:
         await server.wait_closed()
 
-Everything is called in the server's event loop. What waits for an application is bounded: an application that is too
-slow loses the oldest events (`LiveCall.dropped_events`) and audio (the positions of its blocks leave a gap), and
-harms no other call.
+Everything is called in the server's event loop. What waits for an application is bounded: one that is too slow loses
+the oldest events (`LiveCall.dropped_events`) and audio (its blocks' positions leave a gap), and harms no other call.
 """
 
 from __future__ import annotations
@@ -36,6 +35,7 @@ from media.talk.handle import MAX_VOLUME_DB, MIN_VOLUME_DB, Heard, Playback, Pla
 from media.talk.listening import ListenSink
 from media.talk.mailbox import Broadcast
 from media.talk.marks import check_name
+from media.talk.noise import Denoisable
 from media.talk.office import Office
 from media.talk.playout import Playout
 from media.talk.questions import Questions
@@ -54,7 +54,7 @@ MAX_EVENTS = 1000
 """Events that may wait for an application."""
 
 
-class LiveCall(Questions, PlaybackControl, Recordable, Transcribable):
+class LiveCall(Questions, PlaybackControl, Recordable, Transcribable, Denoisable):
     """One call, from its first frame to its end.
 
     Attributes:
@@ -96,7 +96,14 @@ class LiveCall(Questions, PlaybackControl, Recordable, Transcribable):
         return self._reason.done()
 
     async def play(
-        self, source: Any, *, rate_hz: int | None = None, loop: int = 1, volume_db: float = 0.0, overlay: bool = False
+        self,
+        source: Any,
+        *,
+        rate_hz: int | None = None,
+        loop: int = 1,
+        volume_db: float = 0.0,
+        overlay: bool = False,
+        denoise: bool = False,
     ) -> Playback:
         """Play something behind what is queued, or over it; return when it is queued.
 
@@ -107,6 +114,7 @@ class LiveCall(Questions, PlaybackControl, Recordable, Transcribable):
             loop: how often to play it; 0 is for ever.
             volume_db: -40 to 40; 0 is as it is.
             overlay: mix it over what plays, instead of queueing it.
+            denoise: suppress noise in it.
 
         Raises:
             PlaybackError: it cannot be played, or not into this call; one line that says why.
@@ -118,7 +126,7 @@ class LiveCall(Questions, PlaybackControl, Recordable, Transcribable):
         if loop != 1 and isinstance(source, AsyncIterable):
             raise PlaybackError("an iterator of PCM can be played only once: loop=1; collect an array to repeat it")
         rate = playout.player.sample_rate_hz
-        opened = await open_source(source, rate, rate_hz=rate_hz)
+        opened = await open_source(source, rate, rate_hz=rate_hz, denoise=denoise)
         try:
             self._both_ways()
             handle = Playback(rate, source if isinstance(source, str) else type(source).__name__)
@@ -131,13 +139,7 @@ class LiveCall(Questions, PlaybackControl, Recordable, Transcribable):
         return handle
 
     async def speak(
-        self,
-        text: str,
-        *,
-        engine: str = "espeak-ng",
-        voice: str | None = None,
-        language: str = "en-US",
-        **play: Any,
+        self, text: str, *, engine: str = "espeak-ng", voice: str | None = None, language: str = "en-US", **play: Any
     ) -> Playback:
         """Say `text`; the other options are those of `play`.
 

@@ -1,5 +1,6 @@
 """What applications hear: a sink like any other, which hands the rows of the calls that somebody listens to over to
-the event loop, once per batch. A call that nobody listens to costs it one look-up in a set.
+the event loop, once per batch. A call that nobody listens to costs it one look-up in a set. Noise is suppressed here,
+where it is wanted, for what nobody hears need not be filtered.
 
 An application begins a few turns of the event loop after its call, and in a busy process audio is there before it. So
 every call is listened to from its start on, until its application has had its first turn (`Hearing.settle`).
@@ -8,16 +9,18 @@ every call is listened to from its start on, until its application has had its f
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
 import numpy as np
 
 from media.blocks import PcmBatch
+from media.denoising.denoiser import Denoiser, Publish, telling
 from media.sinks.contract import CallInfo, CallReport, SinkOptions
 from media.talk.contract import Pcm
 from media.talk.mailbox import Mailbox
+from media.talk.noise import NoiseControl
 from strep.header import Direction
 
 MAX_WAITING_SECONDS = 10
@@ -78,11 +81,12 @@ class Hearing:
     Attributes:
         call: whose.
         is_wanted: whether anybody listens; the sink's thread may read it.
+        noise: by which noise suppression is switched.
     """
 
-    def __init__(self, call: CallInfo, tell: Callable[[Hearing], None]) -> None:
+    def __init__(self, call: CallInfo, tell: Callable[[Hearing], None], noise: NoiseControl) -> None:
         """Begin to listen; `tell` is called when `is_wanted` has changed."""
-        self.call, self.is_wanted = call, True
+        self.call, self.is_wanted, self.noise = call, True, noise
         self._tell = tell
         self._ears: list[Ear] = []
         self._early: deque[tuple[Direction, Block]] | None = deque(maxlen=MAX_EARLY_BLOCKS)
@@ -129,7 +133,11 @@ class Hearing:
 
 
 class ListenSink:
-    """Hands audio over to the event loop, where each call's `Hearing` takes it."""
+    """Hands audio over to the event loop, where each call's `Hearing` takes it.
+
+    Attributes:
+        noise: the sinks of which applications may switch noise suppression; this one is among them.
+    """
 
     def __init__(self, call_soon: Callable[[Callable[[], None]], object], block_ms: int = 20) -> None:
         """Prepare; `call_soon` calls a function in the event loop, from any thread."""
@@ -137,6 +145,8 @@ class ListenSink:
             "applications", block_ms=block_ms, max_queue_seconds=MAX_WAITING_SECONDS, is_sensitive=False
         )
         self._call_soon = call_soon
+        self.noise, self._denoiser = NoiseControl(), Denoiser()
+        self.noise.add(self.options.name, self)
         self._begun: WeakValueDictionary[int, Hearing] = WeakValueDictionary()  # by the id() of its `CallInfo`
         self._changed: deque[Hearing] = deque()
         # Of the sink's thread. An index is that of another call when the thread has seen the end of the first.
@@ -145,11 +155,20 @@ class ListenSink:
 
     def begin(self, call: CallInfo) -> Hearing:
         """Listen to a call from its start; called in the event loop before the sink is told of the call."""
-        hearing = self._begun[id(call)] = Hearing(call, self._changed.append)
+        hearing = self._begun[id(call)] = Hearing(call, self._changed.append, self.noise)
         return hearing
+
+    def denoise(self, on: Collection[Direction], publish: Publish) -> None:
+        """Suppress noise in `on` of every call from its start on; tell `publish`. Before there are calls."""
+        self._denoiser = Denoiser(on, telling(publish, self.options.name))
+
+    def switch(self, call: CallInfo, direction: Direction, *, on: bool) -> None:
+        """See `media.talk.noise.Switchable`."""
+        self._denoiser.switch(call, direction, on=on)
 
     def call_started(self, call: CallInfo) -> None:
         """Know whose the index is from now on."""
+        self._denoiser.begin(call)
         hearing = self._begun.get(id(call))
         if hearing is not None:
             self._live[call.index] = hearing
@@ -159,24 +178,27 @@ class ListenSink:
         """Hand over the rows that somebody listens to."""
         while self._changed:
             self._look_at(self._changed.popleft())
+        if batch.late:
+            return
         wanted = self._wanted
-        if not wanted or batch.late or not len(batch):
-            return
         heard = np.isin(batch.call, np.fromiter(wanted, np.int32, len(wanted)))
-        if not heard.any():
-            return
-        rows = batch.take(heard)
+        rows = batch.take(heard) if heard.any() else PcmBatch.tick(batch.now_ns)
+        self._say(self._denoiser.receive(rows))
+
+    def _say(self, batches: Iterable[PcmBatch]) -> None:
         said: list[tuple[Hearing, Direction, Block]] = []
-        for row, (index, channel) in enumerate(zip(rows.call.tolist(), rows.channel.tolist(), strict=True)):
-            first, last = int(rows.first[row]), int(rows.last[row])
-            if first < last:
-                block = Block(int(rows.positions[row]) + first, rows.pcm[row, first:last], rows.sample_rate_hz)
-                said.append((wanted[index], Direction(channel), block))
+        for rows in batches:
+            for row, (index, channel) in enumerate(zip(rows.call.tolist(), rows.channel.tolist(), strict=True)):
+                first, last = int(rows.first[row]), int(rows.last[row])
+                if first < last and index in self._wanted:
+                    block = Block(int(rows.positions[row]) + first, rows.pcm[row, first:last], rows.sample_rate_hz)
+                    said.append((self._wanted[index], Direction(channel), block))
         if said:
             self._call_soon(lambda: _hand_over(said))
 
     def call_ended(self, call: CallInfo, report: CallReport) -> None:
         """End the ears of the call, behind the last of its audio."""
+        self._say(self._denoiser.end(call))
         self._wanted.pop(call.index, None)
         hearing = self._live.pop(call.index, None)
         if hearing is not None:

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from media import Server, ServerConfig
 from media.config import Endpoint
+from media.sinks.contract import Sink
 from media.talk.call import LiveCall
 from strep.g711 import Codec, encode
 
@@ -76,9 +77,9 @@ class Carrier:
 
 
 @asynccontextmanager
-async def serving(app: Callable[[LiveCall], Any], **config: Any) -> AsyncIterator[Server]:
+async def serving(app: Callable[[LiveCall], Any], sinks: Sequence[Sink] = (), **config: Any) -> AsyncIterator[Server]:
     async with asyncio.timeout(LIMIT_S):
-        async with Server(ServerConfig(ws=LOOPBACK, udp=LOOPBACK, **config), app=app) as server:
+        async with Server(ServerConfig(ws=LOOPBACK, udp=LOOPBACK, **config), sinks, app=app) as server:
             yield server
 
 

@@ -28,7 +28,12 @@ _RULES = UrlRules()
 
 
 async def open_source(
-    source: Any, sample_rate_hz: int, *, rate_hz: int | None = None, urls: UrlRules = _RULES
+    source: Any,
+    sample_rate_hz: int,
+    *,
+    rate_hz: int | None = None,
+    urls: UrlRules = _RULES,
+    denoise: bool = False,
 ) -> PcmSource:
     """Return `source` as mono int16, when its first samples are there; an iterator is returned at once.
 
@@ -40,10 +45,20 @@ async def open_source(
         sample_rate_hz: of what is read from the source that is returned.
         rate_hz: of an array or of raw PCM; a file knows its own.
         urls: what URLs are allowed.
+        denoise: suppress noise in it.
 
     Raises:
         PlaybackError: nothing of it can be played; one line that says why.
     """
+    opened = await _open(source, sample_rate_hz, rate_hz, urls)
+    if not denoise:
+        return opened
+    from media.talk.sources.denoised import DenoisedSource
+
+    return DenoisedSource(opened, sample_rate_hz)
+
+
+async def _open(source: Any, sample_rate_hz: int, rate_hz: int | None, urls: UrlRules) -> PcmSource:
     if isinstance(source, bytes | bytearray | memoryview):
         return await (_array(_raw(source), rate_hz, sample_rate_hz) if rate_hz else _file(source, sample_rate_hz))
     if isinstance(source, np.ndarray):

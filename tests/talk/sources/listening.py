@@ -28,6 +28,7 @@ async def rest(source: PcmSource, block_samples: int = 1000, most_samples: int =
 
 async def more(source: PcmSource) -> None:
     """Wait until there may be more: for the worker that decodes, or a turn of the loop for an iterator."""
+    source = getattr(source, "_source", source)  # of a filter
     job = source.job if isinstance(source, DecodedAhead) else None
     await (asyncio.sleep(0) if job is None else asyncio.wrap_future(job))
 
