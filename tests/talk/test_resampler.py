@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from media.talk.contract import Pcm
-from media.talk.resampler import MAX_TABLES, Resampler, _filters
+from media.talk.resampler import COEFFICIENT_STEP, MAX_TABLES, Resampler, _filters
 from tests.codecs.speech import speech
 
 FROM_HZ = (8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000)
@@ -102,6 +102,25 @@ def test_delayed_gives_for_each_frame_a_frame(from_hz: int, to_hz: int) -> None:
     if resampler.lag_samples * to_hz % from_hz == 0:
         both = np.concatenate(heard)[late:]
         assert np.array_equal(both, ahead[: len(both)])
+
+
+@every_pair
+def test_sums_are_exact_whoever_adds_them(from_hz: int, to_hz: int) -> None:
+    """In whole numbers there is no order of adding: what comes out is what integers say."""
+    filters = _filters(Resampler(from_hz, to_hz)._up, Resampler(from_hz, to_hz)._down)
+    whole = filters.astype(np.float64) / COEFFICIENT_STEP
+    assert np.array_equal(whole, np.rint(whole))
+    if from_hz != to_hz:
+        assert set(whole.sum(1)) == {1 / COEFFICIENT_STEP}
+    noise = np.random.default_rng(1).integers(-32768, 32768, 3000).astype(np.int16)
+    resampler = Resampler(from_hz, to_hz)
+    heard = resampler.process(noise)
+    padded = np.concatenate((np.zeros(-resampler._offset, np.int64), noise.astype(np.int64)))
+    for output in range(0, len(heard), 97):
+        place = output * resampler._down
+        window = padded[place // resampler._up :][: filters.shape[1]]
+        exact = int((window * whole[place % resampler._up].astype(np.int64)).sum()) * COEFFICIENT_STEP
+        assert heard[output] == (noise[output] if from_hz == to_hz else np.clip(np.rint(exact), -32768, 32767))
 
 
 def test_beside_soxr() -> None:
