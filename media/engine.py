@@ -195,9 +195,9 @@ class Engine:
         self._hand_out(self._clock.now_ns())
         statistics = [self.reels.of(track).timeline.statistics(track.slot) for track in call.tracks]
         self.conservation_errors += sum(not s.conserved or s.in_flight != 0 for s in statistics)
-        started_wall_ns = call.info.started_wall_ns if call.origin_ns is None else self.wall_ns(call.origin_ns)
         report = call_report(call, reason, self.reels.at(call.tape))
-        report.started_wall_ns, report.ended_wall_ns = started_wall_ns, self._clock.wall_ns()
+        report.started_wall_ns = call.info.origin_wall_ns or call.info.started_wall_ns
+        report.ended_wall_ns = self._clock.wall_ns()
         for track in call.tracks:
             self._close_track(track)
         del self.calls[call.info.call_id]
@@ -298,6 +298,8 @@ class Engine:
             track.join(self._joiners[track](track, now_ns))
         assert track.call is not None
         self.reels.of(track).place(track, track.call)
+        if not track.call.info.origin_wall_ns and track.call.origin_ns is not None:
+            track.call.info.origin_wall_ns = self.wall_ns(track.call.origin_ns)
 
     # -- the end of silence ----------------------------------------------------------------------------
 

@@ -62,17 +62,18 @@ class SinkOptions:
 
 @dataclass(slots=True)
 class CallInfo:
-    """Who a call is; fixed when ``call_started`` is called.
+    """Who a call is; fixed when ``call_started`` is called, but for `origin_wall_ns`.
 
     Attributes:
         index: the small integer in `PcmBatch.call`; unique among live calls.
         call_id: unique name, safe as a file name: ``<call_leg_id>``, ``<call_leg_id>-b``, ``<stream_id>``,
             ``<name>-<time>-<ssrc>``.
         door: "strep", "rtp" or "ws".
-        started_wall_ns: wall time of the call's origin (position 0), nanoseconds since the epoch.
+        started_wall_ns: wall time at which the call was opened, nanoseconds since the epoch.
         sample_rate_hz: of both channels.
         is_linear: its blocks are 16-bit PCM; else they are code bytes of G.711, as the carrier sent them.
         identity: what the carrier said: call_leg_id, leg, stream_id, call_control_id, from, to, ...
+        origin_wall_ns: wall time of position 0, which is known, and set, before the first block; 0 until then.
         pauses: spans of which nothing may be kept; it grows while the call goes on.
         told: which of its events were told; of the event bus.
     """
@@ -84,6 +85,7 @@ class CallInfo:
     sample_rate_hz: int = 8000
     identity: dict[str, Any] = field(default_factory=dict)
     is_linear: bool = False
+    origin_wall_ns: int = 0
     pauses: list[Pause] = field(default_factory=list)
     told: ToldSoFar = field(init=False, repr=False, compare=False)
 
