@@ -214,6 +214,7 @@ class FeedSink:
         for reader in readers:
             if reader.calls is Calls.ONE:
                 reader.end("ended")
+        self._drop_those_that_are_over()
 
     def close(self) -> None:
         """End all subscriptions: the server is stopping."""

@@ -189,15 +189,14 @@ class Subscription:
         notices = []
         if self.limits.when_slow is WhenSlow.DROP_OLDEST:
             while self._waiting and self._is_full(now_ns):
-                entry = self._waiting.popleft()
-                self._waiting_bytes -= _size_bytes(entry[1])
-                if isinstance(entry[1], bytes):
+                _, item = self._waiting.popleft()
+                if isinstance(item, bytes):
+                    self._waiting_bytes -= _size_bytes(item)
                     self.dropped_messages += 1
                 else:
-                    notices.append(entry)
-            self._waiting_bytes += NOTICE_BYTES * len(notices)
-            self._waiting.extendleft(reversed([(now_ns, item) for _, item in notices]))
-            if NOTICE_BYTES * len(notices) <= self.limits.queue_bytes:
+                    notices.append((now_ns, item))
+            self._waiting.extendleft(reversed(notices))
+            if not self._is_full(now_ns):
                 return
         # Who does not even take the news of calls is not there any more.
         self.why_over = "slow"

@@ -157,6 +157,7 @@ class TestStreamsMeetingOneAnother:
         began_ns = world.clock.wall_ns()
         TestStreams().feed(world, handle, range(10))
         world.stream.stream_stopped(handle, world.clock.now_ns())
+        assert world.ear.ended[0][0].origin_wall_ns == began_ns
         assert world.ear.ended[0][1].started_wall_ns == began_ns
 
     def test_counters_that_begin_anew_are_placed_by_arrival(self) -> None:
