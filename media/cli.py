@@ -94,6 +94,8 @@ class LazyGroup(click.Group):
     homes={
         "serve": ("media.serve:serve", "Receive calls, record them, hand them to sinks."),
         "simulate": ("media.carrier.command:simulate", "Be the carrier: send calls, with faults if you like."),
+        "calls": ("media.feed.command:calls", "List the live calls of a server."),
+        "tap": ("media.feed.command:tap", "Write the audio of a live call to a program, as raw samples."),
         "inspect": ("media.captures.command:inspect", "Show the calls in a packet capture."),
         "replay": ("media.captures.command:replay", "Send the calls of a packet capture again."),
         "demo": ("media.demo.command:demo", "See it work: server and carrier on this machine, half a minute."),

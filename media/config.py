@@ -6,7 +6,7 @@ there is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -58,6 +58,10 @@ class ServerConfig:
     """What to listen for in all calls: dtmf, voice, tones; see `media.hearing`."""
     events: Literal["auto", "files"] = "auto"
     """Write the events of each call into a file beside its recording; auto: where something listens for them."""
+    http: Endpoint | None = None
+    """Where lists of calls, their audio and events are served; see `media.http`."""
+    http_token: str = field(default="", repr=False)
+    """What requests there have to show; without one, only this machine may ask."""
     sinks: tuple[str, ...] = ()
     """Sinks of other packages, by name; see `media.sinks.plugins`."""
     app: str = ""

@@ -21,6 +21,7 @@ def _parse_name(text: str) -> str:
 
 
 DOORS, RECORDING, TALKING, TIMING, LIMITS = "Doors", "Recording", "Talking back", "Timing", "Limits"
+FEEDING = "For other programs"
 PROCESSES, LOGGING = "Processes", "Logging"
 _PORT_NOTE = "[::1]:9000 for IPv6, 0.0.0.0:9000 for all addresses, :9000 for 127.0.0.1, port 0 for any."
 
@@ -103,6 +104,22 @@ OPTIONS = (
         "files",
         "Write what happens in each call as JSON lines into CALL.events.jsonl beside the recording; auto does so "
         "where --detect is given.",
+    ),
+    Option(
+        "http",
+        FEEDING,
+        formats.ENDPOINT,
+        "127.0.0.1:9080",
+        "Serve lists of calls, their audio and events on http://HOST:PORT/v1/...; for strep tap and other programs. "
+        "Needs strep[http]. Where other machines can reach it, a token is needed.",
+    ),
+    Option(
+        "http_token",
+        FEEDING,
+        Format("TOKEN", _parse_name),
+        "a-long-random-word",
+        "What requests have to show as Authorization: Bearer TOKEN. Better given as the variable, for other users "
+        "of this machine see flags.",
     ),
     Option(
         "sink",

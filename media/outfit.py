@@ -45,6 +45,10 @@ def sinks_of(config: ServerConfig, bus: EventBus, clock: Clock, finisher: Finish
         sinks.append(RecordingSink(config.record, config.record_format, clock, config.max_tracks, finisher))
     if config.detect:
         sinks.append(HearingSink(config.detect, bus))
+    if config.http is not None:
+        from media.feed.sink import FeedSink
+
+        sinks.append(FeedSink())
     return sinks
 
 
@@ -65,5 +69,11 @@ def companions_of(server: Server, clock: Clock) -> list[Companion]:
     config, companions = server.config, list[Companion]()
     if config.record is not None and (config.events == "files" or config.detect):
         companions.append(EventFiles(config.record, server.bus, clock))
+    if config.http is not None:
+        from media.feed.sink import FeedSink
+        from media.http.companion import HttpDoor
+
+        feed = next(runner.sink for runner in server.runners if isinstance(runner.sink, FeedSink))
+        companions.append(HttpDoor(server.engine, server.bus, feed, config.http, config.http_token))
     companions.append(server.finisher)  # the last one: it closes first, and has something to tell the others then
     return companions

@@ -152,6 +152,7 @@ class Server:
             for companion in self._companions:
                 await companion.start()
                 self._started.append(companion)
+                self._addresses |= getattr(companion, "addresses", {})  # of one that listens
         except BaseException:
             await self._close_companions()
             await self._close_ws()
@@ -296,7 +297,7 @@ class Server:
 
     @property
     def addresses(self) -> dict[str, Any]:
-        """Where it listens: ``{"udp": "host:port", "rtp": {name: {"rx": ..., "tx": ...}}, "ws": ...}``."""
+        """Where it listens: ``{"udp": "host:port", "rtp": {name: {"rx": ..., "tx": ...}}, "ws": ..., ...}``."""
         return dict(self._addresses)
 
     @property

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from media.config import Endpoint, LogConfig, ProcessConfig, ServerConfig
+from media.http.access import check_access
 from media.options import BY_NAME, OPTIONS, PREFIX, Option
 from strep.errors import ConfigurationError
 
@@ -82,6 +83,7 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], config_file: 
     server = ServerConfig(**values[ServerConfig])
     processes = ProcessConfig(**values[ProcessConfig])
     _check(server)
+    _check_http(server, processes)
     if processes.metrics and processes.metrics.port and processes.metrics == server.ws:
         raise ConfigurationError(f"ws and metrics are both on TCP {server.ws}; one of them must move")
     return Settings(server, LogConfig(**values[LogConfig]), tuple(warnings), processes)
@@ -172,6 +174,24 @@ def _read_table(path: Path) -> dict[str, Any]:
     if stray:
         raise ConfigurationError(f"{stray[0]} (file {path}): stands outside the table [{TABLE}]; move it into it")
     return table
+
+
+def _check_http(config: ServerConfig, processes: ProcessConfig) -> None:
+    """Check who may reach it, and that there is one process to ask.
+
+    Raises:
+        ConfigurationError: it cannot be served.
+    """
+    if config.http is None:
+        return
+    if processes.workers != 1:
+        raise ConfigurationError(
+            "http: it is served by the one process that has all calls, and with workers each has its own. "
+            "Leave out workers, or http; counters of all workers are served by --metrics"
+        )
+    check_access(config.http, config.http_token)
+    if config.http.port and config.http in (config.ws, processes.metrics):
+        raise ConfigurationError(f"http and another door are both on TCP {config.http}; one of them must move")
 
 
 def _closest(name: str, known: Iterable[str]) -> str | None:

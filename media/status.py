@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from media.calls import Track
+from media.calls import Call, Track
 from media.engine import Engine
 from media.sinks.runner import SinkSnapshot
 from media.ws.totals import WsServerSnapshot
+from strep.clock import iso8601
 from strep.reject import Reject
 
 
@@ -41,14 +42,20 @@ def sink_totals(snapshot: SinkSnapshot) -> dict[str, Any]:
 
 def live_calls(engine: Engine) -> list[dict[str, Any]]:
     """Return every live call with the statistics of its tracks."""
-    return [
-        {
-            "call_id": call.info.call_id,
-            "door": call.info.door,
-            "tracks": [_live_track(engine, track) for track in call.tracks],
-        }
-        for call in engine.calls.values()
-    ]
+    return [live_call(engine, call) for call in engine.calls.values()]
+
+
+def live_call(engine: Engine, call: Call) -> dict[str, Any]:
+    """Return a live call with the statistics of its tracks, JSON values."""
+    info = call.info
+    return {
+        "call_id": info.call_id,
+        "door": info.door,
+        "started_at": iso8601(info.origin_wall_ns or info.started_wall_ns),
+        "sample_rate_hz": info.sample_rate_hz,
+        "identity": info.identity,
+        "tracks": [_live_track(engine, track) for track in call.tracks],
+    }
 
 
 def _live_track(engine: Engine, track: Track) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from strep.header import Direction
 RATES_HZ = (8000, 16_000, 24_000)
 NATIVE = "native"
 ALL_CALLS = "*"
+NEXT_CALL = "next"
+"""In the path of a URL, in place of a call's id: the next call that starts."""
 MAX_PATTERN_LENGTH = 256
 BOTH = (Direction.INBOUND, Direction.OUTBOUND)
 

@@ -126,7 +126,7 @@ class FeedSink:
 
     def __init__(self, block_ms: int = BLOCK_MS) -> None:
         """Begin without a reader; `block_ms` is how much audio a message has, unless another sink wants less."""
-        self.options = SinkOptions("feed", block_ms=block_ms, patience_ms=PATIENCE_MS)
+        self.options = SinkOptions("feed", block_ms=block_ms, patience_ms=PATIENCE_MS, is_sensitive=True)
         self.messages = self.cut_off = 0
         self._lock = threading.Lock()
         self._coming: list[Subscription] = []

@@ -227,7 +227,17 @@ class TestHelp:
     def test_sections_in_order(self) -> None:
         lines = run("--help").output.splitlines()
         headings = [line[:-1] for line in lines if line[:1].isalpha() and line.endswith(":")]
-        assert headings == ["Doors", "Recording", "Talking back", "Timing", "Limits", "Processes", "Logging", "Other"]
+        assert headings == [
+            "Doors",
+            "Recording",
+            "For other programs",
+            "Talking back",
+            "Timing",
+            "Limits",
+            "Processes",
+            "Logging",
+            "Other",
+        ]
 
     def test_teaches(self) -> None:
         text = run("--help").output

@@ -1,0 +1,228 @@
+"""Shell: ``strep tap`` and ``strep calls``, clients of the HTTP door of a server that runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+import click
+import msgspec
+
+from media.cli import EXIT_CODES, INTERRUPTED, Refusal
+from media.feed.selection import NEXT_CALL, Selection, SelectionError
+from media.feed.weaving import Weaver
+from media.feed.wire import PcmMessage, parse
+from strep.errors import WireError
+
+DEFAULT_URL = "http://127.0.0.1:9080"
+ANY_CALL = ("-", "any")
+TIMEOUT_S = 10.0
+OK, TOO_SLOW = 1000, 1008
+"""Codes with which a server closes, RFC 6455 section 7.4.1."""
+_TAP_EPILOG = (
+    """\b
+Examples:
+  Both tracks of the next call that starts, into a WAV file:
+    strep tap any | sox -t raw -r 8000 -e signed -b 16 -c 2 - out.wav
+  What the caller says, at 16 kHz, through a FIFO:
+    mkfifo caller; my-recogniser < caller &
+    strep tap any --track inbound --rate 16000 > caller
+  A call that is going on; `strep calls` lists them:
+    strep tap 5b0f3f0e-3c5d-4e0e-9c39-2f9a6b1d7c10 | aplay -f S16_LE -r 8000 -c 2
+
+\b
+Samples are raw, little-endian, from where the call was when the tap began. With
+both tracks they are interleaved, inbound first, by their place in the call: the
+two are never shifted. Where there is nothing there is silence. What reads too
+slowly is cut off after 5 seconds, or loses the oldest (--when-slow drop-oldest).
+
+"""
+    + EXIT_CODES
+)
+
+_url = click.option(
+    "--url", envvar="STREP_URL", default=DEFAULT_URL, show_default=True, help="Of the server (strep serve --http)."
+)
+_token = click.option("--token", envvar="STREP_HTTP_TOKEN", default="", help="As --http-token of the server.")
+
+
+@click.command(epilog=_TAP_EPILOG, context_settings={"max_content_width": 100})
+@click.argument("call")
+@click.option("--track", default="both", show_default=True, metavar="both|inbound|outbound", help="Whose voice.")
+@click.option(
+    "--rate", default="native", show_default=True, metavar="HZ", help="8000, 16000, 24000, or the call's own."
+)
+@click.option(
+    "--format", "form", default="int16", show_default=True, metavar="int16|float32|mulaw", help="Of samples."
+)
+@click.option(
+    "--when-slow", type=click.Choice(["disconnect", "drop-oldest"]), default="disconnect", show_default=True,
+    help="What becomes of a reader that does not keep up.",
+)  # fmt: skip
+@_url
+@_token
+def tap(call: str, track: str, rate: str, form: str, when_slow: str, url: str, token: str) -> None:
+    """Write the audio of CALL, while it goes on, to standard output.
+
+    CALL is an id, or any (or -), which is the next call that starts. On standard error it says when it listens, and,
+    to a terminal, how far it is.
+    """
+    try:
+        selection = Selection.of({"track": track, "rate": rate, "format": form})
+    except SelectionError as error:
+        raise Refusal(str(error)) from error
+    if sys.stdout is None or sys.stdout.isatty():
+        raise Refusal(
+            "raw samples are not for a terminal; write them to a program or a file: strep tap any | sox ..."
+        )
+    wish = {"track": track, "rate": rate, "format": form, "when_slow": when_slow}
+    name = NEXT_CALL if call in ANY_CALL else quote(call, safe="")
+    place = urlsplit(url)
+    target = f"{'wss' if place.scheme == 'https' else 'ws'}://{place.netloc}/v1/calls/{name}/pcm?{urlencode(wish)}"
+    try:
+        asyncio.run(_Tap(selection, token).run(target))
+    except BrokenPipeError:  # who reads has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+
+
+class _Tap:
+    """One run of ``strep tap``."""
+
+    def __init__(self, selection: Selection, token: str) -> None:
+        self._weaver = Weaver(selection.tracks)
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._shows = sys.stderr is not None and sys.stderr.isatty()
+        self._shown_s = -1
+        self._dropped_messages = 0
+
+    async def run(self, target: str) -> None:
+        """Connect, and write until the call or the server ends."""
+        from websockets.asyncio.client import connect
+        from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+        try:
+            async with connect(
+                target, additional_headers=self._headers, compression=None, max_size=None, proxy=None,
+                open_timeout=TIMEOUT_S,
+            ) as socket:  # fmt: skip
+                try:
+                    while True:
+                        await self._take(await socket.recv())
+                except ConnectionClosed as error:
+                    closed = error.rcvd
+        except InvalidStatus as error:
+            said = _message_of(bytes(error.response.body or b""), error.response.status_code)
+            raise click.ClickException(said) from error
+        except (OSError, TimeoutError) as error:
+            if isinstance(error, BrokenPipeError):
+                raise
+            raise click.ClickException(_unreachable(target, error)) from error
+        await self._write(self._weaver.finish())
+        self._tell("\n" if self._shows else "")
+        if closed is None or closed.code != OK:
+            why = "the connection broke" if closed is None else closed.reason or f"closed with {closed.code}"
+            hint = "; --when-slow drop-oldest goes on instead" if closed and closed.code == TOO_SLOW else ""
+            raise click.ClickException(f"{why}{hint}")
+
+    async def _take(self, message: str | bytes) -> None:
+        if isinstance(message, bytes):
+            try:
+                parsed = parse(message)
+                pieces = self._weaver.take(parsed)
+            except (WireError, ValueError) as error:
+                raise click.ClickException(
+                    f"the server sends something else than audio of one call: {error}"
+                ) from error
+            await self._write(pieces)
+            self._show(parsed)
+            return
+        news = msgspec.json.decode(message)
+        match news.get("event"):
+            case "subscribed":
+                click.echo("listening", err=True)
+            case "call_started":
+                click.echo(f"call {news['call_id']}, {news['sample_rate_hz']} Hz", err=True)
+            case "dropped":
+                self._dropped_messages += news["messages"]
+
+    async def _write(self, pieces: Iterable[bytes]) -> None:
+        """Write, in another thread: who reads slowly must not keep us from answering pings."""
+        for piece in pieces:
+            await asyncio.to_thread(_write_all, piece)
+
+    def _show(self, message: PcmMessage) -> None:
+        seconds = self._weaver.written_samples // message.sample_rate_hz
+        if seconds != self._shown_s:
+            self._shown_s = seconds
+            dropped = f", {self._dropped_messages} messages dropped" if self._dropped_messages else ""
+            self._tell(f"\r{seconds} s at {message.sample_rate_hz} Hz{dropped} ")
+
+    def _tell(self, text: str) -> None:
+        if self._shows and text:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
+
+def _write_all(piece: bytes) -> None:
+    while piece:
+        piece = piece[os.write(sys.stdout.fileno(), piece) :]
+
+
+@click.command(context_settings={"max_content_width": 100})
+@click.option("--json", "as_json", is_flag=True, help="Everything the server says, as JSON.")
+@_url
+@_token
+def calls(as_json: bool, url: str, token: str) -> None:
+    """List the live calls of a server: id, seconds, rate, tracks, and packets lost, separated by tabs."""
+    found: list[dict[str, Any]] = []
+    while True:
+        page = _get(f"{url.rstrip('/')}/v1/calls?limit=1000&offset={len(found)}", token)
+        found += page["calls"]
+        if not page["calls"] or len(found) >= page["total"]:
+            break
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    for call in found:
+        click.echo("\t".join(_row(call)))
+
+
+def _row(call: dict[str, Any]) -> list[str]:
+    tracks, rate_hz = call["tracks"], call["sample_rate_hz"]
+    seconds = max((track["length_samples"] for track in tracks), default=0) / rate_hz
+    lost = sum(track["never_arrived"] for track in tracks)
+    directions = "+".join(track["direction"] for track in tracks) or "none"
+    return [call["call_id"], f"{seconds:.1f} s", f"{rate_hz} Hz", directions, f"{lost} lost"]
+
+
+def _get(url: str, token: str) -> Any:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S) as reply:
+            return msgspec.json.decode(reply.read())
+    except urllib.error.HTTPError as error:
+        raise click.ClickException(_message_of(error.read(), error.code)) from error
+    except (OSError, ValueError) as error:
+        raise click.ClickException(_unreachable(url, error)) from error
+
+
+def _message_of(body: bytes, status: int) -> str:
+    """Return what a server says of a refusal."""
+    try:
+        return str(msgspec.json.decode(body)["error"]["message"])
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return f"the server answers with status {status}; is it that of strep serve --http?"
+
+
+def _unreachable(url: str, error: Exception) -> str:
+    reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error) or "no answer"
+    return f"cannot reach {urlsplit(url).netloc}: {reason}; is strep serve --http running there?"

@@ -1,0 +1,88 @@
+"""Who may use the HTTP door: whoever knows the token or, where there is none, programs of this machine.
+
+A web page that a user of this machine looks at is none of them: browsers let any page open WebSockets to 127.0.0.1,
+and a name that its owner points there (DNS rebinding) read what comes back. Both show in the request: such a page
+names itself as Origin, such a name stands in Host.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from media.config import Endpoint
+from strep.errors import ConfigurationError
+
+_BEARER = "Bearer "
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """Why a request is refused.
+
+    Attributes:
+        status: of HTTP: 401 or 403.
+        code, message: for the one who asked.
+    """
+
+    status: int
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The rule.
+
+    Attributes:
+        token: what a request has to show; empty: none.
+    """
+
+    token: str = field(default="", repr=False)
+
+    def denial(self, headers: Mapping[str, str]) -> Denial | None:
+        """Return why a request with such headers is refused; None if it is not."""
+        if self.token:
+            given = headers.get("Authorization", "")
+            shown = given[len(_BEARER) :] if given[: len(_BEARER)].lower() == _BEARER.lower() else ""
+            # In constant time: how far a guess is right must not show in how long it takes.
+            if hmac.compare_digest(shown.encode("utf-8", "replace"), self.token.encode()):
+                return None
+            return Denial(401, "unauthorized", "send the token as the header: Authorization: Bearer TOKEN")
+        host = headers.get("Host", "")
+        if not is_loopback(host_of(host)):
+            return Denial(403, "host", f"{host!r} is not this machine; serving others takes a token (--http-token)")
+        origin = headers.get("Origin")
+        if origin is not None and origin.partition("://")[2] != host:
+            return Denial(403, "origin", f"web pages of {origin} may not read calls; use a token")
+        return None
+
+
+def host_of(netloc: str) -> str:
+    """Return the host of ``host``, ``host:port``, ``[v6]`` or ``[v6]:port``."""
+    if netloc.startswith("["):
+        return netloc[1:].partition("]")[0]
+    return netloc.partition(":")[0]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens on `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def check_access(endpoint: Endpoint, token: str) -> None:
+    """Check that nobody opens the calls to a network by leaving something out.
+
+    Raises:
+        ConfigurationError: others can reach `endpoint`, and there is no token.
+    """
+    if not token and not is_loopback(endpoint.host):
+        raise ConfigurationError(
+            f"http: {endpoint} can be reached from other machines, and whoever reaches it hears all calls. Set a "
+            "token (variable STREP_HTTP_TOKEN, or --http-token), or listen on 127.0.0.1"
+        )

@@ -1,0 +1,156 @@
+"""Shell: the HTTP door in a thread with an event loop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from media.config import Endpoint
+from media.http.access import Access, check_access
+from strep.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from media.engine import Engine
+    from media.events.bus import EventBus
+    from media.feed.sink import FeedSink
+    from media.http.api import Api
+
+_LOG = logging.getLogger("strep.http")
+BACKLOG = 128
+MAX_CONNECTIONS = 256
+"""At once; of further ones nothing is read."""
+STOP_TIMEOUT_S = 5.0
+"""How long readers may take for the rest when the server stops."""
+
+
+class HttpDoor:
+    """Serves `media.http.app` at one address.
+
+    Attributes:
+        addresses: where, once it has started: ``{"http": "host:port"}``.
+        turned_away: connections beyond `MAX_CONNECTIONS`.
+    """
+
+    name = "http"
+
+    def __init__(self, engine: Engine, bus: EventBus, feed: FeedSink, endpoint: Endpoint, token: str) -> None:
+        """Prepare; nothing listens before `start`.
+
+        Raises:
+            ConfigurationError: others could listen in, or aiohttp is missing.
+        """
+        check_access(endpoint, token)
+        try:
+            import aiohttp.web  # noqa: F401
+        except ImportError as error:
+            raise ConfigurationError(f"http needs aiohttp ({error}); install strep[http]") from error
+        self.addresses: dict[str, str] = {}
+        self.turned_away = 0
+        self._engine, self._bus, self._feed = engine, bus, feed
+        self._endpoint, self._access = endpoint, Access(token)
+        self._api: Api | None = None
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+        self._socket: socket.socket | None = None
+        # What ends it, once it serves: to be called in its loop, which comes with it.
+        self._serving: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+
+    async def start(self) -> None:
+        """Listen.
+
+        Raises:
+            OSError: the address cannot be had.
+        """
+        from media.http.api import Api
+
+        self._api = Api(self._engine, self._feed, self._bus, asyncio.get_running_loop())
+        self._socket = await _listen(self._endpoint)
+        self.addresses = {"http": str(Endpoint(*self._socket.getsockname()[:2]))}
+        self._thread.start()
+        await asyncio.wrap_future(self._serving)
+
+    async def close(self) -> None:
+        """Let readers have the rest, for some seconds, and end."""
+        loop, stopping = self._serving.result()
+        loop.call_soon_threadsafe(stopping.set)
+        await asyncio.to_thread(self._thread.join, 2 * STOP_TIMEOUT_S)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return counters."""
+        api = self._api
+        if api is None:
+            return {}
+        return {"readers": len(api.readers), "refused": dict(api.refused), "turned_away": self.turned_away}
+
+    def _run(self) -> None:
+        from media.serve import loop_factory
+
+        try:
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
+                runner.run(self._serve())
+        except Exception as error:
+            _LOG.exception("HTTP failed")
+            if not self._serving.done():
+                self._serving.set_exception(error)
+
+    async def _serve(self) -> None:
+        from aiohttp import web
+
+        from media.http.app import make_app
+
+        assert self._api is not None
+        runner = web.AppRunner(
+            make_app(self._api, self._access), access_log=None, handle_signals=False, shutdown_timeout=STOP_TIMEOUT_S
+        )
+        await runner.setup()
+        loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+        web_server = runner.server
+        assert web_server is not None
+        assert self._socket is not None
+
+        def protocol() -> asyncio.Protocol:
+            if len(web_server.connections) >= MAX_CONNECTIONS:
+                self.turned_away += 1
+                return _TurnedAway()
+            return web_server()
+
+        listener = await loop.create_server(protocol, sock=self._socket, backlog=BACKLOG)
+        self._serving.set_result((loop, stopping))
+        await stopping.wait()
+        listener.close()
+        self._api.stop()
+        await runner.cleanup()
+
+
+class _TurnedAway(asyncio.Protocol):
+    """A connection too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Close it at once."""
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()
+
+
+async def _listen(endpoint: Endpoint) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises:
+        OSError: it cannot be had; the text says where.
+    """
+    found = await asyncio.get_running_loop().getaddrinfo(
+        endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    family, _, _, _, address = found[0]
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address)
+        sock.listen(BACKLOG)
+        sock.setblocking(False)
+    except OSError as error:
+        sock.close()
+        raise OSError(error.errno, f"cannot serve HTTP on {endpoint}: {error.strerror}") from error
+    return sock

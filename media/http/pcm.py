@@ -1,0 +1,109 @@
+"""Audio over WebSockets: ``/v1/calls/{call_id}/pcm`` of one call, ``/v1/pcm`` of any number.
+
+A message of PCM (`media.feed.wire`) is a binary message. Text messages are news, in JSON: ``subscribed`` first, then
+``call_started`` before a call's first audio, ``call_ended`` behind its last, ``dropped`` where audio was that the
+reader was too slow for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from media.feed.selection import NEXT_CALL, Selection, SelectionError
+from media.feed.subscription import CallBegan, CallOver, Calls, Limits, WhenSlow
+from media.http.api import API, Api, ApiError, text
+from media.http.calls import no_such_call
+from media.http.streams import TOO_SLOW, Stream
+from strep.clock import iso8601
+
+QUEUE_BYTES, QUEUE_SECONDS = 16 << 20, 5.0
+"""May wait for a reader; messages that several get are there once."""
+WHY_CLOSED = {
+    "ended": (1000, "the call has ended"),
+    "no_call": (1000, "the call has ended"),
+    "closed": (1001, "the server is stopping"),
+    "slow": TOO_SLOW,
+}
+
+
+def routes() -> list[web.RouteDef]:
+    """Return the routes."""
+    return [web.get("/v1/pcm", stream_calls), web.get("/v1/calls/{call_id}/pcm", stream_call)]
+
+
+async def stream_calls(request: web.Request) -> web.StreamResponse:
+    """Stream all calls that are wanted."""
+    return await _stream(request, list(request.query.items()), Calls.ALL)
+
+
+async def stream_call(request: web.Request) -> web.StreamResponse:
+    """Stream one call, to its end."""
+    api, call_id = request.app[API], request.match_info["call_id"]
+    if "calls" in request.query:
+        raise ApiError(400, "parameter", "calls: the path names the call already")
+    if call_id == NEXT_CALL:
+        return await _stream(request, list(request.query.items()), Calls.NEXT)
+    if not any(call.call_id == call_id for call in api.feed.calls()):
+        raise no_such_call(api, call_id)
+    return await _stream(request, [*request.query.items(), ("calls", call_id)], Calls.ONE)
+
+
+async def _stream(request: web.Request, given: list[tuple[str, str]], calls: Calls) -> web.StreamResponse:
+    api, when_slow = request.app[API], [value for name, value in given if name == "when_slow"]
+    try:
+        selection = Selection.of((name, value) for name, value in given if name != "when_slow")
+        limits = Limits(QUEUE_BYTES, QUEUE_SECONDS, WhenSlow(when_slow[0] if when_slow else "disconnect"))
+    except SelectionError as error:
+        raise ApiError(400, "parameter", str(error)) from None
+    except ValueError:
+        choices = " and ".join(one.value for one in WhenSlow)
+        raise ApiError(400, "parameter", f"when_slow: {when_slow[0]!r}; there are {choices}") from None
+    stream = Stream()
+    with api.reading(stream):
+        return await stream.serve(request, lambda socket: _write(socket, api, stream, selection, limits, calls))
+
+
+async def _write(
+    socket: web.WebSocketResponse, api: Api, stream: Stream, selection: Selection, limits: Limits, calls: Calls
+) -> tuple[int, str]:
+    """Write to the reader until there is nothing more; return what to close it with."""
+    subscription = api.feed.subscribe(selection, limits, wake=stream.wake, calls=calls)
+    stream.is_lost = lambda: subscription.why_over == "slow"
+    try:
+        await socket.send_str(text({"event": "subscribed", "selection": selection.describe()}))
+        while True:
+            stream.something.clear()
+            taken = subscription.take()
+            if taken.is_over and not taken.items:
+                return WHY_CLOSED[subscription.why_over]
+            if taken.dropped_messages:
+                await socket.send_str(text({"event": "dropped", "messages": taken.dropped_messages}))
+            for item in taken.items:
+                if isinstance(item, bytes):
+                    await socket.send_bytes(item)
+                else:
+                    await socket.send_str(text(news(item)))
+            if not taken.items:
+                await stream.something.wait()
+    finally:
+        api.feed.unsubscribe(subscription)
+
+
+def news(item: CallBegan | CallOver) -> dict[str, Any]:
+    """Return a notice as JSON values."""
+    call = item.call
+    if isinstance(item, CallBegan):
+        return {
+            "event": "call_started",
+            "call_id": call.call_id,
+            "door": call.door,
+            "sample_rate_hz": call.sample_rate_hz,
+            "started_at": iso8601(call.origin_wall_ns or call.started_wall_ns),
+            "identity": call.identity,
+        }
+    duration_ms = round(item.report.length_samples * 1000 / call.sample_rate_hz)
+    return {
+        "event": "call_ended", "call_id": call.call_id, "reason": item.report.reason, "duration_ms": duration_ms,
+    }  # fmt: skip

@@ -1,0 +1,181 @@
+"""``strep tap`` and ``strep calls`` as processes beside a server that records: what is tapped is what is recorded."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from shutil import which
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from media import Server, ServerConfig, cli
+from media.carrier.options import SimulationOptions, Transport, WebSocketOptions
+from media.carrier.pacing import Instant
+from media.carrier.simulation import Simulation, Target
+from media.config import Endpoint
+from media.feed import command
+from strep.g711 import Codec, decode
+from tests.media.harness import pcm_channels
+from tests.media.test_serve import ENVIRONMENT
+
+LOOPBACK = Endpoint("127.0.0.1", 0)
+LIMIT_S = 60
+STREP = (sys.executable, "-m", "media.cli")
+
+
+@asynccontextmanager
+async def recording_server(folder: Path) -> AsyncIterator[tuple[Server, str]]:
+    """Yield a server and the URL of its HTTP door."""
+    async with asyncio.timeout(LIMIT_S):
+        async with Server(ServerConfig(ws=LOOPBACK, record=folder / "rec", http=LOOPBACK)) as server:
+            yield server, f"http://{server.addresses['http']}"
+
+
+async def tap(url: str, *arguments: str, stdout: int = subprocess.PIPE) -> asyncio.subprocess.Process:
+    """Start to tap; return when the server knows."""
+    process = await asyncio.create_subprocess_exec(
+        *STREP, "tap", *arguments, "--url", url, stdout=stdout, stderr=subprocess.PIPE, env=ENVIRONMENT
+    )
+    assert process.stderr is not None
+    assert await process.stderr.readline() == b"listening\n"
+    return process
+
+
+async def call(server: Server, seconds: float = 3.0, calls: int = 1) -> None:
+    options = SimulationOptions(
+        calls=calls, seconds=seconds, transport=Transport.WEBSOCKET, websocket=WebSocketOptions(dialect="telnyx")
+    )
+    await Simulation(options).run(Target(stream_url=f"ws://{server.addresses['ws']}/telnyx"), Instant())
+
+
+def recorded(folder: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
+    [path] = (folder / "rec").glob("*.wav")
+    return pcm_channels(path)
+
+
+@pytest.mark.realtime
+class TestAgainstTheRecording:
+    """At the call's own rate every sample is the same."""
+
+    @pytest.mark.parametrize("form", ["int16", "float32", "mulaw"])
+    async def test_both_tracks_interleaved(self, form: str, tmp_path: Path) -> None:
+        async with recording_server(tmp_path) as (server, url):
+            process = await tap(url, "any", "--format", form)
+            await call(server)
+            output, _ = await process.communicate()
+        assert process.returncode == cli.OK
+        tapped = {
+            "int16": lambda: np.frombuffer(output, "<i2"),
+            "float32": lambda: (np.frombuffer(output, "<f4") * 32768).astype(np.int16),
+            "mulaw": lambda: decode(np.frombuffer(output, np.uint8), Codec.PCMU),
+        }[form]()
+        assert np.array_equal(tapped.reshape(-1, 2), recorded(tmp_path))
+        assert len(tapped) == 2 * 24_000
+
+    async def test_one_track_at_another_rate_is_as_long_as_it_should_be(self, tmp_path: Path) -> None:
+        async with recording_server(tmp_path) as (server, url):
+            process = await tap(url, "-", "--track", "outbound", "--rate", "24k")
+            await call(server)
+            output, _ = await process.communicate()
+        heard = np.frombuffer(output, "<i2").astype(float)
+        assert len(heard) == 3 * 24_000
+        original = recorded(tmp_path)[:, 1].astype(float)
+        assert np.corrcoef(heard[::3], original)[0, 1] > 0.99, "every third sample is where the original was"
+
+    @pytest.mark.peer
+    @pytest.mark.skipif(which("sox") is None, reason="no sox here: make peers")
+    async def test_through_a_pipe_into_sox(self, tmp_path: Path) -> None:
+        wav = tmp_path / "out.wav"
+        sox = f"sox -t raw -r 8000 -e signed -b 16 -c 2 - {wav}"
+        async with recording_server(tmp_path) as (server, url):
+            pipe = await asyncio.create_subprocess_shell(
+                f"{' '.join(STREP)} tap any --url {url} | {sox}", stderr=subprocess.PIPE, env=ENVIRONMENT
+            )
+            assert pipe.stderr is not None
+            assert await pipe.stderr.readline() == b"listening\n"
+            await call(server)
+            assert await pipe.wait() == 0
+        assert np.array_equal(pcm_channels(wav), recorded(tmp_path))
+
+    async def test_through_a_fifo(self, tmp_path: Path) -> None:
+        fifo = tmp_path / "fifo"
+        os.mkfifo(fifo)
+        async with recording_server(tmp_path) as (server, url):
+            reading = asyncio.create_task(asyncio.to_thread(fifo.read_bytes))
+            descriptor = await asyncio.to_thread(os.open, fifo, os.O_WRONLY)
+            try:
+                process = await tap(url, "any", "--track", "inbound", stdout=descriptor)
+            finally:
+                os.close(descriptor)
+            await call(server)
+            assert await process.wait() == cli.OK
+            heard = np.frombuffer(await reading, "<i2")
+        assert np.array_equal(heard, recorded(tmp_path)[:, 0])
+
+
+@pytest.mark.realtime
+class TestTrouble:
+    """One line, and a code that says whether anything failed."""
+
+    async def test_who_reads_has_enough(self, tmp_path: Path) -> None:
+        async with recording_server(tmp_path) as (server, url):
+            process = await tap(url, "any")
+            assert process.stdout is not None
+            process.stdout._transport.close()  # type: ignore[attr-defined]
+            await call(server, seconds=10)
+            assert await process.wait() == cli.OK
+            assert process.stderr is not None
+            assert b"Traceback" not in await process.stderr.read()
+
+    async def test_no_such_call(self, tmp_path: Path) -> None:
+        async with recording_server(tmp_path) as (_, url):
+            result = await asyncio.to_thread(run, "tap", "nobody", "--url", url)
+        assert (result.returncode, result.stdout) == (cli.FAILED, "")
+        assert "Error: there is no live call 'nobody'" in result.stderr
+
+    async def test_the_server_stops(self, tmp_path: Path) -> None:
+        async with recording_server(tmp_path) as (_, url):
+            process = await tap(url, "any")
+        _, errors = await process.communicate()
+        assert process.returncode == cli.FAILED
+        assert errors == b"Error: the server is stopping\n"
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*STREP, *arguments], capture_output=True, text=True, env=ENVIRONMENT, check=False)
+
+
+class TestMisuse:
+    """Without a server."""
+
+    @pytest.mark.parametrize("name", ["tap", "calls"])
+    def test_nobody_there(self, name: str) -> None:
+        arguments = [name, *(["any"] if name == "tap" else []), "--url", "http://127.0.0.1:9"]
+        result = run(*arguments)
+        assert result.returncode == cli.FAILED
+        assert "cannot reach 127.0.0.1:9" in result.stderr
+        assert "is strep serve --http running there?" in result.stderr
+
+    def test_a_rate_that_is_none(self) -> None:
+        result = CliRunner().invoke(command.tap, ["any", "--rate", "11025"])
+        assert result.exit_code == cli.MISUSED
+        assert "rate: '11025' is not one of 8000, 16000, 24000 and native" in result.output
+
+
+@pytest.mark.realtime
+async def test_calls_are_listed(tmp_path: Path) -> None:
+    async with recording_server(tmp_path) as (server, url):
+        empty = await asyncio.to_thread(run, "calls", "--url", url)
+        names = [server.engine.open_call(f"call {n}", "ws", {}, server.engine.now_ns()).info.call_id for n in (1, 2)]
+        listed = await asyncio.to_thread(run, "calls", "--url", url)
+    assert (empty.returncode, empty.stdout) == (cli.OK, "")
+    assert [line.split("\t") for line in listed.stdout.splitlines()] == [
+        [name, "0.0 s", "8000 Hz", "none", "0 lost"] for name in names
+    ]
