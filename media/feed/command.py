@@ -24,6 +24,8 @@ from strep.errors import WireError
 DEFAULT_URL = "http://127.0.0.1:9080"
 ANY_CALL = ("-", "any")
 TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 1.0
+"""For the server's answer when we leave: nobody waits for what it says."""
 OK, TOO_SLOW = 1000, 1008
 """Codes with which a server closes, RFC 6455 section 7.4.1."""
 _TAP_EPILOG = (
@@ -112,7 +114,7 @@ class _Tap:
         try:
             async with connect(
                 target, additional_headers=self._headers, compression=None, max_size=None, proxy=None,
-                open_timeout=TIMEOUT_S,
+                open_timeout=TIMEOUT_S, close_timeout=CLOSE_TIMEOUT_S,
             ) as socket:  # fmt: skip
                 try:
                     while True:

@@ -7,7 +7,7 @@ import logging
 import socket
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from media.config import Endpoint
 from media.http.access import Access, check_access
@@ -130,8 +130,7 @@ class _TurnedAway(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Close it at once."""
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
+        cast(asyncio.Transport, transport).abort()  # uvloop's are no subclass of it
 
 
 async def _listen(endpoint: Endpoint) -> socket.socket:

@@ -86,11 +86,10 @@ async def _ignore_input(socket: web.WebSocketResponse) -> None:
 
 
 async def _close(request: web.Request, socket: web.WebSocketResponse, code: int, reason: str) -> None:
-    """Close, also where the peer reads nothing of it: its connection is reset then."""
+    """Close behind what was written; a peer that has not read it in time has its connection cut."""
+    timeout_s = CUT_OFF_TIMEOUT_S if (code, reason) == TOO_SLOW else CLOSE_TIMEOUT_S
+    if request.transport is not None:
+        asyncio.get_running_loop().call_later(timeout_s, request.transport.abort)
     with contextlib.suppress(TimeoutError):
-        try:
-            async with asyncio.timeout(CUT_OFF_TIMEOUT_S if (code, reason) == TOO_SLOW else CLOSE_TIMEOUT_S):
-                await socket.close(code=code, message=reason.encode())
-        finally:
-            if request.transport is not None:
-                request.transport.abort()
+        async with asyncio.timeout(timeout_s):
+            await socket.close(code=code, message=reason.encode())

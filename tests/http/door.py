@@ -1,0 +1,82 @@
+"""An HTTP door in front of an engine and a feed that the test moves by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+
+from media.config import Endpoint
+from media.http.companion import HttpDoor
+from tests.feed.room import Room
+from tests.media.world import World
+
+LIMIT_S = 60
+
+
+class Hall:
+    """A door, and what is behind it.
+
+    Attributes:
+        world: the engine and the bus.
+        room: the feed.
+    """
+
+    def __init__(self, token: str = "") -> None:
+        self.world, self.room, self.token = World(), Room(), token
+        loopback = Endpoint("127.0.0.1", 0)
+        self.door = HttpDoor(self.world.engine, self.world.bus, self.room.feed, loopback, token)
+
+    @property
+    def netloc(self) -> str:
+        return self.door.addresses["http"]
+
+    async def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, Any, dict[str, str]]:
+        """Return status, JSON and headers of a reply."""
+        request = urllib.request.Request(f"http://{self.netloc}{path}", headers=headers, method=method)
+
+        def ask() -> tuple[int, Any, dict[str, str]]:
+            try:
+                with urllib.request.urlopen(request, timeout=LIMIT_S) as reply:
+                    return reply.status, json.loads(reply.read()), dict(reply.headers)
+            except urllib.error.HTTPError as error:
+                with error:
+                    return error.code, json.loads(error.read()), dict(error.headers)
+
+        return await asyncio.to_thread(ask)
+
+    def connect(self, path: str, **headers: str) -> connect:
+        """Return a connection to be: ``async with hall.connect(...) as socket``."""
+        return connect(f"ws://{self.netloc}{path}", additional_headers=headers, compression=None, proxy=None)
+
+    async def listening(self, socket: ClientConnection) -> str:
+        """Wait until the server has subscribed, and return what to."""
+        message = json.loads(await socket.recv())
+        assert message["event"] == "subscribed"
+        return str(message["selection"])
+
+
+@asynccontextmanager
+async def hall(token: str = "") -> AsyncIterator[Hall]:
+    """Open a door."""
+    async with asyncio.timeout(LIMIT_S):
+        found = Hall(token)
+        await found.door.start()
+        try:
+            yield found
+        finally:
+            found.room.feed.close()
+            await found.door.close()
+
+
+async def until(condition: Callable[[], bool], step: Callable[[], object] = lambda: None) -> None:
+    """Take steps, and let other threads run, until something is so."""
+    while not condition():
+        step()
+        await asyncio.to_thread(lambda: None)

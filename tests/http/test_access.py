@@ -1,0 +1,66 @@
+"""Who is let in: by token, or from this machine and no web page."""
+
+from __future__ import annotations
+
+import pytest
+
+from media.config import Endpoint, ServerConfig
+from media.http.access import Access, check_access, host_of, is_loopback
+from strep.errors import ConfigurationError
+
+TOKEN = "a-long-random-wörd"
+HERE = {"Host": "127.0.0.1:9080"}
+
+
+class TestWithAToken:
+    @pytest.mark.parametrize("given", [f"Bearer {TOKEN}", f"bearer {TOKEN}"])
+    def test_who_knows_it(self, given: str) -> None:
+        assert Access(TOKEN).denial({"Host": "calls.example", "Authorization": given}) is None
+
+    @pytest.mark.parametrize(
+        "given", ["", TOKEN, f"Basic {TOKEN}", "Bearer", "Bearer ", "Bearer wrong", f"Bearer {TOKEN} "]
+    )
+    def test_who_does_not(self, given: str) -> None:
+        denial = Access(TOKEN).denial(HERE | {"Authorization": given})
+        assert denial is not None
+        assert (denial.status, denial.code) == (401, "unauthorized")
+
+    def test_nobody_sees_it(self) -> None:
+        assert TOKEN not in repr(Access(TOKEN))
+        assert TOKEN not in repr(ServerConfig(http_token=TOKEN))
+
+
+class TestWithout:
+    @pytest.mark.parametrize("host", ["127.0.0.1:9080", "localhost:9080", "[::1]:9080", "127.1.2.3", "LOCALHOST"])
+    def test_this_machine(self, host: str) -> None:
+        assert Access().denial({"Host": host}) is None
+        assert Access().denial({"Host": host, "Origin": f"http://{host}"}) is None
+
+    @pytest.mark.parametrize("host", ["evil.example:9080", "192.0.2.1", "", "127.0.0.1.evil.example", "[::2]:80"])
+    def test_a_name_that_was_pointed_here(self, host: str) -> None:
+        denial = Access().denial({"Host": host})
+        assert denial is not None
+        assert (denial.status, denial.code) == (403, "host")
+
+    @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:8000", ""])
+    def test_a_web_page(self, origin: str) -> None:
+        denial = Access().denial(HERE | {"Origin": origin})
+        assert denial is not None
+        assert (denial.status, denial.code) == (403, "origin")
+
+
+class TestConfiguration:
+    @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+    def test_loopback_needs_no_token(self, host: str) -> None:
+        check_access(Endpoint(host, 9080), "")
+
+    @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "calls.example"])
+    def test_others_do(self, host: str) -> None:
+        check_access(Endpoint(host, 9080), TOKEN)
+        with pytest.raises(ConfigurationError, match="STREP_HTTP_TOKEN"):
+            check_access(Endpoint(host, 9080), "")
+
+
+def test_hosts() -> None:
+    assert [host_of(text) for text in ("a", "a:1", "[::1]", "[::1]:1")] == ["a", "a", "::1", "::1"]
+    assert not is_loopback("127.0.0.1.")

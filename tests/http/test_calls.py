@@ -1,0 +1,141 @@
+"""Lists of calls, and how the door says no."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import ExitStack, suppress
+
+import pytest
+
+from media.config import Endpoint, ServerConfig
+from media.http.companion import MAX_CONNECTIONS
+from media.server import Server
+from tests.http.door import LIMIT_S, Hall, hall
+from tests.media.world import FRAME, audio
+
+pytestmark = pytest.mark.realtime
+
+
+def talk(found: Hall, calls: int, packets: int = 10) -> None:
+    for leg_id in range(1, calls + 1):
+        for number in range(packets):
+            found.world.send_strep(audio(number), leg_id)
+    found.world.tick(500)
+
+
+class TestCalls:
+    async def test_with_their_tracks(self) -> None:
+        async with hall() as found:
+            talk(found, 1)
+            status, document, headers = await found.get("/v1/calls")
+        assert (status, headers["Content-Type"]) == (200, "application/json")
+        assert document["total"] == 1
+        [call] = document["calls"]
+        assert (call["door"], call["sample_rate_hz"], call["identity"]["leg"]) == ("strep", 8000, "A")
+        [track] = call["tracks"]
+        assert (track["direction"], track["length_samples"], track["delivered"]) == ("inbound", 10 * FRAME, 10)
+
+    async def test_by_pages(self) -> None:
+        async with hall() as found:
+            talk(found, 5)
+            pages = [(await found.get(f"/v1/calls?limit=2&offset={at}"))[1] for at in (0, 2, 4, 6)]
+            everything = (await found.get("/v1/calls"))[1]["calls"]
+        assert [len(page["calls"]) for page in pages] == [2, 2, 1, 0]
+        assert [call for page in pages for call in page["calls"]] == everything
+        assert {page["total"] for page in pages} == {5}
+
+    async def test_one(self) -> None:
+        async with hall() as found:
+            talk(found, 2)
+            _, document, _ = await found.get("/v1/calls")
+            call = document["calls"][1]
+            status, shown, _ = await found.get(f"/v1/calls/{call['call_id']}")
+        assert (status, shown) == (200, call)
+
+
+class TestRefusals:
+    """One form for all of them."""
+
+    @pytest.mark.parametrize(
+        ("path", "method", "status", "code", "says"),
+        [
+            ("/v1/calls/nobody", "GET", 404, "no_such_call", "'nobody'"),
+            ("/v1/calls/nobody/pcm", "GET", 404, "no_such_call", "'nobody'"),
+            ("/v1/cals", "GET", 404, "not_found", "there are /healthz, /v1/calls"),
+            ("/v1/calls", "DELETE", 405, "method_not_allowed", "GET"),
+            ("/v1/calls?limit=1001", "GET", 400, "parameter", "0 to 1000"),
+            ("/v1/calls?offset=-1", "GET", 400, "parameter", "offset: '-1'"),
+            ("/v1/pcm", "GET", 426, "websocket", "WebSockets"),
+            ("/v1/pcm?rate=1", "GET", 400, "parameter", "rate: '1' is not one of"),
+            ("/v1/pcm?when_slow=never", "GET", 400, "parameter", "there are disconnect and drop-oldest"),
+            ("/v1/calls/next/pcm?calls=x", "GET", 400, "parameter", "calls: the path names the call already"),
+            ("/v1/events?kinds=x", "GET", 400, "parameter", "kinds: no such parameter"),
+        ],
+    )
+    async def test_form(self, path: str, method: str, status: int, code: str, says: str) -> None:
+        async with hall() as found:
+            got, document, _ = await found.get(path, method)
+            refused = found.door.snapshot()["refused"]
+        assert (got, document["error"]["code"]) == (status, code)
+        assert says in document["error"]["message"]
+        assert set(document) == {"error"}
+        assert refused == {code: 1}
+
+    async def test_a_token(self) -> None:
+        async with hall("secret") as found:
+            status, document, headers = await found.get("/v1/calls")
+            assert (status, document["error"]["code"], headers["WWW-Authenticate"]) == (401, "unauthorized", "Bearer")
+            assert (await found.get("/v1/calls", Authorization="Bearer secret"))[0] == 200
+            assert (await found.get("/healthz"))[:2] == (200, {"status": "ok"})
+
+    async def test_a_web_page(self) -> None:
+        async with hall() as found:
+            assert (await found.get("/v1/calls", Origin="https://evil.example"))[0] == 403
+            assert (await found.get("/v1/calls", Host="evil.example"))[0] == 403
+
+    async def test_a_mistake_of_ours(self, caplog: pytest.LogCaptureFixture) -> None:
+        async with hall() as found:
+            del found.world.engine.calls
+            status, document, _ = await found.get("/v1/calls")
+        assert (status, document["error"]["code"]) == (500, "internal")
+        assert "GET /v1/calls failed" in caplog.text
+
+    async def test_connections_beyond_the_bound_are_closed(self) -> None:
+        async with hall() as found:
+            host, port = found.netloc.split(":")
+            with ExitStack() as stack:
+                for _ in range(MAX_CONNECTIONS + 1):
+                    client = stack.enter_context(socket.create_connection((host, int(port)), timeout=LIMIT_S))
+                assert await asyncio.to_thread(is_closed, client)
+            assert found.door.turned_away == 1
+            while True:  # until the door has seen that there is room again
+                with suppress(OSError):
+                    assert (await found.get("/healthz"))[0] == 200
+                    break
+
+
+def is_closed(client: socket.socket) -> bool:
+    """Wait for the end of a connection."""
+    try:
+        return client.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+class TestServer:
+    """As `ServerConfig.http` fits it."""
+
+    async def test_it_says_where(self) -> None:
+        loopback = Endpoint("127.0.0.1", 0)
+        async with Server(ServerConfig(ws=loopback, http=loopback)) as server:
+            assert server.addresses["http"].startswith("127.0.0.1:")
+            assert server.snapshot()["companions"]["http"] == {"readers": 0, "refused": {}, "turned_away": 0}
+        assert server.unfinished_sinks == []
+
+    async def test_an_address_that_is_taken(self) -> None:
+        async with hall() as found:
+            taken = Endpoint("127.0.0.1", int(found.netloc.split(":")[1]))
+            with pytest.raises(OSError, match=f"cannot serve HTTP on {taken}: Address already in use"):
+                async with Server(ServerConfig(ws=Endpoint("127.0.0.1", 0), http=taken)):
+                    pass
