@@ -31,6 +31,7 @@ QUESTIONS = {
     "mp3": "What does it take to make an MP3 message?",
     "pieces": "How many calls can be talked to in MP3 mode, and what does encoding do to the rest?",
     "hearing": "Are all keys heard, none twice and none in speech or music, and what does it cost to listen?",
+    "nats": "What does it take to publish calls on NATS JetStream, and what does it cost reception?",
 }
 """Name, which is the file's, and the question in one line; in the order of ``strep bench all``."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from media.decoding.payload_types import PayloadType
+from media.nats.config import NatsConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,8 @@ class ServerConfig:
     """Byte order of L16 in media streams; in RTP it is big-endian always."""
     ws_tap_track: Literal["inbound", "outbound"] = "inbound"
     """Which direction a SignalWire tap is, for it does not say."""
+    nats: NatsConfig = field(default_factory=NatsConfig)
+    """Publishing on NATS."""
 
 
 @dataclass(frozen=True, slots=True)

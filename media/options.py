@@ -9,6 +9,7 @@ from __future__ import annotations
 from media import formats
 from media.config import LogConfig, ProcessConfig
 from media.formats import Format
+from media.nats.options import NATS_OPTIONS
 from media.option import PREFIX, Option
 
 __all__ = ["BY_NAME", "OPTIONS", "PREFIX", "Option"]
@@ -121,6 +122,7 @@ OPTIONS = (
         "What requests have to show as Authorization: Bearer TOKEN. Better given as the variable, for other users "
         "of this machine see flags.",
     ),
+    *NATS_OPTIONS,
     Option(
         "sink",
         RECORDING,

@@ -45,6 +45,10 @@ def sinks_of(config: ServerConfig, bus: EventBus, clock: Clock, finisher: Finish
         sinks.append(RecordingSink(config.record, config.record_format, clock, config.max_tracks, finisher))
     if config.detect:
         sinks.append(HearingSink(config.detect, bus))
+    if config.nats.urls:
+        from media.nats.sink import NatsSink
+
+        sinks.append(NatsSink(config.nats.select))
     if config.http is not None:
         from media.feed.sink import FeedSink
 
@@ -75,5 +79,11 @@ def companions_of(server: Server, clock: Clock) -> list[Companion]:
 
         feed = next(runner.sink for runner in server.runners if isinstance(runner.sink, FeedSink))
         companions.append(HttpDoor(server.engine, server.bus, feed, config.http, config.http_token))
+    if config.nats.urls:
+        from media.nats.companion import NatsCompanion
+        from media.nats.sink import NatsSink
+
+        sink = next(runner.sink for runner in server.runners if isinstance(runner.sink, NatsSink))
+        companions.append(NatsCompanion(config.nats, sink, server.bus, clock))
     companions.append(server.finisher)  # the last one: it closes first, and has something to tell the others then
     return companions

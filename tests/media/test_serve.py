@@ -231,6 +231,7 @@ class TestHelp:
             "Doors",
             "Recording",
             "For other programs",
+            "NATS",
             "Talking back",
             "Timing",
             "Limits",
