@@ -16,6 +16,7 @@ from benchmarks.own import OwnServer
 from benchmarks.probe import Probe, Tap, save
 from benchmarks.receiver import ObservedOptions
 from media.config import Endpoint, ServerConfig
+from media.nats.config import NatsConfig
 
 
 class Observed(OwnServer):
@@ -29,6 +30,7 @@ class Observed(OwnServer):
             record=directory,
             receive_buffer_bytes=RECEIVE_BUFFER_BYTES,
             idle_timeout_s=options.idle_timeout_s,
+            nats=NatsConfig((options.nats,) if options.nats else ()),
         )
         self._directory = directory
         self._probe, self._tap = Probe(), Tap(max(options.probe_one_in, 1))

@@ -35,6 +35,7 @@ QUESTIONS = {
     "hearing": "Are all keys heard, none twice and none in speech or music, and what does it cost to listen?",
     "machines": "Is a person told from a machine, a fax or silence, and when has a machine's greeting ended?",
     "denoise": "How much noise goes, what becomes of speech and keys, and what does it cost?",
+    "nats": "What does it take to publish calls on NATS JetStream, and what does it cost reception?",
 }
 """Name, which is the file's, and the question in one line; in the order of ``strep bench all``."""
 

@@ -13,6 +13,7 @@ from typing import Literal
 from media.decoding.payload_types import PayloadType
 from media.denoising.rules import Denoised
 from media.hearing.machine import DEFAULT_RULES, MachineRules
+from media.nats.config import NatsConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,8 @@ class ServerConfig:
     """Byte order of L16 in media streams; in RTP it is big-endian always."""
     ws_tap_track: Literal["inbound", "outbound"] = "inbound"
     """Which direction a SignalWire tap is, for it does not say."""
+    nats: NatsConfig = field(default_factory=NatsConfig)
+    """Publishing on NATS."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
 from media.config import ServerConfig
@@ -53,7 +53,8 @@ class Option:
     @property
     def default(self) -> Any:
         """What holds when it is given nowhere."""
-        return next(field.default for field in fields(self.owner) if field.name == self.target)
+        field = next(field for field in fields(self.owner) if field.name == self.target)
+        return field.default if field.default_factory is MISSING else field.default_factory()
 
     @property
     def default_text(self) -> str:

@@ -11,6 +11,7 @@ from media.config import LogConfig, ProcessConfig
 from media.delivery.options import DELIVERY_OPTIONS
 from media.formats import Format
 from media.hearing.machine import MachineRules
+from media.nats.options import NATS_OPTIONS
 from media.option import PREFIX, Option
 from media.transcribing.options import TRANSCRIBING_OPTIONS
 from media.webhooks.options import WEBHOOK_OPTIONS
@@ -135,6 +136,7 @@ OPTIONS = (
         "of this machine see flags.",
     ),
     *TRANSCRIBING_OPTIONS,
+    *NATS_OPTIONS,
     Option(
         "sink",
         RECORDING,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from media.config import ServerConfig
 from media.denoising.rules import DIRECTIONS
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from media.talk.switchboard import Switchboard
     from media.transcribing.sink import TranscribingSink
 
+S = TypeVar("S", bound=Sink)
 RECORDING = "recording"
 """Its name, as a sink."""
 
@@ -58,6 +59,10 @@ def sinks_of(config: ServerConfig, bus: EventBus, clock: Clock, finisher: Finish
         )
     if config.detect:
         sinks.append(HearingSink(config.detect, bus, config.machine_rules))
+    if config.nats.urls:
+        from media.nats.sink import NatsSink
+
+        sinks.append(NatsSink(config.nats.select))
     if config.http is not None:
         from media.feed.sink import FeedSink
 
@@ -138,7 +143,19 @@ def companions_of(server: Server, clock: Clock, on_event: OnEvent | None = None)
         from media.feed.sink import FeedSink
         from media.http.companion import HttpDoor
 
-        feed = next(runner.sink for runner in server.runners if isinstance(runner.sink, FeedSink))
+        feed = _own(FeedSink, server)
         companions.append(HttpDoor(server.engine, server.bus, feed, config.http, config.http_token))
+    if config.nats.urls:
+        from media.nats.companion import NatsCompanion
+        from media.nats.sink import NatsSink
+
+        sink = _own(NatsSink, server)
+        companions.append(NatsCompanion(config.nats, sink, server.bus, clock))
     companions.append(server.finisher)  # the last one: it closes first, and has something to tell the others then
     return companions
+
+
+def _own(kind: type[S], server: Server) -> S:
+    """Return the server's sink of a kind, whatever is put in front of it."""
+    sinks = (getattr(runner.sink, "sink", runner.sink) for runner in server.runners)
+    return next(sink for sink in sinks if isinstance(sink, kind))

@@ -23,6 +23,7 @@ from typing import Any
 
 from media.config import Endpoint, LogConfig, ProcessConfig, ServerConfig
 from media.http.access import check_access
+from media.nats.config import NatsConfig
 from media.option import PREFIX, Option
 from media.options import BY_NAME, OPTIONS
 from strep.errors import ConfigurationError
@@ -77,11 +78,11 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], config_file: 
     from_environment, warnings = _from_environment(environment)
     given |= from_environment
     given |= _from_flags(flags)
-    values: dict[type, dict[str, Any]] = {ServerConfig: {}, ProcessConfig: {}, LogConfig: {}}
+    values: dict[type, dict[str, Any]] = {ServerConfig: {}, ProcessConfig: {}, LogConfig: {}, NatsConfig: {}}
     for name, found in given.items():
         option = BY_NAME[name]
         values[option.owner][option.target] = _parse(option, found)
-    server = ServerConfig(**values[ServerConfig])
+    server = ServerConfig(**values[ServerConfig], nats=NatsConfig(**values[NatsConfig]))
     processes = ProcessConfig(**values[ProcessConfig])
     _check(server)
     _check_http(server, processes)

@@ -232,6 +232,7 @@ class TestHelp:
             "Recording",
             "For other programs",
             "Transcription",
+            "NATS",
             "Talking back",
             "Timing",
             "Limits",
