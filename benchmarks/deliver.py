@@ -77,10 +77,10 @@ def measure(settings: Settings, say: Say, scratch: Path) -> Report:
     """Make the formats; then receive with nothing beside it, and with each."""
     where = environment.describe(scratch)
     wav = _recording(scratch, settings.minutes)
-    costs, runs = [], list[Meanwhile]()
-    for repeat, format in itertools.product(range(settings.repeats), FORMATS):
-        say.doing(f"{format}, round {repeat + 1}", 0.2 * (len(costs) + 1) / (settings.repeats * len(FORMATS)))
-        costs.append(_cost(wav, format, scratch))
+    costs, runs = list[Cost](), list[Meanwhile]()
+    for repeat, made in itertools.product(range(settings.repeats), FORMATS):
+        say.doing(f"{made}, round {repeat + 1}", 0.2 * (len(costs) + 1) / (settings.repeats * len(FORMATS)))
+        costs.append(_cost(wav, made, scratch))
     total = settings.repeats * (len(FORMATS) + 1)
     with pinned(SENDER_CPU):
         for repeat, format in itertools.product(range(1, settings.repeats + 1), ("", *FORMATS)):

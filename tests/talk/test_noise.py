@@ -10,6 +10,7 @@ import pytest
 
 from media import PerCall
 from media.denoising.rules import Denoised
+from media.events.bus import EventBus
 from media.sinks.queue import CallEnded, CallStarted
 from media.talk.call import LiveCall
 from media.talk.mode import PlaybackMode
@@ -31,7 +32,8 @@ class Listener:
     """An application that listens to its caller, and the sink's thread, turn by turn."""
 
     def __init__(self) -> None:
-        self.board = Switchboard(self._app, PlaybackMode(), ManualClock())
+        clock = ManualClock()
+        self.board = Switchboard(self._app, PlaybackMode(), clock, EventBus(clock))
         self.board.start()
         self.sink = self.board.listening
         self.events: list[tuple[str, int | None, str]] = []
