@@ -65,7 +65,7 @@ def _playback_started(said: Said, call: CallInfo) -> Translation:
 def _playback_ended(said: Said, call: CallInfo) -> Translation:
     status = {"status": said["status"]}
     match said.get("kind"):
-        case "speak":
+        case "speak":  # "cancelled" is none of Telnyx's three, and "completed" would be untrue
             return "call.speak.ended", status
         case "play":
             detail = {"status_detail": said["error"]} if said.get("error") else {}

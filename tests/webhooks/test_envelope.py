@@ -104,8 +104,9 @@ def test_what_is_private_while_recording_is_paused_is_not_told() -> None:
 FORK = {"call_leg_id": LEG, "stream_type": "decrypted"}
 FAILED = {"stream_id": IDENTITY["stream_id"], "stream_type": "websocket"}
 NOT_SURE, BEEP = {"result": "not_sure"}, {"result": "beep_detected"}
-SAID: dict[str, Any] = {"recording_id": "r", "channels": "dual", "started_at": "a", "ended_at": "b", "format": "wav"}
-SAVED = {"channels": "dual", "recording_id": "r", "recording_started_at": "a", "recording_ended_at": "b"}
+FROM, TO = "2026-01-31T12:00:00.000000Z", "2026-01-31T12:01:00.000000Z"
+SAID: dict[str, Any] = {"recording_id": "r", "channels": "dual", "format": "wav", "started_at": FROM, "ended_at": TO}
+SAVED = {"channels": "dual", "recording_id": "r", "recording_started_at": FROM, "recording_ended_at": TO}
 
 
 def saved() -> RecordingSaved:
