@@ -36,6 +36,7 @@ QUESTIONS = {
     "machines": "Is a person told from a machine, a fax or silence, and when has a machine's greeting ended?",
     "denoise": "How much noise goes, what becomes of speech and keys, and what does it cost?",
     "nats": "What does it take to publish calls on NATS JetStream, and what does it cost reception?",
+    "transcribe": "How much of what is said is understood, how soon is it known, and what does it cost?",
 }
 """Name, which is the file's, and the question in one line; in the order of ``strep bench all``."""
 
@@ -55,6 +56,7 @@ GOALS = {
     "hearing": "every key once; none where there is none",
     "machines": "no person who says hello, no fax and no silence is taken for anything else",
     "denoise": "12 dB of steady noise; speech whole; no key lost; 400 us",
+    "transcribe": "at most 0.2 of the words wrong in sentences, 0.1 in digits, of a voice that the model knows",
 }
 """What we want of an answer, for the overview of the page; a question without one only explains."""
 

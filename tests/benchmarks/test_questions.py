@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import pytest
 
-from benchmarks import capacity, deliver, feed, latency, memory, mp3, pieces, scale, startup, symptoms, talk, workers
+from benchmarks import (
+    capacity,
+    deliver,
+    feed,
+    latency,
+    memory,
+    mp3,
+    pieces,
+    scale,
+    startup,
+    symptoms,
+    talk,
+    transcribe,
+    workers,
+)
 from benchmarks.progress import Silent
 from benchmarks.question import Question
 from benchmarks.readme import section
@@ -129,3 +144,13 @@ def test_deliver(tmp_path: Path) -> None:
     assert [one["format"] for one in report.figures["costs"]] == ["flac", "mp3", "opus"]
     assert all(one["cpu_s_per_hour"] > 0 for one in report.figures["costs"])
     assert [one["share"] > 0 for one in report.figures["runs"]] == [False, True, True, True]
+
+
+@pytest.mark.peer
+@pytest.mark.skipif(which("flite") is None, reason="flite is not installed: make peers")
+def test_transcribe(tmp_path: Path) -> None:
+    pytest.importorskip("pocketsphinx", reason="pip install strep[transcribe]")
+    report = ask(transcribe.QUESTION, transcribe.QUESTION.quick, tmp_path)
+    assert report.complaints == []
+    assert [row[0] for row in report.tables[0].cells] == ["sentences, rms", "digits, rms"]
+    assert "of a core while somebody speaks" in report.answers[0]
