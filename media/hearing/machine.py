@@ -162,7 +162,9 @@ class MachineJudge:
     def receive(self, heard: Word | Tone) -> Iterator[Finding]:
         """Take what was heard, in order; yield what that decides."""
         if isinstance(heard, Word):
-            yield from self.poll(heard.known_samples)
+            # Until there nothing else has happened, whatever is known since; it ends behind the threshold it reaches.
+            reached = heard.position_samples + self._lag - (not heard.begins)
+            yield from self.poll(max(heard.known_samples, reached))
             yield from self._take_word(heard)
         else:
             end = heard.position_samples + heard.length_samples
@@ -207,7 +209,7 @@ class MachineJudge:
             word = f"a word of more than {rules.maximum_word_length_ms} ms"
             yield self._onset + self._samples(rules.maximum_word_length_ms), "machine", word
             greeting = f"a greeting of more than {rules.greeting_duration_ms} ms"
-            yield self._first + self._samples(rules.greeting_duration_ms), "machine", greeting
+            yield max(self._first + self._samples(rules.greeting_duration_ms), self._onset), "machine", greeting
         elif self._words:
             silence = f"silence for {rules.after_greeting_silence_ms} ms after {self._said()}"
             yield self._quiet_since + self._samples(rules.after_greeting_silence_ms), "human", silence
@@ -247,7 +249,6 @@ class MachineJudge:
         elif self._has_ended:
             self._has_ended = False
             yield GreetingResumed(self._onset)
-        yield from self.poll(word.known_samples)
 
     def _take_tone(self, tone: Tone, end: int) -> Iterator[Finding]:
         if self.is_over or tone.position_samples < self._start:
