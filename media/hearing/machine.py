@@ -27,7 +27,7 @@ from dataclasses import dataclass, fields
 from typing import Literal, NamedTuple
 
 from media.hearing.rows import FRAME_MS
-from media.hearing.tones import CED_HZ, CED_MS, MEASURED_HZ, Tone
+from media.hearing.tones import CED_HZ, CED_MS, CNG_HZ, MEASURED_HZ, Tone
 from media.hearing.words import Word
 
 Result = Literal["human", "machine", "fax_detected", "silence", "not_sure"]
@@ -162,7 +162,9 @@ class MachineJudge:
     def receive(self, heard: Word | Tone) -> Iterator[Finding]:
         """Take what was heard, in order; yield what that decides."""
         if isinstance(heard, Word):
-            yield from self.poll(heard.known_samples)
+            # Until there nothing else has happened, whatever is known since; it ends behind the threshold it reaches.
+            reached = heard.position_samples + self._lag - (not heard.begins)
+            yield from self.poll(max(heard.known_samples, reached))
             yield from self._take_word(heard)
         else:
             end = heard.position_samples + heard.length_samples
@@ -207,7 +209,7 @@ class MachineJudge:
             word = f"a word of more than {rules.maximum_word_length_ms} ms"
             yield self._onset + self._samples(rules.maximum_word_length_ms), "machine", word
             greeting = f"a greeting of more than {rules.greeting_duration_ms} ms"
-            yield self._first + self._samples(rules.greeting_duration_ms), "machine", greeting
+            yield max(self._first + self._samples(rules.greeting_duration_ms), self._onset), "machine", greeting
         elif self._words:
             silence = f"silence for {rules.after_greeting_silence_ms} ms after {self._said()}"
             yield self._quiet_since + self._samples(rules.after_greeting_silence_ms), "human", silence
@@ -247,15 +249,15 @@ class MachineJudge:
         elif self._has_ended:
             self._has_ended = False
             yield GreetingResumed(self._onset)
-        yield from self.poll(word.known_samples)
 
     def _take_tone(self, tone: Tone, end: int) -> Iterator[Finding]:
         if self.is_over or tone.position_samples < self._start:
             return
-        is_fax = tone.kind == "ced" or (tone.kind == "cng" and not self._words)
+        is_cng = not self._words and _is_near(tone, CNG_HZ)  # however long: noise may have cut it
+        is_fax = tone.kind == "ced" or is_cng
         sound = f"{tone.frequency_hz:.0f} Hz for {self._ms(tone.length_samples)} ms"
         if is_fax and self.verdict is None:
-            yield from self._decide("fax_detected", f"{sound}, {tone.kind.upper()}", end)
+            yield from self._decide("fax_detected", f"{sound}, {'CNG' if is_cng else 'CED'}", end)
         elif not is_fax:
             if self.verdict is None:
                 yield from self._decide("machine", f"a beep, {sound}", end)
@@ -265,9 +267,7 @@ class MachineJudge:
         return MIN_TONE_MS <= self._ms(tone.length_samples) <= CED_MS[1]
 
     def _is_fax(self, tone: Tone) -> bool:
-        (hz, tolerance_hz), shortest_ms = CED_HZ, CED_MS[0]
-        is_near = abs(tone.frequency_hz - hz) <= tolerance_hz + MEASURED_HZ
-        return is_near and self._ms(tone.length_samples) >= shortest_ms
+        return _is_near(tone, CED_HZ) and self._ms(tone.length_samples) >= CED_MS[0]
 
     # -- findings ------------------------------------------------------------------------------------
 
@@ -287,3 +287,8 @@ class MachineJudge:
         self._has_ended = True
         if not is_told:
             yield GreetingEnd(result, reason, position)  # type: ignore[arg-type]
+
+
+def _is_near(tone: Tone, wanted: tuple[int, int]) -> bool:
+    hz, tolerance_hz = wanted
+    return abs(tone.frequency_hz - hz) <= tolerance_hz + MEASURED_HZ

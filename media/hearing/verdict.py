@@ -22,17 +22,17 @@ and the last ones begin or end in a pause. With noise 15 dB below the tones have
 MIN_BEST_SHARE = 0.86
 """Of the best window's, likewise."""
 MIN_REST_SHARE = (1.0, 0.74, 0.68, 0.7, 0.74)
-MIN_REST_BEST_SHARE = (1.0, 0.74, 0.725, 0.785, 0.83)
+MIN_REST_BEST_SHARE = (1.0, 0.74, 0.725, 0.785, 0.82)
 """Instead of these, of what is left of a digit that was mostly lost; by the number of windows, up to 4."""
 MAX_TRUE_TWIST = 11.5
 """10.6 dB, of a run's. Q.24's administrations accept up to 10 dB."""
-MAX_DEVIATION, MAX_REST_DEVIATION = 0.0175, 0.022
+MAX_DEVIATION, MAX_REST_DEVIATION = 0.0175, 0.0185
 """Of the frequency, and of that of what is left, which is measured less exactly."""
-MIN_COHERENCE = 0.92
+MIN_COHERENCE = 0.94
 """Of the phase advances of a run: 1 for a steady tone."""
-MAX_HARMONIC = 0.08
-"""Power at twice the frequency of a tone over that of both tones."""
-HARMONIC_DISTANCE_HZ = 150.0
+MAX_HARMONIC, MAX_REST_HARMONIC = 0.06, 0.08
+"""Power at twice the frequency of a tone over that of both tones; of less than `MIN_WINDOWS` the second."""
+HARMONIC_DISTANCE_HZ, REST_HARMONIC_DISTANCE_HZ = 75.0, 150.0
 """If the higher tone is nearer than that to twice the lower one's frequency, it would be taken for its harmonic."""
 MIN_DURATION_MS = 30.0
 MIN_WINDOWS = 4
@@ -168,8 +168,11 @@ def are_digits(runs: NDArray[np.void], evidence: Evidence, quiet_after: Bool, sa
     good &= (evidence.coherence > MIN_COHERENCE).all(axis=1)
     good &= (tone[:, 1] < MAX_TRUE_TWIST * tone[:, 0]) & (tone[:, 0] < MAX_TRUE_TWIST * tone[:, 1])
     harmonic = runs["harmonic"].copy()
-    harmonic[abs(2 * hz[:, 0] - hz[:, 1]) < HARMONIC_DISTANCE_HZ, 0] = 0
-    good &= (harmonic < MAX_HARMONIC * tone.sum(axis=1, keepdims=True)).all(axis=1)
+    is_short = windows < MIN_WINDOWS
+    nearest = np.where(is_short, REST_HARMONIC_DISTANCE_HZ, HARMONIC_DISTANCE_HZ)
+    harmonic[abs(2 * hz[:, 0] - hz[:, 1]) < nearest, 0] = 0
+    most = np.where(is_short, MAX_REST_HARMONIC, MAX_HARMONIC) * tone.sum(axis=1)
+    good &= (harmonic < most[:, None]).all(axis=1)
     return good
 
 

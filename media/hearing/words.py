@@ -45,13 +45,13 @@ _STATE = np.dtype(
         ("min_power", "f4"),  # mean square of 16-bit PCM, below which nothing is a voice
         ("speaks", "?"),
         ("voiced", "i4"),  # frames of the run, short silences left out
-        ("quiet", "i2"),  # frames since the last voiced one
+        ("quiet", "i2"),  # silent frames since the last other one
         ("power", "f4"),  # of the voiced frame before: it is an inner one when another follows
         ("sum", "f4"),  # of the powers of the voiced frames
         ("low", "f4"),  # quietest and loudest of the inner frames
         ("high", "f4"),
-        ("onset", "i8"),  # samples: of the run, and the end of its last voiced frame
-        ("voiced_end", "i8"),
+        ("onset", "i8"),  # samples: of the run, and the end of its last frame that is no silence
+        ("sound_end", "i8"),
     ]
 )
 
@@ -84,7 +84,7 @@ class WordRuns:
         """End the words of tracks that are over or interrupted; they are attended to all the same."""
         table = self._columns.table
         speaking = key[table["speaks"][key]]
-        ends = table["voiced_end"][speaking].tolist()
+        ends = table["sound_end"][speaking].tolist()
         table["speaks"][key], table["voiced"][key], table["quiet"][key] = False, 0, 0
         return [Word(k, False, end, end) for k, end in zip(speaking.tolist(), ends, strict=True)]
 
@@ -116,11 +116,12 @@ class WordRuns:
         state["high"][begins] = 0
         state["onset"] = np.where(begins, end - self._frame, state["onset"])
         state["voiced"] += voiced
-        state["voiced_end"] = np.where(voiced, end, state["voiced_end"])
         state["power"] = np.where(voiced, power, state["power"])
         state["sum"] = np.where(begins, 0, state["sum"]) + voiced * power
         silent = known & (power * np.maximum(state["voiced"], 1) < LOUD * state["sum"])
-        state["quiet"] = np.where(voiced, 0, state["quiet"] + silent)
+        sounds = voiced | ((state["voiced"] > 0) & known & ~silent)
+        state["sound_end"] = np.where(sounds, end, state["sound_end"])
+        state["quiet"] = np.where(sounds, 0, state["quiet"] + silent)
         lively = state["high"] > LIVELY * state["low"]
         starts = ~state["speaks"] & voiced & lively & (state["voiced"] >= state["min_frames"])
         state["speaks"] |= starts
@@ -135,7 +136,7 @@ class WordRuns:
         found += [
             Word(k, False, *places)
             for k, *places in zip(
-                key[stops].tolist(), state["voiced_end"][stops].tolist(), end[stops].tolist(), strict=True
+                key[stops].tolist(), state["sound_end"][stops].tolist(), end[stops].tolist(), strict=True
             )
         ]
         state["speaks"] &= ~over
