@@ -49,6 +49,7 @@ class PerCall:
         name: str = "",
         block_ms: int = 100,
         when_behind: WhenBehind = WhenBehind.DROP_OLDEST,
+        is_sensitive: bool = True,
     ) -> None:
         """Make a sink of functions.
 
@@ -59,9 +60,12 @@ class PerCall:
             name: for logs and metrics; the function's own name unless given.
             block_ms: how much audio to ask for at a time, 20 to 1000.
             when_behind: what to do when the functions are too slow.
+            is_sensitive: they keep what they get, or pass it on; see `SinkOptions`.
         """
         own_name: str = getattr(on_block, "__name__", type(on_block).__name__)
-        self.options = SinkOptions(name or own_name, block_ms=block_ms, when_behind=when_behind)
+        self.options = SinkOptions(
+            name or own_name, block_ms=block_ms, when_behind=when_behind, is_sensitive=is_sensitive
+        )
         self._on_block = on_block
         self._on_start = on_start
         self._on_end = on_end
