@@ -83,11 +83,11 @@ def measure(settings: Settings, say: Say, scratch: Path) -> Report:
         costs.append(_cost(wav, made, scratch))
     total = settings.repeats * (len(FORMATS) + 1)
     with pinned(SENDER_CPU):
-        for repeat, format in itertools.product(range(1, settings.repeats + 1), ("", *FORMATS)):
-            say.doing(f"{settings.calls:,} calls and {format or 'nothing'}", 0.2 + 0.8 * len(runs) / total)
+        for repeat, beside in itertools.product(range(1, settings.repeats + 1), ("", *FORMATS)):
+            say.doing(f"{settings.calls:,} calls, {beside or 'nothing'} beside", 0.2 + 0.8 * len(runs) / total)
             load_of = Load(settings.calls, settings.calls / settings.ramp, settings.seconds)
             with closing(Course(load_of, scratch)) as course:
-                runs.append(_meanwhile(course, repeat, format, settings.calls, wav, scratch))
+                runs.append(_meanwhile(course, repeat, beside, settings.calls, wav, scratch))
             say(_line(runs[-1]))
     complaints = [f"{one.format or 'nothing'} beside it: {text}" for one in runs for text in one.run.complaints]
     counting = [one for one in runs if not one.run.complaints and one.run.latency is not None]

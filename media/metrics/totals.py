@@ -16,7 +16,7 @@ REPORT_INTERVAL_S = 1.0
 """How old a snapshot may be."""
 GAUGES = frozenset(
     {"calls", "tracks", "connections", "queued_items", "queued_bytes", "live", "stage_bytes"}
-    | {"waiting", "waiting_bytes", "in_flight", "held", "left_for_later"}
+    | {"waiting", "waiting_bytes", "in_flight", "held", "left_for_later", "given_up"}
 )
 """Names, at any depth, of what goes up and down."""
 WORST = frozenset({"lag_ns", "oldest_ns"})
