@@ -23,7 +23,7 @@ _LOG = logging.getLogger("strep.http")
 BACKLOG = 128
 MAX_CONNECTIONS = 256
 """At once; of further ones nothing is read."""
-STOP_TIMEOUT_S = 5.0
+STOP_TIMEOUT_S = 3.0
 """How long readers may take for the rest when the server stops."""
 
 
@@ -122,7 +122,11 @@ class HttpDoor:
         await stopping.wait()
         listener.close()
         self._api.stop()
+        transports = [connection.transport for connection in web_server.connections]
         await runner.cleanup()
+        for transport in filter(None, transports):
+            transport.abort()  # closed they are, but what a peer does not read would keep them open
+        await asyncio.sleep(0)
 
 
 class _TurnedAway(asyncio.Protocol):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import socket
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,8 @@ from media.http.pcm import QUEUE_BYTES
 from strep.header import Direction
 from tests.feed.room import PLENTY
 from tests.feed.test_sink import audio, messages
-from tests.http.door import Hall, hall, until
+from tests.http.deaf import Deaf
+from tests.http.door import hall, until
 from tests.sinks.rows import spoken
 
 pytestmark = pytest.mark.realtime
@@ -120,40 +119,6 @@ class TestAllCalls:
             await asyncio.gather(*(connection.close() for connection in connections))
 
 
-class Deaf:
-    """A client of the standard library that asks and does not read."""
-
-    def __init__(self, found: Hall, path: str) -> None:
-        host, port = found.netloc.split(":")
-        self.socket = socket.socket()
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self.socket.settimeout(30)
-        self.socket.connect((host, int(port)))
-        handshake = (
-            f"GET {path} HTTP/1.1\r\nHost: {found.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-        )
-        self.socket.sendall(handshake.encode())
-
-    def rest(self) -> list[tuple[int, bytes]]:
-        """Return all whole frames that came, by opcode, when the connection has ended."""
-        data = bytearray()
-        with contextlib.suppress(ConnectionResetError):
-            while piece := self.socket.recv(1 << 16):
-                data += piece
-        data, frames = data.partition(b"\r\n\r\n")[2], list[tuple[int, bytes]]()
-        while len(data) >= 4:
-            size, at = data[1], 2
-            if size == 126:
-                size, at = int.from_bytes(data[2:4], "big"), 4
-            if len(data) < at + size:
-                break
-            frames.append((data[0] & 15, bytes(data[at : at + size])))
-            del data[: at + size]
-        self.socket.close()
-        return frames
-
-
 class TestDeafReaders:
     """They lose by rule; nobody else notices, and what waits for them is bounded."""
 
@@ -162,7 +127,7 @@ class TestDeafReaders:
     async def test_cut_off(self) -> None:
         async with hall() as found:
             found.room.start(*self.CALLS)
-            deaf = Deaf(found, "/v1/pcm?rate=24000&format=float32")
+            deaf = Deaf(found.netloc, "/v1/pcm?rate=24000&format=float32")
             other = found.room.subscribe("calls=call-0&track=inbound", limits=PLENTY)
             await until(lambda: found.room.feed.snapshot()["subscriptions"] == 2, found.room.talk)
             most = 0
@@ -195,7 +160,7 @@ class TestDeafReaders:
     async def test_dropping_the_oldest(self) -> None:
         async with hall() as found:
             found.room.start(*self.CALLS)
-            deaf = Deaf(found, "/v1/pcm?rate=24000&format=float32&when_slow=drop-oldest")
+            deaf = Deaf(found.netloc, "/v1/pcm?rate=24000&format=float32&when_slow=drop-oldest")
             await until(lambda: found.room.feed.snapshot()["subscriptions"] == 1, found.room.talk)
             [subscription] = found.room.feed._subscriptions
             await until(lambda: subscription.dropped_messages > 100, lambda: found.room.talk(*self.CALLS))
