@@ -121,7 +121,7 @@ class Way:
             if self.mode in ("cut", "corrupt") and body_bytes > self.after_bytes and self._happens():
                 if self.mode == "cut":
                     raise ConnectionError
-                piece = piece[:100] + bytes([piece[100] ^ 0xFF]) + piece[101:]
+                piece = bytes([piece[0] ^ 0xFF]) + piece[1:]
             server.sendall(piece)
         server.shutdown(socket.SHUT_WR)
 
