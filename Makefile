@@ -109,7 +109,7 @@ lock:  ## write requirements/*.txt from pyproject.toml again (UPGRADE=1: newest 
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' "$$@"; \
 	}; \
 	compile --all-extras $(if $(UPGRADE),--upgrade) --output-file requirements/dev.txt pyproject.toml; \
-	compile --no-annotate --extra fast --constraints requirements/dev.txt --output-file requirements/server.txt pyproject.toml; \
+	compile --no-annotate --extra fast --extra http --extra webhooks --extra store --extra nats --constraints requirements/dev.txt --output-file requirements/server.txt pyproject.toml; \
 	printf '%s\n' $(PIPECAT) $(TELNYX) $(MOTO) | compile --no-deps --no-annotate $(if $(UPGRADE),--upgrade) --output-file requirements/peers.txt -; \
 	echo hatchling | compile --no-annotate --constraints requirements/dev.txt --output-file requirements/build.txt -; \
 	if grep -nE '://|^ *--?(index|extra|find|f |i )' requirements/*.txt; then \

@@ -93,7 +93,7 @@ class Teller:
 
 def main() -> None:
     """Run until standard input ends."""
-    os.nice(NICE)  # SCHED_IDLE was no better: reception noticed as much, or as little
+    os.nice(NICE)  # SCHED_IDLE was no better in the one comparison that was made
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the server says when it is time
     out = os.dup(1)
     os.dup2(2, 1)  # what libraries print is no message
