@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from media.config import Endpoint, ServerConfig
 from media.http.access import Access, check_access, host_of, is_loopback
+from media.server import Server
+from media.settings import load
 from strep.errors import ConfigurationError
 
 TOKEN = "a-long-random-wörd"
@@ -59,6 +63,30 @@ class TestConfiguration:
         check_access(Endpoint(host, 9080), TOKEN)
         with pytest.raises(ConfigurationError, match="STREP_HTTP_TOKEN"):
             check_access(Endpoint(host, 9080), "")
+
+
+class TestServe:
+    """What `strep serve` refuses, and why."""
+
+    def test_another_machine_without_a_token(self) -> None:
+        given = {"udp": ":9000", "http": "0.0.0.0:9080"}
+        with pytest.raises(ConfigurationError, match="hears all calls"):
+            load(given, {})
+        found = load(given, {"STREP_HTTP_TOKEN": TOKEN}).server
+        assert (found.http, found.http_token) == (Endpoint("0.0.0.0", 9080), TOKEN)
+
+    def test_with_workers(self) -> None:
+        with pytest.raises(ConfigurationError, match="http: it is served by the one process that has all calls"):
+            load({"udp": ":9000", "http": ":9080", "workers": "2"}, {})
+
+    def test_two_doors_in_one_place(self) -> None:
+        with pytest.raises(ConfigurationError, match="one of them must move"):
+            load({"ws": ":9080", "http": ":9080"}, {})
+
+    def test_without_aiohttp(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "aiohttp.web", None)
+        with pytest.raises(ConfigurationError, match=r"install strep\[http\]"):
+            Server(ServerConfig(ws=Endpoint("127.0.0.1", 0), http=Endpoint("127.0.0.1", 0)))
 
 
 def test_hosts() -> None:
