@@ -6,6 +6,9 @@ without it.
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from benchmarks.own import OwnServer
 from benchmarks.probe import Probe, Tap, save
 from benchmarks.receiver import ObservedOptions
 from media.config import Endpoint, ServerConfig
+from media.nats.companion import NatsCompanion
 from media.nats.config import NatsConfig
 
 
@@ -32,13 +36,36 @@ class Observed(OwnServer):
             idle_timeout_s=options.idle_timeout_s,
             nats=NatsConfig((options.nats,) if options.nats else ()),
         )
-        self._directory = directory
+        self._directory, self._publisher_ns = directory, 0
         self._probe, self._tap = Probe(), Tap(max(options.probe_one_in, 1))
         self._is_probing = options.probe_one_in > 0
         if self._is_probing:
             super().__init__(config, [self._probe], lambda server: self._tap.listen(server.doors.strep))
         else:
             super().__init__(config)
+
+    def run(self, ready: Callable[[int], None]) -> None:
+        """Receive until `stop`; a process that publishes may run on any core."""
+
+        def let_go(port: int) -> None:
+            if (pid := self._publisher()) is not None:
+                os.sched_setaffinity(pid, range(os.cpu_count() or 1))
+            ready(port)
+
+        super().run(let_go)
+
+    def cpu_ns(self) -> int:
+        """Return the processor time of the process that publishes, if there is one."""
+        pid = self._publisher()
+        if pid is not None:
+            with contextlib.suppress(OSError):  # it has just ended
+                tasks = Path(f"/proc/{pid}/task").iterdir()
+                self._publisher_ns = sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
+        return self._publisher_ns
+
+    def _publisher(self) -> int | None:
+        companions = self._server._companions if self._server is not None else ()
+        return next((one.pid for one in companions if isinstance(one, NatsCompanion)), None)
 
     def evidence(self) -> dict[str, Any]:
         """Return the server's last totals, and where the ages of blocks are."""

@@ -7,22 +7,45 @@ here as well. Nothing is joined over a gap, and a patch stays alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
-from media.feed.wire import Flag, PcmMessage, parse
+from media.feed.wire import HEADER, Flag
 from strep.clock import NEVER_NS, NS_PER_MS
 from strep.header import Direction
 
-_ALONE = Flag.LATE | Flag.END
+# Whole numbers: flags are looked at for every message, and an enumeration takes its time.
+_LATE, _END = int(Flag.LATE), int(Flag.END)
+_ALONE = _LATE | _END
+_BEFORE = _ALONE | int(Flag.GAP)
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A message of `media.feed.wire`, and what of it is needed beside; ``number`` is its sequence number."""
+
+    call_id: str
+    track: Direction
+    number: int
+    sample_rate_hz: int
+    position_samples: int
+    end_samples: int
+    data: bytes
 
 
 @dataclass(slots=True)
 class _Track:
-    pieces: list[PcmMessage] = field(default_factory=list)
+    """What of a track is not in a bundle yet; the head is that of the first message."""
+
+    call_id: str
+    direction: Direction
+    next_input: int
+    head: bytes = b""
+    payloads: list[memoryview] = field(default_factory=list)
     samples: int = 0
+    lost_samples: int = 0
+    flags: int = 0
     since_ns: int = 0
-    next_input: int = 0
     next_number: int = 0
     next_position: int = 0
 
@@ -34,66 +57,75 @@ class Bundler:
         """Join to `bundle_ms` of audio; what began longer ago than that goes as it is."""
         self._bundle_ms = bundle_ms
         self._bundle_ns = bundle_ms * NS_PER_MS
-        self._tracks: dict[tuple[str, Direction], _Track] = {}
+        self._tracks: dict[tuple[bytes, int], _Track] = {}
         self._next_look_ns = 0
 
-    def add(self, data: bytes, now_ns: int) -> list[PcmMessage]:
-        """Take a message of the feed; return the bundles that are complete with it."""
-        piece = parse(data)
-        key = piece.call_id, piece.track
+    def add(self, data: bytes, now_ns: int) -> list[Bundle]:
+        """Take a message of our own feed; return the bundles that are complete with it."""
+        (
+            _, _, _, channel, flags, header_bytes, call_id_bytes,
+            rate_hz, sequence_number, position, _, samples, lost_samples,
+        ) = HEADER.unpack_from(data)  # fmt: skip
+        call_id = data[HEADER.size : HEADER.size + call_id_bytes]
+        key = call_id, channel
         track = self._tracks.get(key)
         if track is None:
-            track = self._tracks[key] = _Track(next_input=piece.sequence_number)
-        found: list[PcmMessage] = []
-        is_alone = bool(piece.flags & (_ALONE | Flag.GAP))
-        has_missed = piece.sequence_number != track.next_input
-        if track.pieces and (is_alone or has_missed or piece.position_samples != track.next_position):
+            track = self._tracks[key] = _Track(call_id.decode(), Direction(channel), sequence_number)
+        found: list[Bundle] = []
+        has_missed = sequence_number != track.next_input
+        if track.payloads and (flags & _BEFORE or has_missed or position != track.next_position):
             found.append(_join(track))
         track.next_number += has_missed
-        track.next_input = piece.sequence_number + 1
-        if not track.pieces:
-            track.since_ns = now_ns
-        track.pieces.append(piece)
-        track.samples += piece.samples
-        if not piece.flags & Flag.LATE:
-            track.next_position = piece.end_samples
-        if piece.flags & _ALONE or track.samples * 1000 >= self._bundle_ms * piece.sample_rate_hz:
+        track.next_input = sequence_number + 1
+        if not track.payloads:
+            track.since_ns, track.head = now_ns, data[:header_bytes]
+        track.payloads.append(memoryview(data)[header_bytes:])
+        track.samples += samples
+        track.lost_samples += lost_samples
+        track.flags |= flags
+        if not flags & _LATE:
+            track.next_position = position + samples
+        if flags & _ALONE or track.samples * 1000 >= self._bundle_ms * rate_hz:
             found.append(_join(track))
-        if piece.flags & Flag.END:
+        if flags & _END:
             del self._tracks[key]
         return found
 
-    def poll(self, now_ns: int) -> list[PcmMessage]:
+    def poll(self, now_ns: int) -> list[Bundle]:
         """Return what has waited for as long as a bundle lasts, for nothing came; it looks twice in that time."""
         if now_ns < self._next_look_ns:
             return []
         self._next_look_ns = now_ns + self._bundle_ns // 2
         due_ns = now_ns - self._bundle_ns
-        return [_join(track) for track in self._tracks.values() if track.pieces and track.since_ns <= due_ns]
+        return [_join(track) for track in self._tracks.values() if track.payloads and track.since_ns <= due_ns]
 
     def deadline(self) -> int:
         """Return when `poll` is due."""
         return self._next_look_ns if self._tracks else NEVER_NS
 
-    def end(self, call_id: str) -> list[PcmMessage]:
+    def end(self, call_id: str) -> list[Bundle]:
         """Forget a call; return what is left of it."""
-        return list(self._rest(key for key in list(self._tracks) if key[0] == call_id))
+        name = call_id.encode()
+        return list(self._rest((name, channel) for channel in map(int, Direction)))
 
-    def _rest(self, keys: Iterator[tuple[str, Direction]]) -> Iterator[PcmMessage]:
+    def _rest(self, keys: Iterable[tuple[bytes, int]]) -> Iterator[Bundle]:
         for key in keys:
-            track = self._tracks.pop(key)
-            if track.pieces:
+            track = self._tracks.pop(key, None)
+            if track is not None and track.payloads:
                 yield _join(track)
 
 
-def _join(track: _Track) -> PcmMessage:
-    pieces, first = track.pieces, track.pieces[0]
-    flags, lost_samples = Flag.NONE, 0
-    for piece in pieces:
-        flags |= piece.flags
-        lost_samples += piece.lost_samples
-    payload = first.payload if len(pieces) == 1 else b"".join(piece.payload for piece in pieces)
-    number = track.next_number
+def _join(track: _Track) -> Bundle:
+    (
+        magic, version, form, channel, _, header_bytes, call_id_bytes,
+        rate_hz, _, position, origin_wall_ns, _, _,
+    ) = HEADER.unpack_from(track.head)  # fmt: skip
+    number, samples = track.next_number, track.samples
+    head = HEADER.pack(
+        magic, version, form, channel, track.flags, header_bytes, call_id_bytes,
+        rate_hz, number, position, origin_wall_ns, samples, track.lost_samples,
+    )  # fmt: skip
+    data = b"".join((head, track.head[HEADER.size :], *track.payloads))
     track.next_number += 1
-    track.pieces, track.samples = [], 0
-    return replace(first, payload=payload, sequence_number=number, flags=flags, lost_samples=lost_samples)
+    track.payloads, track.samples, track.lost_samples, track.flags = [], 0, 0, 0
+    return Bundle(track.call_id, track.direction, number, rate_hz, position, position + samples, data)

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from media.events.publishing import AudioUnpublished
 from media.feed.subscription import CallBegan, Subscription
-from media.feed.wire import PcmMessage, serialize
-from media.nats.bundles import Bundler
+from media.nats.bundles import Bundle, Bundler
 from media.nats.message import Message
 from media.nats.names import EVENT, Place, Subjects, message_id, token
 from media.sinks.contract import CallInfo
@@ -33,10 +32,10 @@ class _Gap:
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A message, and what of which track it is; `pcm` is None for events."""
+    """A message, and the bundle that it holds; None: it is an event."""
 
     message: Message
-    pcm: PcmMessage | None = None
+    bundle: Bundle | None = None
 
 
 class Intake:
@@ -69,10 +68,14 @@ class Intake:
         self._ended: list[CallInfo] = []
 
     @property
+    def has_more(self) -> bool:
+        """Whether `take` has something at once."""
+        return bool(self._subscription.waiting_bytes or self._events or self._ended)
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing comes any more."""
-        is_fed = bool(self._subscription.why_over) and not self._subscription.waiting_bytes
-        return is_fed and not self._events and not self._ended
+        return bool(self._subscription.why_over) and not self.has_more
 
     def tell(self, call_id: str, place: Place, body: bytes) -> None:
         """Queue an event; from another thread."""
@@ -101,7 +104,7 @@ class Intake:
 
     def deadline(self) -> int:
         """Return when `take` has something even if nothing comes."""
-        return 0 if self._ended or self._events else self._bundler.deadline()
+        return 0 if self.has_more else self._bundler.deadline()
 
     def end(self) -> None:
         """Take what waits, and no more."""
@@ -115,17 +118,17 @@ class Intake:
             "intake_bytes": self._subscription.waiting_bytes,
         }
 
-    def _audio(self, bundles: Iterable[PcmMessage]) -> list[Outgoing]:
-        return [Outgoing(self._message(pcm), pcm) for pcm in bundles]
+    def _audio(self, bundles: Iterable[Bundle]) -> list[Outgoing]:
+        return [Outgoing(self._message(bundle), bundle) for bundle in bundles]
 
-    def _message(self, pcm: PcmMessage) -> Message:
-        key = pcm.call_id, pcm.track
+    def _message(self, bundle: Bundle) -> Message:
+        key = bundle.call_id, bundle.track
         subject = self._subject_of.get(key)
         if subject is None:
             subject = self._subject_of[key] = self._subjects.pcm(*key)
         _, call_token, kind = subject.rsplit(".", 2)
-        place = Place(self._calls[pcm.call_id][1], pcm.sequence_number)
-        return Message(subject, message_id(call_token, kind, place), serialize(pcm))
+        place = Place(self._calls[bundle.call_id][1], bundle.number)
+        return Message(subject, message_id(call_token, kind, place), bundle.data)
 
     def _forget(self, call: CallInfo) -> None:
         if self._calls.get(call.call_id, (None,))[0] is call:
@@ -138,16 +141,16 @@ class Intake:
 
     def answered(self, outgoing: Outgoing, *, is_taken: bool) -> None:
         """Note whether a message was taken; the end of a gap is told."""
-        pcm = outgoing.pcm
-        if pcm is None:
+        bundle = outgoing.bundle
+        if bundle is None or (is_taken and not self._gaps):
             return
-        key = pcm.call_id, pcm.track
+        key = bundle.call_id, bundle.track
         if is_taken:
-            self._tell(self._gaps.pop(key, None), pcm.track)
+            self._tell(self._gaps.pop(key, None), bundle.track)
             return
-        if pcm.call_id in self._calls:
-            call, _ = self._calls[pcm.call_id]
-            start, end = (place / pcm.sample_rate_hz for place in (pcm.position_samples, pcm.end_samples))
+        if bundle.call_id in self._calls:
+            call, _ = self._calls[bundle.call_id]
+            start, end = (place / bundle.sample_rate_hz for place in (bundle.position_samples, bundle.end_samples))
             gap = self._gaps.setdefault(key, _Gap(call, start, end))
             gap.end_seconds = max(gap.end_seconds, end)
             gap.messages += 1

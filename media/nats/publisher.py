@@ -181,12 +181,12 @@ class Publisher:
         taken = self.offer([outgoing.message for outgoing in found])
         for outgoing, is_taken in zip(found, taken, strict=True):
             intake.answered(outgoing, is_taken=is_taken)
-        return bool(found)
+        return intake.has_more
 
     def _take_rest(self) -> None:
         """Take what came in too late to be sent: it may go to the spool."""
-        while self._intake is not None and not self._intake.is_over and self._take_some(self._intake):
-            pass
+        while self._intake is not None and not self._intake.is_over:
+            self._take_some(self._intake)
 
     async def _pause(self, seconds: float) -> None:
         """Wait, and spool meanwhile what waits for too long."""

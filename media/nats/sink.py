@@ -22,7 +22,7 @@ from media.feed.selection import Selection
 from media.nats.pipe import Begun, Ended, EventTold, Item, OriginKnown, write
 from media.sinks.contract import CallInfo, CallReport, SinkOptions
 
-BLOCK_MS, PATIENCE_MS = 100, 40
+BLOCK_MS = PATIENCE_MS = 100
 _REMEMBERED = 1000
 """Calls that have ended, of which a gap may still be told."""
 

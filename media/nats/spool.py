@@ -12,7 +12,8 @@ is counted. ::
 The CRC is that of all behind it; the lengths are in bytes; little-endian.
 
 The directory belongs to one process at a time: each takes the first of its subdirectories ``0``, ``1``, ... that
-nobody holds, so that several workers may be given the same one.
+nobody holds, so that several workers may be given the same one. What a process left in a subdirectory that nobody
+holds any more, `Spool.adopt` takes over.
 """
 
 from __future__ import annotations
@@ -92,24 +93,42 @@ class Spool:
         for number in range(_MAX_HOLDERS):
             directory = parent / str(number)
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(lock)
+            lock = _hold(directory)
+            if lock is None:
                 continue
             spool = cls(directory, max_bytes, min(max(max_bytes // 16, 1 << 16), 64 << 20), _lock=lock)
-            spool._find()
+            for path in sorted(directory.glob(f"*{_SUFFIX}")):
+                spool._next_number = int(path.stem)
+                spool._recover(path)
             return spool
         raise OSError(f"{parent}: {_MAX_HOLDERS} processes hold a spool there")
 
-    def _find(self) -> None:
-        for path in sorted(self.directory.glob(f"*{_SUFFIX}")):
-            size_bytes = path.stat().st_size
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            self._segments.append(Segment(path, size_bytes, is_closed=True, is_recovered=True, descriptor=descriptor))
-            self._next_number = int(path.stem) + 1
-            self.recovered_bytes += size_bytes
+    def adopt(self) -> bool:
+        """Take over what others left behind, if there is nothing here; return whether there was something.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        if self._segments:
+            return False
+        for path in sorted(self.directory.parent.glob(f"*/*{_SUFFIX}")):
+            lock = _hold(path.parent) if path.parent != self.directory else None
+            if lock is not None:
+                try:
+                    self._recover(path.rename(self._next_path()))
+                finally:
+                    os.close(lock)
+        return bool(self._segments)
+
+    def _recover(self, path: Path) -> None:
+        size_bytes = path.stat().st_size
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._segments.append(Segment(path, size_bytes, is_closed=True, is_recovered=True, descriptor=descriptor))
+        self._next_number += 1
+        self.recovered_bytes += size_bytes
+
+    def _next_path(self) -> Path:
+        return self.directory / f"{self._next_number:016d}{_SUFFIX}"
 
     @property
     def size_bytes(self) -> int:
@@ -186,7 +205,7 @@ class Spool:
     def _writable(self) -> Segment:
         last = self._segments[-1] if self._segments else None
         if last is None or last.is_closed or last.size_bytes >= self.segment_bytes:
-            path = self.directory / f"{self._next_number:016d}{_SUFFIX}"
+            path = self._next_path()
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
             self._next_number += 1
             last = Segment(path, descriptor=descriptor)
@@ -201,6 +220,17 @@ class Spool:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def _hold(directory: Path) -> int | None:
+    """Return the lock of a directory, None if another process holds it; closing it lets go."""
+    lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock
 
 
 def _write(segment: Segment, record: bytes) -> None:

@@ -14,6 +14,9 @@ from media.nats.message import MAX_BODY_BYTES, Message
 from media.nats.spool import Spool
 from strep.clock import NEVER_NS, NS_PER_MS, NS_PER_SECOND
 
+ADOPT_EVERY_NS = 5 * NS_PER_SECOND
+"""How often it is looked for what other processes left in the spool's directory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -78,7 +81,7 @@ class Waiting:
         self.totals = Totals()
         self.is_spooling = spool is not None and spool.unread_bytes > 0
         self._limits, self._spool, self._wall_minus_now_ns = limits, spool, wall_minus_now_ns
-        self._messages = self._bytes = self._next_look_ns = 0
+        self._messages = self._bytes = self._next_look_ns = self._next_adoption_ns = 0
 
     @property
     def is_empty(self) -> bool:
@@ -157,14 +160,26 @@ class Waiting:
 
     def poll(self, now_ns: int) -> None:
         """Write to the spool what has waited for long."""
+        if now_ns >= self._next_adoption_ns:
+            self._next_adoption_ns = now_ns + ADOPT_EVERY_NS
+            self._adopt()
         if now_ns < self._next_look_ns:
             return
         self._next_look_ns = now_ns + self._limits.patience_ns // 4
         if not self.is_spooling and now_ns - self._oldest_ns(now_ns) >= self._limits.patience_ns:
             self._spill()
 
+    def _adopt(self) -> None:
+        """Take over what a process left that is not there any more."""
+        if self._spool is None or self.is_spooling:
+            return
+        try:
+            self.is_spooling = self._spool.adopt()
+        except OSError:
+            self.totals.spool_errors += 1
+
     def deadline(self) -> int:
-        """Return when `poll` is due next."""
+        """Return when `poll` is due next, if something waits."""
         has_to_look = self.queues and not self.is_spooling and self._spool is not None
         return self._next_look_ns if has_to_look else NEVER_NS
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import shutil
 import signal
 import sys
@@ -18,7 +19,8 @@ from media.carrier.options import SimulationOptions
 from media.carrier.simulation import Simulation, Target
 from media.config import Endpoint
 from media.feed.selection import Selection
-from media.feed.wire import SampleFormat
+from media.feed.wire import Flag, SampleFormat
+from media.nats.companion import NatsCompanion
 from media.nats.config import NatsConfig
 from media.nats.spool import Spool
 from tests.media.test_serve import serving
@@ -111,6 +113,7 @@ async def test_strep_is_killed_with_a_spool(tmp_path: Path) -> None:
             process.wait()
             with contextlib.suppress(ConnectionRefusedError):
                 await sending
+        await until(lambda: is_let_go(tmp_path / "spool"))
         shutil.copytree(tmp_path / "spool", tmp_path / "copy")
         spool, spooled = Spool.open(tmp_path / "copy", 1 << 40), set[str]()
         while spool.unread_bytes:
@@ -127,6 +130,39 @@ async def test_strep_is_killed_with_a_spool(tmp_path: Path) -> None:
         assert set(ids) == stored | spooled
         for messages in by_track(found).values():
             check_whole(messages, has_end=False)
+
+
+async def test_the_process_that_publishes_is_killed(tmp_path: Path) -> None:
+    """Another one takes over, in the midst of the calls, and no recording notices."""
+    with running(tmp_path / "nats") as nats:
+        async with serve(tmp_path, nats.url) as server:
+            companion = next(one for one in server._companions if isinstance(one, NatsCompanion))
+            calls = asyncio.create_task(run_calls(server, 5, 6))
+            await until(lambda: state(server)["stored"] >= 20)
+            assert companion.pid is not None
+            os.kill(companion.pid, signal.SIGKILL)
+            await calls
+            await until(lambda: companion.restarts)
+        assert companion.restarts == 1
+        check_reception(server)
+        found = await everything(nats.url)
+        ids = [message.headers["Nats-Msg-Id"] for message in found]
+        assert len(ids) == len(set(ids))
+        tracks = by_track(found)
+        assert len(tracks) == 10
+        for messages in tracks.values():
+            assert messages[-1].flags & Flag.END
+            second = next(place for place, pcm in enumerate(messages) if place and not pcm.sequence_number)
+            for part, has_end in ((messages[:second], False), (messages[second:], True)):
+                check_whole(part, has_end=has_end)
+            assert messages[second].position_samples >= messages[second - 1].end_samples
+
+
+def is_let_go(directory: Path) -> bool:
+    """Whether no process holds the first spool of a directory."""
+    spool = Spool.open(directory, 1 << 40)
+    spool.close()
+    return spool.directory.name == "0"
 
 
 def size_of(directory: Path) -> int:

@@ -148,6 +148,18 @@ class TestAge:
         assert outbox.snapshot(0)["oldest_ms"] == 3_600_000
 
 
+def test_what_another_process_left_is_sent(tmp_path: Path) -> None:
+    dead = Outbox(Limits(), Spool.open(tmp_path, 1 << 20))
+    outbox, stream = Outbox(Limits(), Spool.open(tmp_path, 1 << 20)), ModelStream()
+    for number in range(3):
+        dead.offer(message(0, number), 0)
+    assert dead.close() == 0
+    outbox.poll(NS_PER_SECOND * 60)
+    drain(outbox, stream, 0)
+    assert stream.of("s.0") == ids(0, range(3))
+    assert outbox.totals.recovered == 3
+
+
 def test_close_says_what_is_lost(tmp_path: Path) -> None:
     outbox = Outbox(Limits())
     outbox.offer(message(0, 0), 0)

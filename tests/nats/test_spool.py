@@ -101,6 +101,24 @@ def test_several_processes_in_one_directory(tmp_path: Path) -> None:
     assert Spool.open(tmp_path, 1 << 20).directory == one.directory
 
 
+def test_what_others_left_is_adopted(tmp_path: Path) -> None:
+    dead, other, third = (Spool.open(tmp_path, 1 << 20) for _ in range(3))
+    written = write(dead, 1000, 200)
+    assert not third.adopt(), "who wrote it is still there"
+    dead.close()
+    write(other, 1)
+    assert not other.adopt(), "it has some of its own to see to"
+    assert third.adopt()
+    found = read_all(third)
+    assert content(found) == content(written)
+    assert all(one.is_doubtful for one in found)
+    for one in found:
+        assert one.segment
+        third.release(one.segment)
+    assert third.size_bytes == 0
+    assert Spool.open(tmp_path, 1 << 20).size_bytes == 0, "nothing is left of it"
+
+
 def test_is_closed_to_other_users(tmp_path: Path) -> None:
     spool = Spool.open(tmp_path / "new", 1 << 20)
     write(spool, 1)
