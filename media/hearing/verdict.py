@@ -28,7 +28,7 @@ MAX_TRUE_TWIST = 11.5
 """10.6 dB, of a run's. Q.24's administrations accept up to 10 dB."""
 MAX_DEVIATION, MAX_REST_DEVIATION = 0.0175, 0.0185
 """Of the frequency, and of that of what is left, which is measured less exactly."""
-MIN_COHERENCE = 0.94
+MIN_COHERENCE, MIN_REST_COHERENCE = 0.92, 0.94
 """Of the phase advances of a run: 1 for a steady tone."""
 MAX_HARMONIC, MAX_REST_HARMONIC = 0.06, 0.08
 """Power at twice the frequency of a tone over that of both tones; of less than `MIN_WINDOWS` the second."""
@@ -165,7 +165,8 @@ def are_digits(runs: NDArray[np.void], evidence: Evidence, quiet_after: Bool, sa
     good: Bool = is_whole | is_rest
     deviation = np.where(is_whole, MAX_DEVIATION, MAX_REST_DEVIATION)[:, None]
     good &= (abs(evidence.off_hz) < deviation * hz).all(axis=1)
-    good &= (evidence.coherence > MIN_COHERENCE).all(axis=1)
+    coherence = np.where(is_whole, MIN_COHERENCE, MIN_REST_COHERENCE)[:, None]
+    good &= (evidence.coherence > coherence).all(axis=1)
     good &= (tone[:, 1] < MAX_TRUE_TWIST * tone[:, 0]) & (tone[:, 0] < MAX_TRUE_TWIST * tone[:, 1])
     harmonic = runs["harmonic"].copy()
     is_short = windows < MIN_WINDOWS

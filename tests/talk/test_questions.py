@@ -25,6 +25,7 @@ from strep.clock import NS_PER_MS
 from strep.errors import UsageError
 from tests.hearing.audio import row_batch, silence, tones
 from tests.sinks.rows import call_report
+from tests.talk.live_calls import Script, serving, stream
 from tests.talk.test_switchboard import TONE, World, turns
 
 FRAME = 160
@@ -220,8 +221,14 @@ class TestGather:
         await line.close()
 
     async def test_the_prompt_takes_its_time(self) -> None:
-        line = Line(gathers(prompt=TONE_WAV, initial_timeout_ms=1000, maximum_tries=1))
-        await line.until(lambda: line.player.queue.voices != [])
+        async def act(call: LiveCall) -> Any:
+            async def play(source: str) -> Any:  # an array is there at once, no thread has to read it
+                return await LiveCall.play(call, TONE, rate_hz=8000)
+
+            call.play = play  # type: ignore[method-assign, assignment]
+            return await call.gather(prompt="menu", initial_timeout_ms=1000, maximum_tries=1)
+
+        line = Line(act)
         await line.wait(1900)
         assert not line.events("gather_ended"), "a second of prompt, then one to wait"
         await line.wait(500)
@@ -478,3 +485,24 @@ class TestDetectMachine:
         told = line.events("machine_detection_ended")
         assert [event["reason"][:18] for event in told] == ["silence for 800 ms"], "once, by the rules for all"
         await line.close()
+
+
+@pytest.mark.realtime
+async def test_keys_by_tones_over_a_socket_whatever_is_listened_for_in_all_calls() -> None:
+    """5 comes as tones and as a frame, 7 as tones only."""
+
+    async def act(call: LiveCall) -> Gathered:
+        asks.set()
+        return await call.gather(maximum_digits=2)
+
+    asks = asyncio.Event()
+    script = Script(act)
+    async with serving(script) as server, stream(server) as carrier:
+        await asks.wait()
+        await carrier.talk(np.concatenate([silence(0.4), tones(0.1, 770, 1336), silence(0.1)]).astype(np.int16))
+        await carrier.say("dtmf", dtmf={"digit": "5"})
+        await carrier.talk(np.concatenate([tones(0.1, 852, 1209), silence(0.3)]).astype(np.int16))
+        await script.done.wait()
+    assert script.result == Gathered("57", "valid", "2 digits, which is the most", "", 1)
+    assert server.bus.published["dtmf"] == 2
+    assert server.bus.published["gather_ended"] == 1
