@@ -83,6 +83,33 @@ _DELIVERY = (
     (CounterMetricFamily, "not_taken", "strep_deliveries_not_taken", "Recordings for which no job could be written."),
 )
 
+_ENGINES = (
+    (GaugeMetricFamily, "workers", "strep_transcription_workers", "Processes of the engine that are ready."),
+    (GaugeMetricFamily, "streams", "strep_transcription_tracks", "Tracks being transcribed."),
+    (
+        GaugeMetricFamily,
+        "backlog_seconds",
+        "strep_transcription_backlog_seconds",
+        "Speech that waits for it.",
+    ),
+    (
+        GaugeMetricFamily,
+        "backlog_age_seconds",
+        "strep_transcription_backlog_age_seconds",
+        "Age of the oldest speech that the engine has not answered.",
+    ),
+    (CounterMetricFamily, "given_seconds", "strep_transcription_speech_seconds", "Speech given to the engine."),
+    (CounterMetricFamily, "missing_seconds", "strep_transcription_missing_seconds", "Speech without a text."),
+    (CounterMetricFamily, "finals", "strep_transcription_results", "Final results."),
+    (CounterMetricFamily, "words", "strep_transcription_words", "Words in them."),
+    (CounterMetricFamily, "hung", "strep_transcription_workers_hung", "Processes replaced because they hung."),
+    (CounterMetricFamily, "died", "strep_transcription_workers_died", "Processes replaced because they died."),
+    (CounterMetricFamily, "refused", "strep_transcription_workers_refused", "Times the engine could not be loaded."),
+    (CounterMetricFamily, "recognizers_failed", "strep_transcription_failures", "Exceptions of the engine."),
+    (CounterMetricFamily, "streams_given_up", "strep_transcription_tracks_given_up", "Tracks that it failed with."),
+    (CounterMetricFamily, "late_closes", "strep_transcription_late_ends", "Tracks whose last results came too late."),
+)
+
 _Table = tuple[tuple[type[Metric], str, str, str], ...]
 
 
@@ -149,6 +176,14 @@ def _sinks(sinks: list[Snapshot]) -> Iterator[Metric]:
     ]
     if recordings:
         yield from _plain(_RECORDING, recordings)
+    engines: list[tuple[list[str], Snapshot]] = [
+        ([name], engine)
+        for sink in sinks
+        if sink["name"] == "transcription"
+        for name, engine in sink.get("details", {}).get("engines", {}).items()
+    ]
+    if engines:
+        yield from _plain(_ENGINES, engines, ("engine",))
 
 
 def _deliveries(companions: dict[str, Snapshot]) -> Iterator[Metric]:

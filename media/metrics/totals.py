@@ -17,9 +17,10 @@ REPORT_INTERVAL_S = 1.0
 GAUGES = frozenset(
     {"calls", "tracks", "connections", "queued_items", "queued_bytes", "live", "stage_bytes"}
     | {"waiting", "waiting_bytes", "in_flight", "held", "left_for_later", "given_up"}
+    | {"workers", "streams", "backlog_seconds"}
 )
 """Names, at any depth, of what goes up and down."""
-WORST = frozenset({"lag_ns", "oldest_ns"})
+WORST = frozenset({"lag_ns", "oldest_ns", "backlog_age_seconds"})
 """Of these, a sum would say nothing."""
 
 

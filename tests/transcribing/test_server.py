@@ -17,6 +17,8 @@ from media.carrier.audio import CONVERSATION, load
 from media.carrier.options import SimulationOptions, Transport
 from media.carrier.simulation import Outcome, Simulation, Target
 from media.events.transcripts import Transcription, TranscriptionMissing
+from media.metrics.families import families
+from media.metrics.totals import Totals
 from media.talk.call import LiveCall
 from strep.errors import UsageError
 from tests.media.harness import sidecar
@@ -88,6 +90,11 @@ async def test_an_engine_in_trouble_costs_no_recorded_sample_and_no_other_transc
     assert counters(server)["workers"] == 0
     assert [pid for pid in os.listdir("/proc") if pid.isdigit() and _is_our_worker(int(pid))] == []
     assert server.unfinished_sinks == []
+    totals = Totals()
+    totals.report(0, server.snapshot())
+    told = {sample.name: sample.value for family in families(totals) for sample in family.samples}
+    assert told["strep_transcription_backlog_age_seconds"] == 0
+    assert told["strep_transcription_missing_seconds_total"] > 0
     loud, quiet = (outcome.truth.tracks[0].call_leg_id for _, outcome in calls)
     missing = [line for line in transcript(directory, loud) if line["event"] == TranscriptionMissing.NAME]
     assert missing
@@ -123,7 +130,7 @@ async def test_an_application_has_a_call_transcribed() -> None:
                 said.append(event)
                 await call.stop_transcription()
 
-    simulation = Simulation(SimulationOptions(transport=Transport.WEBSOCKET, seconds=SECONDS))
+    simulation = Simulation(SimulationOptions(transport=Transport.WEBSOCKET, seconds=9))
     simulation.plan()
     async with Server(ServerConfig(ws=LOOPBACK), app=app) as server:
         await simulation.run(Target(stream_url=f"ws://{server.addresses['ws']}/"))

@@ -2,7 +2,7 @@
 
 Its acoustic model of US English is from the days before neural networks. With a grammar - digits, commands - it is
 good; of free speech it understands what is spoken slowly and clearly, and much of a real call it does not. It takes
-about a fifth of a core for each person who speaks. See docs/listening.md, `strep bench transcribe`.
+about a quarter of a core for each person who speaks. See docs/listening.md, `strep bench transcribe`.
 
 A decoder with the language model takes 94 MB, and is needed only while somebody speaks. So those that speak share
 `decoders` of them; what a decoder knows of a voice and a line (its cepstral mean) stays with the track.
