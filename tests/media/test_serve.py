@@ -230,10 +230,12 @@ class TestHelp:
         assert headings == [
             "Doors",
             "Recording",
+            "Delivering recordings",
             "For other programs",
             "Transcription",
             "NATS",
             "Talking back",
+            "Webhooks",
             "Timing",
             "Limits",
             "Processes",
