@@ -15,7 +15,8 @@ from media.talk.call import LiveCall
 from media.talk.detecting import HEARD_BY
 from media.talk.gathering import GatherRules
 from tests.hearing.audio import silence
-from tests.talk.test_questions import TONE, Line, murmur
+from tests.talk.test_questions import Line, murmur
+from tests.talk.test_switchboard import TONE
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "listening.md").read_text(encoding="utf-8")
 
@@ -61,7 +62,7 @@ class Spoken(Line):
                 self.texts.append(text)
                 return await LiveCall.play(call, TONE[:800], rate_hz=8000)
 
-            call.speak = speak  # type: ignore[method-assign, assignment]
+            call.speak = speak  # type: ignore[method-assign]
             return await act(call)
 
         super().__init__(app)
