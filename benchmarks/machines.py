@@ -136,7 +136,8 @@ def _answers(
     return [
         f"{_right(calls, found, 'a person')} people who say hello are people, and "
         f"{_right(calls, found, 'a person at work')} who say their company's sentence",
-        f"{_right(calls, found, *machines)} machines are machines; the others had said less than 3.5 s when they paused",
+        f"{_right(calls, found, *machines)} machines are machines; "
+        "the others had said less than 3.5 s when they paused",
         f"{_right(calls, found, *CLEAR[1:])} faxes and silences are what they are",
         f"with packets lost: {_right(calls, lossy, 'a person')}, {_right(calls, lossy, 'a person at work')}, "
         f"{_right(calls, lossy, *machines)}, {_right(calls, lossy, *CLEAR[1:])}",
