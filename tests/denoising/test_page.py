@@ -18,8 +18,6 @@ from tests.media.test_serve import ENVIRONMENT, serving
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = (ROOT / "docs" / "listening.md").read_text(encoding="utf-8")
 SECTION = PAGE.partition("\n## Noise\n")[2].partition("\n## ")[0]
-    (ROOT / "docs" / "listening.md").read_text(encoding="utf-8").partition("\n## Noise\n")[2].partition("\n## ")[0]
-)
 
 
 @pytest.mark.realtime
