@@ -150,10 +150,10 @@ OPTIONS = (
         "denoise",
         RECORDING,
         formats.DENOISED,
-        "transcriber:both",
-        "Suppress noise in what a sink gets, recording, hearing, applications or an installed one: of inbound (what "
-        "the carrier received), outbound or both; of none, where applications switch it on. 20 ms later, and PCM. "
-        "Repeatable.",
+        "transcription:both",
+        "Suppress noise in what a sink gets, recording, hearing, transcription, takes, feed, applications or an "
+        "installed one: of inbound (what the carrier received), outbound or both; of none, where applications switch "
+        "it on. 20 ms later, and PCM. Repeatable.",
         repeatable=True,
     ),
     Option(

@@ -20,7 +20,7 @@ class Denoised:
     """A sink behind noise suppression.
 
     Attributes:
-        sink: its name: recording, hearing, applications, or that of an installed one.
+        sink: its name: recording, hearing, transcription, takes, feed, applications, or that of an installed one.
         direction: of `DIRECTIONS`, what is filtered from the start of every call on.
     """
 
