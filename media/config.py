@@ -137,6 +137,26 @@ class ServerConfig:
     """A longer WebSocket message closes its connection with code 1009."""
     ws_max_connections: int = 10_000
     """WebSocket connections at once."""
+    ws_auth: Literal["auto", "token", "none"] = "auto"
+    """Whether media streams must show a token; auto: where the address is not a loopback one, or tokens are given."""
+    ws_tokens: tuple[str, ...] = field(default=(), repr=False)
+    """Tokens that let media streams in."""
+    ws_token_file: Path | None = None
+    """The same, one a line."""
+    ws_key_file: Path | None = None
+    """What signed tokens are signed with, see `media.admission.tokens`."""
+    twilio_auth_token_file: Path | None = None
+    """The auth token of a Twilio account; requests that it has signed need no other."""
+    tls_certificate: Path | None = None
+    """PEM file with the certificate chain of the WebSocket door, which then speaks TLS (wss://)."""
+    tls_key: Path | None = None
+    """Its key, if that is a file of its own."""
+    public_url: str = ""
+    """What carriers were told the WebSocket door is, where a proxy stands in front of it."""
+    ws_max_strangers: int = 1000
+    """Sockets that have not begun a stream yet, at once."""
+    ws_max_connections_per_address: int = 0
+    """WebSocket connections of one address at once; 0 is any number."""
     payload_types: tuple[PayloadType, ...] = ()
     """What RTP payload types stand for, beside the static ones and 101, which is telephone-event."""
     ws_l16_byte_order: Literal["little", "big"] = "little"

@@ -49,6 +49,7 @@ class Conversation(asyncio.Protocol):
     Attributes:
         handshake: who it is.
         connection: the conversation without the socket.
+        network: that it is counted for; "" if it is not.
     """
 
     def __init__(
@@ -58,8 +59,11 @@ class Conversation(asyncio.Protocol):
         self.handshake = handshake
         self._seat = Seat(desk.lane, self) if desk.lane is not None else None
         self.connection = MediaStreamConnection(
-            desk.host, desk.clock.now_ns(), handshake, options.connection, self, self._seat
+            desk.host, desk.clock.now_ns(), handshake, options.connection, self, self._seat, desk.door.judge
         )
+        self.network = ""
+        self._is_stranger, self._early_bytes = True, 0
+        self._counted = 0
         self._desk, self._transport, self._now_ns = desk, transport, desk.clock.now_ns
         self._framing = Framing(protocol, options.max_message_bytes)
         self._loop = asyncio.get_running_loop()
@@ -81,6 +85,8 @@ class Conversation(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what came."""
         self.take_bytes(data, self._now_ns())
+        if self._is_stranger:
+            self._look_at_stranger(len(data))
         seat = self._seat
         if seat is not None and seat.is_in and not self._is_riding:
             self._is_riding = True
@@ -134,6 +140,19 @@ class Conversation(asyncio.Protocol):
         self._seat.leave()
         if rest:
             self.take_bytes(rest, self._now_ns())
+
+    def _look_at_stranger(self, more_bytes: int) -> None:
+        self._early_bytes += more_bytes
+        if self.connection.has_begun:
+            self._is_stranger = False
+            self._desk.crowd.leave(self)
+        elif self._early_bytes > self._desk.options.connection.max_early_bytes:
+            self.connection.close(Close(1008, f"{self._early_bytes} bytes without a start frame"))
+
+    @_alone
+    def expel(self) -> None:
+        """Close: others want to come in, and this one has not begun."""
+        self.connection.close(Close(1013, "too many sockets without a stream"))
 
     @_alone
     def stop(self) -> None:
@@ -219,6 +238,8 @@ class Conversation(asyncio.Protocol):
         for data in self._framing.take_output():
             if data:
                 self._transport.write(data)
+            elif not self._transport.can_write_eof():  # TLS has no halves
+                self._transport.close()
             elif not self._transport.is_closing():
                 # Closing with data unread would take the close frame away from the peer.
                 with suppress(OSError):  # the peer is gone
@@ -247,6 +268,12 @@ class Conversation(asyncio.Protocol):
             self._watch_deadline()  # the loop's clock was ahead of ours
 
     def _ping(self) -> None:
+        self.settle()
+        options, counted = self._desk.options, self.connection.snapshot().received
+        most = options.connection.max_messages_per_s * max(options.ping_interval_s, options.ping_timeout_s)
+        if counted - self._counted > most:
+            self.connection.close(Close(1008, f"more than {options.connection.max_messages_per_s} messages a second"))
+        self._counted = counted
         if self._framing.is_open:
             self._pings += 1
             self._framing.ping(self._pings.to_bytes(8))

@@ -11,12 +11,13 @@ one is not detached.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 from uuid import UUID
 
+from media.admission.tokens import Verdict
 from media.codecs import Encoding
 from media.ws.chunks import ChunkSequencer, Placement
 from media.ws.dialects.dialect import Dialect
@@ -36,13 +37,15 @@ class Handshake:
     Attributes:
         remote: address and port, for logs.
         path: the request's path with its query.
-        auth_token: the ``x-telnyx-streaming-auth-token`` header, not checked.
+        credentials: the tokens that it may have shown, see `media.admission.credentials`.
+        is_known: it has proved already who it is, by a carrier's signature.
         connection_id: of this socket and no other; a stream that the carrier does not name is named after it.
     """
 
     remote: str = ""
     path: str = "/"
-    auth_token: str | None = field(default=None, repr=False)
+    credentials: tuple[str, ...] = field(default=(), repr=False)
+    is_known: bool = False
     connection_id: str = field(default_factory=lambda: str(UUID(int=_RANDOM.getrandbits(128), version=4)))
 
 
@@ -57,7 +60,6 @@ class StreamStart:
         identity: what the carrier said of the call: stream_id, call_control_id, call_session_id, user_id, from,
             to, tags, client_state, custom_parameters, call_sid, account_sid, call_uuid, account_id; JSON values of
             bounded depth, only those that were given.
-        auth_token: of the header or of the connected frame, for the host to check; never part of `identity`.
         handshake: where the socket comes from.
         dialect: how the carrier writes, and is to be written to.
         stream_id_as_sent: the id as frames to the carrier must repeat it.
@@ -68,11 +70,14 @@ class StreamStart:
     encoding: Encoding
     tracks: tuple[Direction, ...] = ()
     identity: dict[str, Any] = field(default_factory=dict)
-    auth_token: str | None = field(default=None, repr=False)
     handshake: Handshake = field(default_factory=Handshake)
     dialect: Dialect = TELNYX
     stream_id_as_sent: str = ""
     wire: Wire | None = field(default=None, repr=False, compare=False)
+
+
+Judge = Callable[[Handshake, Sequence[str], str], Verdict]
+"""Judges the tokens that a request and its first frames have shown, for a stream_id: `media.ws.door.Door.judge`."""
 
 
 class StreamRefused(StrepError):

@@ -24,10 +24,13 @@ if TYPE_CHECKING:
 library_logger = logging.getLogger(f"{__name__}.websockets")
 library_logger.setLevel(logging.CRITICAL)  # what it has to say is counted and told here
 
-AUTH_HEADER = "x-telnyx-streaming-auth-token"
 UPGRADE_TEXT = (
     "This is the media WebSocket of strep. Give its address to the carrier as stream_url\n"
     "(ws:// or wss://); a plain HTTP request has nothing to do here.\n"
+)
+UNAUTHORIZED_TEXT = (
+    "A token is needed: as header x-telnyx-streaming-auth-token or Authorization: Bearer, in the path,\n"
+    "as ?token=, or as the custom parameter token of the stream.\n"
 )
 _TLS_HANDSHAKE = b"\x16\x03"
 """RFC 8446 section 5.1: content type handshake, legacy version 3.x."""
@@ -39,13 +42,13 @@ class Opening(asyncio.Protocol):
     """One socket, until it is opened, turned away or given up.
 
     Attributes:
-        remote: address and port of the peer.
+        address, remote: of the peer, and that with its port.
         first_bytes: what it sent first.
         response: what it was answered.
     """
 
     def __init__(self, desk: Desk) -> None:
-        self.remote, self.first_bytes = "", b""
+        self.address, self.remote, self.first_bytes = "", "", b""
         self.response: Response | None = None
         self._desk = desk
         # No extensions: base64 of noise-like code bytes does not shrink, and deflating takes 64 KiB a connection.
@@ -64,14 +67,17 @@ class Opening(asyncio.Protocol):
         self._transport = transport = cast(
             "asyncio.Transport", transport
         )  # uvloop's own class does not derive from it
-        self.remote = "{} port {}".format(*(transport.get_extra_info("peername") or ("unknown", 0))[:2])
+        self.address, port = (transport.get_extra_info("peername") or ("unknown", 0))[:2]
+        self.remote = f"{self.address} port {port}"
         self._desk.opening.add(self)
+        self._desk.crowd.enter(self, self.address, transport.abort)
         self._timer = asyncio.get_running_loop().call_later(self._desk.options.open_timeout_s, transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Take note of a socket that has not been opened."""
         self._timer.cancel()
         self._desk.opening.discard(self)
+        self._desk.crowd.leave(self)
         if not self._is_over and self._desk.is_serving:
             self._desk.bad_handshakes.add(self)
 
@@ -102,13 +108,15 @@ class Opening(asyncio.Protocol):
         if "websocket" not in ",".join(request.headers.get_all("Upgrade")).lower():
             self.response = protocol.reject(HTTPStatus.UPGRADE_REQUIRED, UPGRADE_TEXT)
             self.response.headers["Upgrade"] = "websocket"
-        elif len(desk.open) >= desk.options.max_connections:
+        elif desk.is_full(self.address):
             self.response = protocol.reject(HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections.\n")
+        elif (handshake := desk.door.admit(request, self.remote)) is None:
+            self.response = protocol.reject(HTTPStatus.UNAUTHORIZED, UNAUTHORIZED_TEXT)
+            self.response.headers["WWW-Authenticate"] = "Bearer"
         else:
             self.response = protocol.accept(request)
             if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
-                tokens = request.headers.get_all(AUTH_HEADER)
-                self._handshake = Handshake(self.remote, request.path, tokens[0] if tokens else None)
+                self._handshake = handshake
             protocol.send_response(self.response)
             return
         self._is_over = True
@@ -119,14 +127,17 @@ class Opening(asyncio.Protocol):
         for data in self._protocol.data_to_send():
             if data:
                 self._transport.write(data)
-            else:  # the peer has until the end of the time for the handshake to close its half
+            elif self._transport.can_write_eof():  # the peer has until the end of the time to close its half
                 self._transport.write_eof()
+            else:  # TLS has no halves
+                self._transport.close()
 
     def _hand_over(self, handshake: Handshake, rest: bytes) -> None:
         self._is_over = True
         self._timer.cancel()
         self._desk.opening.discard(self)
-        conversation = self._desk.begin(self._transport, self._protocol, handshake)
+        self._desk.crowd.leave(self)
+        conversation = self._desk.begin(self._transport, self._protocol, handshake, self.address)
         self._transport.set_protocol(conversation)
         if rest:
             conversation.data_received(rest)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from media.admission.tokens import TokenGate
+from media.ws.tls import Certificate
 from strep.clock import NS_PER_SECOND
 
 
@@ -21,6 +23,10 @@ class ConnectionOptions:
     """Which track a tap is that does not say."""
     l16_is_big_endian: bool = False
     """Byte order of L16 payloads, which no document tells."""
+    max_early_bytes: int = 64 << 10
+    """A peer that has sent so much without a start frame is closed."""
+    max_messages_per_s: int = 5000
+    """A peer that sends more, on the average between two pings, is closed; a carrier sends 50 to 200."""
     max_unsent_bytes: int = 256 << 10
     """A peer that leaves more than that unread, beyond what the kernel holds, is closed; 13 s of mu-law."""
 
@@ -35,6 +41,18 @@ class WsServerOptions:
     """TCP port; 0 lets the system choose."""
     max_message_bytes: int = 1 << 20
     """A larger message closes the connection with 1009."""
+    certificate: Certificate | None = field(default=None, repr=False)
+    """Speaks TLS with it; every frame then comes by itself, see `media.ws.drain`."""
+    gate: TokenGate | None = field(default=None, repr=False)
+    """Judges tokens; None lets everybody in."""
+    twilio_auth_token: str = field(default="", repr=False)
+    """Also lets in requests that Twilio has signed with it."""
+    public_url: str = ""
+    """What carriers were told this door is, such as wss://media.example.com; else the request's Host is believed."""
+    max_strangers: int = 1000
+    """Sockets that have not begun a stream; beyond it one of the address that has most of them is closed."""
+    max_connections_per_address: int = 0
+    """Connections of one address at a time; 0 is any number, for carriers have few addresses."""
     max_connections: int = 4096
     """Connections at a time; further ones are answered with 503."""
     ping_interval_s: float = 20.0

@@ -12,15 +12,16 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from media.admission.credentials import of_parameters
+from media.admission.tokens import Verdict
 from media.ws.closing import Close, close_with
 from media.ws.description import DIRECTIONS, announced_tracks, detail_of, event, identity
 from media.ws.dialects.choosing import Choice
 from media.ws.dialects.dialect import Parser, TextParser
 from media.ws.encodings import counter_of, encoding_of
 from media.ws.express.seat import Boarding, Seat
-from media.ws.host import Handshake, StreamHandle, StreamHost, StreamRefused, StreamStart
+from media.ws.host import Handshake, Judge, StreamHandle, StreamHost, StreamRefused, StreamStart
 from media.ws.messages import (
     Connected,
     Dtmf,
@@ -38,6 +39,7 @@ from media.ws.messages import (
 )  # fmt: skip
 from media.ws.options import ConnectionOptions
 from media.ws.reject import WsReject
+from media.ws.snapshot import ConnectionSnapshot
 from media.ws.states import MISPLACED, TRANSITIONS, State
 from media.ws.wire import NoWire, Wire
 from strep.clock import NEVER_NS, NS_PER_SECOND
@@ -47,18 +49,6 @@ logger = logging.getLogger(__name__)
 
 MAX_DETAIL_CHARACTERS = 200
 """How much a log line tells of what was wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionSnapshot:
-    """Counters of one connection: ``received == accepted + sum(rejected.values())``; `sent` messages went back."""
-
-    state: State
-    stream_id: str
-    received: int
-    accepted: int
-    rejected: dict[WsReject, int]
-    sent: int = 0
 
 
 class MediaStreamConnection:
@@ -72,6 +62,7 @@ class MediaStreamConnection:
         options: ConnectionOptions | None = None,
         wire: Wire | None = None,
         seat: Seat | None = None,
+        judge: Judge = lambda handshake, shown, stream_id: Verdict.GOOD,
     ) -> None:
         self._host, self._seat = host, seat
         self._handshake = handshake or Handshake()
@@ -82,7 +73,8 @@ class MediaStreamConnection:
         self._wire = wire or NoWire()
         self._enter(State.CONNECTING)
         self._deadline_ns = now_ns + self._options.start_timeout_ns
-        self._auth_token = self._handshake.auth_token
+        self._judge = judge
+        self._shown: tuple[str, ...] = ()
         self._stream_id = ""
         self._stream_id_as_sent: str | None = None
         self._handle: StreamHandle | None = None
@@ -100,6 +92,11 @@ class MediaStreamConnection:
         """Return a frozen copy of the counters."""
         rejected = dict(self._rejected)
         return ConnectionSnapshot(self._state, self._stream_id, self._received, self._accepted, rejected, self._sent)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a stream has begun, for better or worse."""
+        return self._state in (State.STREAMING, State.STOPPED)
 
     def deadline(self) -> int:
         """Return when `poll` has something to do, in ns; `NEVER_NS` while the stream runs."""
@@ -246,7 +243,7 @@ class MediaStreamConnection:
             return self._take_misplaced(frame)
         reject = None
         if isinstance(frame, Connected):
-            self._auth_token = self._auth_token or frame.auth_token
+            self._shown = (frame.auth_token,) if frame.auth_token else ()
         elif isinstance(frame, Start):
             reject = self._take_start(frame, now_ns)
         elif isinstance(frame, StartWithMedia):
@@ -280,6 +277,10 @@ class MediaStreamConnection:
         if not is_usable_stream_id(stream_id):
             close = close_with(1002, "start frame without a usable stream_id (A-Z a-z 0-9 _ . : -)")
             return self._refuse(WsReject.BAD_FIELD, close, f"stream_id {ascii_excerpt(frame.stream_id)} not usable")
+        shown, said = of_parameters(identity(frame.start))
+        verdict = self._judge(self._handshake, (*self._shown, *shown), normalise_stream_id(stream_id))
+        if verdict is not Verdict.GOOD:
+            return self._refuse(WsReject.UNAUTHORIZED, close_with(1008, f"refused: {verdict.value}"), verdict.value)
         self._stream_id_as_sent, self._stream_id = stream_id, normalise_stream_id(stream_id)
         self._parser = self._choice.settle()
         self._parse = self._parser.parse
@@ -291,8 +292,7 @@ class MediaStreamConnection:
                 stream_id=self._stream_id,
                 encoding=encoding,
                 tracks=announced_tracks(frame.start.tracks),
-                identity={"stream_id": self._stream_id, **identity(frame.start)},
-                auth_token=self._auth_token,
+                identity={"stream_id": self._stream_id, **said},
                 handshake=self._handshake,
                 dialect=self._choice.dialect,
                 stream_id_as_sent=stream_id,

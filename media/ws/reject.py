@@ -26,6 +26,7 @@ class WsReject(IntEnum):
     HOST_FAILED = 13
     AFTER_CLOSE = 14
     UNDECODABLE = 15
+    UNAUTHORIZED = 16
 
     @property
     def text(self) -> str:
@@ -48,5 +49,6 @@ _TEXT = {
     WsReject.REFUSED: "a start frame that the server turned down",
     WsReject.HOST_FAILED: "the server itself failed at this frame",
     WsReject.UNDECODABLE: "media that cannot be a payload of the stream's encoding",
+    WsReject.UNAUTHORIZED: "a start frame of a peer that has shown no good token",
     WsReject.AFTER_CLOSE: "a message after this side had begun to close",
 }

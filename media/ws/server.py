@@ -8,10 +8,12 @@ from functools import partial
 from socket import socket as Listener
 from typing import Any
 
+from media.repeat import Repeater
 from media.ws.desk import Desk
 from media.ws.host import StreamHost
 from media.ws.opening import Opening
 from media.ws.options import WsServerOptions
+from media.ws.tls import REFRESH_EVERY_S
 from media.ws.totals import WsServerSnapshot
 from strep.clock import Clock, SystemClock
 
@@ -28,6 +30,7 @@ class MediaWebSocketServer:
         self._options = options or WsServerOptions()
         self._desk = Desk(host, self._options, clock or SystemClock())
         self._server: asyncio.Server | None = None
+        self._renewal: Repeater | None = None
 
     async def start(self, sock: Listener | None = None) -> tuple[str, int]:
         """Listen, on `sock` if it is given, and return the address and port that it is on.
@@ -36,7 +39,11 @@ class MediaWebSocketServer:
             OSError: the address cannot be bound.
         """
         where: dict[str, Any] = {"sock": sock} if sock else {"host": self._options.host, "port": self._options.port}
-        loop = asyncio.get_running_loop()
+        loop, certificate = asyncio.get_running_loop(), self._options.certificate
+        if certificate is not None:
+            where |= {"ssl": certificate.context, "ssl_handshake_timeout": self._options.open_timeout_s}
+            self._renewal = Repeater(REFRESH_EVERY_S, certificate.refresh)
+            self._renewal.start()
         self._server = await loop.create_server(partial(Opening, self._desk), **where, backlog=BACKLOG)
         address, port = next(iter(self._server.sockets)).getsockname()[:2]
         logger.info("media WebSocket on %s port %d", address, port)
@@ -44,6 +51,8 @@ class MediaWebSocketServer:
 
     async def close(self) -> None:
         """Stop listening, close every connection with 1001, and wait until their streams are detached."""
+        if self._renewal is not None:
+            self._renewal.stop()
         if self._server is not None:
             self._server.close()
             await self._desk.close()

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from media.ws.protocol import ConnectionSnapshot
 from media.ws.reject import WsReject
+from media.ws.snapshot import ConnectionSnapshot
 
 
 @dataclass(frozen=True, slots=True)

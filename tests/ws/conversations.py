@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from media.admission.tokens import Verdict
 from media.ws.host import Handshake
 from media.ws.options import ConnectionOptions
 from media.ws.protocol import MediaStreamConnection
@@ -17,8 +18,9 @@ class Conversation:
 
     def __init__(self, host: FakeHost | None = None, **options: Any) -> None:
         self.host = host or FakeHost()
-        handshake = Handshake("192.0.2.1 port 5", "/media?t=1", options.pop("auth_token", None))
-        self.connection = MediaStreamConnection(self.host, 0, handshake, ConnectionOptions(**options))
+        handshake = Handshake("192.0.2.1 port 5", "/media?t=1", options.pop("credentials", ()))
+        judge = options.pop("judge", lambda handshake, shown, stream_id: Verdict.GOOD)
+        self.connection = MediaStreamConnection(self.host, 0, handshake, ConnectionOptions(**options), judge=judge)
         self.now_ns = 0
         self.close: tuple[int, str] | None = None
 

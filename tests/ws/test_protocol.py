@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from media.admission.tokens import Verdict
 from media.codecs import PCMU, Encoding
-from media.ws.host import StreamRefused
+from media.ws.host import Handshake, StreamRefused
 from media.ws.reject import WsReject
 from media.ws.states import MISPLACED, TRANSITIONS, State
 from strep.header import Direction
@@ -77,14 +79,32 @@ class TestStart:
         (told,) = conversation.host.starts
         assert (told.stream_id, told.encoding) == (STREAM_ID, PCMU)
         assert told.identity == {"stream_id": STREAM_ID, "call_control_id": "v3:q1Zk0aTx", "from": "+15550100"}
-        assert (told.auth_token, told.tracks) == ("tok", (Direction.INBOUND,))
+        assert told.tracks == (Direction.INBOUND,)
         assert told.handshake.path == "/media?t=1"
         assert "tok" not in repr(told)
 
-    def test_the_header_is_the_reliable_token(self) -> None:
-        token = {"x-telnyx-streaming-auth-token": "frame"}
-        conversation = Conversation(auth_token="header").send(connected(connected=token), start())
-        assert conversation.host.starts[0].auth_token == "header"
+    def test_whose_token_is_not_good_is_closed_and_the_host_never_hears_of_it(self) -> None:
+        conversation = Conversation(judge=lambda *shown: Verdict.EXPIRED).send(connected(), start(), media(1, 2))
+        assert conversation.close == (1008, "refused: a token that has expired")
+        assert conversation.host.calls == []
+        assert conversation.rejected == {WsReject.UNAUTHORIZED: 1, WsReject.AFTER_CLOSE: 1}
+
+    def test_all_tokens_are_judged_and_none_is_kept(self) -> None:
+        """Of the connected frame, of the parameters, of the request; for the stream that they are shown for."""
+        asked: list[tuple[Any, ...]] = []
+
+        def judge(handshake: Handshake, shown: Sequence[str], stream_id: str) -> Verdict:
+            asked.append((*handshake.credentials, *shown, stream_id))
+            return Verdict.GOOD
+
+        conversation = Conversation(credentials=("header",), judge=judge).send(
+            connected(connected={"x-telnyx-streaming-auth-token": "frame"}),
+            start(STREAM_ID.upper(), body={"custom_parameters": {"token": "parameter", "tenant": "t9"}}),
+        )
+        assert asked == [("header", "frame", "parameter", STREAM_ID)]
+        (told,) = conversation.host.starts
+        assert told.identity["custom_parameters"] == {"tenant": "t9"}
+        assert not any(token in repr(told) for token in ("'header'", "'frame'", "'parameter'"))
 
     @pytest.mark.parametrize(
         ("media_format", "text"),

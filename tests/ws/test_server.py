@@ -14,7 +14,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from media.ws.opening import AUTH_HEADER
+from media.admission.credentials import AUTH_HEADER
 from media.ws.server import MediaWebSocketServer
 from strep.clock import ManualClock
 from tests.ws.doors import PATIENT, closing, open_door
@@ -35,7 +35,7 @@ class TestStream:
                 await door.host.until("stopped")
             await door.settled(1)
             (told,) = door.host.starts
-            assert (told.auth_token, told.handshake.path) == ("tok", "/media")
+            assert (told.handshake.credentials, told.handshake.path) == (("tok",), "/media")
             assert told.handshake.remote.startswith("127.0.0.1 port ")
             assert door.host.calls == ["started", "media", "event", "stopped"]
             assert door.host.streams[STREAM_ID].media[0][2] == payload

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from media.ws.protocol import ConnectionSnapshot
 from media.ws.reject import WsReject
+from media.ws.snapshot import ConnectionSnapshot
 from media.ws.states import State
 from media.ws.totals import WsTotals
 

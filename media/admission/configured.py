@@ -1,0 +1,80 @@
+"""What the configuration says of who may stream, read from its files."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+from media.admission.tokens import TokenGate
+from media.config import ServerConfig
+from media.ws.tls import Certificate
+from strep.errors import ConfigurationError
+
+
+def gate_of(config: ServerConfig) -> TokenGate | None:
+    """Return who judges the tokens of media streams; None lets everybody in.
+
+    Raises:
+        ConfigurationError: everybody could come in from elsewhere and nobody has said that this is meant, or a file
+            cannot be used.
+    """
+    tokens = [*config.ws_tokens, *(_lines(config.ws_token_file) if config.ws_token_file else ())]
+    key = _line(config.ws_key_file).encode() if config.ws_key_file else None
+    has_any = bool(tokens or key or config.twilio_auth_token_file)
+    if config.ws_auth == "none" or (config.ws_auth == "auto" and not has_any and not _is_exposed(config)):
+        return None
+    if not has_any:
+        raise ConfigurationError(
+            f"ws is on {config.ws}, where others can reach it, and lets anybody stream: make a token (strep token > "
+            "token.txt) and give --ws-token-file token.txt, or say --ws-auth none"
+        )
+    return TokenGate(tokens, key)
+
+
+def twilio_auth_token_of(config: ServerConfig) -> str:
+    """Return the auth token of the Twilio account; "" if there is none.
+
+    Raises:
+        ConfigurationError: the file cannot be used.
+    """
+    return _line(config.twilio_auth_token_file) if config.twilio_auth_token_file else ""
+
+
+def certificate_of(config: ServerConfig) -> Certificate | None:
+    """Return the certificate of the WebSocket door, None if it does not speak TLS.
+
+    Raises:
+        ConfigurationError: it cannot be used.
+    """
+    if config.tls_certificate is None:
+        if config.tls_key is not None:
+            raise ConfigurationError("tls_key without tls_certificate: give both, or a file that has both")
+        return None
+    return Certificate(config.tls_certificate, config.tls_key)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine reaches `host`; of a name other than localhost nobody knows."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _is_exposed(config: ServerConfig) -> bool:
+    return config.ws is not None and not is_loopback(config.ws.host)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"cannot read {path}: {getattr(error, 'strerror', '') or error}") from None
+    kept = [line for line in lines if line and not line.startswith("#")]
+    if not kept:
+        raise ConfigurationError(f"{path} is empty; `strep token > {path}` makes a token")
+    return kept
+
+
+def _line(path: Path) -> str:
+    return _lines(path)[0]
