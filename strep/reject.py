@@ -27,6 +27,10 @@ class Reject(IntEnum):
     RTP_PADDING = 12
     OVERSIZED = 13
     NO_ROOM = 14
+    ADDRESS = 15
+    SOURCE = 16
+    QUARANTINE = 17
+    CROWDED = 18
 
     @property
     def text(self) -> str:
@@ -49,5 +53,9 @@ _TEXT = {
     Reject.RTP_LENGTH: "CSRC list or header extension longer than the datagram",
     Reject.RTP_PADDING: "padding count of zero or longer than the payload",
     Reject.OVERSIZED: "datagram larger than a media packet may be",
+    Reject.ADDRESS: "from a network that may not send",
+    Reject.SOURCE: "of a known leg, but from another source than its packets come from",
+    Reject.QUARANTINE: "of a leg that nobody announced, and that was dropped from quarantine",
+    Reject.CROWDED: "of an unknown leg, while more of them came at once than are looked at",
     Reject.NO_ROOM: "no free track: the server is at its limit",
 }

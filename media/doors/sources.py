@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import secrets
 import socket
 import struct
 from typing import Any
@@ -27,6 +28,7 @@ def pack_source(host: str, port: int) -> bytes:
     return struct.pack("<H", _AF_INET6) + struct.pack("!HI", port, 0) + address.packed + bytes(4)
 
 
+_SECRET, _HALF = np.uint64(secrets.randbits(64) | 1), np.uint64(32)
 _AF_INET6 = 10
 """Linux's number, used in this column on every platform."""
 
@@ -38,6 +40,27 @@ def source_words(source: NDArray[np.uint8]) -> tuple[UInt64, UInt64, UInt64]:
     high = np.where(is_ipv6, _big_endian(source[:, 8:16], ">u8"), np.uint64(0))
     low = np.where(is_ipv6, _big_endian(source[:, 16:24], ">u8"), _big_endian(source[:, 4:8], ">u4"))
     return high, low, port
+
+
+def source_and(source: NDArray[np.uint8], small: UInt64) -> UInt64:
+    """Return (n,) words of (n, 28) socket addresses with `small` ((n,) uint64, less than 256) in them.
+
+    Of IPv4 they have address and port as they are, so that two sources never have one word. An IPv6 address is mixed
+    into the 48 bits, with a secret: nobody can make up one that has the word of another.
+    """
+    rows = len(source)
+    first, second, third = np.ndarray((3, rows), np.uint64, np.ascontiguousarray(source), 0, (8, SOURCE_BYTES))
+    word: UInt64 = first.copy()
+    is_ipv6 = source[:, 0] == _AF_INET6
+    if is_ipv6.any():
+        mixed = word[is_ipv6] * _SECRET
+        for more in (second[is_ipv6], third[is_ipv6]):
+            mixed = ((mixed ^ mixed >> _HALF) + more) * _SECRET
+        word[is_ipv6] = (mixed ^ mixed >> _HALF) << np.uint64(16)
+        small = small + is_ipv6.astype(np.uint64) * np.uint64(256)
+    word &= ~np.uint64(0xFFFF)  # the family
+    word |= small
+    return word
 
 
 def _big_endian(columns: NDArray[np.uint8], dtype: str) -> UInt64:

@@ -3,93 +3,176 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import numpy as np
 
+from media.admission.legs import LegGuard
+from media.admission.quarantine import Held
 from media.calls import Call, Track
 from media.codecs import Encoding
 from media.doors.packets import frames_of
-from media.doors.sources import describe_source
+from media.doors.sources import describe_source, source_and
 from media.engine import Engine
 from media.tapes import format_of
-from strep.datagrams import DatagramBatch, PacketColumns, parse_strep
+from strep.datagrams import DatagramBatch, PacketColumns, collect, parse_strep
 from strep.demux import UNKNOWN, Demux, Key
 from strep.header import Direction, Leg
 from strep.reject import Reject
+
+_LOW = (1 << 64) - 1
+NEWCOMERS = 256
+"""Packets of a drain from unknown legs or sources that are looked at, so that a flood takes a bounded time."""
+_MOST_SOURCES = 4
+"""Ports of one address that a direction may come from, by turns."""
 
 
 class StrepDoor:
     """Opens a call for every new (call_leg_id, L) and a track for every new D of it.
 
+    A track is found by its leg and by where its packets come from: one of a known leg from elsewhere is looked at as
+    one of an unknown leg is, which costs the others nothing.
+
     Attributes:
-        datagrams: datagrams received.
+        datagrams: datagrams received; those in quarantine are neither accepted nor rejected yet.
         rejected: (len(Reject),) int64, datagrams that were no call audio, by `Reject` code.
+        guard: who may send.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, guard: LegGuard | None = None) -> None:
         """Start without a leg."""
         self.datagrams = 0
         self.rejected = np.zeros(len(Reject), np.int64)
+        self.guard = guard or LegGuard()
         self._engine = engine
         self._demux = Demux()
         self._calls: dict[Key, Call] = {}
+        self._keys: dict[int, list[Key]] = {}
+        self._released: list[Held] = []
 
     def receive(self, batch: DatagramBatch, now_ns: int) -> None:
         """Take the datagrams of one drain."""
-        packets = parse_strep(batch)
         self.datagrams += len(batch)
+        self._take(batch)
+        while self._released:
+            released, self._released = self._released, []
+            self._take(collect(list(released)))
+        quarantine = self.guard.quarantine
+        if len(quarantine):
+            quarantine.expire(now_ns)
+        self.rejected[Reject.QUARANTINE] = quarantine.dropped
+
+    def register(self, call_leg_id: UUID, now_ns: int) -> None:
+        """Announce a leg: it may begin, and what has come of it already is taken now."""
+        released = self.guard.register((call_leg_id.int >> 64, call_leg_id.int & _LOW), now_ns)
+        if released:
+            self._take(collect(list(released)))
+
+    def _take(self, batch: DatagramBatch) -> None:
+        packets = parse_strep(batch)
         if len(packets) < len(batch):
-            self.rejected += np.bincount(packets.reject, minlength=len(Reject))
-            self.rejected[Reject.NONE] = 0
+            counts = np.bincount(packets.reject, minlength=len(Reject))
+            counts[Reject.NONE] = 0
+            self.rejected += counts
             if not len(packets):
                 return
         third = packets.leg_direction.astype(np.uint64)
+        if self.guard.is_pinned:
+            third = source_and(batch.source if len(packets) == len(batch) else batch.source[packets.row], third)
         slot = self._demux.lookup(packets.call_leg_high, packets.call_leg_low, third)
         unknown = slot == UNKNOWN
         if unknown.any():
-            for i in np.flatnonzero(unknown).tolist():
-                slot[i] = self._slot_of_newcomer(packets, i, batch)
+            newcomers = np.flatnonzero(unknown)
+            for i in newcomers[:NEWCOMERS].tolist():
+                slot[i] = self._slot_of_newcomer(packets, i, int(third[i]), batch)
+            self.rejected[Reject.CROWDED] += max(len(newcomers) - NEWCOMERS, 0)
             kept = np.flatnonzero(slot != UNKNOWN)
             if len(kept) < len(slot):
-                self.rejected[Reject.NO_ROOM] += len(slot) - len(kept)
                 packets, slot = packets.take(kept), slot[kept]
         self._engine.receive(frames_of(batch, packets, slot, self._engine))
 
-    def _slot_of_newcomer(self, packets: PacketColumns, i: int, batch: DatagramBatch) -> int:
-        key = (int(packets.call_leg_high[i]), int(packets.call_leg_low[i]), int(packets.leg_direction[i]))
-        slot = self._demux.get(key)
-        if slot != UNKNOWN or not self._engine.has_room():
+    def _slot_of_newcomer(self, packets: PacketColumns, i: int, third: int, batch: DatagramBatch) -> int:
+        """Return the slot of a packet that was not found, `UNKNOWN` if it is not taken, which is counted."""
+        high, low = int(packets.call_leg_high[i]), int(packets.call_leg_low[i])
+        slot = self._demux.get((high, low, third))  # of a track that has begun in this batch
+        if slot != UNKNOWN:
             return slot
-        arrival_ns = int(batch.arrival_ns[packets.row[i]])
-        source = {**describe_source(batch.source[packets.row[i]]), "ssrc": int(packets.ssrc[i])}
-        encoding = self._engine.payload_types.opening(int(packets.payload_type[i]))
-        call = self._call_of(key, arrival_ns, encoding)
-        direction = Direction(key[2] & 1)
+        leg_direction, row = int(packets.leg_direction[i]), packets.row[i]
+        source, arrival_ns = describe_source(batch.source[row]), int(batch.arrival_ns[row])
+        call = self._calls.get((high, low, leg_direction >> 1))
+        track = _track_of(call, Direction(leg_direction & 1)) if call is not None else None
+        if track is not None:
+            return self._move(track, (high, low, third), source, arrival_ns)
+        if not self.guard.admits_address(source["address"]):
+            self.rejected[Reject.ADDRESS] += 1
+        elif not self._engine.has_room():
+            self.rejected[Reject.NO_ROOM] += 1
+        elif call is None and not self._is_admitted((high, low), batch, int(row)):
+            pass  # it waits
+        else:
+            source["ssrc"] = int(packets.ssrc[i])
+            encoding = self._engine.payload_types.opening(int(packets.payload_type[i]))
+            return self._open((high, low, third), leg_direction, source, arrival_ns, encoding)
+        return UNKNOWN
+
+    def _is_admitted(self, leg: tuple[int, int], batch: DatagramBatch, row: int) -> bool:
+        if any((*leg, side) in self._calls for side in Leg):
+            return True
+        size = min(int(batch.length[row]), batch.table.shape[1])
+        held = Held(batch.table[row, :size].tobytes(), int(batch.arrival_ns[row]), batch.source[row].tobytes())
+        released = self.guard.admit(leg, held)
+        self._released += released or ()
+        return released is not None
+
+    def _move(self, track: Track, key: Key, source: dict[str, Any], arrival_ns: int) -> int:
+        """Let a track be found by another source too, if it may come from there."""
+        known, address = track.source["address"], source["address"]
+        silent_ns = arrival_ns - self._engine.last_delivery_ns(track)
+        if not (self.guard.may_move(known, address, silent_ns) and self.guard.admits_address(address)):
+            self.rejected[Reject.SOURCE] += 1
+            return UNKNOWN
+        keys = self._keys[track.handle]
+        while keys and (known != address or len(keys) >= _MOST_SOURCES):
+            self._demux.discard(keys.pop(0))
+        self._add(key, track.handle)
+        track.source |= source
+        return track.handle
+
+    def _open(self, key: Key, leg_direction: int, source: dict[str, Any], arrival_ns: int, encoding: Encoding) -> int:
+        call = self._call_of((*key[:2], leg_direction >> 1), arrival_ns, encoding)
+        direction = Direction(leg_direction & 1)
         track = self._engine.open_track(
             lambda slot: Track(slot, direction, arrival_ns, source, call),
             encoding,
             lambda track, now_ns: call,
             call.tape,
         )
-        self._demux.add(key, track.handle)
+        self._add(key, track.handle)
         return track.handle
 
+    def _add(self, key: Key, handle: int) -> None:
+        self._demux.add(key, handle)
+        self._keys.setdefault(handle, []).append(key)
+
     def _call_of(self, key: Key, arrival_ns: int, encoding: Encoding) -> Call:
-        high, low, leg_direction = key
-        leg = Leg(leg_direction >> 1)
-        call = self._calls.get((high, low, leg))
+        high, low, leg_bit = key
+        leg, call = Leg(leg_bit), self._calls.get(key)
         if call is None:
             call_leg_id = str(UUID(int=high << 64 | low))
             name = call_leg_id if leg is Leg.A else f"{call_leg_id}-b"
             identity = {"call_leg_id": call_leg_id, "leg": leg.name}
-            forget = partial(self._forget, (high, low, leg))
+            forget = partial(self._forget, key)
             call = self._engine.open_call(name, "strep", identity, arrival_ns, forget, format_of(encoding))
-            self._calls[high, low, leg] = call
+            self._calls[key] = call
         return call
 
     def _forget(self, key: Key, call: Call) -> None:
-        high, low, leg = key
         del self._calls[key]
-        for direction in Direction:
-            self._demux.discard((high, low, leg << 1 | direction))
+        for track in call.tracks:
+            for known in self._keys.pop(track.handle, ()):
+                self._demux.discard(known)
+
+
+def _track_of(call: Call, direction: Direction) -> Track | None:
+    return next((track for track in call.tracks if track.direction is direction), None)

@@ -1,0 +1,97 @@
+"""`LegGuard`: which legs may begin on the STREP port, and from where their packets may come.
+
+A call_leg_id is a name that many have seen, and the address of a UDP packet is what its sender writes there. So:
+
+* **Networks.** If any are configured, nothing from elsewhere begins a leg.
+* **Legs.** ``open``: any leg begins with its first packet. ``probation``: with two packets in order, as RFC 3550 A.1
+  has it for sources (MIN_SEQUENTIAL); made-up ids of one packet each begin nothing. ``registered``: only legs that
+  were announced (`register`); what comes before the announcement waits in quarantine.
+* **Source.** Each direction of a leg keeps to the address of its first packet; another one may take over when the old
+  one has been silent for `SILENT_NS`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Literal
+
+from media.admission.quarantine import Held, Leg, Quarantine
+from strep.clock import NS_PER_SECOND
+from strep.header import HEADER_BYTES
+from strep.rtp import FIXED_HEADER_BYTES
+
+SILENT_NS = 2 * NS_PER_SECOND
+REGISTERED_NS = 3600 * NS_PER_SECOND
+"""So long an announcement is good for a leg that has not begun."""
+MOST_REGISTERED = 100_000
+"""Announcements; beyond it the oldest is forgotten."""
+
+LegMode = Literal["open", "probation", "registered"]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_SEQUENCE, _SSRC = slice(2, 4), slice(8, 12)
+
+
+class LegGuard:
+    """The rules, and who waits to be let in.
+
+    Attributes:
+        quarantine: datagrams of legs that are not admitted yet.
+    """
+
+    def __init__(self, mode: LegMode = "open", networks: Iterable[Network] = (), *, is_pinned: bool = True) -> None:
+        """Start without an announcement; `is_pinned`: sources are kept to."""
+        self.quarantine = Quarantine()
+        self.is_pinned = is_pinned
+        self._mode, self._networks = mode, tuple(networks)
+        self._registered: OrderedDict[Leg, int] = OrderedDict()
+
+    def admits_address(self, address: str) -> bool:
+        """Tell whether packets of `address` may begin anything."""
+        if not self._networks:
+            return True
+        where = ipaddress.ip_address(address)
+        if where.version == 6 and where.ipv4_mapped is not None:
+            where = where.ipv4_mapped
+        return any(where.version == network.version and where in network for network in self._networks)
+
+    def may_move(self, old: str, new: str, silent_ns: int) -> bool:
+        """Tell whether a direction whose packets came from `old`, the last `silent_ns` ago, may come from `new`."""
+        return not self.is_pinned or old == new or silent_ns >= SILENT_NS
+
+    def register(self, leg: Leg, now_ns: int) -> list[Held]:
+        """Announce a leg; return what has come of it already."""
+        self._registered[leg] = now_ns
+        self._registered.move_to_end(leg)
+        while self._registered and (
+            len(self._registered) > MOST_REGISTERED or now_ns - next(iter(self._registered.values())) > REGISTERED_NS
+        ):
+            self._registered.popitem(last=False)
+        return self.quarantine.release(leg)
+
+    def admit(self, leg: Leg, datagram: Held) -> list[Held] | None:
+        """Ask whether a leg may begin with `datagram`; return what has waited of it, None if it waits as well."""
+        if self._mode == "open":
+            return []
+        if self._mode == "registered":
+            announced_ns = self._registered.get(leg)
+            if announced_ns is not None and datagram.arrival_ns - announced_ns <= REGISTERED_NS:
+                return self.quarantine.release(leg)
+        elif any(_follows(earlier.data, datagram.data) for earlier in self.quarantine.waiting(leg)):
+            return self.quarantine.release(leg)
+        self.quarantine.hold(leg, datagram)
+        return None
+
+
+def _follows(earlier: bytes, later: bytes) -> bool:
+    """Tell whether two STREP packets are neighbours of one RTP source."""
+    one, two = _rtp(earlier), _rtp(later)
+    if len(one) < FIXED_HEADER_BYTES or len(two) < FIXED_HEADER_BYTES or one[_SSRC] != two[_SSRC]:
+        return False
+    step = int.from_bytes(two[_SEQUENCE], "big") - int.from_bytes(one[_SEQUENCE], "big") & 0xFFFF
+    return step in (1, 0xFFFF)
+
+
+def _rtp(datagram: bytes) -> bytes:
+    return datagram[max(datagram[1], HEADER_BYTES) :] if len(datagram) > 1 else b""
