@@ -56,6 +56,6 @@ _TEXT = {
     Reject.ADDRESS: "from a network that may not send",
     Reject.SOURCE: "of a known leg, but from another source than its packets come from",
     Reject.QUARANTINE: "of a leg that nobody announced, and that was dropped from quarantine",
-    Reject.CROWDED: "of an unknown leg, while more of them came at once than are looked at",
+    Reject.CROWDED: "of an unknown leg, after many of them at once were turned away",
     Reject.NO_ROOM: "no free track: the server is at its limit",
 }

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+from numpy.typing import NDArray
 
 from media.admission.legs import LegGuard
 from media.admission.quarantine import Held
@@ -22,8 +23,8 @@ from strep.header import Direction, Leg
 from strep.reject import Reject
 
 _LOW = (1 << 64) - 1
-NEWCOMERS = 256
-"""Packets of a drain from unknown legs or sources that are looked at, so that a flood takes a bounded time."""
+TURNED_AWAY = 256
+"""Of a drain; further packets of unknown legs or sources are not looked at, so that a flood takes a bounded time."""
 _MOST_SOURCES = 4
 """Ports of one address that a direction may come from, by turns."""
 
@@ -83,14 +84,28 @@ class StrepDoor:
         slot = self._demux.lookup(packets.call_leg_high, packets.call_leg_low, third)
         unknown = slot == UNKNOWN
         if unknown.any():
-            newcomers = np.flatnonzero(unknown)
-            for i in newcomers[:NEWCOMERS].tolist():
-                slot[i] = self._slot_of_newcomer(packets, i, int(third[i]), batch)
-            self.rejected[Reject.CROWDED] += max(len(newcomers) - NEWCOMERS, 0)
+            self._take_newcomers(np.flatnonzero(unknown), slot, packets, third, batch)
             kept = np.flatnonzero(slot != UNKNOWN)
             if len(kept) < len(slot):
                 packets, slot = packets.take(kept), slot[kept]
         self._engine.receive(frames_of(batch, packets, slot, self._engine))
+
+    def _take_newcomers(
+        self,
+        newcomers: NDArray[np.intp],
+        slot: NDArray[np.int64],
+        packets: PacketColumns,
+        third: NDArray[np.uint64],
+        batch: DatagramBatch,
+    ) -> None:
+        """Find slots for the packets at `newcomers`, until too many were turned away."""
+        turned_away = 0
+        for looked_at, i in enumerate(newcomers.tolist(), 1):
+            slot[i] = self._slot_of_newcomer(packets, i, int(third[i]), batch)
+            turned_away += slot[i] == UNKNOWN
+            if turned_away >= TURNED_AWAY:
+                self.rejected[Reject.CROWDED] += len(newcomers) - looked_at
+                break
 
     def _slot_of_newcomer(self, packets: PacketColumns, i: int, third: int, batch: DatagramBatch) -> int:
         """Return the slot of a packet that was not found, `UNKNOWN` if it is not taken, which is counted."""
