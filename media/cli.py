@@ -19,7 +19,7 @@ Exit codes:
   0    done; `serve` was asked to end and finished all files
   1    failed while running: address in use, directory not writable, ...
   2    a command, option or configuration that cannot be
-  130  interrupted; `serve` by a second signal, with files left unfinished
+  130  interrupted; `serve` by one more signal while it finishes files, which are left unfinished
 """
 _EPILOG = (
     """\b

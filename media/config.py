@@ -105,6 +105,8 @@ class ServerConfig:
     """Send silence to streams in rtp mode while nothing plays."""
     idle_timeout_s: float = 30.0
     """A call ends when no track of it got audio for so long."""
+    drain_timeout_s: float = 5.0
+    """At the end, calls may go on for so long; none begins. 0 ends them at once."""
     reconnect_grace_s: float = 5.0
     """A media stream whose socket closed without `stop` may come back within this time."""
     reorder_wait_ms: int = 60

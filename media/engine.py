@@ -22,7 +22,7 @@ from media.reports import call_report
 from media.sinks.contract import CallInfo
 from media.sinks.queue import CallEnded, CallStarted, Item
 from media.tapes import CODE_BYTES, TapeFormat, law_of
-from strep.clock import NS_PER_SECOND, Clock
+from strep.clock import NEVER_NS, NS_PER_SECOND, Clock
 from strep.frames import FrameBatch
 from strep.g711 import Codec
 from strep.table import TrackBlocks
@@ -64,6 +64,7 @@ class Engine:
         pauses: what of their audio is not for everybody.
         calls_started, calls_ended: totals; their difference is the number of live calls.
         conservation_errors: tracks whose packets did not add up at their end; always 0.
+        draining_since_ns: calls go on, but none begins with what has come since; doors see to that.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class Engine:
         self.desk = Desk()
         self.calls: dict[str, Call] = {}
         self.pauses = PauseMask()
+        self.draining_since_ns = NEVER_NS
         self.calls_started = self.calls_ended = self.conservation_errors = 0
         self._clock, self._publish = clock, publish
         self._outlets = list(outlets)

@@ -210,6 +210,15 @@ OPTIONS = (
         field="idle_timeout_s",
     ),
     Option(
+        "drain_timeout",
+        TIMING,
+        formats.seconds(0, 86_400),
+        "1m",
+        "At SIGTERM no new call begins, and those that there are may go on for so long; 0, or a second signal, ends "
+        "them at once. Their files are finished in any case.",
+        field="drain_timeout_s",
+    ),
+    Option(
         "reconnect_grace",
         TIMING,
         formats.seconds(0, 3600),

@@ -164,7 +164,7 @@ async def _serve(settings: Settings) -> None:
     config = settings.server
     app = load_app(config.app) if config.app else None
     server, totals = Server(config, [load_sink(name) for name in config.sinks], app=app), Totals()
-    end_on_signals(server.stop)
+    end_on_signals(server.stop, drains=config.drain_timeout_s > 0)
     reports = Repeater(REPORT_INTERVAL_S, lambda: totals.report(0, server.snapshot()))
     with _metrics(settings.processes.metrics, totals) as metrics:
         async with server:
@@ -183,7 +183,7 @@ async def _supervise(settings: Settings, workers: int) -> None:
     from media.workers.supervisor import Supervisor, WorkerError
 
     supervisor = Supervisor(settings.server, settings.log, workers)
-    end_on_signals(supervisor.stop, supervisor.abandon)
+    end_on_signals(supervisor.stop, supervisor.abandon, drains=settings.server.drain_timeout_s > 0)
     with _metrics(settings.processes.metrics, supervisor.totals) as metrics:
         try:
             async with supervisor:
@@ -223,19 +223,24 @@ def _complain_about(unfinished: list[str]) -> None:
         raise click.ClickException(f"not finished within {SINK_STOP_TIMEOUT_S:g} s, files may be incomplete: {names}")
 
 
-def end_on_signals(stop: Callable[[], None], abandon: Callable[[], None] = lambda: None) -> None:
-    """Let the first SIGTERM or SIGINT call `stop`, and a second one `abandon` and end the process on the spot."""
+def end_on_signals(
+    stop: Callable[[], None], abandon: Callable[[], None] = lambda: None, *, drains: bool = False
+) -> None:
+    """Let the first SIGTERM or SIGINT call `stop`, and the second one `abandon` and end the process on the spot.
+
+    If it `drains`, the second calls `stop` again, to end calls at once, and the third leaves.
+    """
     loop = asyncio.get_running_loop()
-    asked = False
+    told = ["ending: finishing all files; a second signal leaves them"]
+    if drains:
+        told = ["ending: no new calls; a second signal ends those that there are", told[0].replace("second", "third")]
 
     def receive(number: signal.Signals) -> None:
-        nonlocal asked
-        if asked:
+        if not told:
             abandon()
             os.write(2, b"interrupted again: files are left unfinished\n")
             os._exit(INTERRUPTED)
-        asked = True
-        _LOG.info("ending: finishing all files; a second signal leaves them", extra={"signal": number.name})
+        _LOG.info(told.pop(0), extra={"signal": number.name})
         stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -31,6 +31,7 @@ class Reject(IntEnum):
     SOURCE = 16
     QUARANTINE = 17
     CROWDED = 18
+    ENDING = 19
 
     @property
     def text(self) -> str:
@@ -57,5 +58,6 @@ _TEXT = {
     Reject.SOURCE: "of a known leg, but from another source than its packets come from",
     Reject.QUARANTINE: "of a leg that nobody announced, and that was dropped from quarantine",
     Reject.CROWDED: "of an unknown leg, after many of them at once were turned away",
+    Reject.ENDING: "of a call that would begin while the server ends",
     Reject.NO_ROOM: "no free track: the server is at its limit",
 }

@@ -49,6 +49,7 @@ class RtpDoor:
         self._demux = Demux()
         self._keys: dict[int, Key] = {}
         self._joining = Joining()
+        self._late = 0
 
     def receive(self, batch: DatagramBatch, direction: Direction, now_ns: int) -> None:
         """Take the datagrams of one drain of the port for `direction`."""
@@ -66,7 +67,9 @@ class RtpDoor:
             slot[i] = self._slot_of_newcomer(key, packets, i, batch, direction)
         kept = np.flatnonzero(slot != UNKNOWN)
         if len(kept) < len(slot):
-            self.rejected[Reject.NO_ROOM] += len(slot) - len(kept)
+            self.rejected[Reject.NO_ROOM] += len(slot) - len(kept) - self._late
+            self.rejected[Reject.ENDING] += self._late
+            self._late = 0
             packets, slot = packets.take(kept), slot[kept]
         self._engine.receive(frames_of(batch, packets, slot, self._engine))
 
@@ -77,6 +80,9 @@ class RtpDoor:
         if slot != UNKNOWN or not self._engine.has_room():
             return slot
         row = packets.row[i]
+        if batch.arrival_ns[row] > self._engine.draining_since_ns:
+            self._late += 1
+            return UNKNOWN
         source = {**describe_source(batch.source[row]), "ssrc": int(packets.ssrc[i])}
         arrival_ns = int(batch.arrival_ns[row])
         encoding = self._engine.payload_types.opening(int(packets.payload_type[i]))

@@ -115,6 +115,8 @@ class StreamDoor:
             stream.starts.append(start)
             self._attach(stream)
             return stream
+        if now_ns > self._engine.draining_since_ns:
+            raise StreamRefused(CLOSE_TRY_AGAIN_LATER, "the server is ending")
         if not self._engine.has_room():
             raise StreamRefused(CLOSE_TRY_AGAIN_LATER, "no free track: the server is at its limit")
         stream = Stream(start, ChunkSequencer(start.encoding.sample_rate_hz), [start])
@@ -129,6 +131,9 @@ class StreamDoor:
         """Take one media frame; it reaches the timeline with the next beat."""
         assert isinstance(handle, Stream)
         if handle.call.has_ended:
+            if now_ns > self._engine.draining_since_ns:
+                self.no_room += 1
+                return
             handle.call = self._open_call(handle, now_ns)
             self._streams.setdefault(handle.start.stream_id, handle)
             self._attach(handle)

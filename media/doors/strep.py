@@ -121,6 +121,8 @@ class StrepDoor:
             return self._move(track, (high, low, third), source, arrival_ns)
         if not self.guard.admits_address(source["address"]):
             self.rejected[Reject.ADDRESS] += 1
+        elif call is None and arrival_ns > self._engine.draining_since_ns:
+            self.rejected[Reject.ENDING] += 1
         elif not self._engine.has_room():
             self.rejected[Reject.NO_ROOM] += 1
         elif call is None and not self._is_admitted((high, low), batch, int(row)):

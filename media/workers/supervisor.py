@@ -111,7 +111,10 @@ class Supervisor:
             await event.wait()
 
     def stop(self) -> None:
-        """Ask for the end; `wait_closed` returns then."""
+        """Ask for the end, `wait_closed` returns then; a second time: let calls end at once."""
+        if self._stopping.is_set():
+            for worker in self._live.values():
+                worker.signal(signal.SIGTERM)
         self._stopping.set()
 
     async def wait_closed(self) -> None:
@@ -128,7 +131,7 @@ class Supervisor:
         for worker in self._live.values():
             worker.signal(signal.SIGTERM)
         if self._keepers:
-            _, late = await asyncio.wait(self._keepers, timeout=STOP_TIMEOUT_S)
+            _, late = await asyncio.wait(self._keepers, timeout=STOP_TIMEOUT_S + self._config.drain_timeout_s)
             if late:
                 self.abandon()
                 await asyncio.wait(late)
