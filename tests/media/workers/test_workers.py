@@ -137,7 +137,7 @@ class TestTogether:
                 worker.kill()
 
     def test_a_second_signal_kills_them_all(self, tmp_path: Path) -> None:
-        with serving("--udp", ":0", "--workers", "2") as (process, _):
+        with serving("--udp", ":0", "--workers", "2", "--drain-timeout", "0") as (process, _):
             workers = wait_until(lambda: len(found := children(process.pid)) == 3 and found)
             for pid in workers:
                 os.kill(pid, signal.SIGSTOP)  # they do not end by themselves
