@@ -7,6 +7,7 @@ there is.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 
@@ -133,6 +134,18 @@ class ServerConfig:
     """SO_RCVBUF to ask for, per UDP socket."""
     drain_interval_ms: float = 5.0
     """How often the sockets are drained while traffic flows; less often while all sinks have patience."""
+    max_calls: int = 0
+    """Live calls; further ones are refused. 0 is any number that `max_tracks` allows."""
+    max_packets_per_s: int = 0
+    """Packets and frames of all calls; while more come, no call begins. 0 is any number."""
+    min_free_bytes: int = 256 << 20
+    """While the disk of the recordings has less, no call begins."""
+    udp_legs: Literal["open", "probation", "registered"] = "open"
+    """Which legs may begin at the STREP port, see `media.admission.legs`."""
+    udp_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    """From where legs and RTP tracks may begin; none is from anywhere."""
+    udp_sources: Literal["pinned", "any"] = "pinned"
+    """Whether each direction of a leg keeps to the address that it began from."""
     max_tracks: int = 20_000
     """Tracks that may live at once; packets of further ones are refused and counted."""
     ws_max_message_bytes: int = 1 << 20

@@ -65,6 +65,7 @@ class Engine:
         calls_started, calls_ended: totals; their difference is the number of live calls.
         conservation_errors: tracks whose packets did not add up at their end; always 0.
         draining_since_ns: calls go on, but none begins with what has come since; doors see to that.
+        shortage: why no call may begin at present, "" if one may; doors see to that, too.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class Engine:
         self.desk = Desk()
         self.calls: dict[str, Call] = {}
         self.pauses = PauseMask()
-        self.draining_since_ns = NEVER_NS
+        self.draining_since_ns, self.shortage = NEVER_NS, ""
         self.calls_started = self.calls_ended = self.conservation_errors = 0
         self._clock, self._publish = clock, publish
         self._outlets = list(outlets)

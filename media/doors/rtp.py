@@ -77,7 +77,7 @@ class RtpDoor:
         self, key: Key, packets: PacketColumns, i: int, batch: DatagramBatch, direction: Direction
     ) -> int:
         slot = self._demux.get(key)
-        if slot != UNKNOWN or not self._engine.has_room():
+        if slot != UNKNOWN or not self._engine.has_room() or self._engine.shortage:
             return slot
         row = packets.row[i]
         if batch.arrival_ns[row] > self._engine.draining_since_ns:
