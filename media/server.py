@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("strep.server")
 
+_LOOK_EVERY_S = 0.05
 SINK_STOP_TIMEOUT_S = 30.0
 """How long the end of the server waits for a sink to finish what is queued."""
 
@@ -82,6 +84,7 @@ class Server:
 
         Raises:
             ConfigurationError: no door is configured, or noise is to be suppressed for a sink that there is not.
+            ConfigurationError: no door is configured, or one that lets anybody in from elsewhere.
         """
         if config.udp is None and config.ws is None and not config.rtp:
             raise ConfigurationError("no door: give at least one of udp, rtp, ws")
@@ -128,7 +131,7 @@ class Server:
             patience_ms=patience_ms,
             listener=self._switchboard,
         )
-        self._stopping = asyncio.Event()
+        self._stopping, self._at_once = asyncio.Event(), asyncio.Event()
         self._has_closed = False
         self._watch = CounterWatch(self.snapshot)
         self._companions = companions_of(self, self._clock, on_event)
@@ -164,13 +167,28 @@ class Server:
         _LOG.info("receiving", extra={"addresses": self.addresses})
 
     def stop(self) -> None:
-        """Ask the server to end; `wait_closed` returns then."""
+        """Ask the server to end, `wait_closed` returns then; a second time: without waiting for calls to end."""
+        if self._stopping.is_set():
+            self._at_once.set()
         self._stopping.set()
 
     async def wait_closed(self) -> None:
-        """Wait until `stop` is called, then end all calls and finish all sinks."""
+        """Wait until `stop` is called, give calls a while to end, then end them and finish all sinks."""
         await self._stopping.wait()
+        await self._drain()
         await self.close()
+
+    async def _drain(self) -> None:
+        """Begin no more calls, and wait for the end of those that there are: `ServerConfig.drain_timeout_s`."""
+        self.engine.draining_since_ns = self._clock.now_ns()
+        if not self.engine.calls or not self.config.drain_timeout_s:
+            return
+        _LOG.info("draining", extra={"calls": len(self.engine.calls), "timeout_s": self.config.drain_timeout_s})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.config.drain_timeout_s):
+                while self.engine.calls and not self._at_once.is_set():
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._at_once.wait(), _LOOK_EVERY_S)
 
     async def close(self) -> None:
         """Close the doors, end all calls, and wait for the sinks to finish; a second call does nothing."""

@@ -7,6 +7,9 @@ import logging
 import socket
 from typing import Any
 
+from media.admission.capacity import Capacity, CapacityLimits, Usage, free_bytes, free_descriptors
+from media.admission.configured import certificate_of, gate_of, twilio_auth_token_of
+from media.admission.legs import LegGuard
 from media.config import Endpoint, RtpPorts, ServerConfig
 from media.doors.rtp import RtpDoor
 from media.doors.stream import StreamDoor, StreamListener
@@ -14,6 +17,7 @@ from media.doors.strep import StrepDoor
 from media.engine import Engine
 from media.pulse import Pulse, Take
 from media.receivers import Receiver, open_receiver
+from media.repeat import Repeater
 from media.sockets import BoundSockets
 from media.status import datagram_totals, stream_totals
 from media.ws.options import ConnectionOptions, WsServerOptions
@@ -55,8 +59,12 @@ class Reception:
             sockets: doors that are bound already; the others are bound as configured.
             patience_ms: how long audio may wait for company.
             listener: talks back to media streams.
+
+        Raises:
+            ConfigurationError: a door that lets anybody in from elsewhere, or a file that cannot be used.
         """
-        self.strep = StrepDoor(engine)
+        guard = LegGuard(config.udp_legs, config.udp_networks, is_pinned=config.udp_sources == "pinned")
+        self.strep = StrepDoor(engine, guard)
         self.rtp = {ports.name: RtpDoor(ports.name, engine) for ports in config.rtp}
         self.addresses: dict[str, Any] = {}
         self._config, self._engine, self._clock, self._sockets = config, engine, clock, sockets
@@ -68,6 +76,10 @@ class Reception:
             wake=self._pulse.wake,
             listener=listener,
         )
+        self._gate, self._certificate = gate_of(config), certificate_of(config)
+        limits = CapacityLimits(config.max_calls, config.max_packets_per_s, config.min_free_bytes)
+        self._capacity = Capacity(limits, self._usage, clock)
+        self._housekeeping = Repeater(1.0, self._look_at_capacity)
         self._receivers: list[Receiver] = []
         self._ws: MediaWebSocketServer | None = None
 
@@ -90,6 +102,12 @@ class Reception:
                 max_message_bytes=config.ws_max_message_bytes,
                 max_connections=config.ws_max_connections,
                 patience_ms=self._patience_ms,
+                gate=self._gate,
+                certificate=self._certificate,
+                twilio_auth_token=twilio_auth_token_of(config),
+                public_url=config.public_url,
+                max_strangers=config.ws_max_strangers,
+                max_connections_per_address=config.ws_max_connections_per_address,
                 connection=ConnectionOptions(
                     tap_track=config.ws_tap_track, l16_is_big_endian=config.ws_l16_byte_order == "big"
                 ),
@@ -101,9 +119,11 @@ class Reception:
         """Begin to take what comes."""
         self._pulse.add_source(self._deliver_streams)
         self._pulse.start()
+        self._housekeeping.start()
 
     async def settle(self) -> None:
         """Take in what has come so far, and nothing after it."""
+        self._housekeeping.stop()
         await self.close_ws()
         for receiver in self._receivers:
             await receiver.settle()
@@ -170,6 +190,14 @@ class Reception:
         self._receivers.append(receiver)
         self._pulse.add(receiver, take)
         return receiver.address
+
+    def _usage(self) -> Usage:
+        packets = self.strep.datagrams + sum(door.datagrams for door in self.rtp.values()) + self.stream.frames
+        return Usage(len(self._engine.calls), packets, free_bytes(self._config.record), free_descriptors())
+
+    def _look_at_capacity(self) -> None:
+        self._capacity.look()
+        self._engine.shortage = self._capacity.shortage
 
     def _deliver_streams(self, now_ns: int) -> int:
         taken = self.stream.deliver(now_ns)
