@@ -7,6 +7,7 @@ An option ``idle_timeout`` is the flag ``--idle-timeout``, the variable ``STREP_
 from __future__ import annotations
 
 from media import formats
+from media.admission.options import SHEDDING_OPTIONS
 from media.config import LogConfig, ProcessConfig
 from media.delivery.options import DELIVERY_OPTIONS
 from media.formats import Format
@@ -70,6 +71,7 @@ OPTIONS = (
         "outbound",
         "Which direction a SignalWire tap is, for it does not say.",
     ),
+    *TRUST_OPTIONS,
     Option("record", RECORDING, formats.DIRECTORY, "recordings", "Write a stereo WAV and a JSON of every call here."),
     Option(
         "record_format",
@@ -265,6 +267,7 @@ OPTIONS = (
         "Kernel buffer to ask for, per UDP socket.",
         field="receive_buffer_bytes",
     ),
+    *SHEDDING_OPTIONS,
     Option("max_tracks", LIMITS, formats.whole_number(1, 1_000_000), "20000", "Tracks at once; a call has two."),
     Option(
         "ws_max_message",

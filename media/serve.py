@@ -38,10 +38,13 @@ Examples:
     strep serve --udp :9000 --ws :9001 --rtp lab=4000,4001 --rtp office=4010,4011
   With a process per core, and counters for Prometheus on port 9100:
     strep serve --udp 0.0.0.0:9000 --record recordings --workers 0 --metrics :9100
+  Media streams from anywhere, of carriers that show a token:
+    strep token > tokens.txt
+    strep serve --ws 0.0.0.0:9001 --ws-token-file tokens.txt --record recordings
   Let an application talk with callers, on streams that Telnyx was asked for with mode rtp:
-    strep serve --ws 0.0.0.0:9001 --app parrot --playback rtp
+    strep serve --ws :9001 --app parrot --playback rtp
   A function of your own, greet in greeter.py here, and each call recorded:
-    strep serve --ws 0.0.0.0:9001 --app greeter:greet --record recordings
+    strep serve --ws :9001 --app greeter:greet --record recordings
   Options from a file, and from the environment:
     strep serve --config strep.toml
     STREP_UDP=:9000 STREP_RTP="lab=4000,4001;office=4010,4011" strep serve
