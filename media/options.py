@@ -7,7 +7,7 @@ An option ``idle_timeout`` is the flag ``--idle-timeout``, the variable ``STREP_
 from __future__ import annotations
 
 from media import formats
-from media.admission.options import SHEDDING_OPTIONS
+from media.admission.options import SHEDDING_OPTIONS, TRUST_OPTIONS
 from media.config import LogConfig, ProcessConfig
 from media.delivery.options import DELIVERY_OPTIONS
 from media.formats import Format

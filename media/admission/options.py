@@ -41,8 +41,8 @@ TRUST_OPTIONS = (
         TRUST,
         formats.choice("auto", "token", "none"),
         "token",
-        "Whether media streams must show a token. auto: where any is configured they must, and a door that others can "
-        "reach does not open without one; none lets everybody in.",
+        "Whether media streams must show a token. auto: where any is configured they must, and a door that others "
+        "can reach does not open without one; none lets everybody in.",
     ),
     Option(
         "ws_token_file",
