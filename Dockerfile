@@ -1,4 +1,4 @@
-# docker build -t strep . && docker run --rm -p 9000:9000/udp -p 9001:9001 --user "$(id -u)" -v "$PWD/recordings:/data" strep
+# docker build -t strep . && docker run --rm -p 9000:9000/udp -p 9001:9001 -e STREP_WS_TOKEN --user "$(id -u)" -v "$PWD/recordings:/data" strep
 # Any option of `strep serve` can be given behind that, or as a STREP_* variable.
 FROM python:3.12-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1

@@ -7,7 +7,6 @@ there is.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 
@@ -142,7 +141,7 @@ class ServerConfig:
     """While the disk of the recordings has less, no call begins."""
     udp_legs: Literal["open", "probation", "registered"] = "open"
     """Which legs may begin at the STREP port, see `media.admission.legs`."""
-    udp_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    udp_networks: tuple[str, ...] = ()
     """From where legs and RTP tracks may begin; none is from anywhere."""
     udp_sources: Literal["pinned", "any"] = "pinned"
     """Whether each direction of a leg keeps to the address that it began from."""

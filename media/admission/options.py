@@ -11,9 +11,9 @@ from media.option import Option
 TRUST = "Who may send"
 
 
-def _parse_network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+def _parse_network(text: str) -> str:
     try:
-        return ipaddress.ip_network(text.strip())
+        return str(ipaddress.ip_network(text.strip()))
     except ValueError as error:
         raise ValueError(f"is no network: {error}") from None
 

@@ -6,7 +6,7 @@ There are two kinds. *Static* tokens are any text of at least `MIN_CHARACTERS`, 
     strep1.<last second of validity, Unix time>.<nonce>.<HMAC-SHA256 of all before the last dot, base64url>
 
 A signed token is good until it expires, and for one stream: the first that shows it. That one may show it again,
-for carriers dial the same address when a socket breaks.
+for carriers dial the same address when a socket breaks. Each worker process remembers for itself whose a token is.
 """
 
 from __future__ import annotations

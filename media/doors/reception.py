@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+from ipaddress import ip_network
 from typing import Any
 
 from media.admission.capacity import Capacity, CapacityLimits, Usage, free_bytes, free_descriptors
@@ -63,7 +64,9 @@ class Reception:
         Raises:
             ConfigurationError: a door that lets anybody in from elsewhere, or a file that cannot be used.
         """
-        guard = LegGuard(config.udp_legs, config.udp_networks, is_pinned=config.udp_sources == "pinned")
+        guard = LegGuard(
+            config.udp_legs, map(ip_network, config.udp_networks), is_pinned=config.udp_sources == "pinned"
+        )
         self.strep = StrepDoor(engine, guard)
         self.rtp = {ports.name: RtpDoor(ports.name, engine) for ports in config.rtp}
         self.addresses: dict[str, Any] = {}

@@ -229,6 +229,7 @@ class TestHelp:
         headings = [line[:-1] for line in lines if line[:1].isalpha() and line.endswith(":")]
         assert headings == [
             "Doors",
+            "Who may send",
             "Recording",
             "Delivering recordings",
             "For other programs",
