@@ -83,8 +83,8 @@ class Server:
             on_event: called with every event of every call (`Told`), in the event loop; awaited if it is a coroutine.
 
         Raises:
-            ConfigurationError: no door is configured, one that lets anybody in from elsewhere, or something for a sink
-                that there is not.
+            ConfigurationError: no door is configured, one that lets anybody in from elsewhere, or a filter for a
+                sink that there is not.
         """
         if config.udp is None and config.ws is None and not config.rtp:
             raise ConfigurationError("no door: give at least one of udp, rtp, ws")
