@@ -76,7 +76,7 @@ class Deliverer:
         """
         self.schedule = Schedule(settings.at_once, rng, has_store=target is not None)
         self._settings, self._clock, self._tell, self._target = settings, clock, tell, target
-        self._folder = JobFolder(settings.directory)
+        self._folder = JobFolder(settings.directory, settings.directory_of_keys)
         self._changed_ns = -1
         self._unreadable: set[str] = set()
         self._has_looked = False

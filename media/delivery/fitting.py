@@ -38,6 +38,7 @@ def deliveries_of(config: ServerConfig, bus: EventBus, clock: Clock) -> list[Del
                 config.deliver_key,
                 config.deliver_keep_local == "on",
                 config.deliver_at_once,
+                str(next(iter(directories))),
             ),
             bus,
             clock,

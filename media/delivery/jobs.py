@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,6 +18,7 @@ from media.sinks.wav import make_directory
 
 FOLDER = ".delivery"
 SUFFIX = ".job"
+KEY_SUFFIX = ".key"
 SIDECAR = "json"
 VERSION = 1
 
@@ -141,9 +143,16 @@ class JobFolder:
         path: the folder in it.
     """
 
-    def __init__(self, recordings: Path) -> None:
+    def __init__(self, recordings: Path, keys_in: Path | None = None) -> None:
+        """Know the folder.
+
+        Args:
+            recordings: the directory.
+            keys_in: the one of those that share a store, in whose folder keys are claimed; itself unless given.
+        """
         self.recordings = recordings
         self.path = recordings / FOLDER
+        self._claims = (keys_in or recordings) / FOLDER
 
     def make(self) -> None:
         """Make the folder.
@@ -194,7 +203,40 @@ class JobFolder:
         """Forget a job that is done, and what may still lie about of it."""
         for ending in (*FORMATS, SIDECAR):
             self.staged(job, ending).unlink(missing_ok=True)
+        if job.key:
+            self.release(job, job.store, job.key)
         (self.path / f"{job.name}{SUFFIX}").unlink(missing_ok=True)
+
+    def claim(self, job: Job, url: str, key: str) -> bool:
+        """Claim a key of a store for a job until it is done; return whether it has it now, or had it already.
+
+        A symbolic link, to the recording's id: it is there with what it says or not at all, whoever else wants it.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        path = self._claim_path(url, key)
+        make_directory(path.parent)
+        try:
+            os.symlink(job.recording_id, path)
+        except FileExistsError:
+            return self._owner(path) == job.recording_id
+        return True
+
+    def release(self, job: Job, url: str, key: str) -> None:
+        """Let others have a key, if it is the job's."""
+        path = self._claim_path(url, key)
+        if self._owner(path) == job.recording_id:
+            path.unlink(missing_ok=True)
+
+    def _claim_path(self, url: str, key: str) -> Path:
+        return self._claims / (hashlib.sha256(f"{url}\n{key}".encode()).hexdigest()[:32] + KEY_SUFFIX)
+
+    def _owner(self, path: Path) -> str:
+        try:
+            return os.readlink(path)
+        except OSError:  # somebody has just released it, or put something there
+            return ""
 
     def staged(self, job: Job, ending: str) -> Path:
         """Return where a file of the job lies until it is done."""

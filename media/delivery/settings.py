@@ -20,6 +20,7 @@ class DeliverySettings(msgspec.Struct, frozen=True):
         key: template of the name there, see `media.delivery.keys`.
         keep_local: they stay in the directory as well.
         at_once: recordings worked at at once.
+        keys_in: the directory of recordings in whose folder of jobs keys of the store are claimed; empty: `recordings`.
         is_first: of the processes of this server; what an earlier server gave up is tried again.
     """
 
@@ -29,9 +30,15 @@ class DeliverySettings(msgspec.Struct, frozen=True):
     key: str = DEFAULT
     keep_local: bool = True
     at_once: int = 2
+    keys_in: str = ""
     is_first: bool = True
 
     @property
     def directory(self) -> Path:
         """Of the recordings."""
         return Path(self.recordings)
+
+    @property
+    def directory_of_keys(self) -> Path:
+        """See `keys_in`."""
+        return Path(self.keys_in or self.recordings)

@@ -7,7 +7,7 @@ same the next time; everything else may be better then.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,9 @@ def store(job: Job, folder: JobFolder, template: str, target: Store, save: Calla
     if not all(os.path.exists(folder.file(job, file)) for file in job.files):
         return replace(job, state="waiting", files=())
     if job.store != target.url or not job.key:
-        job = replace(job, store=target.url, key=_free_key(key_of(template, job), job, target))
+        if job.key:
+            folder.release(job, job.store, job.key)
+        job = replace(job, store=target.url, key=_free_key(key_of(template, job), job, folder, target))
         save(job)
     files = []
     for file in job.files:
@@ -119,14 +121,30 @@ def settle(job: Job, folder: JobFolder, settings: DeliverySettings) -> None:
     folder.remove(job)
 
 
-def _free_key(wanted: str, job: Job, target: Store) -> str:
-    """Return the key, with a number where somebody has it."""
+def _free_key(wanted: str, job: Job, folder: JobFolder, target: Store) -> str:
+    """Claim the key, with a number where somebody has it: another job claimed it, or there is something already.
+
+    It is claimed before the store is asked: another job may have put its own there and be done since then.
+    """
     endings = [*(file.format for file in job.files), SIDECAR]
     key, number = wanted, 1
-    while any(target.exists(f"{key}.{ending}") for ending in endings):
+    while not _is_free(key, endings, job, folder, target):
         number += 1
         key = f"{wanted}.{number}"
     return key
+
+
+def _is_free(key: str, endings: Sequence[str], job: Job, folder: JobFolder, target: Store) -> bool:
+    if not folder.claim(job, target.url, key):
+        return False
+    try:
+        is_taken = any(target.exists(f"{key}.{ending}") for ending in endings)
+    except BaseException:
+        folder.release(job, target.url, key)
+        raise
+    if is_taken:
+        folder.release(job, target.url, key)
+    return not is_taken
 
 
 def _send(target: Store, path: Path, key: str, sha256: str) -> None:

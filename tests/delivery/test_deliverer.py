@@ -169,6 +169,54 @@ class TestToAStore:
             **{f"{KEY}.{number}.{end}": True for number in (3, 4) for end in ("flac", "json")},
         }
 
+    def test_two_at_once_that_want_the_same_name(self, tmp_path: Path) -> None:
+        """Of a call and of a take of it, in one directory or two: nothing is sent over the other's."""
+        (tmp_path / "a").mkdir()
+        (tmp_path / "b").mkdir()
+        for other, number in ("a", 2), ("b", 3):
+            store = MemoryStore()
+            wishes: dict[str, Any] = {"key": "{date}/{call_id}", "keep_local": False, "keys_in": str(tmp_path / "a")}
+            one, two = delivering(tmp_path / "a", store, **wishes), delivering(tmp_path / other, store, **wishes)
+            one.hand_over(finished(tmp_path / "a", pcm=speech(1.0)))
+            two.hand_over(finished(tmp_path / other, f"call-1.take{number}", speech(2.0)))
+            if other == "a":
+                two = one
+
+            def meanwhile(
+                verb: str, _key: str, store: MemoryStore = store, two: Delivering = two
+            ) -> None:  # each has found its key free, and has sent nothing yet
+                if verb == "exists":
+                    store.before = lambda _verb, _key: None
+                    two.deliverer.look()
+                    while job := two.deliverer.next():
+                        two.deliverer.apply(two.deliverer.work(job))
+
+            store.before = meanwhile
+            one.run()
+            two.run()
+            sizes = sorted(len(content) for key, content in store.objects.items() if key.endswith(".wav"))
+            assert len(sizes) == 2
+            assert sizes[0] < 40_000 < sizes[1]
+            assert set(store.objects) == {f"{KEY}{end}" for end in (".wav", ".json", ".2.wav", ".2.json")}
+            assert left_over(tmp_path / "a") == []
+
+    def test_a_name_that_was_chosen_stays_taken_while_the_store_is_away(self, tmp_path: Path) -> None:
+        store = MemoryStore()
+        world = delivering(tmp_path, store, key="{date}/{call_id}", keep_local=False)
+
+        def away(verb: str, _key: str) -> None:
+            if verb == "put":
+                raise ConnectionError
+
+        store.before = away
+        world.hand_over(finished(tmp_path), finished(tmp_path, "call-1.take"))
+        world.run(hours=0.1)
+        store.before = lambda _verb, _key: None
+        world.process()
+        world.run()
+        assert set(store.objects) == {f"{KEY}{end}" for end in (".wav", ".json", ".2.wav", ".2.json")}
+        assert left_over(tmp_path) == []
+
     def test_damage_is_seen_and_mended(self, tmp_path: Path) -> None:
         store, damaged = MemoryStore(), []
 
