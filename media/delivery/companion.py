@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections import OrderedDict
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from media.delivery.messages import DRAIN_S, Said, Saved, Status, Trouble, decod
 from media.delivery.settings import DeliverySettings
 from media.events.bus import EventBus
 from media.events.recordings import RecordingFailed, RecordingSaved
+from media.sinks.contract import CallInfo
 from media.sinks.finished import FinishedRecording
 from media.sinks.finisher import telling
 from strep.clock import NS_PER_SECOND, Clock, iso8601
@@ -37,6 +39,8 @@ CLOSE_S = DRAIN_S + 3.0
 LOCK_EVERY_S = 2.0
 RESTART_S, LONGEST_RESTART_S = 1.0, 60.0
 LOCK = "lock"
+MAX_CALLS = 10_000
+"""Recordings handed over, the calls of which are remembered until they are done: another worker may deliver them."""
 
 
 class Deliveries:
@@ -48,6 +52,7 @@ class Deliveries:
         self._settings, self._bus, self._clock = settings, bus, clock
         self._folder = JobFolder(settings.directory)
         self._status = Status()
+        self._calls: OrderedDict[str, CallInfo] = OrderedDict()
         self._taken = self._not_taken = self._restarts = 0
         self._wake, self._stopping = threading.Event(), threading.Event()
         self._lock = threading.Lock()
@@ -70,16 +75,28 @@ class Deliveries:
                 recording.call, RecordingFailed(recording_id=recording.recording_id, error=recording.error)
             )
         job = Job.of(recording, self._clock.wall_ns())
+        self._remember(job, recording.call)
         try:
             self._folder.make()
             self._folder.write(job)
         except OSError as error:
             self._not_taken += 1
+            self._calls.pop(job.recording_id, None)
             _LOG.error("recording %s stays as it is, no job could be written for it: %s", job.name, error)
             failed = RecordingFailed(recording_id=job.recording_id, error=str(error), step="hand over")
             self._bus.publish(recording.call, failed)
             return
         self._wake.set()
+
+    def _remember(self, job: Job, call: CallInfo) -> None:
+        self._calls[job.recording_id] = call
+        while len(self._calls) > MAX_CALLS:
+            self._calls.popitem(last=False)
+
+    def _call_of(self, job: Job, *, is_over: bool) -> CallInfo:
+        """Return the call whose recording was handed over here; of another process' what the job says of it."""
+        calls = self._calls
+        return (calls.pop(job.recording_id, None) if is_over else calls.get(job.recording_id)) or job.call.info()
 
     def _is_work(self, recording: FinishedRecording) -> bool:
         formats = (recording.format,) if recording.format else self._settings.formats
@@ -221,9 +238,9 @@ class Deliveries:
             _LOG.log(message.level, "%s", message.text)
         elif isinstance(message, Saved):
             job = message.job
-            self._bus.publish(job.call.info(), _saved(job, message.path, job.files[0].size_bytes))
+            self._bus.publish(self._call_of(job, is_over=True), _saved(job, message.path, job.files[0].size_bytes))
         elif isinstance(message, Trouble):
-            self._bus.publish(message.job.call.info(), _failed(message))
+            self._bus.publish(self._call_of(message.job, is_over=not message.will_retry), _failed(message))
 
 
 def _saved(job: Job, path: str, size_bytes: int) -> RecordingSaved:

@@ -36,7 +36,7 @@ class JobCall(msgspec.Struct, frozen=True):
     is_linear: bool
 
     def info(self) -> CallInfo:
-        """Return the call as events have it; it has no place among the live ones any more."""
+        """Return the call as events have it that another process tells: it has no place among the live ones here."""
         return CallInfo(
             -1, self.call_id, self.door, self.started_wall_ns, self.sample_rate_hz, self.identity, self.is_linear
         )

@@ -20,7 +20,7 @@ class DeliverySettings(msgspec.Struct, frozen=True):
         key: template of the name there, see `media.delivery.keys`.
         keep_local: they stay in the directory as well.
         at_once: recordings worked at at once.
-        keys_in: the directory of recordings in whose folder of jobs keys of the store are claimed; empty: `recordings`.
+        keys_in: the directory of recordings in whose folder keys of the store are claimed; empty: `recordings`.
         is_first: of the processes of this server; what an earlier server gave up is tried again.
     """
 

@@ -17,6 +17,7 @@ import logging
 import os
 from collections import OrderedDict
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -77,17 +78,26 @@ class EventFiles:
             by_call.setdefault(id(told.call), []).append(told)
         for key, events in by_call.items():
             call = events[0].call
-            _, file = self._files.setdefault(key, (call, EventFile(self._directory, call)))
+            file = self._file_of(key, events[0])
             try:
                 file.append([told.to_json() for told in events])
                 self.written += len(events)
             except (OSError, UnicodeEncodeError) as error:
                 self.failed += len(events)
                 self._trouble.warning(f"events of call {call.call_id} are not written: {error}")
-            if any(isinstance(told.event, CallOver) for told in events):
+            if key in self._files and any(isinstance(told.event, CallOver) for told in events):
                 self._ended[key] = None
         while len(self._ended) > MAX_ENDED:
             del self._files[self._ended.popitem(last=False)[0]]
+
+    def _file_of(self, key: int, first: Told) -> EventFile:
+        """Return the file of a call: kept of one that is, or was not long ago, live here, else found again."""
+        if key not in self._files:
+            call = first.call
+            if call.index < 0 or first.sequence > 1:  # another process', or forgotten already: nothing is kept of it
+                return EventFile.reopened(self._directory, call)
+            self._files[key] = call, EventFile(self._directory, call)
+        return self._files[key][1]
 
 
 class EventFile:
@@ -99,6 +109,19 @@ class EventFile:
         started_at = iso8601(call.started_wall_ns)
         head: dict[str, Any] = {"event": "call", "call_id": call.call_id, "started_at": started_at}
         self._head = head | {"sample_rate_hz": call.sample_rate_hz}
+
+    @classmethod
+    def reopened(cls, directory: Path, call: CallInfo, suffix: str = SUFFIX) -> EventFile:
+        """Return the file that there is of the call, by its first line, or a new one."""
+        file, number = cls(directory, call, suffix), 1
+        head = msgspec.json.encode(file._head) + b"\n"
+        while os.path.lexists(path := _numbered(file._stem, suffix, number)):
+            with suppress(OSError), open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as there:
+                if there.read(len(head)) == head:
+                    file._path = path
+                    break
+            number += 1
+        return file
 
     def append(self, documents: Iterable[dict[str, Any]]) -> None:
         """Write a line each.
@@ -126,11 +149,15 @@ def create_unused(stem: str, suffix: str, flags: int) -> tuple[str, int]:
     """
     number = 1
     while True:
-        path = f"{stem}{suffix}" if number == 1 else f"{stem}.{number}{suffix}"
+        path = _numbered(stem, suffix, number)
         try:
             return path, os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             number += 1
+
+
+def _numbered(stem: str, suffix: str, number: int) -> str:
+    return f"{stem}{suffix}" if number == 1 else f"{stem}.{number}{suffix}"
 
 
 def append_or_nothing(fd: int, content: bytes, size: int) -> None:

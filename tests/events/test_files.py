@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
-from media.events.files import EventFile
+from media.events.bus import EventBus
+from media.events.calls import CallOver, CarrierError, MarkReturned
+from media.events.files import EventFile, EventFiles
+from media.sinks.contract import CallInfo
+from strep.clock import ManualClock
 from tests.sinks.rows import call_info
 from tests.sinks.test_recording_trouble import limit
 
@@ -68,3 +72,49 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path, written: int) -> None:
     file.append([{"n": "last"}])
     assert lines_of(path)[-1] == {"n": "last"}
     assert lines_of(path)[0]["call_id"] == "leg"
+
+
+def leg(index: int, started_s: int) -> CallInfo:
+    return CallInfo(index, "leg", "strep", started_s * 10**9)
+
+
+class TestOfCalls:
+    def files(self, directory: Path) -> tuple[EventFiles, EventBus]:
+        clock = ManualClock()
+        bus = EventBus(clock)
+        return EventFiles(directory, bus, clock), bus
+
+    def names(self, directory: Path) -> dict[str, list[str]]:
+        return {path.name: [line["event"] for line in lines_of(path)] for path in sorted(directory.iterdir())}
+
+    def test_what_another_process_tells_of_a_call_goes_to_its_file_and_leaves_nothing_behind(
+        self, tmp_path: Path
+    ) -> None:
+        files, bus = self.files(tmp_path)
+        for started in (5, 7):
+            bus.publish(leg(0, started), MarkReturned(name="a"))
+        files.background.step()
+        kept = len(files._files)
+        later, bus = self.files(tmp_path)
+        for started in (7, 9, 7, 9):
+            bus.publish(leg(-1, started), CarrierError(title="late"))
+            later.background.step()
+        assert self.names(tmp_path) == {
+            "leg.events.jsonl": ["call", "mark"],
+            "leg.2.events.jsonl": ["call", "mark", "error", "error"],
+            "leg.3.events.jsonl": ["call", "error", "error"],
+        }
+        assert (kept, len(later._files)) == (2, 0)
+
+    def test_calls_that_are_forgotten_are_found_again(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("media.events.files.MAX_ENDED", 1)
+        files, bus = self.files(tmp_path)
+        calls = [call_info(call_id=name) for name in ("a", "b")]
+        for _ in range(2):
+            for call in calls:
+                bus.publish(call, CallOver(reason="stop", duration_samples=0))
+                files.background.step()
+        assert self.names(tmp_path) == {
+            f"{call.call_id}.events.jsonl": ["call", "call_ended", "call_ended"] for call in calls
+        }
+        assert len(files._files) == 1
