@@ -138,7 +138,6 @@ def companions_of(server: Server, clock: Clock, on_event: OnEvent | None = None)
         from media.webhooks.companion import Webhooks
 
         companions.append(Webhooks(config, server.bus, clock))
-    companions.extend(server.deliveries)
     if config.http is not None:
         from media.feed.sink import FeedSink
         from media.http.companion import HttpDoor
@@ -151,7 +150,9 @@ def companions_of(server: Server, clock: Clock, on_event: OnEvent | None = None)
 
         sink = _own(NatsSink, server)
         companions.append(NatsCompanion(config.nats, sink, server.bus, clock))
-    companions.append(server.finisher)  # the last one: it closes first, and has something to tell the others then
+    # The last ones: the finisher closes first, then those whom it hands over to, and both tell all the others.
+    companions.extend(server.deliveries)
+    companions.append(server.finisher)
     return companions
 
 

@@ -18,10 +18,15 @@ from media.delivery.fitting import deliveries_of, taking
 from media.delivery.jobs import FOLDER, Job, JobFolder
 from media.delivery.settings import DeliverySettings
 from media.events.bus import EventBus, Told
+from media.events.calls import CallOver
+from media.events.files import EventFiles
+from media.nats.config import NatsConfig
+from media.server import Server
 from media.sinks.finished import FinishedRecording
 from strep.clock import ManualClock, SystemClock
 from strep.errors import ConfigurationError
 from tests.delivery.recordings import finished, speech
+from tests.events.test_files import lines_of
 
 DOOR = Endpoint("127.0.0.1", 0)
 
@@ -38,6 +43,10 @@ def companion(directory: Path, **settings: Any) -> tuple[Deliveries, Heard]:
     bus = EventBus(clock)
     bus.subscribe(told.append)
     return Deliveries("delivery", DeliverySettings(str(directory), **settings), bus, clock), told
+
+
+def event_files(directory: Path) -> list[Path]:
+    return sorted(directory.glob("*.events.jsonl"))
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -105,6 +114,22 @@ class TestTheProcess:
         assert (counted["taken"], counted["delivered"], counted["waiting"]) == (1, 1, 0)
         assert counted["delivered_bytes"] == (tmp_path / "call-1.flac").stat().st_size
 
+    async def test_its_events_are_those_of_the_call(self, tmp_path: Path) -> None:
+        """For all who know a call when they see it again: numbers go on, files are the same."""
+        deliveries, told = companion(tmp_path, formats=("flac",))
+        files = EventFiles(tmp_path, deliveries._bus, SystemClock())
+        recording = finished(tmp_path, pcm=speech(1.0))
+        deliveries._bus.publish(recording.call, CallOver(reason="stop", duration_samples=8000))
+        await deliveries.start()
+        deliveries.take(recording)
+        await deliveries.close()
+        files.background.step()
+        over, saved = told
+        assert saved.call is over.call is recording.call
+        assert saved.sequence == over.sequence + 1
+        assert deliveries._calls == {}
+        assert [(path.name, len(lines_of(path))) for path in event_files(tmp_path)] == [("call-1.events.jsonl", 3)]
+
     async def test_what_was_handed_over_at_the_end_is_still_done(self, tmp_path: Path) -> None:
         deliveries, told = companion(tmp_path, formats=("flac",))
         await deliveries.start()
@@ -150,6 +175,22 @@ class TestTheProcess:
             await deliveries.close()
         assert "2 recordings are not delivered yet; the next start goes on with them" in caplog.text
         assert (tmp_path / "a.wav").exists()
+
+
+def test_all_others_are_told_before_they_close(tmp_path: Path) -> None:
+    """Of what is saved at the very end: whoever is told of events closes after those who tell."""
+    config = ServerConfig(
+        udp=DOOR,
+        record=tmp_path / "a",
+        takes=tmp_path / "b",
+        events="files",
+        http=DOOR,
+        nats=NatsConfig(("nats://127.0.0.1:4222",)),
+    )
+    server = Server(config, on_event=lambda _told: None)
+    closing = [one.name for one in reversed(server._companions)]
+    assert closing[:3] == ["finisher", "delivery of takes", "delivery"]
+    assert {"nats", "http", "callback", "event-files"} <= set(closing[3:])
 
 
 class TestConfiguration:
