@@ -387,12 +387,12 @@ class TestPauses:
         async def test(studio: Studio) -> None:
             studio.speak(50)
             call = studio.engine.calls[studio.call.call_id]
-            digits = iter("123456")
+            digits = iter("1234567")
             told: list[Any] = []
             call.publish = lambda info, event: told.append(event)
 
-            def press(duration_ms: int = 100) -> None:
-                event = {"event": "dtmf", "digit": next(digits), "duration_ms": duration_ms, "track": "inbound"}
+            def press(**more: int) -> None:
+                event = {"event": "dtmf", "digit": next(digits), "track": "inbound", **more}
                 call.add_event(event, studio.clock.now_ns())
 
             press()
@@ -402,13 +402,17 @@ class TestPauses:
             press()
             studio.recorder.pausing.resume(studio.call)
             studio.speak(2)
-            press()  # which was held while the call was paused
+            press(duration_ms=100)  # which was held while the call was paused
             studio.speak(20)
+            press()  # a frame that says nothing of when: an application that has the key by its tones resumes at once
+            studio.speak(30)
+            press(duration_ms=100)
+            studio.speak(10)
             press()
             studio.end()
             document = json.loads((tmp_path / f"{studio.call.call_id}.json").read_bytes())
-            assert [event["digit"] for event in document["events"] if event["event"] == "dtmf"] == list("1???5")
-            assert [event.digit for event in told if event.NAME == "dtmf"] == list("12345"), (
+            assert [event["digit"] for event in document["events"] if event["event"] == "dtmf"] == list("1?????7")
+            assert [event.digit for event in told if event.NAME == "dtmf"] == list("1234567"), (
                 "the bus withholds itself"
             )
 
