@@ -75,6 +75,9 @@ class TakesSink:
     def receive(self, batch: PcmBatch) -> None:
         """Obey what was ordered, write what is wanted of the batch, and finish what is over."""
         self._obey(batch.now_ns)
+        if batch.follows_dropped:
+            for take in self._running():
+                take.expect_a_hole()
         if self._takes and len(batch):
             chosen = np.isin(batch.call, np.fromiter(self._takes, np.int32, len(self._takes)))
             if chosen.any():
@@ -148,6 +151,8 @@ class TakesSink:
         index = order.call.index
         self._takes.setdefault(index, []).append(take)
         for batch in self._recent.of(index):
+            if batch.follows_dropped:
+                take.expect_a_hole()
             self._give([take], batch)
 
     def _stop(self, command: Stop) -> None:

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from media.blocks import PcmBatch
 from media.events.kinds import Event
 from media.pauses.spans import PauseMode
-from media.sinks.contract import CallInfo
+from media.sinks.contract import CallInfo, Sink, SinkOptions
 from media.sinks.finished import FinishedRecording
 from media.sinks.finisher import Finisher
+from media.sinks.queue import Item, SinkQueue
 from media.sinks.recording import RecordingSink
 from media.sinks.rewriting import mixed
 from media.sinks.sidecar import SCHEMA_PATH
@@ -243,6 +244,67 @@ class TestSpans:
             recording = await saved(take)
             assert not read(recording.path)[:, 1].any()
             studio.end()
+
+        in_a_loop(test, tmp_path)
+
+
+class Slow(Directly):
+    """An outlet whose sink is as slow as the test wants: what waits for more than a second is dropped."""
+
+    def __init__(self, sink: Sink) -> None:
+        super().__init__(sink)
+        self.queue, self.is_stuck = SinkQueue(SinkOptions("takes", max_queue_seconds=1.0)), False
+
+    def put(self, item: Item) -> None:
+        self.queue.put(item, item.now_ns if isinstance(item, PcmBatch) else 0)
+        while not self.is_stuck and (got := self.queue.get()) is not None:
+            super().put(got[0])
+
+
+class TestFallingBehind:
+    @pytest.mark.parametrize("has_begun", [True, False])
+    def test_what_was_dropped_is_told(self, tmp_path: Path, has_begun: bool) -> None:
+        async def test(studio: Studio) -> None:
+            slow = studio.engine._outlets[-1] = Slow(studio.takes)
+            studio.speak(100)
+            early = studio.start() if has_begun else None
+            studio.speak(20, directions=(Direction.INBOUND,))
+            studio.speak(80)
+            slow.is_stuck = True
+            studio.speak(50)
+            take = early or studio.start()
+            studio.speak(150)
+            slow.is_stuck = False
+            studio.speak(50)
+            studio.end()
+            recording = await saved(take)
+            holes = [event for event in sidecar_of(recording)["events"] if event.get("type") == "sink_dropped"]
+            assert [hole["track"] for hole in holes] == ["inbound", "outbound"]
+            heard, whole = read(recording.path), studio.whole()[take.start_samples :]
+            for channel, hole in enumerate(holes):
+                place = hole["position_samples"] - take.start_samples
+                is_hole = np.zeros(len(whole), np.bool_)
+                is_hole[place : place + hole["samples"]] = True
+                assert place >= 0 if has_begun else place == 0
+                assert 90 * FRAME < is_hole.sum() < 200 * FRAME
+                assert not heard[is_hole, channel].any()
+                assert np.array_equal(heard[~is_hole, channel], whole[~is_hole, channel])
+
+        in_a_loop(test, tmp_path)
+
+    def test_a_jump_of_a_track_is_no_hole(self, tmp_path: Path) -> None:
+        async def test(studio: Studio) -> None:
+            studio.engine._outlets[-1] = Slow(studio.takes)
+            studio.speak(100)
+            take = studio.start()
+            studio.speak(100)
+            for _ in range(250):  # on hold: neither packets nor timestamps go on
+                studio.tick(FRAME_MS)
+            studio.speak(200)
+            studio.end()
+            recording = await saved(take)
+            assert recording.length_samples > 500 * FRAME
+            assert sidecar_of(recording)["events"] == []
 
         in_a_loop(test, tmp_path)
 
