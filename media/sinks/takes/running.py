@@ -169,8 +169,9 @@ class RunningTake:
         for _, _, pause in within(order.call.pauses, order.start_samples, end):
             events += pause.audit
         events.sort(key=itemgetter("position_samples"))
-        ended_wall_ns = order.call.started_wall_ns + end * NS_PER_SECOND // self._rate
-        recording.finish(CallReport("", ended_wall_ns, end - order.start_samples, [], events))
+        began_ns = order.call.position_0_wall_ns
+        ended_ns = began_ns + end * NS_PER_SECOND // self._rate
+        recording.finish(CallReport("", ended_ns, end - order.start_samples, [], events, started_wall_ns=began_ns))
 
     def _add_beep(self, now_ns: int) -> None:
         """Mix the beep into the file where the take was ordered: into the side that would have played it."""

@@ -28,13 +28,14 @@ from media.sinks.takes.beep import beep
 from media.sinks.takes.options import TakeOptions
 from media.sinks.takes.sink import TakesSink
 from media.talk.recording import MAX_TAKES, Recorder, RecordingError, TakeHandle, options_of
+from media.ws.chunks import Placement
 from strep import rtp
 from strep.errors import UsageError
 from strep.g711 import Codec, encode
 from strep.header import Direction
 from strep.rtp import RtpPacket
 from tests.media.harness import Directly
-from tests.media.world import FRAME, World
+from tests.media.world import FRAME, World, start
 
 FRAME_MS, RATE = 20, 8000
 SCHEMA = json.loads(SCHEMA_PATH.read_text())
@@ -244,6 +245,40 @@ class TestSpans:
             recording = await saved(take)
             assert not read(recording.path)[:, 1].any()
             studio.end()
+
+        in_a_loop(test, tmp_path)
+
+
+class TestTimes:
+    def test_a_stream_that_is_silent_at_first(self, tmp_path: Path) -> None:
+        """Its position 0 is its first audio: three seconds behind the start frame."""
+
+        async def test(studio: Studio) -> None:
+            stream = studio.stream.stream_started(start("s1"), studio.clock.now_ns())
+            studio.tick(3000)
+            heard_ns = studio.clock.wall_ns()
+            for number in range(200):
+                payload, place = b"a" * FRAME, Placement(number, number * FRAME)
+                studio.stream.stream_media(stream, Direction.INBOUND, place, payload, studio.clock.now_ns())
+                studio.stream.deliver(studio.clock.now_ns())
+                studio.tick(FRAME_MS)
+                if number == 50:
+                    take = studio.start()
+            unfinished = json.loads((tmp_path / "s1.json").read_bytes())
+            assert unfinished["state"] == "recording"
+            assert abs(unfinished["started_wall_ns"] - heard_ns) < 0.1e9, "whoever goes on with it needs that"
+            assert (
+                unfinished["clock"]["started_monotonic_ns"] == unfinished["started_wall_ns"] - studio.clock.epoch_ns
+            )
+            studio.stream.stream_stopped(stream, studio.clock.now_ns())
+            studio.end()
+            recording = await saved(take)
+            document, whole = sidecar_of(recording), json.loads((tmp_path / "s1.json").read_bytes())
+            assert document["started_wall_ns"] == whole["started_wall_ns"] == unfinished["started_wall_ns"]
+            start_ns = take.start_samples * 10**9 // RATE
+            assert recording.started_wall_ns == whole["started_wall_ns"] + start_ns
+            end_ns = document["take"]["end_samples"] * 10**9 // RATE
+            assert document["ended_wall_ns"] == recording.ended_wall_ns == whole["started_wall_ns"] + end_ns
 
         in_a_loop(test, tmp_path)
 
