@@ -183,6 +183,7 @@ class Recordable:
     def pause_recording(self, mode: PauseMode = "silence", *, by: str = "", reason: str = "") -> None:
         """Keep nothing of the call from now on, in no recording and no other sink that is sensitive.
 
+        The other leg of a call on the STREP port is another call, of which that is for its own application to say.
         Digits that are pressed meanwhile come by `LiveCall.events`, and nobody else is told which they are. A call
         that is paused already stays so, in the mode that it has.
 
