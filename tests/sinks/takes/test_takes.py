@@ -26,7 +26,7 @@ from media.sinks.rewriting import mixed
 from media.sinks.sidecar import SCHEMA_PATH
 from media.sinks.takes.beep import beep
 from media.sinks.takes.options import TakeOptions
-from media.sinks.takes.sink import TakesSink
+from media.sinks.takes.sink import NEVER_COMES_NS, TakesSink
 from media.talk.recording import MAX_TAKES, Recorder, RecordingError, TakeHandle, options_of
 from media.ws.chunks import Placement
 from strep import rtp
@@ -607,5 +607,37 @@ class TestWhatCannotBe:
             studio.end()
             with pytest.raises(RecordingError, match="could begin"):
                 await saved(take)
+
+        in_a_loop(test, tmp_path)
+
+    def test_a_take_of_a_call_that_the_queue_dropped_is_told_while_the_server_goes_on(self, tmp_path: Path) -> None:
+        async def test(studio: Studio) -> None:
+            studio.engine._outlets.pop()
+            studio.speak(10)
+            take, ordered_ns = studio.start(), studio.clock.now_ns()
+            take.stop()
+            studio.takes.receive(PcmBatch.tick(ordered_ns + NEVER_COMES_NS))
+            assert studio.takes._early, "it may still come: a thread may be late"
+            studio.takes.receive(PcmBatch.tick(ordered_ns + NEVER_COMES_NS + 1))
+            with pytest.raises(RecordingError, match="never heard of the call"):
+                await saved(take)
+            assert not studio.takes._early
+            assert studio.names()[-1] == "recording_failed"
+
+        in_a_loop(test, tmp_path)
+
+    def test_takes_of_a_call_do_not_count_for_the_next_one_of_its_name(self, tmp_path: Path) -> None:
+        async def test(studio: Studio) -> None:
+            studio.speak(10)
+            takes = [studio.start() for _ in range(MAX_TAKES)]
+            studio.engine.end_all("shutdown")
+            before, studio.number = studio.call, 0
+            studio.ear.started.clear()
+            studio.speak(10)
+            assert studio.call.call_id == before.call_id
+            takes.append(studio.start())
+            studio.end()
+            assert len({(await saved(take)).path for take in takes}) == MAX_TAKES + 1
+            assert not studio.recorder._live
 
         in_a_loop(test, tmp_path)
