@@ -40,6 +40,7 @@ class PcmBatch:
         now_ns: monotonic time of the release. An empty batch is a tick of the clock and nothing else.
         lost: (k, 3) int64, the row, the first and the end column (exclusive) of every stretch of silence that stands
             for packets that were lost; empty in a patch.
+        follows_dropped: the sink was too slow, and of what came right before this batch it gets nothing.
     """
 
     call: NDArray[np.int32]
@@ -53,6 +54,7 @@ class PcmBatch:
     late: bool = False
     now_ns: int = 0
     lost: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), np.int64))
+    follows_dropped: bool = False
     _pcm: NDArray[np.int16] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:

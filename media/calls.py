@@ -10,6 +10,7 @@ from media.decoding.events import TelephoneEvents
 from media.decoding.track import DecodedTrack
 from media.events.calls import event_of_carrier
 from media.events.kinds import WITHHELD, Event
+from media.events.merging import NEAR_MS
 from media.pauses.spans import was_paused_during
 from media.sinks.contract import CallInfo
 from media.tapes import CODE_BYTES, TapeFormat
@@ -104,13 +105,13 @@ class Call:
     def add_event(self, event: dict[str, Any], now_ns: int | None = None) -> None:
         """Tell `event`, and keep it for the report, within bounds, with its place if it is known when it came.
 
-        Of a key that was held while the call was paused the report does not say which it was.
+        Of a key that may have been pressed while the call was paused the report does not say which it was.
         """
         if now_ns is not None and self.origin_ns is not None:
             position = round((now_ns - self.origin_ns) * self.info.sample_rate_hz / NS_PER_SECOND)
             event = event | {"position_samples": position}
         if len(self.events) < MAX_EVENTS:
-            is_private = event.get("event") == "dtmf" and self._was_paused(event, now_ns)
+            is_private = event.get("event") == "dtmf" and self._may_be_of_a_pause(event, now_ns)
             self.events.append(event | {"digit": WITHHELD} if is_private else event)
         else:
             self.events_dropped += 1
@@ -118,13 +119,16 @@ class Call:
         if said is not None:
             self.publish(self.info, said)
 
-    def _was_paused(self, event: dict[str, Any], now_ns: int | None) -> bool:
-        """Return whether the call was paused while something lasted that was over at `now_ns`."""
+    def _may_be_of_a_pause(self, key: dict[str, Any], now_ns: int | None) -> bool:
+        """Return whether a key that the carrier told of at `now_ns` may have been pressed while the call was paused.
+
+        It says how long the key was held, if that, but not how late it is itself.
+        """
         if now_ns is None:
-            return self.info.is_paused_at(None)
-        duration_ms = event.get("duration_ms")
-        held_ns = duration_ms * NS_PER_MS if isinstance(duration_ms, int) else 0
-        return was_paused_during(self.info.pauses, now_ns - held_ns, now_ns)
+            return bool(self.info.pauses)
+        duration_ms = key.get("duration_ms")
+        held_ms = duration_ms if isinstance(duration_ms, int) else 0
+        return was_paused_during(self.info.pauses, now_ns - (held_ms + NEAR_MS) * NS_PER_MS, now_ns)
 
     def place(self, track: Track, origin_position: int, origin_ns: int) -> int:
         """Fix where `track`'s first sample, at tape position `origin_position`, lies; return `offset_samples`.

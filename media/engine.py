@@ -199,7 +199,7 @@ class Engine:
         statistics = [self.reels.of(track).timeline.statistics(track.slot) for track in call.tracks]
         self.conservation_errors += sum(not s.conserved or s.in_flight != 0 for s in statistics)
         report = call_report(call, reason, self.reels.at(call.tape))
-        report.started_wall_ns = call.info.origin_wall_ns or call.info.started_wall_ns
+        report.started_wall_ns = call.info.position_0_wall_ns
         report.ended_wall_ns = self._clock.wall_ns()
         for track in call.tracks:
             self._close_track(track)

@@ -51,7 +51,7 @@ def live_call(engine: Engine, call: Call) -> dict[str, Any]:
     return {
         "call_id": info.call_id,
         "door": info.door,
-        "started_at": iso8601(info.origin_wall_ns or info.started_wall_ns),
+        "started_at": iso8601(info.position_0_wall_ns),
         "sample_rate_hz": info.sample_rate_hz,
         "identity": info.identity,
         "tracks": [_live_track(engine, track) for track in call.tracks],

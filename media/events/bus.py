@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from media.events.kinds import DigitPressed, Event
+from media.events.merging import NEAR_MS
 from media.sinks.contract import CallInfo
 from media.throttle import ThrottledLog
 from strep.clock import Clock, iso8601
@@ -109,10 +110,17 @@ class EventBus:
 
 
 def _is_private(call: CallInfo, event: Event) -> bool:
-    """Return whether an event has something private, and the call is paused now or was when it happened."""
+    """Return whether an event has something private, and the call is paused now or may have been when it happened."""
     if not event.PRIVATE or not call.pauses:
         return False
-    if call.is_paused_at(None) or event.position_samples is None:
-        return call.is_paused_at(None)
-    length = getattr(event, "duration_samples", None) or 0
-    return call.is_paused_at(event.position_samples, length, event.track)
+    position = event.position_samples
+    if call.is_paused_at(None) or position is None:
+        return call.is_paused_at(None) or isinstance(event, DigitPressed)
+    if not isinstance(event, DigitPressed):
+        return call.is_paused_at(position, 0, event.track)
+    # Tones lie where they are heard. What the carrier says comes some time after the key, and may be of one that was
+    # pressed, and acted upon, while the call was paused.
+    late = 0 if event.source == "inband" else NEAR_MS * call.sample_rate_hz // 1000
+    length = event.duration_samples or 0
+    early = length if event.source == "ws" else 0  # its position is that of the frame, which may come behind the key
+    return call.is_paused_at(position - late - early, late + early + max(length, 1), event.track)

@@ -6,8 +6,8 @@ events has no file; the first line says which call it is::
 
     {"event": "call", "call_id": "...", "started_at": "2026-01-31T12:00:00.000000Z", "sample_rate_hz": 8000}
 
-Positions are counted from ``started_at``. After a crash the next process' events of a call are in a file of their
-own, counted from its own beginning.
+That is when it was opened. Positions are counted from its first audio, which over a WebSocket may come seconds later:
+the recording's sidecar says when. After a crash the next process' events, and positions, are in a file of their own.
 """
 
 from __future__ import annotations

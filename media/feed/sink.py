@@ -107,7 +107,7 @@ class _FedCall:
             strand.form,
             piece.position_samples,
             strand.sequence_number,
-            self.call.origin_wall_ns or self.call.started_wall_ns,
+            self.call.position_0_wall_ns,
             piece.payload(strand.form),
             piece.lost_samples,
             piece.flags,

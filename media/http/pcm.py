@@ -100,7 +100,7 @@ def news(item: CallBegan | CallOver) -> dict[str, Any]:
             "call_id": call.call_id,
             "door": call.door,
             "sample_rate_hz": call.sample_rate_hz,
-            "started_at": iso8601(call.origin_wall_ns or call.started_wall_ns),
+            "started_at": iso8601(call.position_0_wall_ns),
             "identity": call.identity,
         }
     duration_ms = round(item.report.length_samples * 1000 / call.sample_rate_hz)

@@ -75,13 +75,12 @@ class Pausing:
         return pause
 
     def resume(self, info: CallInfo, *, by: str = "", reason: str = "") -> Pause | None:
-        """Keep what comes from now on; return the pause that is over, None if there was none.
+        """Keep what comes from now on; return the pause that is over.
 
-        Raises:
-            UsageError: the call has ended.
+        None: there was none, or the call has ended, and is paused to its end: that may happen to anybody at any time.
         """
-        call = self._live(info)
-        if not info.is_paused_at(None):
+        call = self._engine.calls.get(info.call_id)
+        if call is None or call.info is not info or not info.is_paused_at(None):
             return None
         pause, now_ns = info.pauses[-1], self._engine.now_ns()
         pause.end_samples = max(whereabouts(call, self._engine.reels, now_ns).latest, pause.start_samples)

@@ -4,6 +4,7 @@ What is needed is on the disk: the audio, whose length the file's size tells (th
 seconds), and the sidecar in state "recording", which says when position 0 was. Live and dead are told apart by the
 lock on the file, never by its age. The new process has a timeline of its own, whose position 0 is the first
 packet it received; all of it is moved to where that moment lies in the file, and what is missing is a `restart`.
+Of a WebSocket that is silent at first, the moment is that of its start frame: its first media is not there yet.
 """
 
 from __future__ import annotations
@@ -166,15 +167,15 @@ def lock_left_behind(audio: Path, path: Path) -> WavFile | None:
 
 
 def beginning(call: CallInfo, clock: Clock) -> sidecar.Clock:
-    """Return when `call` began, for whoever may have to go on with it."""
-    return sidecar.Clock(boot_id(), clock.now_ns() - (clock.wall_ns() - call.started_wall_ns))
+    """Return when position 0 of `call` was, as far as that is known, for whoever may have to go on with it."""
+    return sidecar.Clock(boot_id(), clock.now_ns() - (clock.wall_ns() - call.position_0_wall_ns))
 
 
 def _elapsed_ns(before: Sidecar, call: CallInfo, clock: Clock) -> int:
     """Return how long after position 0 `call` begins; by wall time if the machine was started in between."""
     if before.clock is not None and before.clock.boot_id and before.clock.boot_id == boot_id():
         return beginning(call, clock).started_monotonic_ns - before.clock.started_monotonic_ns
-    return call.started_wall_ns - before.started_wall_ns
+    return call.position_0_wall_ns - before.started_wall_ns
 
 
 @cache

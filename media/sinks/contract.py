@@ -71,7 +71,9 @@ class CallInfo:
         door: "strep", "rtp" or "ws".
         started_wall_ns: wall time at which the call was opened, nanoseconds since the epoch.
         sample_rate_hz: of both channels.
-        is_linear: its blocks are 16-bit PCM; else they are code bytes of G.711, as the carrier sent them.
+        is_linear: its blocks are 16-bit PCM; else they are code bytes of G.711, as the carrier sent them. Behind a
+            filter (`media.sinks.denoised`) blocks are PCM whatever this says: ask the batch (`PcmBatch.pcm`,
+            `PcmBatch.is_linear`).
         identity: what the carrier said: call_leg_id, leg, stream_id, call_control_id, from, to, ...
         origin_wall_ns: wall time of position 0, which is known, and set, before the first block; 0 until then.
         pauses: spans of which nothing may be kept; it grows while the call goes on.
@@ -91,6 +93,11 @@ class CallInfo:
 
     def __post_init__(self) -> None:
         self.told = ToldSoFar(DigitMerger(self.sample_rate_hz))
+
+    @property
+    def position_0_wall_ns(self) -> int:
+        """Wall time of position 0: while that is not known, of the call's opening, which may be seconds earlier."""
+        return self.origin_wall_ns or self.started_wall_ns
 
     def is_paused_at(self, position_samples: int | None, length_samples: int = 0, track: str = "") -> bool:
         """Return whether any of so much from a position on, of a track, is paused; None: whether the call is now.

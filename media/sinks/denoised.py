@@ -58,7 +58,7 @@ class DenoisedSink:
         Raises:
             Exception: the first that the sink behind raised, when it has been given everything.
         """
-        self._give(self._denoiser.receive(batch))
+        self._give(self._denoiser.receive(batch), follows_dropped=batch.follows_dropped)
 
     def call_ended(self, call: CallInfo, report: CallReport) -> None:
         """Hand on the rest, then the end."""
@@ -77,11 +77,11 @@ class DenoisedSink:
         said = getattr(self.sink, "snapshot", None)
         return said() if callable(said) else {}
 
-    def _give(self, batches: Iterator[PcmBatch]) -> None:
+    def _give(self, batches: Iterator[PcmBatch], *, follows_dropped: bool = False) -> None:
         errors: list[Exception] = []
         for batch in list(batches):  # all of it, for what the filter has let go of is nowhere else
             try:
-                self.sink.receive(as_pcm(batch))
+                self.sink.receive(replace(as_pcm(batch), follows_dropped=follows_dropped))
             except Exception as error:
                 errors.append(error)
         if errors:

@@ -3,7 +3,8 @@
 Items leave in the order in which they came. What is over the bounds is dropped in one of two ways:
 
 * Blocks. The end of the call says how much of its audio was dropped in front of this sink (the event
-  ``sink_dropped`` of its report), so that a recording with a hole cannot claim to be whole.
+  ``sink_dropped`` of its report), so that a recording with a hole cannot claim to be whole. The batch behind them
+  says that there were some (`PcmBatch.follows_dropped`).
 * Whole calls: start, blocks and end, so that the sink never hears of them. That happens to calls that start
   after the sink was detached, and, while more than `MAX_WAITING_CALLS` starts and ends wait, to calls of which
   both wait, the earliest end first.
@@ -95,6 +96,7 @@ class SinkQueue:
     _entries: OrderedDict[int, _Entry] = field(default_factory=OrderedDict)
     _batches: deque[int] = field(default_factory=deque)
     _next_key: int = 0
+    _has_dropped: bool = False  # since the last batch left
     _calls: dict[int, list[_KnownCall]] = field(default_factory=dict)
     _whole: OrderedDict[int, _KnownCall] = field(default_factory=OrderedDict)  # by first_key: both ends wait
 
@@ -133,6 +135,8 @@ class SinkQueue:
             self._batches.popleft()
             self.queued_bytes -= item.size_bytes
             item = _without(item, entry.gone)
+            if self._has_dropped:
+                item, self._has_dropped = replace(item, follows_dropped=True), False
         elif isinstance(item, CallStarted):
             self._whole.pop(key, None)
         else:
@@ -181,6 +185,7 @@ class SinkQueue:
         if not len(batch):
             return
         self.dropped_batches += 1
+        self._has_dropped = True
         rows = [row for row, index in enumerate(batch.call.tolist()) if index not in gone]
         samples = self._count(batch, rows)
         for index, count in zip(batch.call[rows].tolist(), samples, strict=True):

@@ -26,6 +26,8 @@ from strep.clock import NS_PER_SECOND, Clock, SystemClock, iso8601
 
 _LOG = logging.getLogger(__name__)
 NO_MEDIA = "no_media"
+_MOVED_NS = NS_PER_SECOND // 10
+"""A sidecar that is further off about the time of position 0 is worth writing anew while the call goes on."""
 _HEADER_EVERY_NS = 2 * NS_PER_SECOND
 """How far the header may be behind what is in the file: it costs another system call."""
 
@@ -149,12 +151,19 @@ class RecordedCall:
     def flush_header(self, now_ns: int) -> None:
         """Bring the header up to date, unless that was done a moment ago."""
         if self.wav and (self._header_ns is None or now_ns - self._header_ns >= _HEADER_EVERY_NS):
+            if self._header_ns is None:
+                self._note_origin()
             try:
                 self.wav.flush_header()
             except OSError as error:
                 self.fail(error)
             self._header_ns = now_ns
             self.header_due = False
+
+    def _note_origin(self) -> None:
+        """Let the sidecar say when position 0 was if that was not known when it was written: now there is audio."""
+        if not self.continued and abs(self.call.position_0_wall_ns - self.document.started_wall_ns) > _MOVED_NS:
+            self._write_sidecar("recording", None)
 
     def finish(self, report: CallReport | None) -> None:
         """Pad to the call's length, close the file, write the last sidecar.

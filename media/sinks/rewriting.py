@@ -63,9 +63,7 @@ def rewrite(path: Path, *, omit: Spans = (), single: Single | None = None) -> in
             length = (os.fstat(source.fileno()).st_size - encoding.data_offset) // frame_bytes
             kept = list(_kept(omit, length))
             left = sum(count for _, count in kept)
-            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            with open(fd, "wb") as target:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # without a lock it is one that a dead process left
+            with open(_created(temporary), "wb") as target:
                 target.write(serialize_header(encoding, rate_hz, left, channels))
                 for position, count in kept:
                     source.seek(encoding.data_offset + position * frame_bytes)
@@ -77,6 +75,20 @@ def rewrite(path: Path, *, omit: Spans = (), single: Single | None = None) -> in
             temporary.unlink()
         raise
     return left
+
+
+def _created(path: Path) -> int:
+    """Return a new file, locked: without a lock it is one that a dead process left, and is removed."""
+    while True:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)  # who else may have it removes it, and lets go at once
+            if os.fstat(fd).st_nlink:
+                return fd
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
 
 
 def _frames(data: bytes, encoding: Encoding) -> NDArray[Any]:
@@ -94,8 +106,8 @@ def _kept(omit: Spans, length: int) -> Iterator[tuple[int, int]]:
         position = max(position, start + count)
 
 
-def is_left_over(path: Path) -> bool:
-    """Return whether `path` is what a process had written anew when it died; it is of no use to anybody."""
+def remove_left_over(path: Path) -> bool:
+    """Remove `path` if it is what a process had written anew when it died; return whether it was that."""
     if not (path.name.startswith(".") and path.name.endswith(f".wav{TEMPORARY}")):
         return False
     try:
@@ -104,6 +116,7 @@ def is_left_over(path: Path) -> bool:
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)  # under the lock, so that who has made it a moment ago sees that it is gone
     except OSError:
         return False
     finally:

@@ -11,7 +11,6 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -19,7 +18,7 @@ import msgspec
 from media.sinks.continuation import lock_left_behind
 from media.sinks.contract import CallInfo
 from media.sinks.finisher import Closed, Finisher, finished_recording
-from media.sinks.rewriting import is_left_over
+from media.sinks.rewriting import remove_left_over
 from media.sinks.sidecar import Sidecar, read_unfinished, replace
 from media.sinks.wav import WavFile
 from strep.clock import NS_PER_SECOND
@@ -98,10 +97,11 @@ class Salvage:
                 for entry in entries:
                     if self._stopping.is_set():
                         return
-                    if is_left_over(Path(entry.path)):
-                        with suppress(OSError):
-                            os.unlink(entry.path)
-                    elif entry.name.endswith(".json") and is_left_behind(Path(entry.path)):
+                    if (
+                        not remove_left_over(Path(entry.path))
+                        and entry.name.endswith(".json")
+                        and is_left_behind(Path(entry.path))
+                    ):
                         yield Path(entry.path)
         except OSError as error:
             _LOG.debug("%s cannot be looked through: %s", self._directory, error)

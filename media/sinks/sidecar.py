@@ -196,7 +196,7 @@ def describe(
         recording_id: UUID of the recording.
         take: what it is if it is not that of the whole call.
     """
-    started_wall_ns = (report.started_wall_ns if report else 0) or call.started_wall_ns
+    started_wall_ns = (report.started_wall_ns if report else 0) or call.position_0_wall_ns
     return Sidecar(
         schema_version=SCHEMA_VERSION,
         state=state,

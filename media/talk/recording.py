@@ -91,7 +91,7 @@ class Recorder:
         """Command `takes`, which is None where nothing is recorded."""
         self.pausing = Pausing(engine, publish)
         self._engine, self._publish, self._takes = engine, publish, takes
-        self._live: dict[str, set[str]] = {}
+        self._live: dict[int, set[str]] = {}  # by id of the call's info, for the next call may have its name
 
     def check(self, info: CallInfo, options: TakeOptions) -> TakesSink:
         """Return what records, if it can be as the options say.
@@ -106,7 +106,7 @@ class Recorder:
                 f"recording: look_back_s={options.look_back_s:g}, and {self._takes.look_back_s:g} s are kept: "
                 "start the server with a longer --look-back"
             )
-        if len(self._live.get(info.call_id, ())) >= MAX_TAKES:
+        if len(self._live.get(id(info), ())) >= MAX_TAKES:
             raise UsageError(f"call {info.call_id} has {MAX_TAKES} recordings already: stop one first")
         return self._takes
 
@@ -121,14 +121,14 @@ class Recorder:
         start = max(place.earliest - round(options.look_back_s * info.sample_rate_hz), 0)
         recording_id = str(uuid.uuid4())
         handle = TakeHandle(recording_id, start, lambda ended: self._stop(info, takes, ended))
-        live = self._live.setdefault(info.call_id, set())
+        live = self._live.setdefault(id(info), set())
         live.add(recording_id)
 
         def settle(outcome: FinishedRecording | str) -> None:
             handle.settle(outcome)
             live.discard(recording_id)
-            if not live and self._live.get(info.call_id) is live:
-                del self._live[info.call_id]
+            if not live and self._live.get(id(info)) is live:
+                del self._live[id(info)]
 
         def soon(outcome: FinishedRecording | str) -> None:  # from threads of those who record
             if not loop.is_closed():
@@ -183,6 +183,7 @@ class Recordable:
     def pause_recording(self, mode: PauseMode = "silence", *, by: str = "", reason: str = "") -> None:
         """Keep nothing of the call from now on, in no recording and no other sink that is sensitive.
 
+        The other leg of a call on the STREP port is another call, of which that is for its own application to say.
         Digits that are pressed meanwhile come by `LiveCall.events`, and nobody else is told which they are. A call
         that is paused already stays so, in the mode that it has.
 
@@ -197,11 +198,7 @@ class Recordable:
         self._recorder().pausing.pause(self.info, mode, by=by, reason=reason)
 
     def resume_recording(self, *, by: str = "", reason: str = "") -> None:
-        """Keep what comes from now on; nothing happens if the call is not paused.
-
-        Raises:
-            UsageError: the call has ended.
-        """
+        """Keep what comes from now on; nothing happens if the call is not paused, or has ended."""
         self._recorder().pausing.resume(self.info, by=by, reason=reason)
 
     def _recorder(self) -> Recorder:

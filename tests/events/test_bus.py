@@ -12,7 +12,7 @@ import pytest
 from media.events.background import Background
 from media.events.bus import EventBus, Told
 from media.events.calls import CallBegan, CarrierError, MarkReturned, StreamReconnected, event_of_carrier
-from media.events.kinds import DigitPressed, Event, SpeechStarted
+from media.events.kinds import DigitPressed, Event, Source, SpeechStarted
 from media.events.merging import DigitMerger
 from media.pauses.spans import Pause
 from media.sinks.contract import CallInfo
@@ -165,10 +165,21 @@ class TestPrivate:
             )
             bus.publish(call, digit)
             call.told.digits = DigitMerger(8000)
-        assert [getattr(one.event, "digit", None) for one in told] == list("7??77")
-        assert [one.to_json()["digit"] for one in told] == list("7??77")
+        assert [getattr(one.event, "digit", None) for one in told] == list("7??7?")
+        assert [one.to_json()["digit"] for one in told] == list("7??7?")
         assert [one.to_json(in_full=True)["digit"] for one in told] == list("77777")
         assert "'7'" not in repr(told[1])
+
+    @pytest.mark.parametrize("source", ["ws", "rfc4733"])
+    def test_a_frame_may_be_of_a_key_that_was_pressed_a_second_before(self, source: Source) -> None:
+        """The application had it by its tones, and has resumed."""
+        bus, call = EventBus(ManualClock()), CallInfo(0, "c", "ws", 0)
+        call.pauses.append(Pause(1000, (1000, 1000), "silence", 0, 20_000, 1))
+        told = [
+            bus.publish(call, DigitPressed(track="inbound", position_samples=place, digit=digit, source=source))
+            for place, digit in ((999, "1"), (20_100, "2"), (27_999, "3"), (28_000, "4"))
+        ]
+        assert [one and one.to_json()["digit"] for one in told] == ["1", "?", "?", "4"]
 
     def test_while_the_call_is_paused_place_does_not_count(self) -> None:
         bus, call = EventBus(ManualClock()), CallInfo(0, "c", "ws", 0)

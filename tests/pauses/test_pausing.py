@@ -259,9 +259,17 @@ class TestCommands:
         with pytest.raises(UsageError, match="silence or omit"):
             world.pausing.pause(world.call, "mute")  # type: ignore[arg-type]
         world.engine.end_all("shutdown")
-        for command in (world.pausing.pause, world.pausing.resume):
-            with pytest.raises(UsageError, match="has ended"):
-                command(world.call)
+        with pytest.raises(UsageError, match="has ended"):
+            world.pausing.pause(world.call)
+
+    def test_resuming_a_call_that_ended_while_it_was_paused_does_nothing(self) -> None:
+        """Whoever is called may hang up at any time; `order` of the documentation resumes behind that."""
+        world = Paused()
+        world.speak(0, 10)
+        pause = world.pausing.pause(world.call)
+        world.engine.end_all("shutdown")
+        assert world.pausing.resume(world.call) is None
+        assert pause.is_open
 
     def test_nothing_is_copied_for_calls_that_are_not_paused(self) -> None:
         world = Paused()

@@ -58,6 +58,15 @@ class TestBounds:
         assert names(drain(queue)) == ["2", "3", "4"]
         assert (queue.dropped_batches, queue.dropped_blocks, queue.dropped_samples) == (2, 2, 1600)
         assert queue.dropped_seconds == pytest.approx(0.2)
+
+    def test_the_batch_behind_what_was_dropped_says_so(self) -> None:
+        queue = queue_of(batches=3)
+        for position in range(5):
+            queue.put(batch_of(Row(0, 0, position)), 0)
+        assert [item.follows_dropped for item in drain(queue) if isinstance(item, PcmBatch)] == [True, False, False]
+        for position in range(4):
+            queue.put(batch_of(Row(0, 0, position)), 0)
+        assert [item.follows_dropped for item in drain(queue) if isinstance(item, PcmBatch)] == [True, False, False]
         assert queue.queued_bytes == 0
 
     def test_seconds(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import stat
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.sinks import rewriting
-from media.sinks.rewriting import mixed, rewrite
+from media.sinks.rewriting import mixed, remove_left_over, rewrite
 from media.sinks.wav import Encoding, WavFile
 from tests.searching import brief
 
@@ -99,3 +101,31 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic links"):
         rewrite(path, single="both")
     assert victim.read_text() == "mine"
+
+
+def test_another_process_may_take_it_for_left_over_before_it_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, frames = written(tmp_path / "a.wav", noise(100)), noise(100)
+    lock, removed = fcntl.flock, list[bool]()
+
+    def after_the_other_one(fd: int, operation: int) -> None:
+        if not removed:
+            removed.append(True)
+            removed.append(remove_left_over(tmp_path / ".a.wav.tmp"))
+        lock(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", after_the_other_one)
+    assert rewrite(path, omit=[(0, 40)]) == 60
+    assert removed == [True, True]
+    assert np.array_equal(soundfile.read(path, dtype="int16", always_2d=True)[0], frames[40:])
+    assert [name.name for name in tmp_path.iterdir()] == ["a.wav"]
+
+
+def test_what_is_being_written_anew_is_not_left_over(tmp_path: Path) -> None:
+    temporary = tmp_path / ".a.wav.tmp"
+    fd = rewriting._created(temporary)
+    assert not remove_left_over(temporary)
+    os.close(fd)
+    assert remove_left_over(temporary)
+    assert not temporary.exists()

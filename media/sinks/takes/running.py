@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, Literal
 
 import msgspec
@@ -20,9 +21,12 @@ from media.sinks.takes.beep import beep
 from media.sinks.takes.options import TakeOptions
 from media.sinks.takes.silence import SilenceWatch
 from strep.clock import NS_PER_SECOND
+from strep.header import Direction
 
 WAIT_S = 1.0
 """How long a take waits, at its end, for a track that lags or is silent."""
+MAX_MISSING = 1000
+"""Spans that a sidecar tells of; the last one grows when there are more."""
 EndedBy = Literal["stop", "max_length", "silence", "initial_timeout", "call_ended"]
 
 
@@ -76,6 +80,9 @@ class RunningTake:
         self._file = LinearCall(recording)
         self._wait = round(WAIT_S * self._rate)
         self._seen = dict.fromkeys(options.wanted_channels, order.start_samples)
+        self._next: dict[int, int] = {}  # by channel: position behind what came of it, also before the take begins
+        self._suspect: set[int] = set()  # channels of which something may have been dropped behind that
+        self._missing: list[dict[str, Any]] = []
         self._watch = SilenceWatch(order.command_samples, self._rate, options.silence_dbm0)
         self._end, self._ended_by = FOREVER, "stop"
         if options.max_length_s:
@@ -90,6 +97,8 @@ class RunningTake:
         """Take samples of a track; those that are not wanted are left out."""
         if channel not in self._seen:
             return
+        if not late:
+            self._look_for_a_hole(channel, position, position + len(pcm))
         pcm = pcm[: max(self._end - position, 0)]
         self._file.place(channel, position, pcm, now_ns)
         self._file.write_due(now_ns)
@@ -98,6 +107,24 @@ class RunningTake:
         self._seen[channel] = max(self._seen[channel], position + len(pcm))
         if len(pcm) and position >= self.order.command_samples:
             self._watch.hear(position, pcm)
+
+    def expect_a_hole(self) -> None:
+        """Take note that blocks were dropped in front of the sink, behind all that it has received."""
+        self._suspect.update(self._seen)
+
+    def _look_for_a_hole(self, channel: int, position: int, end: int) -> None:
+        """Note what was dropped; a jump for which there is no other cause than the track's own is none of ours."""
+        before, self._next[channel] = self._next.get(channel, position), end
+        if channel not in self._suspect:
+            return
+        self._suspect.discard(channel)
+        first, last = max(before, self.order.start_samples), min(position, self._end)
+        if first >= last:
+            return
+        if len(self._missing) < MAX_MISSING:
+            track = Direction(channel).name.lower()
+            self._missing.append({"type": "sink_dropped", "sink": "takes", "track": track, "position_samples": first})
+        self._missing[-1]["samples"] = max(last - self._missing[-1]["position_samples"], 1)
 
     def is_over(self, now_ns: int) -> bool:
         """Look whether it is to end, and whether all of it is here."""
@@ -134,11 +161,17 @@ class RunningTake:
             self._add_beep(now_ns)
         recording.take = msgspec.structs.replace(order.describe(), end_samples=end, ended_by=self._ended_by)
         recording.cut(end - order.start_samples)
-        events: list[dict[str, Any]] = []
+        events = [
+            hole | {"samples": min(hole["samples"], end - hole["position_samples"])}
+            for hole in self._missing
+            if hole["position_samples"] < end
+        ]
         for _, _, pause in within(order.call.pauses, order.start_samples, end):
             events += pause.audit
-        ended_wall_ns = order.call.started_wall_ns + end * NS_PER_SECOND // self._rate
-        recording.finish(CallReport("", ended_wall_ns, end - order.start_samples, [], events))
+        events.sort(key=itemgetter("position_samples"))
+        began_ns = order.call.position_0_wall_ns
+        ended_ns = began_ns + end * NS_PER_SECOND // self._rate
+        recording.finish(CallReport("", ended_ns, end - order.start_samples, [], events, started_wall_ns=began_ns))
 
     def _add_beep(self, now_ns: int) -> None:
         """Mix the beep into the file where the take was ordered: into the side that would have played it."""

@@ -22,9 +22,12 @@ from media.sinks.recorded_call import RecordedCall, Trouble
 from media.sinks.takes.recent import Recent
 from media.sinks.takes.running import Order, RunningTake
 from media.sinks.wav import Encoding
-from strep.clock import Clock
+from strep.clock import NS_PER_SECOND, Clock
 
 _LOG = logging.getLogger(__name__)
+NEVER_COMES_NS = 5 * NS_PER_SECOND
+"""A call's start is in the queue before anybody can order a take of it. If it is not here when audio comes that was
+released so much later, it was dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class TakesSink:
         self._trouble = Trouble()
         self._commands: deque[Order | Stop] = deque()
         self._early: list[Order | Stop] = []  # of calls that this thread has not heard of yet
+        self._heard_ns = 0  # when what has come so far was released
         self._recent = Recent(look_back_s)
         self._live: dict[int, CallInfo] = {}
         self._takes: dict[int, list[RunningTake]] = {}
@@ -74,7 +78,11 @@ class TakesSink:
 
     def receive(self, batch: PcmBatch) -> None:
         """Obey what was ordered, write what is wanted of the batch, and finish what is over."""
+        self._heard_ns = batch.now_ns
         self._obey(batch.now_ns)
+        if batch.follows_dropped:
+            for take in self._running():
+                take.expect_a_hole()
         if self._takes and len(batch):
             chosen = np.isin(batch.call, np.fromiter(self._takes, np.int32, len(self._takes)))
             if chosen.any():
@@ -130,6 +138,8 @@ class TakesSink:
                 self._stop(command)
             elif self._live.get(command.call.index) is command.call:
                 self._begin(command, now_ns)
+            elif self._heard_ns - command.begun_ns > NEVER_COMES_NS:
+                self._refuse(command, "the recorder fell behind, and never heard of the call")
             else:
                 self._early.append(command)
 
@@ -148,6 +158,8 @@ class TakesSink:
         index = order.call.index
         self._takes.setdefault(index, []).append(take)
         for batch in self._recent.of(index):
+            if batch.follows_dropped:
+                take.expect_a_hole()
             self._give([take], batch)
 
     def _stop(self, command: Stop) -> None:

@@ -17,23 +17,25 @@ from numpy.typing import NDArray
 from media.blocks import PcmBatch
 from media.events.kinds import Event
 from media.pauses.spans import PauseMode
-from media.sinks.contract import CallInfo
+from media.sinks.contract import CallInfo, Sink, SinkOptions
 from media.sinks.finished import FinishedRecording
 from media.sinks.finisher import Finisher
+from media.sinks.queue import Item, SinkQueue
 from media.sinks.recording import RecordingSink
 from media.sinks.rewriting import mixed
 from media.sinks.sidecar import SCHEMA_PATH
 from media.sinks.takes.beep import beep
 from media.sinks.takes.options import TakeOptions
-from media.sinks.takes.sink import TakesSink
+from media.sinks.takes.sink import NEVER_COMES_NS, TakesSink
 from media.talk.recording import MAX_TAKES, Recorder, RecordingError, TakeHandle, options_of
+from media.ws.chunks import Placement
 from strep import rtp
 from strep.errors import UsageError
 from strep.g711 import Codec, encode
 from strep.header import Direction
 from strep.rtp import RtpPacket
 from tests.media.harness import Directly
-from tests.media.world import FRAME, World
+from tests.media.world import FRAME, World, start
 
 FRAME_MS, RATE = 20, 8000
 SCHEMA = json.loads(SCHEMA_PATH.read_text())
@@ -247,6 +249,101 @@ class TestSpans:
         in_a_loop(test, tmp_path)
 
 
+class TestTimes:
+    def test_a_stream_that_is_silent_at_first(self, tmp_path: Path) -> None:
+        """Its position 0 is its first audio: three seconds behind the start frame."""
+
+        async def test(studio: Studio) -> None:
+            stream = studio.stream.stream_started(start("s1"), studio.clock.now_ns())
+            studio.tick(3000)
+            heard_ns = studio.clock.wall_ns()
+            for number in range(200):
+                payload, place = b"a" * FRAME, Placement(number, number * FRAME)
+                studio.stream.stream_media(stream, Direction.INBOUND, place, payload, studio.clock.now_ns())
+                studio.stream.deliver(studio.clock.now_ns())
+                studio.tick(FRAME_MS)
+                if number == 50:
+                    take = studio.start()
+            unfinished = json.loads((tmp_path / "s1.json").read_bytes())
+            assert unfinished["state"] == "recording"
+            assert abs(unfinished["started_wall_ns"] - heard_ns) < 0.1e9, "whoever goes on with it needs that"
+            assert (
+                unfinished["clock"]["started_monotonic_ns"] == unfinished["started_wall_ns"] - studio.clock.epoch_ns
+            )
+            studio.stream.stream_stopped(stream, studio.clock.now_ns())
+            studio.end()
+            recording = await saved(take)
+            document, whole = sidecar_of(recording), json.loads((tmp_path / "s1.json").read_bytes())
+            assert document["started_wall_ns"] == whole["started_wall_ns"] == unfinished["started_wall_ns"]
+            start_ns = take.start_samples * 10**9 // RATE
+            assert recording.started_wall_ns == whole["started_wall_ns"] + start_ns
+            end_ns = document["take"]["end_samples"] * 10**9 // RATE
+            assert document["ended_wall_ns"] == recording.ended_wall_ns == whole["started_wall_ns"] + end_ns
+
+        in_a_loop(test, tmp_path)
+
+
+class Slow(Directly):
+    """An outlet whose sink is as slow as the test wants: what waits for more than a second is dropped."""
+
+    def __init__(self, sink: Sink) -> None:
+        super().__init__(sink)
+        self.queue, self.is_stuck = SinkQueue(SinkOptions("takes", max_queue_seconds=1.0)), False
+
+    def put(self, item: Item) -> None:
+        self.queue.put(item, item.now_ns if isinstance(item, PcmBatch) else 0)
+        while not self.is_stuck and (got := self.queue.get()) is not None:
+            super().put(got[0])
+
+
+class TestFallingBehind:
+    @pytest.mark.parametrize("has_begun", [True, False])
+    def test_what_was_dropped_is_told(self, tmp_path: Path, has_begun: bool) -> None:
+        async def test(studio: Studio) -> None:
+            slow = studio.engine._outlets[-1] = Slow(studio.takes)
+            studio.speak(100)
+            early = studio.start() if has_begun else None
+            studio.speak(20, directions=(Direction.INBOUND,))
+            studio.speak(80)
+            slow.is_stuck = True
+            studio.speak(50)
+            take = early or studio.start()
+            studio.speak(150)
+            slow.is_stuck = False
+            studio.speak(50)
+            studio.end()
+            recording = await saved(take)
+            holes = [event for event in sidecar_of(recording)["events"] if event.get("type") == "sink_dropped"]
+            assert [hole["track"] for hole in holes] == ["inbound", "outbound"]
+            heard, whole = read(recording.path), studio.whole()[take.start_samples :]
+            for channel, hole in enumerate(holes):
+                place = hole["position_samples"] - take.start_samples
+                is_hole = np.zeros(len(whole), np.bool_)
+                is_hole[place : place + hole["samples"]] = True
+                assert place >= 0 if has_begun else place == 0
+                assert 90 * FRAME < is_hole.sum() < 200 * FRAME
+                assert not heard[is_hole, channel].any()
+                assert np.array_equal(heard[~is_hole, channel], whole[~is_hole, channel])
+
+        in_a_loop(test, tmp_path)
+
+    def test_a_jump_of_a_track_is_no_hole(self, tmp_path: Path) -> None:
+        async def test(studio: Studio) -> None:
+            studio.engine._outlets[-1] = Slow(studio.takes)
+            studio.speak(100)
+            take = studio.start()
+            studio.speak(100)
+            for _ in range(250):  # on hold: neither packets nor timestamps go on
+                studio.tick(FRAME_MS)
+            studio.speak(200)
+            studio.end()
+            recording = await saved(take)
+            assert recording.length_samples > 500 * FRAME
+            assert sidecar_of(recording)["events"] == []
+
+        in_a_loop(test, tmp_path)
+
+
 class TestItsEnd:
     def test_the_maximum_length(self, tmp_path: Path) -> None:
         async def test(studio: Studio) -> None:
@@ -387,12 +484,12 @@ class TestPauses:
         async def test(studio: Studio) -> None:
             studio.speak(50)
             call = studio.engine.calls[studio.call.call_id]
-            digits = iter("123456")
+            digits = iter("1234567")
             told: list[Any] = []
             call.publish = lambda info, event: told.append(event)
 
-            def press(duration_ms: int = 100) -> None:
-                event = {"event": "dtmf", "digit": next(digits), "duration_ms": duration_ms, "track": "inbound"}
+            def press(**more: int) -> None:
+                event = {"event": "dtmf", "digit": next(digits), "track": "inbound", **more}
                 call.add_event(event, studio.clock.now_ns())
 
             press()
@@ -402,13 +499,17 @@ class TestPauses:
             press()
             studio.recorder.pausing.resume(studio.call)
             studio.speak(2)
-            press()  # which was held while the call was paused
+            press(duration_ms=100)  # which was held while the call was paused
             studio.speak(20)
+            press()  # a frame that says nothing of when: an application that has the key by its tones resumes at once
+            studio.speak(30)
+            press(duration_ms=100)
+            studio.speak(10)
             press()
             studio.end()
             document = json.loads((tmp_path / f"{studio.call.call_id}.json").read_bytes())
-            assert [event["digit"] for event in document["events"] if event["event"] == "dtmf"] == list("1???5")
-            assert [event.digit for event in told if event.NAME == "dtmf"] == list("12345"), (
+            assert [event["digit"] for event in document["events"] if event["event"] == "dtmf"] == list("1?????7")
+            assert [event.digit for event in told if event.NAME == "dtmf"] == list("1234567"), (
                 "the bus withholds itself"
             )
 
@@ -506,5 +607,37 @@ class TestWhatCannotBe:
             studio.end()
             with pytest.raises(RecordingError, match="could begin"):
                 await saved(take)
+
+        in_a_loop(test, tmp_path)
+
+    def test_a_take_of_a_call_that_the_queue_dropped_is_told_while_the_server_goes_on(self, tmp_path: Path) -> None:
+        async def test(studio: Studio) -> None:
+            studio.engine._outlets.pop()
+            studio.speak(10)
+            take, ordered_ns = studio.start(), studio.clock.now_ns()
+            take.stop()
+            studio.takes.receive(PcmBatch.tick(ordered_ns + NEVER_COMES_NS))
+            assert studio.takes._early, "it may still come: a thread may be late"
+            studio.takes.receive(PcmBatch.tick(ordered_ns + NEVER_COMES_NS + 1))
+            with pytest.raises(RecordingError, match="never heard of the call"):
+                await saved(take)
+            assert not studio.takes._early
+            assert studio.names()[-1] == "recording_failed"
+
+        in_a_loop(test, tmp_path)
+
+    def test_takes_of_a_call_do_not_count_for_the_next_one_of_its_name(self, tmp_path: Path) -> None:
+        async def test(studio: Studio) -> None:
+            studio.speak(10)
+            takes = [studio.start() for _ in range(MAX_TAKES)]
+            studio.engine.end_all("shutdown")
+            before, studio.number = studio.call, 0
+            studio.ear.started.clear()
+            studio.speak(10)
+            assert studio.call.call_id == before.call_id
+            takes.append(studio.start())
+            studio.end()
+            assert len({(await saved(take)).path for take in takes}) == MAX_TAKES + 1
+            assert not studio.recorder._live
 
         in_a_loop(test, tmp_path)
