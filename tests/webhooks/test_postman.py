@@ -17,7 +17,7 @@ from media.webhooks.envelope import Selection
 from media.webhooks.outbox import Outcome, RetryPolicy
 from media.webhooks.posting import Answer, HttpPoster, Poster
 from media.webhooks.postman import MAX_WAITING, Postman, shown
-from media.webhooks.spool import Memory, Spool
+from media.webhooks.spool import Memory, Spool, folder_name
 from strep.clock import NS_PER_MS, NS_PER_SECOND, SystemClock
 from tests.webhooks.events import call, digit, over, told
 from tests.webhooks.receiver import Posted, Receiver, answer, free_port, taken, until
@@ -163,7 +163,9 @@ def test_only_what_is_wanted_is_posted() -> None:
 class TestWhatIsLeft:
     def leave(self, spool: Path, url: str, digits: str) -> None:
         """Be a process that ends while the receiver is away."""
-        with delivering(url, store=Spool(spool, "1"), policy=RetryPolicy(first_ns=3600 * NS_PER_SECOND)) as (_, bus):
+        with delivering(
+            url, store=Spool(spool, folder_name(1, 1)), policy=RetryPolicy(first_ns=3600 * NS_PER_SECOND)
+        ) as (_, bus):
             press(bus, "a", digits=digits)
 
     def test_the_next_process_delivers_it_first(self, tmp_path: Path) -> None:
@@ -171,7 +173,7 @@ class TestWhatIsLeft:
             self.leave(tmp_path, f"http://127.0.0.1:{port}/hook", "0123")
             left = len(list(tmp_path.rglob("*.json")))
         with Receiver(port=port) as receiver:
-            with delivering(receiver.url, store=Spool(tmp_path, "2")) as (_, bus):
+            with delivering(receiver.url, store=Spool(tmp_path, folder_name(2, 1))) as (_, bus):
                 press(bus, "a", digits="45")
             assert digits_of(receiver.posted, "a") == "012345"
         assert (left, list(tmp_path.iterdir())) == (4, [])
@@ -179,7 +181,7 @@ class TestWhatIsLeft:
     def test_not_to_a_receiver_that_is_configured_no_more(self, tmp_path: Path) -> None:
         with free_port() as port, Receiver() as receiver:
             self.leave(tmp_path, f"http://127.0.0.1:{port}/hook", "0123")
-            with delivering(receiver.url, store=Spool(tmp_path, "2")) as (made, _):
+            with delivering(receiver.url, store=Spool(tmp_path, folder_name(2, 1))) as (made, _):
                 until(lambda: made.snapshot()["orphaned"] == 4)
             assert receiver.posted == []
         assert list(tmp_path.iterdir()) == []
