@@ -75,6 +75,11 @@ class Memory:
         self._keys = itertools.count(1)
         self._records: dict[int, bytes] = {}
 
+    @property
+    def in_memory(self) -> int:
+        """How many records are lost when the process ends."""
+        return len(self._records)
+
     def open(self) -> None:
         """Do nothing."""
 
