@@ -23,6 +23,8 @@ _LOG = logging.getLogger("strep.http")
 BACKLOG = 128
 MAX_CONNECTIONS = 256
 """At once; of further ones nothing is read."""
+IDLE_TIMEOUT_S = 15.0
+"""For a request, the first or a further one, before a connection is closed."""
 STOP_TIMEOUT_S = 3.0
 """How long readers may take for the rest when the server stops."""
 
@@ -103,30 +105,76 @@ class HttpDoor:
 
         assert self._api is not None
         runner = web.AppRunner(
-            make_app(self._api, self._access), access_log=None, handle_signals=False, shutdown_timeout=STOP_TIMEOUT_S
+            make_app(self._api, self._access),
+            access_log=None,
+            handle_signals=False,
+            keepalive_timeout=IDLE_TIMEOUT_S,
+            shutdown_timeout=STOP_TIMEOUT_S,
         )
         await runner.setup()
         loop, stopping = asyncio.get_running_loop(), asyncio.Event()
-        web_server = runner.server
+        web_server, connections = runner.server, set[_Connection]()
         assert web_server is not None
         assert self._socket is not None
 
         def protocol() -> asyncio.Protocol:
-            if len(web_server.connections) >= MAX_CONNECTIONS:
+            if len(connections) >= MAX_CONNECTIONS:
                 self.turned_away += 1
                 return _TurnedAway()
-            return web_server()
+            return _Connection(web_server(), connections)
 
         listener = await loop.create_server(protocol, sock=self._socket, backlog=BACKLOG)
         self._serving.set_result((loop, stopping))
         await stopping.wait()
         listener.close()
         self._api.stop()
-        transports = [connection.transport for connection in web_server.connections]
         await runner.cleanup()
-        for transport in filter(None, transports):
-            transport.abort()  # closed they are, but what a peer does not read would keep them open
-        await asyncio.sleep(0)
+        for connection in list(connections):
+            await connection.abort()  # closed it is, but what a peer does not read would keep it open
+
+
+class _Connection(asyncio.Protocol):
+    """aiohttp's protocol, one of `open_ones` as long as its transport is open.
+
+    aiohttp forgets a transport that it has closed, and its peer need only not read for it to be open for ever.
+    """
+
+    def __init__(self, protocol: asyncio.Protocol, open_ones: set[_Connection]) -> None:
+        self._protocol, self._open_ones = protocol, open_ones
+        self._lost = asyncio.Event()
+
+    async def abort(self) -> None:
+        """Close it, whatever is not written; a loop that ends before it is closed never lets go of its socket."""
+        self._transport.abort()
+        await self._lost.wait()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count it."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass of it
+        self._open_ones.add(self)
+        self._protocol.connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Forget it."""
+        self._open_ones.discard(self)
+        self._lost.set()
+        self._protocol.connection_lost(error)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on."""
+        self._protocol.data_received(data)
+
+    def eof_received(self) -> bool | None:
+        """Hand on."""
+        return self._protocol.eof_received()
+
+    def pause_writing(self) -> None:
+        """Hand on."""
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Hand on."""
+        self._protocol.resume_writing()
 
 
 class _TurnedAway(asyncio.Protocol):

@@ -62,6 +62,7 @@ _WEBHOOKS = (
     (CounterMetricFamily, "given_up", "strep_webhooks_given_up", "Webhooks too old, or tried too often."),
     (CounterMetricFamily, "dropped", "strep_webhooks_dropped", "Webhooks dropped for want of room."),
     (CounterMetricFamily, "overflowed", "strep_webhooks_overflowed", "Events dropped before they were webhooks."),
+    (CounterMetricFamily, "orphaned", "strep_webhooks_orphaned", "Spooled ones whose receiver is no --webhook now."),
     (CounterMetricFamily, "store_errors", "strep_webhooks_store_errors", "Failures of the spool's disk."),
     (GaugeMetricFamily, "waiting", "strep_webhooks_waiting", "Webhooks that wait to be taken."),
     (GaugeMetricFamily, "waiting_bytes", "strep_webhooks_waiting_bytes", "What they take."),

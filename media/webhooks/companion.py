@@ -15,7 +15,7 @@ from media.webhooks.outbox import RetryPolicy
 from media.webhooks.posting import HttpPoster, import_aiohttp
 from media.webhooks.postman import Postman, shown
 from media.webhooks.signing import read_key
-from media.webhooks.spool import Memory, Spool
+from media.webhooks.spool import Memory, Spool, folder_name
 from strep.clock import NS_PER_SECOND, Clock
 
 _LOG = logging.getLogger("strep.webhooks")
@@ -37,7 +37,7 @@ class Webhooks:
         signer = read_key(config.webhook_key) if config.webhook_key is not None else None
         self._store = Memory()
         if config.webhook_spool is not None:
-            self._store = Spool(config.webhook_spool, f"{clock.wall_ns():020d}-{os.getpid()}")
+            self._store = Spool(config.webhook_spool, folder_name(clock.wall_ns(), os.getpid()))
         self._postman = Postman(
             config.webhooks,
             clock,

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any
@@ -33,6 +33,10 @@ ADOPT_INTERVAL_NS = 10 * NS_PER_SECOND
 """How often to look whether another process has died and left deliveries."""
 GRACE_NS = 5 * NS_PER_SECOND
 """How long the end of the server waits for deliveries."""
+STOP_TIMEOUT_S = 10.0
+"""And for the thread, whose disk may be stuck."""
+RESTART_S = 1.0
+"""Between a mistake of ours and going on."""
 
 
 class Postman:
@@ -41,7 +45,7 @@ class Postman:
     Attributes:
         overflowed: events that came faster than the thread took them.
         failed: events that could not be put into words.
-        orphaned: deliveries left behind by other processes for receivers that are not configured any more.
+        orphaned: deliveries left behind by other processes for receivers that are not configured; they stay.
     """
 
     def __init__(
@@ -73,12 +77,12 @@ class Postman:
         self.overflowed = self.failed = self.orphaned = 0
         self._urls, self._clock, self._make_poster = urls, clock, make_poster
         self._wanted, self._store, self._max_bytes = wanted, store, max_bytes
-        self._signer = signer
+        self._signer, self._max_age_ns = signer, policy.max_age_ns
         self._outbox = Outbox(policy, random or Random())
         self._inbox: deque[Told] = deque()
         self._lock = threading.Lock()  # of the inbox
         self._books = threading.Lock()  # of the outbox, held for moments
-        self._is_stopping = False
+        self._stopping = threading.Event()
         self._next_adoption_ns = 0
         self._wake: Callable[[], None] = lambda: None
         self._trouble = ThrottledLog(_LOG, clock)
@@ -104,10 +108,12 @@ class Postman:
     def stop(self) -> None:
         """Deliver what can be delivered within `GRACE_NS`, and end; wait for that."""
         with self._lock:
-            self._is_stopping = True
+            self._stopping.set()
             self._wake()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(STOP_TIMEOUT_S)
+            if self._thread.is_alive():
+                _LOG.error("webhooks: the thread does not end; is the disk of the spool stuck?")
 
     def snapshot(self) -> dict[str, Any]:
         """Return counters."""
@@ -124,13 +130,16 @@ class Postman:
     # -- the thread ----------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        try:
-            asyncio.run(self._work())
-        except Exception:
-            _LOG.exception("webhooks: nothing is delivered any more")
-        finally:
-            self._store.close()
-            self._say_what_is_left()
+        while True:
+            try:
+                asyncio.run(self._work())
+                break
+            except Exception:
+                _LOG.exception("webhooks: a mistake of ours; it goes on")
+            if self._stopping.wait(RESTART_S):
+                break
+        self._store.close()
+        self._say_what_is_left()
 
     async def _work(self) -> None:
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
@@ -152,14 +161,14 @@ class Postman:
         try:
             while True:
                 changed.clear()
-                if self._is_stopping:
+                if self._stopping.is_set():
                     until_ns = min(until_ns, self._clock.now_ns() + GRACE_NS)
                 for delivery in self._step():
                     task = loop.create_task(self._deliver(poster, delivery))
                     tasks.add(task)
                     task.add_done_callback(settle)
                 now_ns, due_ns = self._clock.now_ns(), self._outbox.deadline()
-                if now_ns >= until_ns or (self._is_stopping and not tasks and due_ns > until_ns):
+                if now_ns >= until_ns or (self._stopping.is_set() and not tasks and due_ns > until_ns):
                     break
                 wait_ns = min(due_ns, until_ns, self._next_adoption_ns) - now_ns
                 with contextlib.suppress(TimeoutError):
@@ -207,12 +216,24 @@ class Postman:
             yield self._store.put(Record(url, told.call.call_id, told.occurred_at_ns, Raw(data)))
 
     def _adopted(self) -> Iterable[Kept]:
+        """Take over what others left behind; what is for receivers that are not configured stays there."""
+        orphans = Counter[str]()
         for kept in self._store.adopt():
-            if kept.record.url in self._urls:
+            url = kept.record.url
+            if url in self._urls:
                 yield kept
-            else:
-                self.orphaned += 1
+            elif self._clock.wall_ns() - kept.record.born_wall_ns > self._max_age_ns:
                 self._store.remove(kept.key)
+            else:
+                orphans[url] += 1
+        for url, count in orphans.items():
+            self.orphaned += count
+            _LOG.warning(
+                "webhooks: %d deliveries in the spool are for %s, which is no --webhook now; they stay until they are"
+                " too old, and are delivered if it is one again",
+                count,
+                shown(url),
+            )
 
     def _deliveries(self, kept: Iterable[Kept], now_ns: int) -> Iterable[Delivery]:
         wall_ns = self._clock.wall_ns()
@@ -223,6 +244,10 @@ class Postman:
     async def _deliver(self, poster: Poster, delivery: Delivery) -> None:
         try:
             answer = await self._post(poster, delivery)
+        except asyncio.CancelledError:  # whoever goes on sends it again
+            with self._books:
+                self._outbox.settle(delivery, Outcome.UNREACHABLE, self._clock.now_ns())
+            raise
         except KeyError:  # the disk does not give it back
             answer = Answer(Outcome.REFUSED, detail="its file cannot be read")
         except Exception as error:
@@ -259,11 +284,12 @@ class Postman:
         self._trouble.warning(f"webhooks: call {delivery.call_id}: an event for {shown(delivery.url)} is {text}")
 
     def _say_what_is_left(self) -> None:
-        left = len(self._outbox)
-        if left and type(self._store) is Memory:
-            _LOG.warning("webhooks: %d deliveries are lost with this process; --webhook-spool keeps them", left)
-        elif left:
-            _LOG.info("webhooks: %d deliveries stay in the spool for the next start", left)
+        left, lost = len(self._outbox), self._store.in_memory
+        if lost:
+            why = "--webhook-spool keeps them" if type(self._store) is Memory else "the disk did not take them"
+            _LOG.warning("webhooks: %d deliveries are lost with this process; %s", lost, why)
+        if left > lost:
+            _LOG.info("webhooks: %d deliveries stay in the spool for the next start", left - lost)
 
 
 def shown(url: str) -> str:

@@ -6,16 +6,18 @@ leaves it, and its receiver may get the event once more. Nothing is synced to th
 may lose events.
 
 Processes share a spool (``--workers``): each has a folder, whose file ``lock`` it holds as long as it lives. What
-lies in a folder that nobody holds is *adopted* by whoever finds it, oldest folder first.
+lies in a folder that nobody holds is *adopted* by whoever finds it, oldest folder first. Folders and files of other
+names are nobody's business here; a file of ours that cannot be read is renamed, to ``.unreadable``, and stays.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import itertools
 import logging
 import os
-import shutil
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -26,6 +28,13 @@ _LOG = logging.getLogger("strep.webhooks")
 BLOCK_BYTES = 4096
 """What a file takes at least."""
 _LOCK = "lock"
+_FOLDER = re.compile(r"\d{20}-\d+")
+_FILE = re.compile(r"\d{12}\.json")
+
+
+def folder_name(wall_ns: int, process_id: int) -> str:
+    """Return the name of a process' folder: it sorts behind those of processes before it."""
+    return f"{wall_ns:020d}-{process_id}"
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -66,6 +75,11 @@ class Memory:
         self._keys = itertools.count(1)
         self._records: dict[int, bytes] = {}
 
+    @property
+    def in_memory(self) -> int:
+        """How many records are lost when the process ends."""
+        return len(self._records)
+
     def open(self) -> None:
         """Do nothing."""
 
@@ -105,7 +119,7 @@ class Spool(Memory):
     """
 
     def __init__(self, directory: Path, name: str) -> None:
-        """Prepare to keep records in a folder `name`, which sorts behind those of processes before us."""
+        """Prepare to keep records in a folder `name` (`folder_name`)."""
         super().__init__()
         self.adopted = 0
         self._directory, self._own = directory, directory / name
@@ -143,7 +157,8 @@ class Spool(Memory):
                 file.write(content)
         except OSError as error:
             self._complain(path, error)
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # a disk that takes nothing may take no removal either
+                path.unlink(missing_ok=True)
             self._records[key] = content
             return Kept(key, len(content), record)
         self._paths[key] = path
@@ -176,10 +191,12 @@ class Spool(Memory):
     def adopt(self) -> Iterator[Kept]:
         """Take over what processes that are gone have left behind, and yield it in order."""
         try:
-            for folder in sorted(self._directory.glob("[!.]*/")):
-                if folder not in self._held and (fd := self._lock(folder)) is not None:
+            for folder in sorted(self._directory.iterdir()):
+                if not _FOLDER.fullmatch(folder.name) or folder in self._held:
+                    continue
+                if (fd := self._lock(folder)) is not None:
                     self._held[folder] = fd
-                    for path in sorted(folder.glob("*.json")):
+                    for path in _files(folder):
                         yield from self._adopted(path)
         except OSError as error:
             self._complain(self._directory, error)
@@ -193,7 +210,8 @@ class Spool(Memory):
             return
         except msgspec.MsgspecError as error:  # its process was killed while it wrote
             self._complain(path, error)
-            path.unlink()
+            with contextlib.suppress(OSError):
+                path.rename(path.with_suffix(".unreadable"))
             return
         key = next(self._keys)
         self._paths[key] = path
@@ -203,8 +221,10 @@ class Spool(Memory):
     def close(self) -> None:
         """Let go of the folders; those with nothing in them are removed."""
         for folder, fd in self._held.items():
-            if not any(folder.glob("*.json")):
-                shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                if not _files(folder):
+                    (folder / _LOCK).unlink()
+                    folder.rmdir()
             os.close(fd)
         self._held.clear()
 
@@ -225,6 +245,11 @@ class Spool(Memory):
         if not self.errors:
             _LOG.warning("webhook spool: %s: %s; further ones are counted only", path, error)
         self.errors += 1
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the records in a folder, in order."""
+    return sorted(path for path in folder.iterdir() if _FILE.fullmatch(path.name))
 
 
 def _size_on_disk(size_bytes: int) -> int:

@@ -9,6 +9,7 @@ from contextlib import ExitStack, suppress
 import pytest
 
 from media.config import Endpoint, ServerConfig
+from media.http import companion
 from media.http.companion import MAX_CONNECTIONS
 from media.server import Server
 from tests.http.door import LIMIT_S, Hall, hall
@@ -113,6 +114,17 @@ class TestRefusals:
                 with suppress(OSError):
                     assert (await found.get("/healthz"))[0] == 200
                     break
+
+    @pytest.mark.parametrize("said", [b"", b"GET /v1/calls HTTP/1.1\r\n"])
+    async def test_connections_on_which_nothing_is_asked_are_closed(
+        self, said: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(companion, "IDLE_TIMEOUT_S", 0.01)
+        async with hall() as found:
+            host, port = found.netloc.split(":")
+            with socket.create_connection((host, int(port)), timeout=LIMIT_S) as client:
+                client.sendall(said)
+                assert await asyncio.to_thread(is_closed, client)
 
 
 def is_closed(client: socket.socket) -> bool:

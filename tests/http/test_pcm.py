@@ -11,6 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, ConnectionClosedError, InvalidStatus
 
 from media.feed.wire import PcmMessage, parse
+from media.http import companion
 from media.http.api import MAX_READERS
 from media.http.pcm import QUEUE_BYTES
 from strep.header import Direction
@@ -156,6 +157,17 @@ class TestDeafReaders:
                 _, heard, why = await everything(connection)
         assert why == (1008, "too slow: more waited than may wait for a reader")
         assert heard, "what was on its way comes first"
+
+    async def test_the_server_stops(self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+        """It lets go of what is not read: a connection that it does not close would stay open for ever."""
+        monkeypatch.setattr(companion, "STOP_TIMEOUT_S", 0.01)
+        async with hall() as found:
+            found.room.start(*self.CALLS)
+            deaf = Deaf(found.netloc, "/v1/pcm?rate=24000&format=float32")
+            await until(lambda: found.room.feed.snapshot()["subscriptions"] == 1, found.room.talk)
+            await until(lambda: found.room.feed.snapshot()["cut_off"] == 1, lambda: found.room.talk(*self.CALLS))
+        assert await asyncio.to_thread(deaf.rest)
+        assert not caplog.records
 
     async def test_dropping_the_oldest(self) -> None:
         async with hall() as found:

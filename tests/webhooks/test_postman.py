@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from media.events.bus import EventBus
+from media.events.bus import EventBus, Told
 from media.events.kinds import DigitPressed
 from media.webhooks.envelope import Selection
 from media.webhooks.outbox import Outcome, RetryPolicy
 from media.webhooks.posting import Answer, HttpPoster, Poster
 from media.webhooks.postman import MAX_WAITING, Postman, shown
-from media.webhooks.spool import Memory, Spool
+from media.webhooks.spool import Memory, Spool, folder_name
 from strep.clock import NS_PER_MS, NS_PER_SECOND, SystemClock
 from tests.webhooks.events import call, digit, over, told
 from tests.webhooks.receiver import Posted, Receiver, answer, free_port, taken, until
@@ -161,9 +162,13 @@ def test_only_what_is_wanted_is_posted() -> None:
 
 
 class TestWhatIsLeft:
+    PATIENT = RetryPolicy(first_ns=3600 * NS_PER_SECOND)
+
     def leave(self, spool: Path, url: str, digits: str) -> None:
         """Be a process that ends while the receiver is away."""
-        with delivering(url, store=Spool(spool, "1"), policy=RetryPolicy(first_ns=3600 * NS_PER_SECOND)) as (_, bus):
+        with delivering(
+            url, store=Spool(spool, folder_name(1, 1)), policy=RetryPolicy(first_ns=3600 * NS_PER_SECOND)
+        ) as (_, bus):
             press(bus, "a", digits=digits)
 
     def test_the_next_process_delivers_it_first(self, tmp_path: Path) -> None:
@@ -171,18 +176,54 @@ class TestWhatIsLeft:
             self.leave(tmp_path, f"http://127.0.0.1:{port}/hook", "0123")
             left = len(list(tmp_path.rglob("*.json")))
         with Receiver(port=port) as receiver:
-            with delivering(receiver.url, store=Spool(tmp_path, "2")) as (_, bus):
+            with delivering(receiver.url, store=Spool(tmp_path, folder_name(2, 1))) as (_, bus):
                 press(bus, "a", digits="45")
             assert digits_of(receiver.posted, "a") == "012345"
         assert (left, list(tmp_path.iterdir())) == (4, [])
 
-    def test_not_to_a_receiver_that_is_configured_no_more(self, tmp_path: Path) -> None:
-        with free_port() as port, Receiver() as receiver:
-            self.leave(tmp_path, f"http://127.0.0.1:{port}/hook", "0123")
-            with delivering(receiver.url, store=Spool(tmp_path, "2")) as (made, _):
-                until(lambda: made.snapshot()["orphaned"] == 4)
-            assert receiver.posted == []
+    def test_what_is_for_a_receiver_that_is_configured_no_more_waits_for_it(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with free_port() as port:
+            url = f"http://127.0.0.1:{port}/hook"
+            self.leave(tmp_path, url, "0123")
+            with Receiver() as other:
+                with delivering(other.url, store=Spool(tmp_path, folder_name(2, 1))) as (made, _):
+                    until(lambda: made.snapshot()["orphaned"] == 4)
+                assert other.posted == []
+        assert f"4 deliveries in the spool are for {url}, which is no --webhook now" in caplog.text
+        with Receiver(port=port) as receiver:
+            with delivering(url, store=Spool(tmp_path, folder_name(3, 1))):
+                posted = receiver.wait_for(lambda posted: len(posted) == 4)
+            assert digits_of(posted, "a") == "0123"
         assert list(tmp_path.iterdir()) == []
+
+    def test_not_longer_than_it_may_be_old(self, tmp_path: Path) -> None:
+        with free_port() as port, Receiver() as other:
+            self.leave(tmp_path, f"http://127.0.0.1:{port}/hook", "0123")
+            store, brief = Spool(tmp_path, folder_name(2, 1)), RetryPolicy(max_age_ns=0)
+            with delivering(other.url, store=store, policy=brief) as (made, _):
+                until(lambda: store.adopted == 4)
+        assert made.snapshot()["orphaned"] == 0
+        assert list(tmp_path.iterdir()) == []
+
+    def test_what_the_disk_did_not_take_is_lost_and_that_is_said(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        store = Spool(tmp_path, folder_name(1, 1))
+        with (
+            free_port() as port,
+            caplog.at_level("INFO"),
+            delivering(f"http://127.0.0.1:{port}/hook", store=store, policy=self.PATIENT) as (_, bus),
+        ):
+            press(bus, "a", digits="01")
+            until(lambda: len(list(tmp_path.rglob("*.json"))) == 2)
+            (tmp_path / folder_name(1, 1)).rename(tmp_path / "away")
+            press(bus, "b", digits="2")
+            until(lambda: store.in_memory == 1)
+            (tmp_path / "away").rename(tmp_path / folder_name(1, 1))
+        assert "1 deliveries are lost with this process; the disk did not take them" in caplog.text
+        assert "2 deliveries stay in the spool" in caplog.text
 
     def test_without_a_spool_it_is_lost_and_that_is_said(self, caplog: pytest.LogCaptureFixture) -> None:
         with free_port() as port, delivering(f"http://127.0.0.1:{port}/hook", policy=RetryPolicy()) as (_, bus):
@@ -236,6 +277,36 @@ def test_a_bug_in_posting_is_logged_and_costs_no_event(caplog: pytest.LogCapture
         press(bus, "a", digits="1")
         until(lambda: made.snapshot()["delivered"] == 1)
     assert "posting failed: RuntimeError('a bug')" in caplog.text
+
+
+def test_a_bug_of_the_thread_is_logged_and_it_goes_on(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("media.webhooks.postman.RESTART_S", 0)
+    is_broken, hangs = threading.Event(), asyncio.Event()
+
+    class Hanging(Scripted):
+        async def post(self, url: str, headers: Mapping[str, str], body: bytes, wall_ns: int) -> Answer:
+            if not is_broken.is_set():
+                await hangs.wait()
+            return Answer(Outcome.TAKEN)
+
+    with delivering("http://a/", make_poster=lambda: Hanging(None)) as (made, bus):
+        press(bus, "a", digits="1")
+        until(lambda: made.snapshot()["in_flight"] == 1)
+        keep = made._kept
+
+        def fail(one: Told) -> Any:
+            made._kept = keep  # type: ignore[method-assign]
+            is_broken.set()
+            raise RuntimeError("a bug")
+
+        made._kept = fail  # type: ignore[method-assign]
+        press(bus, "b", digits="2")
+        until(is_broken.is_set)
+        press(bus, "c", digits="3")
+        until(lambda: made.snapshot()["delivered"] == 2)
+    assert "RuntimeError: a bug" in caplog.text
 
 
 def test_an_event_that_cannot_be_put_into_words_costs_no_other(caplog: pytest.LogCaptureFixture) -> None:
