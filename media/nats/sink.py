@@ -41,6 +41,7 @@ class NatsSink:
         self._selection = selection
         self._lock = threading.Lock()
         self._pipe: BinaryIO | None = None
+        self._has_ended = False
         self._calls: dict[int, CallInfo] = {}
         self._without_origin: dict[int, CallInfo] = {}
         self._left_out: set[int] = set()
@@ -51,20 +52,23 @@ class NatsSink:
         with self._lock:
             self._drop_pipe()
             self._pipe = pipe
+            if self._has_ended:
+                self._drop_pipe()
+                return
             for call in self._calls.values() if pipe is not None else ():
                 self._write(Begun(replace(call)))
 
     def end(self, last: Item) -> None:
-        """Write a last item, and end the pipe."""
+        """Write a last item, and end the pipe; and every other one that comes."""
         with self._lock:
+            self._has_ended = True
             self._write(last)
             self._drop_pipe()
 
     def call_of(self, call_id: str) -> CallInfo | None:
-        """Return a live call, or one that ended not long ago."""
-        with self._lock:
-            live = (call for call in self._calls.values() if call.call_id == call_id)
-            return next(live, None) or self._ended.get(call_id)
+        """Return a live call, or one that ended not long ago; never waits, for the reader of reports asks."""
+        live = (call for call in list(self._calls.values()) if call.call_id == call_id)
+        return next(live, None) or self._ended.get(call_id)
 
     def call_started(self, call: CallInfo) -> None:
         """Tell of a call, if it is wanted."""

@@ -130,3 +130,21 @@ def test_a_directory_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
         Spool.open(tmp_path / "file", 1 << 20)
+
+
+def test_what_else_lies_in_the_directory_is_left_alone(tmp_path: Path) -> None:
+    first = Spool.open(tmp_path, 1 << 20)
+    written = write(first, 3)
+    first.close()
+    strays = [tmp_path / "0" / "x.spool", tmp_path / "0" / "²3.spool", tmp_path / "7" / "y.spool"]
+    strays[-1].parent.mkdir()
+    for stray in strays:
+        stray.write_bytes(b"mine")
+    spool = Spool.open(tmp_path, 1 << 20)
+    found = read_all(spool)
+    assert content(found) == content(written)
+    for one in found:
+        assert one.segment
+        spool.release(one.segment)
+    assert not spool.adopt()
+    assert all(stray.read_bytes() == b"mine" for stray in strays)
