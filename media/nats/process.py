@@ -77,8 +77,8 @@ class Publishing:
                     self._calls[index].origin_wall_ns = origin_wall_ns
                 case Ended(index, ended):
                     self._feed.call_ended(self._calls.pop(index), ended)
-                case EventTold(call_id, started_wall_ns, sequence, body):
-                    self._intake.tell(call_id, Place(started_wall_ns, sequence), body)
+                case EventTold(call_id, origin_wall_ns, sequence, body):
+                    self._intake.tell(call_id, Place(origin_wall_ns, sequence), body)
                     self.publisher.wake()
                 case Stop():
                     return True
