@@ -65,8 +65,8 @@ class Publishing:
         self.publisher.start(self._intake)
 
     def take(self, source: BinaryIO) -> bool:
-        """Take items until the end; return whether it was announced."""
-        while (item := read(source)) is not None:
+        """Take items until the end, or that of the publisher; return whether it was announced."""
+        while self.publisher.is_alive and (item := read(source)) is not None:
             match item:
                 case PcmBatch():
                     self._feed.receive(item)
@@ -107,7 +107,7 @@ class _ReportHandler(logging.Handler):
         self._report = report
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._report({"log": {"level": record.levelno, "text": record.getMessage()}})
+        self._report({"log": {"level": record.levelno, "text": self.format(record)}})  # with where it was raised
 
 
 def _reporting(target: BinaryIO) -> Report:

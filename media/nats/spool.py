@@ -18,6 +18,7 @@ holds any more, `Spool.adopt` takes over.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import struct
@@ -71,7 +72,7 @@ class Spool:
         directory: of the segments; this process holds it.
         max_bytes: bound of them together.
         segment_bytes: a segment that has reached this gets no more.
-        torn_bytes: so much could not be read, for it had not been written whole.
+        torn_bytes: so much could not be read, for it had not been written whole, or the disk would not.
         recovered_bytes: so much was here at the start.
     """
 
@@ -181,7 +182,10 @@ class Spool:
         segment = next((segment for segment in self._segments if segment.read_bytes < segment.size_bytes), None)
         if segment is None:
             return []
-        data = os.pread(segment.descriptor, min(_READ_BYTES, segment.size_bytes), segment.read_bytes)
+        try:
+            data = os.pread(segment.descriptor, min(_READ_BYTES, segment.size_bytes), segment.read_bytes)
+        except OSError:  # the rest of it is lost; others may be whole
+            data = b""
         messages, place = [], 0
         while (found := _parse(data, place)) is not None:
             message, offered_wall_ns, place = found
@@ -205,9 +209,10 @@ class Spool:
 
     def _sweep(self) -> None:
         for segment in [segment for segment in self._segments if segment.is_done]:
-            os.close(segment.descriptor)
-            segment.path.unlink(missing_ok=True)
             self._segments.remove(segment)
+            with contextlib.suppress(OSError):  # it is found again at the next start, and what is in it known
+                os.close(segment.descriptor)
+                segment.path.unlink(missing_ok=True)
 
     def _writable(self) -> Segment:
         last = self._segments[-1] if self._segments else None
