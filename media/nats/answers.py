@@ -22,8 +22,6 @@ _ID_HEADER = "nats-msg-id"
 class Stored:
     """The stream has the message; it is on disk there as far as the stream's configuration goes."""
 
-    was_known: bool = False
-
 
 @dataclass(frozen=True, slots=True)
 class Refused:

@@ -9,8 +9,9 @@ id's UTF-8 bytes modulo the number of partitions: all of a call is in one partit
 ``strep.pcm.3.>`` has whole calls.
 
 A message id is ``<call>.<kind>.<origin>.<number>``: the kind is a track or ``event``, the origin is when this
-instance of the call began (wall clock, nanoseconds; a call id may come again), and numbers count up within them. So
-an id tells the place of a message among those of its subject.
+instance of the call, or this series of its events, began (wall clock, nanoseconds; a call id may come again, and its
+events are counted anew by each process), and numbers count up within them. So an id tells the place of a message
+among those of its subject.
 """
 
 from __future__ import annotations

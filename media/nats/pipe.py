@@ -42,10 +42,10 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class EventTold:
-    """An event, as JSON; which one of the call, says its number."""
+    """An event, as JSON; its number is that in the series of the call's events that began at the origin."""
 
     call_id: str
-    started_wall_ns: int
+    origin_wall_ns: int
     sequence: int
     body: bytes
 

@@ -65,8 +65,8 @@ class Publishing:
         self.publisher.start(self._intake)
 
     def take(self, source: BinaryIO) -> bool:
-        """Take items until the end; return whether it was announced."""
-        while (item := read(source)) is not None:
+        """Take items until the end, or that of the publisher; return whether it was announced."""
+        while self.publisher.is_alive and (item := read(source)) is not None:
             match item:
                 case PcmBatch():
                     self._feed.receive(item)
@@ -77,8 +77,8 @@ class Publishing:
                     self._calls[index].origin_wall_ns = origin_wall_ns
                 case Ended(index, ended):
                     self._feed.call_ended(self._calls.pop(index), ended)
-                case EventTold(call_id, started_wall_ns, sequence, body):
-                    self._intake.tell(call_id, Place(started_wall_ns, sequence), body)
+                case EventTold(call_id, origin_wall_ns, sequence, body):
+                    self._intake.tell(call_id, Place(origin_wall_ns, sequence), body)
                     self.publisher.wake()
                 case Stop():
                     return True
@@ -107,7 +107,7 @@ class _ReportHandler(logging.Handler):
         self._report = report
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._report({"log": {"level": record.levelno, "text": record.getMessage()}})
+        self._report({"log": {"level": record.levelno, "text": self.format(record)}})  # with where it was raised
 
 
 def _reporting(target: BinaryIO) -> Report:

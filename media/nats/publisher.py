@@ -45,6 +45,7 @@ class Publisher:
 
     Attributes:
         connects: so often a connection was made.
+        intake_errors: exceptions of the intake; a bug each, and what it had taken is lost.
     """
 
     def __init__(self, server: ServerOptions, config: dict[str, Any], outbox: Outbox, clock: Clock) -> None:
@@ -66,7 +67,7 @@ class Publisher:
         self._is_connected = self._is_gone = False
         self._trouble = self._stream_trouble = ""
         self._dropped_said = 0
-        self.connects = 0
+        self.connects = self.intake_errors = 0
         self._lost = 0
         self.first: Future[str] = Future()
         self._thread = threading.Thread(target=self._run, name="nats", daemon=True)
@@ -85,6 +86,11 @@ class Publisher:
     def wake(self) -> None:
         """Say that the intake has something; from any thread."""
         self._call_soon(self._wake_intake)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread has not ended, as it does when it is asked to, or by a bug."""
+        return self._thread.is_alive()
 
     @property
     def is_connected(self) -> bool:
@@ -125,6 +131,7 @@ class Publisher:
             "reconnects": max(self.connects - 1, 0),
             **now,
             "lost": self._lost,
+            "intake_errors": self.intake_errors,
             **({"trouble": trouble} if trouble else {}),
         }
 
@@ -137,9 +144,13 @@ class Publisher:
     # -- in the thread -------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        asyncio.run(self._live())
-        with self._lock:
-            self._lost = self._outbox.close()
+        try:
+            asyncio.run(self._live())
+        except Exception:
+            _LOG.exception("nats: publishing has failed")
+        finally:
+            with self._lock:
+                self._lost = self._outbox.close()
         if self._lost:
             _LOG.error(
                 "nats: %d messages were not sent and are lost: there is no spool, or no room in it", self._lost
@@ -170,22 +181,33 @@ class Publisher:
     async def _take_in(self, intake: Intake) -> None:
         """Offer what the intake has, until it has nothing more and the end is near."""
         while self._stop_ns is None or not intake.is_over:
+            errors = self.intake_errors
             if self._take_some(intake):
                 await asyncio.sleep(0)
+                continue
+            if self.intake_errors > errors:
+                await asyncio.sleep(FIRST_PAUSE_S)
                 continue
             left_ns = min(intake.deadline() - self._clock.now_ns(), NS_PER_SECOND)
             await _wait(self._wake_intake, left_ns)
 
     def _take_some(self, intake: Intake) -> bool:
-        found = intake.take(self._clock.now_ns())
-        taken = self.offer([outgoing.message for outgoing in found])
-        for outgoing, is_taken in zip(found, taken, strict=True):
-            intake.answered(outgoing, is_taken=is_taken)
-        return intake.has_more
+        """Offer what the intake has now; return whether it has more."""
+        try:
+            found = intake.take(self._clock.now_ns())
+            taken = self.offer([outgoing.message for outgoing in found])
+            for outgoing, is_taken in zip(found, taken, strict=True):
+                intake.answered(outgoing, is_taken=is_taken)
+            return intake.has_more
+        except Exception as error:  # what comes next is taken nevertheless
+            self.intake_errors += 1
+            self._log.warning(f"nats: what was to be published is lost: {error!r}", exc_info=error)
+            return False
 
     def _take_rest(self) -> None:
         """Take what came in too late to be sent: it may go to the spool."""
-        while self._intake is not None and not self._intake.is_over:
+        errors = self.intake_errors
+        while self._intake is not None and not self._intake.is_over and self.intake_errors == errors:
             self._take_some(self._intake)
 
     async def _pause(self, seconds: float) -> None:

@@ -25,6 +25,8 @@ from media.sinks.contract import CallInfo, CallReport, SinkOptions
 BLOCK_MS = PATIENCE_MS = 100
 _REMEMBERED = 1000
 """Calls that have ended, of which a gap may still be told."""
+_MAX_SERIES = 10_000
+"""Calls whose events are known to go on; of one that is forgotten a new series begins."""
 
 
 class NatsSink:
@@ -41,30 +43,36 @@ class NatsSink:
         self._selection = selection
         self._lock = threading.Lock()
         self._pipe: BinaryIO | None = None
+        self._has_ended = False
         self._calls: dict[int, CallInfo] = {}
         self._without_origin: dict[int, CallInfo] = {}
         self._left_out: set[int] = set()
         self._ended: OrderedDict[str, CallInfo] = OrderedDict()
+        self._series: OrderedDict[str, tuple[CallInfo, int]] = OrderedDict()
+        self._last_origin_ns = 0
 
     def connect(self, pipe: BinaryIO | None) -> None:
         """Write to this from now on; None: to nobody."""
         with self._lock:
             self._drop_pipe()
             self._pipe = pipe
+            if self._has_ended:
+                self._drop_pipe()
+                return
             for call in self._calls.values() if pipe is not None else ():
                 self._write(Begun(replace(call)))
 
     def end(self, last: Item) -> None:
-        """Write a last item, and end the pipe."""
+        """Write a last item, and end the pipe; and every other one that comes."""
         with self._lock:
+            self._has_ended = True
             self._write(last)
             self._drop_pipe()
 
     def call_of(self, call_id: str) -> CallInfo | None:
-        """Return a live call, or one that ended not long ago."""
-        with self._lock:
-            live = (call for call in self._calls.values() if call.call_id == call_id)
-            return next(live, None) or self._ended.get(call_id)
+        """Return a live call, or one that ended not long ago; never waits, for the reader of reports asks."""
+        live = (call for call in list(self._calls.values()) if call.call_id == call_id)
+        return next(live, None) or self._ended.get(call_id)
 
     def call_started(self, call: CallInfo) -> None:
         """Tell of a call, if it is wanted."""
@@ -113,7 +121,21 @@ class NatsSink:
             if self._selection.wants(call.call_id):
                 body = msgspec.json.encode(told.to_json())
                 with self._lock:
-                    self._write(EventTold(call.call_id, call.started_wall_ns, told.sequence, body))
+                    self._write(EventTold(call.call_id, self._origin_ns(told), told.sequence, body))
+
+    def _origin_ns(self, told: Told) -> int:
+        """Return when this series of a call's events began.
+
+        It is not the call's beginning: what is told of its recording later, by the next process perhaps, is told of
+        a `CallInfo` made anew, which began then as well, and counts its events from 1.
+        """
+        call, origin_ns = self._series.pop(told.call.call_id, (None, 0))
+        if call is not told.call:
+            origin_ns = self._last_origin_ns = max(told.occurred_at_ns, self._last_origin_ns + 1)
+        self._series[told.call.call_id] = told.call, origin_ns
+        if len(self._series) > _MAX_SERIES:
+            self._series.popitem(last=False)
+        return origin_ns
 
     def _write(self, item: Item) -> None:
         if self._pipe is None:

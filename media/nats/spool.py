@@ -18,6 +18,7 @@ holds any more, `Spool.adopt` takes over.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import struct
@@ -25,6 +26,7 @@ import zlib
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from media.nats.message import Message
 
@@ -70,7 +72,7 @@ class Spool:
         directory: of the segments; this process holds it.
         max_bytes: bound of them together.
         segment_bytes: a segment that has reached this gets no more.
-        torn_bytes: so much could not be read, for it had not been written whole.
+        torn_bytes: so much could not be read, for it had not been written whole, or the disk would not.
         recovered_bytes: so much was here at the start.
     """
 
@@ -97,9 +99,15 @@ class Spool:
             if lock is None:
                 continue
             spool = cls(directory, max_bytes, min(max(max_bytes // 16, 1 << 16), 64 << 20), _lock=lock)
-            for path in sorted(directory.glob(f"*{_SUFFIX}")):
-                spool._next_number = int(path.stem)
-                spool._recover(path)
+            try:
+                with TemporaryFile(dir=directory):
+                    pass  # so it can be written to
+                for path in _segments_in(directory):
+                    spool._next_number = max(spool._next_number, int(path.stem))
+                    spool._recover(path)
+            except OSError:
+                spool.close()
+                raise
             return spool
         raise OSError(f"{parent}: {_MAX_HOLDERS} processes hold a spool there")
 
@@ -111,7 +119,7 @@ class Spool:
         """
         if self._segments:
             return False
-        for path in sorted(self.directory.parent.glob(f"*/*{_SUFFIX}")):
+        for path in _segments_in(self.directory.parent, "*/"):
             lock = _hold(path.parent) if path.parent != self.directory else None
             if lock is not None:
                 try:
@@ -121,10 +129,10 @@ class Spool:
         return bool(self._segments)
 
     def _recover(self, path: Path) -> None:
+        self._next_number += 1  # the name is taken, whether it can be read or not
         size_bytes = path.stat().st_size
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._segments.append(Segment(path, size_bytes, is_closed=True, is_recovered=True, descriptor=descriptor))
-        self._next_number += 1
         self.recovered_bytes += size_bytes
 
     def _next_path(self) -> Path:
@@ -174,7 +182,10 @@ class Spool:
         segment = next((segment for segment in self._segments if segment.read_bytes < segment.size_bytes), None)
         if segment is None:
             return []
-        data = os.pread(segment.descriptor, min(_READ_BYTES, segment.size_bytes), segment.read_bytes)
+        try:
+            data = os.pread(segment.descriptor, min(_READ_BYTES, segment.size_bytes), segment.read_bytes)
+        except OSError:  # the rest of it is lost; others may be whole
+            data = b""
         messages, place = [], 0
         while (found := _parse(data, place)) is not None:
             message, offered_wall_ns, place = found
@@ -198,9 +209,10 @@ class Spool:
 
     def _sweep(self) -> None:
         for segment in [segment for segment in self._segments if segment.is_done]:
-            os.close(segment.descriptor)
-            segment.path.unlink(missing_ok=True)
             self._segments.remove(segment)
+            with contextlib.suppress(OSError):  # it is found again at the next start, and what is in it known
+                os.close(segment.descriptor)
+                segment.path.unlink(missing_ok=True)
 
     def _writable(self) -> Segment:
         last = self._segments[-1] if self._segments else None
@@ -220,6 +232,21 @@ class Spool:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def probe(parent: Path) -> None:
+    """Do nothing, if a spool can be in a directory.
+
+    Raises:
+        OSError: it cannot be made or written to.
+    """
+    Spool.open(parent, 0).close()
+
+
+def _segments_in(directory: Path, below: str = "") -> list[Path]:
+    """Return the segments in a directory, the oldest first; what else may lie there is nothing to us."""
+    found = sorted(directory.glob(f"{below}*{_SUFFIX}"))
+    return [path for path in found if path.stem.isdecimal() and path.stem.isascii() and path.is_file()]
 
 
 def _hold(directory: Path) -> int | None:

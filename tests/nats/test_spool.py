@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -130,3 +132,56 @@ def test_a_directory_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
         Spool.open(tmp_path / "file", 1 << 20)
+
+
+def test_what_else_lies_in_the_directory_is_left_alone(tmp_path: Path) -> None:
+    first = Spool.open(tmp_path, 1 << 20)
+    written = write(first, 3)
+    first.close()
+    strays = [tmp_path / "0" / "x.spool", tmp_path / "0" / "²3.spool", tmp_path / "7" / "y.spool"]
+    strays[-1].parent.mkdir()
+    for stray in strays:
+        stray.write_bytes(b"mine")
+    spool = Spool.open(tmp_path, 1 << 20)
+    found = read_all(spool)
+    assert content(found) == content(written)
+    for one in found:
+        assert one.segment
+        spool.release(one.segment)
+    assert not spool.adopt()
+    assert all(stray.read_bytes() == b"mine" for stray in strays)
+
+
+def test_a_segment_that_the_disk_does_not_give_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool.open(tmp_path, 1 << 20)
+    written = write(spool, 1000)
+    bad, *good = spool._segments
+    pread = os.pread
+
+    def fail(descriptor: int, length: int, place: int) -> bytes:
+        if descriptor == bad.descriptor:
+            raise OSError(errno.EIO, "Input/output error")
+        return pread(descriptor, length, place)
+
+    monkeypatch.setattr(os, "pread", fail)
+    found = content(read_all(spool))
+    assert good
+    assert found == content(written)[-len(found) :]
+    assert spool.torn_bytes == bad.size_bytes
+    assert len(found) == sum(segment.size_bytes for segment in good) * len(written) // (
+        bad.size_bytes + sum(segment.size_bytes for segment in good)
+    )
+
+
+def test_a_segment_that_cannot_be_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool.open(tmp_path, 1 << 20)
+    write(spool, 1)
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", fail)
+    (one,) = read_all(spool)
+    assert one.segment
+    spool.release(one.segment)
+    assert spool.size_bytes == 0
