@@ -241,7 +241,7 @@ OPTIONS = (
         TIMING,
         formats.whole_milliseconds(20, 1000),
         "100ms",
-        "Audio handed to sinks at a time.",
+        "Audio handed to sinks at a time; whole 20 ms of it with --detect, --transcribe or an application.",
         field="block_ms",
     ),
     Option(

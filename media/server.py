@@ -16,7 +16,7 @@ from media.engine import Engine
 from media.events.bus import EventBus
 from media.limits import raise_descriptor_limit
 from media.outfit import Companion, companions_of, denoised, salvages_of, sinks_of, takes_of, transcriber_of
-from media.sinks.contract import Sink
+from media.sinks.contract import Sink, block_ms_of
 from media.sinks.finisher import Finisher
 from media.sinks.hearing import HearingSink
 from media.sinks.runner import SinkRunner
@@ -108,8 +108,8 @@ class Server:
         self.unfinished_sinks: list[str] = []
         self.runners = [SinkRunner(sink, self._clock) for sink in all_sinks]
         patience_ms = min((sink.options.patience_ms for sink in all_sinks), default=0.0)
-        block_ms = min((sink.options.block_ms for sink in all_sinks), default=config.block_ms)
-        settings = TimelineSettings(block_ms=min(block_ms, config.block_ms), reorder_wait_ms=config.reorder_wait_ms)
+        block_ms = block_ms_of((sink.options for sink in all_sinks), config.block_ms)
+        settings = TimelineSettings(block_ms=block_ms, reorder_wait_ms=config.reorder_wait_ms)
         self.engine = Engine(
             Timeline(settings, config.max_tracks),
             self._clock,

@@ -15,6 +15,8 @@ A sink of your own reaches ``strep serve --sink NAME`` when your package declare
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
@@ -42,6 +44,7 @@ class SinkOptions:
         name: for logs, metrics and the sidecar.
         block_ms: how much audio it wants at a time, 20 to 1000; the engine releases at the smallest wish of all
             sinks, so blocks may come smaller than asked for.
+        grid_ms: its blocks must be a whole number of so many, whatever others wish.
         when_behind: what to do when the queue is full.
         max_queue_bytes: bound of the queue in memory.
         max_queue_seconds: bound of the queue in age of its oldest block.
@@ -58,6 +61,15 @@ class SinkOptions:
     max_queue_seconds: float = 10.0
     patience_ms: float = 0.0
     is_sensitive: bool = True
+    grid_ms: int = 1
+
+
+def block_ms_of(wishes: Iterable[SinkOptions], most_ms: int) -> int:
+    """Return how much audio all sinks are handed at a time: the smallest wish, on everybody's grid."""
+    wishes = list(wishes)
+    block_ms = min([most_ms, *(options.block_ms for options in wishes)])
+    grid_ms = math.lcm(*(options.grid_ms for options in wishes))
+    return max(block_ms - block_ms % grid_ms, grid_ms)
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from media.events.detections import GreetingEnded, MachineDetectionEnded
 from media.events.kinds import AudioDropped, DigitPressed, Event, ToneHeard
 from media.hearing.machine import DEFAULT_RULES, MachineRules
 from media.hearing.post import ALL_KINDS, MACHINE, Posts, Report
-from media.hearing.rows import CHANNELS, can_be_heard
+from media.hearing.rows import CHANNELS, FRAME_MS, can_be_heard
 from media.sinks.contract import CallInfo, CallReport, SinkOptions
 from media.sinks.heard import event_of
 from strep.header import Direction
@@ -59,7 +59,9 @@ class HearingSink:
 
     def __init__(self, kinds: Collection[str], bus: EventBus, rules: MachineRules = DEFAULT_RULES) -> None:
         """Listen for `kinds` of `media.hearing.post.ALL_KINDS` in all calls, by `rules` if machine is among them."""
-        self.options = SinkOptions("hearing", block_ms=BLOCK_MS, patience_ms=PATIENCE_MS, is_sensitive=False)
+        self.options = SinkOptions(
+            "hearing", block_ms=BLOCK_MS, patience_ms=PATIENCE_MS, is_sensitive=False, grid_ms=FRAME_MS
+        )
         self.events, self.kinds = 0, frozenset(kinds)
         self._bus, self._rules = bus, rules
         self._calls: dict[int, CallInfo] = {}

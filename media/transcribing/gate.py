@@ -147,6 +147,10 @@ class _Track:
             said = self.close()
             self.kept.clear()
         self.kept.append(piece)
+        if self.opened is None:  # forget what is too old to be of speech, also where nobody tells of voices
+            oldest = piece.end - self._samples(KEPT_MS)
+            while self.kept[0].end <= oldest:
+                self.kept.popleft()
         self.expected, self.heard_ns = piece.end, now_ns
         if self.opened is None and not can_be_heard(self.rate_hz):
             self.opened = piece.begin
@@ -162,25 +166,24 @@ class _Track:
             self.opened = max(voice.position_samples - self._samples(PRE_ROLL_MS), self.passed)
 
     def let_through(self) -> Iterator[Speech]:
-        """Yield what is kept of speech, and its end when it is over; forget what is too old to be of any."""
+        """Yield what is kept of speech, and its end when it is over."""
         if self.opened is None:
-            oldest = self.kept[-1].end - self._samples(KEPT_MS)
-            while self.kept[0].end <= oldest:
-                self.kept.popleft()
             return
         end = self.kept[-1].end
         closes = end if self.silent_from is None else min(end, self.silent_from + self._samples(HANG_OVER_MS))
         for piece in self.kept:
             begin, until = max(piece.begin, self.opened, self.passed), min(piece.end, closes)
             if begin < until:
-                yield Speech(self.key, begin, piece.pcm[begin - piece.begin : until - piece.begin])
+                # A copy: what waits for an engine is not to hold the audio of all other calls.
+                yield Speech(self.key, begin, piece.pcm[begin - piece.begin : until - piece.begin].copy())
                 self.passed = until
         self.kept = deque(piece for piece in self.kept if piece.end > closes)
         if closes < end:
             yield from self.close()
         elif self.passed - self.opened >= self._samples(MAX_SPEECH_MS):
+            silent_from = self.silent_from  # it may be cut while it is closing
             yield from self.close()
-            self.opened = self.passed
+            self.opened, self.silent_from = self.passed, silent_from
 
     def fall_silent(self, now_ns: int) -> Iterable[Speech]:
         """Close where nothing comes any more: packets have stopped."""

@@ -98,8 +98,14 @@ _replies = msgspec.msgpack.Decoder(Reply)
 
 
 def serialize(message: Order | Reply) -> bytes:
-    """Return a message as it goes over the socket."""
+    """Return a message as it goes over the socket.
+
+    Raises:
+        TypeError, ValueError, OverflowError: it holds what cannot be sent.
+    """
     content = _encoder.encode(message)
+    if len(content) > MAX_MESSAGE_BYTES:
+        raise ValueError(f"a message of {len(content)} bytes; at most {MAX_MESSAGE_BYTES} are allowed")
     return _LENGTH.pack(len(content)) + content
 
 

@@ -4,7 +4,8 @@ The rules, with the figures of `Limits`:
 
 * A call's streams go to the worker that has the fewest, and stay there.
 * A worker has at most `ahead_s` of speech that it has not answered; the rest waits here, taken of each stream in
-  turn. More than `backlog_s` of one stream is dropped, the oldest first, and told to be `Missing`.
+  turn. More than `backlog_s` of one stream is dropped, the oldest first, and told to be `Missing`; what a worker had
+  that was replaced does not count.
 * A worker that says nothing for `hang_s` while it has something to answer, or dies, is killed and replaced: at once
   if it was about the audio of a stream, whose speech is told to be missing then; else later and later. The other
   streams go on where they were: what was not final is given to the next worker.
@@ -72,7 +73,7 @@ class Pool:
         self.choice, self.counters = choice, Counters()
         self._limits, self._start = limits, start
         self._slots = [Slot(index, limits) for index in range(limits.workers)]
-        self._streams: dict[int, Stream] = {}
+        self._streams: dict[int, Stream] = {}  # by the number of the recognizer
         self._items = itertools.count(1)
         self._log = ThrottledLog(_LOG, clock)
 
@@ -84,17 +85,18 @@ class Pool:
         slot = same or min(self._slots, key=lambda slot: len(slot.streams))
         slot.streams.append(stream)
         stream.slot = slot.index
-        self._streams[stream.number] = stream
+        self._streams[stream.recognizer] = stream
 
     def put(self, stream: Stream, position_samples: int, pcm: Pcm | None, now_ns: int) -> list[Outcome]:
         """Take some speech of a stream, or None for its end; return what was dropped for it."""
-        if stream.number not in self._streams or stream.closing_until_ns is not None:
+        if stream.recognizer not in self._streams or stream.closing_until_ns is not None:
             return []
         told: list[Outcome] = []
         stream.take(Item(position_samples, pcm, now_ns))
         if stream.is_given_up:
             told += self._drop(stream, "given up")
-        while stream.waiting_samples > self._limits.backlog_s * stream.rate_hz and len(stream.waiting) > 1:
+        limit_samples = self._limits.backlog_s * stream.rate_hz + stream.again_samples
+        while stream.waiting_samples > limit_samples and len(stream.waiting) > 1:
             told += self._drop(stream, "the engine is too slow")
         return self._counted(told)
 
@@ -177,9 +179,9 @@ class Pool:
     def _look_at(self, slot: Slot, now_ns: int) -> list[Outcome]:
         told: list[Outcome] = []
         try:
-            for reply, stream, item in slot.answers(now_ns):
-                stream = stream or self._streams.get(reply.stream)
-                if stream is not None and stream.number in self._streams:
+            for reply, item in slot.answers(now_ns):
+                stream = self._streams.get(reply.stream)
+                if stream is not None:  # else it is closed, or goes on with another recognizer
                     told += self._answered(stream, item, reply, now_ns)
         except WorkerFailed as failure:
             told += self._replace(slot, failure, now_ns)
@@ -195,7 +197,7 @@ class Pool:
             stream.unanswered = 0
             if stream is not culprit:
                 stream.take_back()
-        if culprit is not None and culprit.number in self._streams:
+        if culprit is not None and culprit.recognizer in self._streams:
             told += culprit.lose_given(f"the engine {failure}")
             told += culprit.tell_missing()
             told += self._struck(culprit, f"the engine {failure}")
@@ -222,10 +224,10 @@ class Pool:
         item, number = stream.next(), next(self._items)
         stream.give(item, slot.engine_rate_hz or 0)
         if item.pcm is None:
-            slot.give(number, stream, item, Finish(number, stream.number), now_ns)
+            slot.give(number, stream, item, Finish(number, stream.recognizer), now_ns)
             return
         self.counters.given_seconds += len(item.pcm) / stream.rate_hz
-        give = Give(number, stream.number, stream.rate_hz, item.pcm.tobytes())
+        give = Give(number, stream.recognizer, stream.rate_hz, item.pcm.tobytes())
         slot.give(number, stream, item, give, now_ns)
 
     def _answered(self, stream: Stream, item: Item | None, reply: Done | Said, now_ns: int) -> list[Outcome]:
@@ -234,18 +236,31 @@ class Pool:
             placed = stream.place(result, item)
             told += [placed] if placed is not None else []
         stream.is_settled = reply.settled
+        if item is not None and item.pcm is None:
+            stream.answered_pause = item
         if reply.error:
             self.counters.recognizers_failed += 1
             self._log.warning(f"transcribe: {self.choice.name} failed in call {stream.call.call_id}: {reply.error}")
             told += stream.lose_given(f"the engine failed: {reply.error}")
             told += stream.tell_missing()
+            self._renew(stream)
             stream.failures += 1
             stream.retry_ns = now_ns + self._limits.pause_ns(stream.failures)
-        elif reply.settled and item is None and not stream.unanswered:
-            stream.settle_all()
-        elif reply.settled and item is not None and item.pcm is None:
-            stream.settle(item)
+        elif reply.settled:
+            stream.settle()
         return told
+
+    def _renew(self, stream: Stream) -> None:
+        """Let a stream go on with a new recognizer; what was in flight when the last one failed went to another."""
+        self._let_go(stream)
+        stream.recognizer = -next(self._items)  # no stream has such a number
+        self._streams[stream.recognizer] = stream
+
+    def _let_go(self, stream: Stream) -> None:
+        del self._streams[stream.recognizer]
+        slot = self._slots[stream.slot]
+        if slot.link is not None and slot.engine_rate_hz is not None:
+            slot.link.send(Close(stream.recognizer))
 
     def _struck(self, stream: Stream, how: str) -> list[Outcome]:
         """Give up a stream that workers hang or die with again and again."""
@@ -284,11 +299,8 @@ class Pool:
         while stream.waiting:
             told += self._drop(stream, reason)
         told += stream.tell_missing()
-        self._streams.pop(stream.number, None)
-        slot = self._slots[stream.slot]
-        slot.streams.remove(stream)
-        if slot.link is not None and slot.engine_rate_hz is not None:
-            slot.link.send(Close(stream.number))
+        self._let_go(stream)
+        self._slots[stream.slot].streams.remove(stream)
         return [*told, Ended(stream)]
 
     def _counted(self, told: list[Outcome]) -> list[Outcome]:

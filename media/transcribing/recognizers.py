@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
-from media.transcribing.contract import Engine, Recognizer, Result, TranscriptionError
-from media.transcribing.messages import Close, Done, Finish, Give, Said
+from media.transcribing.contract import Engine, Recognizer, Result, TranscriptionError, Word
+from media.transcribing.messages import Close, Done, Finish, Give, Said, serialize
 from media.transcribing.rates import Converter
 
 MAX_ERROR_CHARACTERS = 300
@@ -19,6 +20,7 @@ MAX_ERROR_CHARACTERS = 300
 class _Listener:
     recognizer: Recognizer
     converter: Converter
+    is_settled: bool = True  # when it was asked last
 
 
 class Recognizers:
@@ -34,15 +36,14 @@ class Recognizers:
         if isinstance(order, Close):
             self._close(order.stream)
             return None
-        results, error = self._try(order.stream, lambda: self._obey(order))
-        return Done(order.item, order.stream, results, self._is_settled(order.stream), error)
+        results, is_settled, error = self._try(order.stream, lambda: self._obey(order))
+        return Done(order.item, order.stream, results, is_settled, error)
 
     def poll(self) -> Iterator[Said]:
         """Yield what has come by itself."""
         for stream, listener in list(self._listeners.items()):
-            was_settled = listener.recognizer.is_settled
-            results, error = self._try(stream, listener.recognizer.poll)
-            is_settled = self._is_settled(stream)
+            was_settled = listener.is_settled
+            results, is_settled, error = self._try(stream, listener.recognizer.poll)
             if results or error or is_settled != was_settled:
                 yield Said(stream, results, is_settled, error)
 
@@ -71,15 +72,22 @@ class Recognizers:
         results = [*listener.recognizer.accept(rest)] if len(rest) else []
         return [*results, *listener.recognizer.finish()]
 
-    def _try(self, stream: int, what: Callable[[], Iterable[Result]]) -> tuple[list[Result], str]:
+    def _try(self, stream: int, what: Callable[[], Iterable[Result]]) -> tuple[list[Result], bool, str]:
+        """Return results that can be sent, whether they are all, and what was raised."""
         try:
-            return list(what()), ""
+            results = [_plain(result) for result in what()]
+            serialize(Said(stream, results))  # what no message can hold is the recognizer's mistake, too
+            listener = self._listeners.get(stream)
+            if listener is None:
+                return results, True, ""
+            listener.is_settled = bool(listener.recognizer.is_settled)
+            return results, listener.is_settled, ""
         except TranscriptionError as error:
             said = str(error)
         except Exception as error:  # code of others: the stream is told, the next recognizer goes on
             said = repr(error)
         self._close(stream)
-        return [], said[:MAX_ERROR_CHARACTERS]
+        return [], True, printable(said)[:MAX_ERROR_CHARACTERS]
 
     def _close(self, stream: int) -> None:
         listener = self._listeners.pop(stream, None)
@@ -87,6 +95,22 @@ class Recognizers:
             with suppress(Exception):  # code of others, of which nothing is wanted any more
                 listener.recognizer.close()
 
-    def _is_settled(self, stream: int) -> bool:
-        listener = self._listeners.get(stream)
-        return listener is None or listener.recognizer.is_settled
+
+def printable(text: str) -> str:
+    """Return a text that can be sent, with what is no Unicode in it escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _plain(result: Result) -> Result:
+    """Return a result in Python's own numbers, for engines return numpy's."""
+    words = [
+        Word(str(word.word), operator.index(word.start_samples), operator.index(word.end_samples), _sure(word))
+        for word in result.words
+    ]
+    if not isinstance(result.text, str):
+        raise TypeError(f"text={result.text!r}: is no text")
+    return Result(result.text, bool(result.is_final), words, _sure(result))
+
+
+def _sure(of: Word | Result) -> float | None:
+    return None if of.confidence is None else float(of.confidence)

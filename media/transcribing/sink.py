@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from media.blocks import PcmBatch
 from media.events.bus import EventBus
-from media.hearing.rows import CHANNELS
+from media.hearing.rows import CHANNELS, FRAME_MS
 from media.sinks.contract import CallInfo, CallReport, SinkOptions
 from media.sinks.hearing import dropped_of
 from media.transcribing.desk import Desk
@@ -81,7 +81,7 @@ class TranscribingSink:
         """
         if wish is not None:
             make_engine(wish.choice)
-        self.options = SinkOptions("transcription", block_ms=BLOCK_MS, patience_ms=float(BLOCK_MS))
+        self.options = SinkOptions("transcription", block_ms=BLOCK_MS, patience_ms=float(BLOCK_MS), grid_ms=FRAME_MS)
         self.desk = make_desk(limits, directory, bus, clock)
         self._wish = wish
         self._gate = Gate()

@@ -97,7 +97,7 @@ class Slot:
         stream.unanswered += 1
         self.link.send(order)
 
-    def answers(self, now_ns: int) -> Iterator[tuple[Done | Said, Stream | None, Item | None]]:
+    def answers(self, now_ns: int) -> Iterator[tuple[Done | Said, Item | None]]:
         """Yield what the worker says, for `Done` with what it is done with; then look whether it lives.
 
         Raises:
@@ -113,9 +113,9 @@ class Slot:
                 elif isinstance(reply, Refused):
                     raise WorkerFailed("refused", f"cannot be used: {reply.reason}")
                 elif isinstance(reply, Done):
-                    yield reply, *self._done(reply.item)
+                    yield reply, self._done(reply.item)
                 elif isinstance(reply, Said):
-                    yield reply, None, None
+                    yield reply, None
         except ValueError as error:  # msgspec's errors are
             raise WorkerFailed("died", f"does not speak as it should: {error}") from error
         ended = self.link.end()
@@ -124,13 +124,13 @@ class Slot:
         if now_ns >= self.deadline():
             raise WorkerFailed("hung", "hung")
 
-    def _done(self, number: int) -> tuple[Stream, Item]:
+    def _done(self, number: int) -> Item:
         if number not in self.unanswered:
             raise ValueError(f"item {number} was not asked for")
         stream, item = self.unanswered.pop(number)
         stream.unanswered -= 1
         self.ahead_ns -= item.length_samples * NS_PER_SECOND // stream.rate_hz
-        return stream, item
+        return item
 
     def deadline(self) -> int:
         """Return when it counts as hung, or may begin."""

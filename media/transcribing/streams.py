@@ -102,15 +102,18 @@ class Stream:
 
     Attributes:
         number: unique in the process.
+        recognizer: the number that its worker knows its recognizer by; another one after a failure.
         call, track: whose; "inbound" or "outbound".
         engine: the name of what listens, for events.
         wants_partials: whether results that are not final are of interest.
         slot: index of the worker that it was assigned to.
         waiting: what the worker was not given yet; `waiting_samples` of it are speech.
+        again_samples: speech that was taken back from a worker and waits for the next: more may wait for it.
         given: what the worker was given, and is not in a final result.
         places: of what the recognizer was given; None before the first.
         unanswered: items that were given and are not done.
         is_settled: the recognizer has said all that it has to say.
+        answered_pause: the last pause that it answered, while it has not said all of what was before that.
         missing: speech that is missing and has not been told of, (from, to, why).
         closing_until_ns: nothing follows; by when the last must have been said.
         failures: of its recognizers, in a row; the next may begin at `retry_ns`.
@@ -124,13 +127,16 @@ class Stream:
     track: str
     engine: str
     wants_partials: bool = True
+    recognizer: int = 0
     slot: int = 0
     waiting: deque[Item] = field(default_factory=deque)
     waiting_samples: int = 0
+    again_samples: int = 0
     given: deque[Item] = field(default_factory=deque)
     places: Places | None = None
     unanswered: int = 0
     is_settled: bool = True
+    answered_pause: Item | None = None
     missing: tuple[int, int, str] | None = None
     closing_until_ns: int | None = None
     failures: int = 0
@@ -138,6 +144,9 @@ class Stream:
     strikes: int = 0
     is_given_up: bool = False
     last_partial: str = ""
+
+    def __post_init__(self) -> None:
+        self.recognizer = self.number
 
     @property
     def rate_hz(self) -> int:
@@ -171,6 +180,7 @@ class Stream:
     def give(self, item: Item, engine_rate_hz: int) -> None:
         """Take note of what the worker is given; an engine's rate of 0 is the call's."""
         self.given.append(item)
+        self.again_samples = max(self.again_samples - item.length_samples, 0)
         while self.given[-1].position_samples - self.given[0].position_samples > MAX_GIVEN_S * self.rate_hz:
             self.given.popleft()
         if item.pcm is None:
@@ -205,11 +215,12 @@ class Stream:
         for item in reversed(self.given):
             self.waiting.appendleft(item)
             self.waiting_samples += item.length_samples
+            self.again_samples += item.length_samples
         self._forget_recognizer()
 
     def _forget_recognizer(self) -> None:
         self.given.clear()
-        self.places, self.is_settled, self.last_partial = None, True, ""
+        self.places, self.is_settled, self.answered_pause, self.last_partial = None, True, None, ""
 
     def place(self, result: Result, item: Item | None) -> Transcribed | None:
         """Return a result on the call's timeline, None if it says nothing new; `item` is what it answers, if any."""
@@ -237,16 +248,14 @@ class Stream:
         if not result.words or self.places is None:
             return
         self.places.forget_before(result.words[-1].end_samples)
-        while self.given and self.given[0].pcm is not None and self.given[0].end_samples <= end:
+        while self.given and self.given[0].end_samples <= end:
             self.given.popleft()
         if self.given:
             self.given[0] = self.given[0].behind(end)
 
-    def settle(self, pause: Item) -> None:
-        """Take note that all is said of what came before a pause, however much that was."""
-        while self.given and self.given.popleft() is not pause:
-            pass
-
-    def settle_all(self) -> None:
-        """Take note that all is said of what was given."""
-        self.given.clear()
+    def settle(self) -> None:
+        """Take note that all is said of what came before the pause that was answered last, however much that was."""
+        pause, self.answered_pause = self.answered_pause, None
+        if any(item is pause for item in self.given):  # else words behind it are final already
+            while self.given.popleft() is not pause:
+                pass

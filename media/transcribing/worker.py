@@ -14,7 +14,7 @@ import sys
 
 from media.transcribing.messages import Parser, Ready, Refused, Reply, Setup, serialize
 from media.transcribing.plugins import EngineChoice, make_engine
-from media.transcribing.recognizers import Recognizers
+from media.transcribing.recognizers import Recognizers, printable
 from strep.errors import ConfigurationError
 
 NICENESS = 5
@@ -28,8 +28,12 @@ def run(sock: socket.socket) -> None:
     """Serve until the socket is closed."""
     parser = Parser()
     recognizers: Recognizers | None = None
+    poller = (
+        select.poll()
+    )  # select() knows no descriptor beyond 1023, and ours has the number that the server gave it
+    poller.register(sock, select.POLLIN)
     while True:
-        if select.select([sock], [], [], POLL_S)[0]:
+        if poller.poll(POLL_S * 1000):
             data = sock.recv(_READ_BYTES)
             if not data:
                 break
@@ -51,7 +55,7 @@ def _load(sock: socket.socket, setup: Setup) -> Recognizers | None:
         engine = make_engine(EngineChoice(setup.engine, tuple(setup.options.items())))
         engine.load()
     except ConfigurationError as error:
-        _reply(sock, Refused(str(error)))
+        _reply(sock, Refused(printable(str(error))))
         return None
     except Exception as error:  # code of others
         _reply(sock, Refused(f"transcribe: {setup.engine} cannot be loaded: {error!r}"))

@@ -10,7 +10,7 @@ from media.blocks import PcmBatch
 from media.carrier.audio import CONVERSATION, load
 from media.hearing.ear import VOICE, Ear
 from media.hearing.voice import Voice
-from media.transcribing.gate import HANG_OVER_MS, MAX_SPEECH_MS, PRE_ROLL_MS, Gate, Speech
+from media.transcribing.gate import HANG_OVER_MS, KEPT_MS, MAX_SPEECH_MS, PRE_ROLL_MS, Gate, Speech
 from strep.clock import NS_PER_MS, NS_PER_SECOND
 from strep.g711 import LINEAR
 
@@ -160,20 +160,52 @@ def test_packets_that_stop_end_speech() -> None:
     assert end == Speech(0, middle)
 
 
-def test_speech_without_an_end_is_cut() -> None:
+def babble(length: int) -> Pcm:
+    """Return what is taken for a voice that makes no pause."""
     random = np.random.default_rng(2)
-    length = (2 * MAX_SPEECH_MS + 5000) * 8
     syllables = np.repeat([1, 1, 1, 1, 0, 0], 320)  # in between it is silent, or all of it would be the noise floor
     loudness = np.resize(syllables, length) * np.repeat(random.uniform(2000, 12_000, length // 320 + 1), 320)[:length]
+    return (loudness * random.standard_normal(length) / 4).astype(np.int16)
+
+
+def test_speech_without_an_end_is_cut() -> None:
     gate = Gate()
     gate.want(0, 8000)
-    said = passed(gate, blocks({0: (loudness * random.standard_normal(length) / 4).astype(np.int16)}))
+    said = passed(gate, blocks({0: babble((2 * MAX_SPEECH_MS + 5000) * 8)}))
     found = stretches([*said, *gate.forget(0)])
     assert [end - begin for begin, end in found[:2]] == pytest.approx(
         2 * [MAX_SPEECH_MS * 8], abs=(PRE_ROLL_MS + 100) * 8
     )
     assert found[1][0] == found[0][1]
     assert found[2][0] == found[1][1]
+
+
+def test_what_is_cut_while_it_closes_closes() -> None:
+    spoken = (MAX_SPEECH_MS - 800) * 8
+    gate = Gate()
+    gate.want(0, 8000)
+    said = passed(gate, blocks({0: np.concatenate([babble(spoken), np.zeros(20 * 8000, np.int16)])}))
+    found = stretches(said)
+    assert spoken < found[0][1] < spoken + HANG_OVER_MS * 8, "cut before it closes"
+    assert found[-1][1] <= spoken + HANG_OVER_MS * 8
+    assert gate.forget(0) == []
+
+
+def test_what_passes_holds_no_audio_of_others() -> None:
+    gate = Gate()
+    gate.want(0, 8000)
+    for batch in blocks({0: TALK[0], 2: TALK[1]}):
+        for speech in gate.receive(batch):
+            assert speech.pcm is None or speech.pcm.base is None
+
+
+def test_blocks_that_nobody_can_hear_do_not_fill_memory() -> None:
+    gate = Gate()
+    gate.want(0, 8000)
+    for batch in blocks({0: TALK[0]}, block=400):
+        with pytest.raises(ValueError, match="no whole number of 20 ms"):
+            gate.receive(batch)
+    assert sum(len(piece.pcm) for piece in gate._tracks[0].kept) <= (KEPT_MS + 50) * 8
 
 
 def test_a_rate_that_no_voice_can_be_told_at_passes_whole() -> None:

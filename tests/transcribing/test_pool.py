@@ -14,9 +14,11 @@ from media.transcribing.limits import Limits
 from media.transcribing.messages import Close, Done, Finish, Give, Order, Ready, Refused, Reply, Said, Setup
 from media.transcribing.plugins import EngineChoice
 from media.transcribing.pool import Pool
+from media.transcribing.recognizers import Recognizers
 from media.transcribing.streams import Ended, Missing, Outcome, Stream, Transcribed
 from strep.clock import NS_PER_MS, NS_PER_SECOND, ManualClock
 from tests.sinks.rows import call_info
+from tests.transcribing.scripted import ScriptedEngine
 
 LIMITS = Limits(workers=2, backlog_s=3, ahead_s=1, load_s=60, hang_s=5, close_s=4, strikes=2, backoff_s=0.5)
 PIECE = 800
@@ -60,11 +62,12 @@ class World:
         self.numbers = itertools.count(1)
         self.told: list[Outcome] = []
         self.no_process = False
+        self.make_link = FakeLink
 
     def start(self) -> FakeLink:
         if self.no_process:
             raise OSError(12, "Cannot allocate memory")
-        self.links.append(FakeLink())
+        self.links.append(self.make_link())
         return self.links[-1]
 
     def stream(self, call: CallInfo | None = None, track: str = "inbound", wants_partials: bool = True) -> Stream:
@@ -187,6 +190,27 @@ class TestBacklog:
         assert stream.places is not None
         assert stream.places.begin_of(2 * 8000) == 8000 + 7 * PIECE
 
+    def test_what_a_worker_had_is_not_dropped_for_the_next(self) -> None:
+        world, bad, link = one_stream()
+        good = world.stream(bad.call, "outbound")
+        world.speak(bad, 0, 1)
+        world.speak(good, 0, 9)
+        world.poll()
+        link.ended = "ended with 1"
+        world.poll()
+        assert world.speak(good, 9 * PIECE, 30) == []
+        assert good.waiting_samples == 39 * PIECE
+        world.speak(good, 39 * PIECE, 2)
+        assert good.waiting_samples == 39 * PIECE
+        world.ready(world.links[1])
+        world.poll(1)
+        world.answer(world.links[1])
+        world.poll()
+        world.answer(world.links[1])
+        world.poll()
+        world.speak(good, 41 * PIECE, 30)
+        assert good.waiting_samples == 30 * PIECE, "the allowance is used up"
+
     def test_a_pause_is_not_dropped(self) -> None:
         world, stream, link = one_stream()
         world.speak(stream, 0, 40, pause=True)
@@ -265,6 +289,40 @@ class TestResults:
         assert end == Ended(stream)
         link.says.append(Said(stream.number, [Result("too late", True)]))
         assert world.poll() == []
+
+    def test_what_is_said_later_settles_what_was_before_the_pause_and_no_more(self) -> None:
+        world, stream, link = one_stream()
+        world.speak(stream, 0, 2, pause=True)
+        world.speak(stream, 8000, 2)
+        world.poll()
+        link.says += [Done(order.item, order.stream, [], settled=False) for order in link.given()]
+        world.poll()
+        assert stream.first_open_samples == 0
+        link.says.append(Said(stream.number, [Result("one", True)], settled=True))
+        world.poll()
+        assert stream.first_open_samples == 8000
+        link.ended = "ended with 1"
+        world.speak(stream, 8000 + 2 * PIECE, 1, pause=True)
+        world.poll()
+        world.ready(world.links[1])
+        world.poll()
+        assert [type(order) for order in world.links[1].given()] == [Give, Give, Give, Finish]
+
+    def test_a_pause_that_is_answered_late_keeps_nothing_behind_it_from_being_settled(self) -> None:
+        world, stream, link = one_stream()
+        for position in (0, 8000):
+            world.speak(stream, position, 2, pause=True)
+        world.poll()
+        link.says += [Done(order.item, order.stream, [], settled=False) for order in link.given()]
+        link.says.append(Said(stream.number, [result("one", (0, 4 * PIECE))], settled=False))
+        world.poll()
+        assert stream.first_open_samples == 8000
+        link.says.append(Said(stream.number, [result("two", (4 * PIECE, 7 * PIECE))], settled=False))
+        world.poll()
+        assert stream.first_open_samples == 8000 + 3 * PIECE // 2
+        link.says.append(Said(stream.number, [result("three", (7 * PIECE, 8 * PIECE))], settled=False))
+        world.poll()
+        assert stream.first_open_samples is None
 
 
 class TestTrouble:
@@ -425,6 +483,34 @@ class TestTrouble:
         world.poll(0.2)
         assert len(link.given()) == count + 1
         assert not link.is_killed
+
+    def test_what_was_in_flight_when_a_recognizer_failed_shifts_no_word(self) -> None:
+        world = World()
+        recognizers = Recognizers(ScriptedEngine(fail="1000"))
+
+        class Obedient(FakeLink):
+            def send(self, order: Order) -> None:
+                super().send(order)
+                done = Ready(0) if isinstance(order, Setup) else recognizers.obey(order)
+                self.says += [done] if done is not None else []
+
+        world.make_link = Obedient
+        stream = world.stream()
+        world.poll()
+        world.poll()
+        for position, loud in ((0, 2000), (PIECE, 0), (2 * PIECE, 0)):
+            world.pool.put(stream, position, np.full(PIECE, loud, np.int16), world.clock.now_ns())
+        world.poll()
+        assert stream.unanswered == 3
+        assert world.poll() == [Missing(stream, 0, 3 * PIECE, "the engine failed: it is too loud")]
+        assert stream.unanswered == 0
+        world.speak(stream, 80_000, 2, pause=True)
+        world.poll(5)
+        [final] = [said for said in world.poll() if isinstance(said, Transcribed) and said.is_final]
+        assert (final.text, final.start_samples, final.end_samples) == ("1600 samples", 80_000, 80_000 + 2 * PIECE)
+        world.pool.close(stream, world.clock.now_ns())
+        assert world.poll() == [Ended(stream)]
+        assert recognizers._listeners == {}
 
     def test_a_worker_that_speaks_of_what_it_was_not_asked(self) -> None:
         world, _, link = one_stream()

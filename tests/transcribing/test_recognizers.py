@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from media.transcribing.contract import Pcm, Recognizer, Result, TranscriptionError, Word
-from media.transcribing.messages import Close, Done, Finish, Give, Said
+from media.transcribing.messages import MAX_MESSAGE_BYTES, Close, Done, Finish, Give, Parser, Said, serialize
 from media.transcribing.recognizers import MAX_ERROR_CHARACTERS, Recognizers
 from tests.transcribing.scripted import ScriptedEngine
 
@@ -100,6 +100,70 @@ def test_a_long_error_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(done.error) == MAX_ERROR_CHARACTERS
 
 
+class Saying(Recognizer):
+    """Says what it is given, whatever that is."""
+
+    def __init__(self, said: object) -> None:
+        self.said, self.is_closed = said, False
+
+    def accept(self, pcm: Pcm) -> Sequence[Result]:
+        if isinstance(self.said, Exception):
+            raise self.said
+        return self.said  # type: ignore[return-value]
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+class SayingEngine:
+    sample_rate_hz = 0
+
+    def __init__(self, said: object) -> None:
+        self.recognizer = Saying(said)
+
+    def load(self) -> None: ...
+
+    def open(self, sample_rate_hz: int) -> Recognizer:
+        return self.recognizer
+
+
+def reply_to(engine: SayingEngine) -> Done:
+    """Return what the server is told, as it reaches it."""
+    done = Recognizers(engine).obey(give(1))
+    assert done is not None
+    [received] = Parser().replies(serialize(done))
+    assert isinstance(received, Done)
+    return received
+
+
+def test_numbers_may_be_numpys() -> None:
+    word = Word("hey", np.int64(3), np.uint16(9), np.float64(0.5))  # type: ignore[arg-type]
+    said = [Result("hey", np.True_, (word,), np.float32(0.5))]  # type: ignore[arg-type]
+    assert reply_to(SayingEngine(said)).results == [Result("hey", True, [Word("hey", 3, 9, 0.5)], 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("said", "error"),
+    [
+        ([Result("hey", True, [Word("hey", 0.5, 1)])], "TypeError"),  # type: ignore[arg-type]
+        ([Result("hey", True, [Word("hey", 0, 1 << 70)])], "OverflowError"),
+        ([Result("\ud800", True)], "UnicodeEncodeError"),
+        ([Result(b"hey", True)], "TypeError"),  # type: ignore[arg-type]
+        ([Result("hey", True, confidence="much")], "ValueError"),  # type: ignore[arg-type]
+        ([Result("x" * MAX_MESSAGE_BYTES, True)], "at most"),
+        (["hey"], "AttributeError"),
+        (None, "TypeError"),
+        (TranscriptionError("\ud800 is no text"), r"\ud800 is no text"),
+    ],
+)
+def test_what_cannot_be_sent_is_a_failure_of_the_recognizer(said: object, error: str) -> None:
+    engine = SayingEngine(said)
+    reply = reply_to(engine)
+    assert error in reply.error
+    assert reply.results == []
+    assert engine.recognizer.is_closed
+
+
 def test_a_pause_of_nothing() -> None:
     assert Recognizers(ScriptedEngine()).obey(Finish(1, 1)) == Done(1, 1, [])
 
@@ -110,7 +174,7 @@ def test_results_that_come_later() -> None:
     recognizers.obey(give(1))
     assert list(recognizers.poll()) == []
     assert recognizers.obey(Finish(2, 1)) == Done(2, 1, [], settled=False)
-    late = Result("late", True)
+    late = Result("late", True, [])
     assert list(recognizers.poll()) == [Said(1, [late], settled=False)]
     assert list(recognizers.poll()) == [Said(1, [late], settled=True)]
     assert list(recognizers.poll()) == []

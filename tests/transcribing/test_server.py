@@ -105,6 +105,12 @@ async def test_an_engine_in_trouble_costs_no_recorded_sample_and_no_other_transc
     assert max(line["position_ms"] + line["duration_ms"] for line in heard) > 4000
 
 
+@pytest.mark.parametrize(("asked_ms", "given_ms"), [(20, 20), (50, 40), (100, 100), (130, 100)])
+def test_blocks_are_such_that_voices_can_be_told(asked_ms: int, given_ms: int) -> None:
+    server = Server(ServerConfig(udp=LOOPBACK, transcribe="scripted", block_ms=asked_ms))
+    assert server.engine.timeline.settings.block_ms == given_ms
+
+
 async def test_a_worker_that_crashed_once_is_replaced_and_its_call_goes_on(tmp_path: Path) -> None:
     server, directory, calls = await record_both(tmp_path, f"scripted:crash={LIMIT},once={tmp_path / 'once'}")
     assert counters(server)["died"] == 1

@@ -96,7 +96,8 @@ class FasterWhisperEngine:
             vad_filter=False,
         )
         return [
-            Word(word.word.strip(), round(word.start * RATE_HZ), round(word.end * RATE_HZ), word.probability)
+            # They are numpy's floats.
+            Word(word.word.strip(), round(word.start * RATE_HZ), round(word.end * RATE_HZ), float(word.probability))
             for segment in segments
             for word in segment.words or ()
             if word.word.strip()

@@ -129,6 +129,7 @@ class WhisperModel:
         assert word_timestamps
         assert np.abs(audio).max(initial=0) <= 1
         WhisperModel.heard.append({"language": language, "prompt": initial_prompt, "seconds": len(audio) / 16_000})
-        words = WhisperModel.hear(audio)
+        # As np.mean() returns them: https://github.com/SYSTRAN/faster-whisper, `find_alignment`.
+        words = [word._replace(probability=np.float64(word.probability)) for word in WhisperModel.hear(audio)]
         text = "".join(word.word for word in words)
         return iter([Segment(0, len(audio) / 16_000, text, words)] if words else []), object()
