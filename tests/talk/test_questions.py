@@ -389,6 +389,37 @@ class TestDetect:
         assert not line.events("silence")
         await line.close()
 
+    async def test_who_spoke_when_somebody_listened_last_may_have_fallen_silent(self) -> None:
+        async def act(call: LiveCall) -> Any:
+            await call.detect("speech")
+            await ask.wait()
+            return await call.detect("silence", silence_ms=1000, timeout_ms=3000)
+
+        ask = asyncio.Event()
+        line = Line(act)
+        await turns()
+        await line.say(np.concatenate([silence(0.5), murmur(1), silence(1)]))
+        ask.set()
+        await line.say(silence(1.1))
+        assert line.result == {"event": "silence", "track": "inbound", "duration_ms": 1000}
+        await line.close()
+
+    async def test_who_speaks_on_is_heard_anew_though_the_other_side_is_listened_to_all_the_time(self) -> None:
+        async def act(call: LiveCall) -> Any:
+            other = asyncio.create_task(call.detect("speech", track="outbound", timeout_ms=60_000))
+            await call.detect("speech")
+            silent = await call.detect("silence", silence_ms=700, timeout_ms=1500)
+            other.cancel()
+            return silent
+
+        line = Line(act)
+        await turns()
+        await line.say(np.concatenate([silence(0.5), murmur(2.5)]))
+        assert line.board.snapshot()["applications"] == 0
+        assert line.result is None
+        assert not line.events("silence")
+        await line.close()
+
     async def test_the_end_of_the_call_and_rules_that_are_none(self) -> None:
         async def act(call: LiveCall) -> Any:
             for kind, rules, why in (
@@ -458,7 +489,18 @@ class TestDetectMachine:
         await turns()
         await line.say(np.concatenate([silence(0.5), murmur(0.6)]))
         await line.hang_up()
-        assert line.answered.result in ("call_hangup", "not_sure")
+        assert line.answered == Answered("call_hangup", "the call ended: stop")
+        await line.close()
+
+    @pytest.mark.parametrize("detect_interruptions", [False, True])
+    async def test_hang_up_in_a_machines_greeting(self, detect_interruptions: bool) -> None:
+        """Its verdict stands; `Line.close` looks whether anything is left behind."""
+        line = Line(lambda call: call.detect_machine(detect_interruptions=detect_interruptions))
+        await turns()
+        await line.say(np.concatenate([silence(0.5), murmur(4.5)]))
+        assert line.events("machine_detection_ended")
+        await line.hang_up()
+        assert (line.answered.result, line.answered.greeting_end) == ("machine", "")
         await line.close()
 
     async def test_one_at_a_time_by_rules_that_are_some(self) -> None:
