@@ -70,7 +70,7 @@ class Questions:
             rules: those of `media.talk.gathering.GatherRules`; with a prompt there are 3 tries unless given.
 
         Raises:
-            ValueError: a rule out of range.
+            ValueError: a rule out of range, or something for what is invalid without a prompt.
             PlaybackError: the prompt cannot be played.
             UsageError: digits are gathered in this call already.
         """

@@ -198,6 +198,41 @@ class TestGather:
         assert "clear" in line.frames.sent
         await line.close()
 
+    @pytest.mark.parametrize("what", ["key", "stop", "hang-up"])
+    async def test_a_prompt_that_is_not_ready_holds_nothing_up(self, what: str) -> None:
+        """It is a URL that takes its time; a welcome sounds meanwhile."""
+
+        async def act(call: LiveCall) -> Any:
+            plays.append(await call.play(TONE, rate_hz=8000))
+
+            async def play(source: str) -> Any:
+                opening.set()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    given_up.append(source)
+
+            call.play = play  # type: ignore[method-assign, assignment]
+            return await call.gather(prompt="https://slow.example/menu.mp3", maximum_digits=1)
+
+        plays, given_up, opening = list[Any](), list[str](), asyncio.Event()
+        line = Line(act)
+        await opening.wait()
+        await line.wait(300)
+        match what:
+            case "key":
+                await line.press("3")
+            case "stop":
+                line.call.stop_gather()
+            case _:
+                await line.hang_up()
+        await turns()
+        assert line.result.status == {"key": "valid", "stop": "cancelled", "hang-up": "call_hangup"}[what]
+        assert given_up == ["https://slow.example/menu.mp3"]
+        assert plays[0].state.value == "cut off"
+        assert ("clear" in line.frames.sent) is (what != "hang-up")
+        await line.close()
+
     async def test_silence_has_the_prompt_repeated_and_rubbish_what_is_for_it(self) -> None:
         played: list[str] = []
 
@@ -245,6 +280,8 @@ class TestGather:
 
             with pytest.raises(PlaybackError, match="only once: maximum_tries=1"):
                 await call.gather(prompt=pieces())
+            with pytest.raises(ValueError, match="give prompt or speak as well"):
+                await call.gather(invalid_speak="Once more")
             with pytest.raises(ValueError, match="maximum_digits=0"):
                 await call.gather(maximum_digits=0)
             with pytest.raises(ValueError, match="track='left'"):
