@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from media.events.detections import GreetingEnded, MachineDetectionEnded, TrackSilent
 from media.events.kinds import Event, SpeechEnded, SpeechStarted
-from media.hearing.ear import VOICE
+from media.hearing.ear import DTMF, VOICE
 from media.hearing.machine import MachineRules
 from media.hearing.post import MACHINE
+from media.hearing.rows import can_be_heard
 from media.sinks.hearing import Demand
 from media.talk.detecting import HEARD_BY, Detector, DetectorRules
 from media.talk.office import Office, Watch, direction_of
@@ -77,6 +78,8 @@ class Detections:
 
     async def detect(self, rules: DetectorRules) -> dict[str, Any] | None:
         """See `Questions.detect`."""
+        if HEARD_BY[rules.kind] != DTMF:  # a carrier may tell of keys
+            self._check_hearing()
         if self._call.has_ended:
             return None
         detector = Detector(rules, self._office.clock.now_ns(), speaks=rules.track in self._speaking)
@@ -95,6 +98,13 @@ class Detections:
             self._office.publish(info, found)
         return None if found is None else {"event": found.NAME, **found.to_json(info.sample_rate_hz)}
 
+    def _check_hearing(self) -> None:
+        rate_hz = self._call.info.sample_rate_hz
+        if not can_be_heard(rate_hz):
+            raise UsageError(
+                f"nothing is heard in this call: it has {rate_hz} Hz; 8000, 16000, 24000 or 48000 can be"
+            )
+
     def _are_voices_heard(self, track: str) -> bool:
         asked = (detector.rules for detector in self._detectors)
         return VOICE in self._office.hearing.kinds or any(
@@ -105,6 +115,7 @@ class Detections:
 
     async def detect_machine(self, track: str, rules: MachineRules) -> Answered:
         """See `Questions.detect_machine`."""
+        self._check_hearing()
         if self._machine is not None:
             raise UsageError("who answered this call is being found out already: await that")
         if self._call.has_ended:

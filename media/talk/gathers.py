@@ -29,6 +29,7 @@ class Prompts:
 
     Attributes:
         prompt, speak: what `LiveCall.play` takes, or a text.
+        rate_hz: of both prompts, which are arrays or raw PCM then.
         invalid_prompt, invalid_speak: the same, before the prompt is repeated because of what was entered.
         speech: options of `LiveCall.speak`: voice, language, engine.
     """
@@ -37,6 +38,7 @@ class Prompts:
     speak: str = ""
     invalid_prompt: Any = None
     invalid_speak: str = ""
+    rate_hz: int | None = None
     speech: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -57,7 +59,7 @@ class Prompts:
         plays = []
         for source, text in ((self.invalid_prompt, self.invalid_speak), (self.prompt, self.speak))[not was_invalid :]:
             if source is not None:
-                plays.append(await call.play(source))
+                plays.append(await call.play(source, rate_hz=self.rate_hz))
             if text:
                 plays.append(await call.speak(text, **self.speech))
         for play in plays:

@@ -51,7 +51,7 @@ class Frames:
 class Line(World):
     """One call of one application, which is heard as well; `say` is its caller."""
 
-    def __init__(self, act: Callable[[LiveCall], Awaitable[Any]], *kinds: str) -> None:
+    def __init__(self, act: Callable[[LiveCall], Awaitable[Any]], *kinds: str, rate_hz: int = 8000) -> None:
         super().__init__(self._app)
         if kinds:
             self.board.hearing.kinds = frozenset(kinds)
@@ -61,7 +61,7 @@ class Line(World):
         self.result: Any = None
         self.told: list[dict[str, Any]] = []
         self.bus.subscribe(lambda told: self.told.append(told.to_json()))
-        self.info, self.frames = self.begin(), Frames()
+        self.info, self.frames = self.begin(rate_hz=rate_hz), Frames()
         self.wire.send = self.frames.send  # type: ignore[method-assign]
         self.hearing.call_started(self.info)
 
@@ -205,7 +205,7 @@ class TestGather:
         async def act(call: LiveCall) -> Any:
             plays.append(await call.play(TONE, rate_hz=8000))
 
-            async def play(source: str) -> Any:
+            async def play(source: str, **_: Any) -> Any:
                 opening.set()
                 try:
                     await asyncio.Event().wait()
@@ -237,7 +237,7 @@ class TestGather:
         played: list[str] = []
 
         async def act(call: LiveCall) -> Any:
-            async def play(source: str) -> Any:
+            async def play(source: str, **_: Any) -> Any:
                 played.append(source)
                 return await LiveCall.play(call, TONE[:800], rate_hz=8000)
 
@@ -257,7 +257,7 @@ class TestGather:
 
     async def test_the_prompt_takes_its_time(self) -> None:
         async def act(call: LiveCall) -> Any:
-            async def play(source: str) -> Any:  # an array is there at once, no thread has to read it
+            async def play(source: str, **_: Any) -> Any:  # an array is there at once, no thread has to read it
                 return await LiveCall.play(call, TONE, rate_hz=8000)
 
             call.play = play  # type: ignore[method-assign, assignment]
@@ -286,7 +286,7 @@ class TestGather:
                 await call.gather(maximum_digits=0)
             with pytest.raises(ValueError, match="track='left'"):
                 await call.gather(track="left")
-            return await call.gather(maximum_digits=1)
+            return await call.gather(prompt=TONE, prompt_rate_hz=8000, maximum_digits=1)
 
         line = Line(act)
         await line.until(lambda: line.events("gather_ended") != [])
@@ -455,6 +455,23 @@ class TestDetect:
         assert line.board.snapshot()["applications"] == 0
         assert line.result is None
         assert not line.events("silence")
+        await line.close()
+
+    @pytest.mark.parametrize("rate_hz", [44_100, 22_050, 11_025])
+    async def test_what_cannot_be_heard_is_said_and_not_taken_for_silence(self, rate_hz: int) -> None:
+        async def act(call: LiveCall) -> Any:
+            for kind in ("fax", "beep", "speech", "silence"):
+                with pytest.raises(UsageError, match=f"nothing is heard in this call: it has {rate_hz} Hz"):
+                    await call.detect(kind)
+            with pytest.raises(UsageError, match="8000, 16000, 24000 or 48000 can be"):
+                await call.detect_machine()
+            key = await call.detect("digit")
+            assert key is not None, "the carrier told"
+            return key["digit"], (await call.gather(maximum_digits=1)).digits
+
+        line = Line(act, rate_hz=rate_hz)
+        await line.press("4", "2")
+        assert line.result == ("4", "2")
         await line.close()
 
     async def test_the_end_of_the_call_and_rules_that_are_none(self) -> None:
