@@ -212,7 +212,7 @@ class TestGather:
                 finally:
                     given_up.append(source)
 
-            call.play = play  # type: ignore[method-assign, assignment]
+            call.play = play  # type: ignore[method-assign]
             return await call.gather(prompt="https://slow.example/menu.mp3", maximum_digits=1)
 
         plays, given_up, opening = list[Any](), list[str](), asyncio.Event()
@@ -241,7 +241,7 @@ class TestGather:
                 played.append(source)
                 return await LiveCall.play(call, TONE[:800], rate_hz=8000)
 
-            call.play = play  # type: ignore[method-assign, assignment]
+            call.play = play  # type: ignore[method-assign]
             return await call.gather(prompt="menu", invalid_prompt="what?", valid_digits="12", maximum_digits=1)
 
         line = Line(act)
@@ -260,7 +260,7 @@ class TestGather:
             async def play(source: str, **_: Any) -> Any:  # an array is there at once, no thread has to read it
                 return await LiveCall.play(call, TONE, rate_hz=8000)
 
-            call.play = play  # type: ignore[method-assign, assignment]
+            call.play = play  # type: ignore[method-assign]
             return await call.gather(prompt="menu", initial_timeout_ms=1000, maximum_tries=1)
 
         line = Line(act)
