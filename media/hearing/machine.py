@@ -28,7 +28,7 @@ from typing import Literal, NamedTuple
 
 from media.hearing.rows import FRAME_MS
 from media.hearing.tones import CED_HZ, CED_MS, CNG_HZ, MEASURED_HZ, Tone
-from media.hearing.words import Word
+from media.hearing.words import MIN_WORD_MS, Word
 
 Result = Literal["human", "machine", "fax_detected", "silence", "not_sure"]
 End = Literal["ended", "beep_detected", "not_sure"]
@@ -48,7 +48,7 @@ class MachineRules:
         after_greeting_silence_ms: with so much behind what was said it was a person.
         greeting_duration_ms: from the beginning of the first word; with more it is a machine.
         between_words_silence_ms: with less between them two words are one.
-        minimum_word_length_ms: shorter sounds are no words.
+        minimum_word_length_ms: shorter sounds are no words; 80 or more, for nothing shorter is told from a click.
         maximum_word_length_ms: with a longer one it is a machine.
         maximum_number_of_words: with more it is a machine.
         silence_threshold: level below which all is silence, root mean square of 16-bit PCM; there is a floor that
@@ -84,8 +84,9 @@ class MachineRules:
         """
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name.endswith("_ms") and not FRAME_MS <= value <= MAX_MS:
-                raise ValueError(f"{field.name}={value}: {FRAME_MS} to {MAX_MS} ms")
+            least = MIN_WORD_MS if field.name == "minimum_word_length_ms" else FRAME_MS
+            if field.name.endswith("_ms") and not least <= value <= MAX_MS:
+                raise ValueError(f"{field.name}={value}: {least} to {MAX_MS} ms")
         if not 0 <= self.maximum_number_of_words <= 1000:
             raise ValueError(f"maximum_number_of_words={self.maximum_number_of_words}: 0 to 1000")
         if not 0 <= self.silence_threshold <= 32_767:
@@ -172,10 +173,14 @@ class MachineJudge:
             yield from self._take_tone(heard, end)
 
     def poll(self, position_samples: int, tone: Tone | None = None) -> Iterator[Finding]:
-        """Yield what is decided by nothing having happened; `tone` goes on there, of whatever kind."""
+        """Yield what is decided by nothing having happened; `tone` goes on there, of whatever kind.
+
+        A tone holds up only what was not decided yet when it began: not all that is due, if `poll` comes late.
+        """
         while not self.is_over and self.deadline() <= position_samples:
             due, result, reason = self._next()
-            if tone is not None and self._is_waited_for(tone):
+            is_before = tone is not None and tone.position_samples < due + self._lag
+            if tone is not None and is_before and self._is_waited_for(tone):
                 if self.verdict is None and self._is_fax(tone):
                     yield from self._decide("fax_detected", f"{tone.frequency_hz:.0f} Hz, a fax answers", due)
                 return

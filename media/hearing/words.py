@@ -20,6 +20,9 @@ from media.hearing.voice import LIVELY
 LOUD = 0.25
 """-6 dB below the word: no silence. A voice stands out by 8 dB at least (`media.hearing.voice.ABOVE_FLOOR`)."""
 
+MIN_WORD_MS = 4 * FRAME_MS
+"""No word is known before its fourth voiced frame: then two frames within it tell whether it is steady."""
+
 
 class Word(NamedTuple):
     """A word that began or ended.

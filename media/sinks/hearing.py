@@ -68,7 +68,8 @@ class HearingSink:
         self._everybody = Posts(self.kinds, hears_all=True)
         self._requests: deque[tuple[Demand, bool]] = deque()  # from other threads: asked, or dismissed
         self._demands: dict[int, list[Demand]] = {}  # by the id() of their call, which may not have started here yet
-        self._asked = {kind: Posts((kind,), hears_all=False) for kind in ALL_KINDS}
+        # A track each: one that is asked about again is heard anew, whoever is heard on the other one meanwhile.
+        self._asked = {(kind, track): Posts((kind,), hears_all=False) for kind in ALL_KINDS for track in Direction}
         self._now_ns = 0
 
     # -- from any thread -----------------------------------------------------------------------------
@@ -101,15 +102,15 @@ class HearingSink:
             self._settle(*self._requests.popleft())
         self._report(self._everybody.receive(batch))
         if self._demands:
-            for kind, posts in self._asked.items():
-                self._answer(kind, posts.receive(batch))
+            for (kind, track), posts in self._asked.items():
+                self._answer(kind, track, posts.receive(batch))
 
     def call_ended(self, call: CallInfo, report: CallReport) -> None:
         """Tell what ends with the call, and what the queue dropped; forget it."""
         try:
             self._report(self._everybody.remove(call.index, self._now_ns))
-            for kind, posts in self._asked.items():
-                self._answer(kind, posts.remove(call.index, self._now_ns))
+            for (kind, track), posts in self._asked.items():
+                self._answer(kind, track, posts.remove(call.index, self._now_ns))
             for dropped in dropped_of(report):
                 self._tell(call, dropped)
         finally:
@@ -133,26 +134,27 @@ class HearingSink:
                 self._begin(demand)
             return
         demands.remove(demand)
-        if is_here and not any(other.kind == demand.kind for other in demands):
-            for _ in self._asked[demand.kind].remove(demand.call.index, self._now_ns):
+        asked = demand.kind, demand.direction
+        if is_here and not any((other.kind, other.direction) == asked for other in demands):
+            for _ in self._asked[asked].remove(demand.call.index, self._now_ns):
                 pass  # nobody asks any more
         if not demands:
             del self._demands[id(demand.call)]
 
     def _begin(self, demand: Demand) -> None:
-        posts, index = self._asked[demand.kind], demand.call.index
+        posts, index = self._asked[demand.kind, demand.direction], demand.call.index
         if index not in posts:
             posts.add(index, demand.call.sample_rate_hz)
         if demand.kind == MACHINE and index in posts:
             posts.judge(index * CHANNELS + demand.direction, demand.rules)
 
-    def _answer(self, kind: str, reports: Iterable[Report]) -> None:
+    def _answer(self, kind: str, track: Direction, reports: Iterable[Report]) -> None:
         """Tell those who asked; and everybody, unless all that is heard is told anyway."""
         for key, report in reports:
             call = self._calls.get(key // CHANNELS)
             demands = self._demands.get(id(call), ())
-            asked = [d for d in demands if d.kind == kind and d.direction == key % CHANNELS]
-            if call is None or not asked:
+            asked = [d for d in demands if d.kind == kind and d.direction == track]
+            if call is None or key % CHANNELS != track or not asked:
                 continue
             event = event_of(key, report)
             if kind not in self.kinds:

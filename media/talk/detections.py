@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from media.events.detections import GreetingEnded, MachineDetectionEnded, TrackSilent
 from media.events.kinds import Event, SpeechEnded, SpeechStarted
+from media.hearing.ear import DTMF, VOICE
 from media.hearing.machine import MachineRules
 from media.hearing.post import MACHINE
+from media.hearing.rows import can_be_heard
 from media.sinks.hearing import Demand
 from media.talk.detecting import HEARD_BY, Detector, DetectorRules
 from media.talk.office import Office, Watch, direction_of
@@ -50,13 +52,13 @@ class Detections:
     def __init__(self, call: LiveCall, office: Office) -> None:
         self._call, self._office = call, office
         self._detectors: dict[Detector, Watch] = {}
-        self._speaking: set[str] = set()  # tracks, as far as that is listened for
+        self._speaking: set[str] = set()  # tracks, of those on which voices are listened for
         self._machine: asyncio.Future[Answered] | None = None
         self._interruptible: list[Demand] = []  # greetings that have ended, and may go on
 
     def take(self, event: Event) -> None:
         """Take what happens in the call."""
-        if isinstance(event, SpeechStarted):
+        if isinstance(event, SpeechStarted) and self._are_voices_heard(event.track):
             self._speaking.add(event.track)
         elif isinstance(event, SpeechEnded):
             self._speaking.discard(event.track)
@@ -76,6 +78,8 @@ class Detections:
 
     async def detect(self, rules: DetectorRules) -> dict[str, Any] | None:
         """See `Questions.detect`."""
+        if HEARD_BY[rules.kind] != DTMF:  # a carrier may tell of keys
+            self._check_hearing()
         if self._call.has_ended:
             return None
         detector = Detector(rules, self._office.clock.now_ns(), speaks=rules.track in self._speaking)
@@ -87,15 +91,31 @@ class Detections:
         finally:
             self._office.timer.remove(watch)
             del self._detectors[detector]
+            if not self._are_voices_heard(rules.track):  # nobody will tell us that they have fallen silent
+                self._speaking.discard(rules.track)
         found, info = detector.found, self._call.info
         if isinstance(found, TrackSilent):
             self._office.publish(info, found)
         return None if found is None else {"event": found.NAME, **found.to_json(info.sample_rate_hz)}
 
+    def _check_hearing(self) -> None:
+        rate_hz = self._call.info.sample_rate_hz
+        if not can_be_heard(rate_hz):
+            raise UsageError(
+                f"nothing is heard in this call: it has {rate_hz} Hz; 8000, 16000, 24000 or 48000 can be"
+            )
+
+    def _are_voices_heard(self, track: str) -> bool:
+        asked = (detector.rules for detector in self._detectors)
+        return VOICE in self._office.hearing.kinds or any(
+            rules.track == track and HEARD_BY[rules.kind] == VOICE for rules in asked
+        )
+
     # -- who answered --------------------------------------------------------------------------------
 
     async def detect_machine(self, track: str, rules: MachineRules) -> Answered:
         """See `Questions.detect_machine`."""
+        self._check_hearing()
         if self._machine is not None:
             raise UsageError("who answered this call is being found out already: await that")
         if self._call.has_ended:
@@ -105,6 +125,8 @@ class Detections:
 
         def take(event: Event) -> None:
             nonlocal verdict
+            if future.done():  # the call has ended: what could not be said until then is no verdict
+                return
             if isinstance(event, MachineDetectionEnded):
                 verdict = _answered(event, self._call.info.sample_rate_hz)
                 if event.result != "machine" or not rules.detect_message_end:
@@ -126,7 +148,8 @@ class Detections:
             answered = await future
         finally:
             self._machine = None
-            if verdict is not None and verdict.result == "machine" and rules.detect_interruptions:
+            is_machine = verdict is not None and verdict.result == "machine"
+            if is_machine and rules.detect_interruptions and not self._call.has_ended:
                 self._interruptible.append(demand)
             else:
                 self._office.hearing.dismiss(demand)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,6 @@ from media.events.kinds import DigitPressed
 from media.hearing.ear import DTMF
 from media.talk.contract import PlaybackError
 from media.talk.gathering import MAX_DIGITS, Gathered, Gathering, GatherRules, Phase
-from media.talk.handle import Playback
 from media.talk.office import Office, Watch, direction_of
 from strep.errors import UsageError
 
@@ -30,6 +29,7 @@ class Prompts:
 
     Attributes:
         prompt, speak: what `LiveCall.play` takes, or a text.
+        rate_hz: of both prompts, which are arrays or raw PCM then.
         invalid_prompt, invalid_speak: the same, before the prompt is repeated because of what was entered.
         speech: options of `LiveCall.speak`: voice, language, engine.
     """
@@ -38,21 +38,32 @@ class Prompts:
     speak: str = ""
     invalid_prompt: Any = None
     invalid_speak: str = ""
+    rate_hz: int | None = None
     speech: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check them.
+
+        Raises:
+            ValueError: there is something to play before a prompt, and no prompt.
+        """
+        if not self and (self.invalid_prompt is not None or self.invalid_speak):
+            raise ValueError("invalid_prompt and invalid_speak go before a prompt: give prompt or speak as well")
 
     def __bool__(self) -> bool:
         """Return whether there is one."""
         return self.prompt is not None or bool(self.speak)
 
-    async def play(self, call: LiveCall, *, was_invalid: bool, is_wanted: Callable[[], bool]) -> list[Playback]:
-        """Queue what is to be played, as long as it `is_wanted`."""
+    async def play(self, call: LiveCall, *, was_invalid: bool) -> None:
+        """Play what is to be played, until it was heard."""
         plays = []
         for source, text in ((self.invalid_prompt, self.invalid_speak), (self.prompt, self.speak))[not was_invalid :]:
-            if source is not None and is_wanted():
-                plays.append(await call.play(source))
-            if text and is_wanted():
+            if source is not None:
+                plays.append(await call.play(source, rate_hz=self.rate_hz))
+            if text:
                 plays.append(await call.speak(text, **self.speech))
-        return plays
+        for play in plays:
+            await play.wait()
 
 
 @dataclass(eq=False, slots=True)
@@ -143,20 +154,21 @@ class Gathers:
         def is_wanted() -> bool:
             return gathering.phase is Phase.PROMPTED and gathering.tries == number
 
-        plays = await prompts.play(self._call, was_invalid=gathering.was_invalid, is_wanted=is_wanted)
-        heard = asyncio.ensure_future(_until_heard(plays))
-        heard.add_done_callback(lambda _: watch.touch())
+        def wake(task: asyncio.Task[None]) -> None:
+            if not task.cancelled():
+                task.exception()  # seen; of one that is not wanted any more nobody asks
+            watch.touch()
+
+        # A task: it may be long before a URL can be played, or a text is spoken.
+        played = asyncio.create_task(prompts.play(self._call, was_invalid=gathering.was_invalid))
+        played.add_done_callback(wake)
         try:
-            while is_wanted() and not heard.done():
+            while is_wanted() and (self._call.has_ended or not played.done()):  # `end` follows when that has ended
                 await watch.change()
         finally:
-            heard.cancel()
+            played.cancel()
         if is_wanted():
+            await played
             gathering.prompt_ended(self._office.clock.now_ns())
         elif not self._call.has_ended:
             await self._call.clear()
-
-
-async def _until_heard(plays: list[Playback]) -> None:
-    for play in plays:
-        await play.wait()

@@ -51,6 +51,7 @@ class Questions:
         speak: str = "",
         invalid_prompt: Any = None,
         invalid_speak: str = "",
+        prompt_rate_hz: int | None = None,
         speech: Mapping[str, Any] | None = None,
         typed_ahead: bool = False,
         track: str = "inbound",
@@ -58,11 +59,14 @@ class Questions:
     ) -> Gathered:
         """Wait for digits, of all the ways that keys come by; each counts once.
 
+        Where a call's audio cannot be heard, for its rate, only keys that the carrier tells of are known.
+
         Args:
             prompt: what `play` takes. The first key interrupts it, and all else that plays.
             speak: a text instead.
             invalid_prompt: played before the prompt when that is repeated because of what was entered.
             invalid_speak: a text instead.
+            prompt_rate_hz: of both prompts, which are arrays or raw PCM then.
             speech: options of `speak` for these texts: voice, language, engine.
             typed_ahead: begin with the keys that were pressed since the last gathering, or since the call began;
                 else they are forgotten.
@@ -70,7 +74,7 @@ class Questions:
             rules: those of `media.talk.gathering.GatherRules`; with a prompt there are 3 tries unless given.
 
         Raises:
-            ValueError: a rule out of range.
+            ValueError: a rule out of range, or something for what is invalid without a prompt.
             PlaybackError: the prompt cannot be played.
             UsageError: digits are gathered in this call already.
         """
@@ -79,6 +83,7 @@ class Questions:
             speak=speak,
             invalid_prompt=invalid_prompt,
             invalid_speak=invalid_speak,
+            rate_hz=prompt_rate_hz,
             speech=speech or {},
         )
         return await self._gathers.gather(prompts, track, typed_ahead, rules)
@@ -99,7 +104,7 @@ class Questions:
 
         Raises:
             ValueError: a rule out of range.
-            UsageError: it is being found out already.
+            UsageError: it is being found out already, or the call's audio cannot be heard, for its rate.
         """
         return await self._detections.detect_machine(track, MachineRules(**rules))
 
@@ -115,6 +120,7 @@ class Questions:
 
         Raises:
             ValueError: a rule out of range.
+            UsageError: it is heard, and the call's audio cannot be, for its rate.
         """
         return await self._detections.detect(DetectorRules(kind=kind, **rules))
 

@@ -120,6 +120,19 @@ class TestVerdicts:
 
 
 class TestTonesThatGoOn:
+    @pytest.mark.parametrize("has_ended", [False, True])
+    def test_what_was_due_before_it_began_does_not_wait_for_it(self, has_ended: bool) -> None:
+        """Whoever asks late, for blocks are long, has the answer of whoever asks early."""
+        rules = MachineRules()
+        early, late = (MachineJudge(rules, 0, RATE_HZ) for _ in range(2))
+        for judge in (early, late):
+            assert not [found for word in said(rules, (500, 900)) for found in judge.receive(word)]
+        begins = early.deadline()
+        tone = Tone(0, "beep" if has_ended else "", begins, samples(300), 1000.0)
+        found = late.receive(tone) if has_ended else late.poll(begins + samples(300), tone)
+        assert list(found) == list(early.poll(begins)) != []
+        assert list(late.poll(begins + samples(2000))) == []
+
     def test_a_fax_that_answers_is_known_before_its_tone_ends(self) -> None:
         judge, rules = MachineJudge(MachineRules(), 0, RATE_HZ), MachineRules()
         tone = Tone(0, "", samples(2500), samples(1120), 2103.0)
@@ -182,6 +195,12 @@ def test_every_rule_is_bounded_and_decides_something(field: str) -> None:
         given: dict[str, Any] = {field: wrong}
         with pytest.raises(ValueError, match=f"{field}={wrong}"):
             MachineRules(**given)
+
+
+def test_words_that_are_too_short_to_be_known_are_none() -> None:
+    assert MachineRules(minimum_word_length_ms=80).minimum_word_length_ms == 80
+    with pytest.raises(ValueError, match="minimum_word_length_ms=60: 80 to 600000 ms"):
+        MachineRules(minimum_word_length_ms=60)
 
 
 # -- generated calls -----------------------------------------------------------------------------------
@@ -250,7 +269,7 @@ RULES = st.builds(
     after_greeting_silence_ms=STEPS,
     greeting_duration_ms=STEPS,
     maximum_word_length_ms=STEPS,
-    minimum_word_length_ms=st.sampled_from([20, 100, 160]),
+    minimum_word_length_ms=st.sampled_from([80, 100, 160]),
     between_words_silence_ms=st.sampled_from([20, 50, 100]),
     maximum_number_of_words=st.integers(0, 5),
     total_analysis_time_ms=st.integers(1, 200).map(lambda n: 20 * n),

@@ -22,9 +22,7 @@ def desk() -> tuple[Ear, MachineDesk]:
     return ear, MachineDesk(ear)
 
 
-def judged(
-    lines: Sequence[Line], *, block_ms: int = 20, rules: MachineRules | None = None
-) -> dict[int, list[Finding]]:
+def judged(lines: Sequence[Line], *, block_ms: int = 20) -> dict[int, list[Finding]]:
     ear, one = desk()
     found: dict[int, list[Finding]] = {2 * call: [] for call in range(len(lines))}
     for key in found:

@@ -10,7 +10,7 @@ import pytest
 
 from media.hearing.ear import VOICE, WORDS, Ear, Heard
 from media.hearing.voice import Voice
-from media.hearing.words import Word
+from media.hearing.words import MIN_WORD_MS, Word
 from tests.hearing.audio import RATE_HZ, batches, line, silence, tones
 from tests.hearing.test_voice import murmur
 
@@ -59,6 +59,15 @@ def test_short_sounds_tones_and_quiet_ones_are_no_words() -> None:
     assert words(hear(ear(min_level=2500), silence(1), murmur(1, 1000), silence(1))) == []
     assert len(words(hear(ear(), silence(1), murmur(0.15), silence(1)))) == 1
     assert words(hear(ear(min_word_ms=200), silence(1), murmur(0.15), silence(1))) == []
+
+
+@pytest.mark.parametrize("min_word_ms", [20, 60, MIN_WORD_MS])
+def test_no_word_is_known_before_its_fourth_frame(min_word_ms: int) -> None:
+    random, lively = np.random.default_rng(3), np.tile(np.repeat([800, 3000, 6000], 160), 3)
+    said = [piece for n in range(20) for piece in (random.normal(0, lively[: 400 + 40 * n]), silence(0.3))]
+    found = [word for word in hear(ear(min_word_ms=min_word_ms), silence(1), *said) if isinstance(word, Word)]
+    ages = [(word.known_samples - word.position_samples) * 1000 // RATE_HZ for word in found if word.begins]
+    assert min(ages) == MIN_WORD_MS
 
 
 def test_what_sounds_on_as_loud_as_before_is_no_silence() -> None:

@@ -51,7 +51,7 @@ class Frames:
 class Line(World):
     """One call of one application, which is heard as well; `say` is its caller."""
 
-    def __init__(self, act: Callable[[LiveCall], Awaitable[Any]], *kinds: str) -> None:
+    def __init__(self, act: Callable[[LiveCall], Awaitable[Any]], *kinds: str, rate_hz: int = 8000) -> None:
         super().__init__(self._app)
         if kinds:
             self.board.hearing.kinds = frozenset(kinds)
@@ -61,7 +61,7 @@ class Line(World):
         self.result: Any = None
         self.told: list[dict[str, Any]] = []
         self.bus.subscribe(lambda told: self.told.append(told.to_json()))
-        self.info, self.frames = self.begin(), Frames()
+        self.info, self.frames = self.begin(rate_hz=rate_hz), Frames()
         self.wire.send = self.frames.send  # type: ignore[method-assign]
         self.hearing.call_started(self.info)
 
@@ -198,15 +198,50 @@ class TestGather:
         assert "clear" in line.frames.sent
         await line.close()
 
+    @pytest.mark.parametrize("what", ["key", "stop", "hang-up"])
+    async def test_a_prompt_that_is_not_ready_holds_nothing_up(self, what: str) -> None:
+        """It is a URL that takes its time; a welcome sounds meanwhile."""
+
+        async def act(call: LiveCall) -> Any:
+            plays.append(await call.play(TONE, rate_hz=8000))
+
+            async def play(source: str, **_: Any) -> Any:
+                opening.set()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    given_up.append(source)
+
+            call.play = play  # type: ignore[method-assign]
+            return await call.gather(prompt="https://slow.example/menu.mp3", maximum_digits=1)
+
+        plays, given_up, opening = list[Any](), list[str](), asyncio.Event()
+        line = Line(act)
+        await opening.wait()
+        await line.wait(300)
+        match what:
+            case "key":
+                await line.press("3")
+            case "stop":
+                line.call.stop_gather()
+            case _:
+                await line.hang_up()
+        await turns()
+        assert line.result.status == {"key": "valid", "stop": "cancelled", "hang-up": "call_hangup"}[what]
+        assert given_up == ["https://slow.example/menu.mp3"]
+        assert plays[0].state.value == "cut off"
+        assert ("clear" in line.frames.sent) is (what != "hang-up")
+        await line.close()
+
     async def test_silence_has_the_prompt_repeated_and_rubbish_what_is_for_it(self) -> None:
         played: list[str] = []
 
         async def act(call: LiveCall) -> Any:
-            async def play(source: str) -> Any:
+            async def play(source: str, **_: Any) -> Any:
                 played.append(source)
                 return await LiveCall.play(call, TONE[:800], rate_hz=8000)
 
-            call.play = play  # type: ignore[method-assign, assignment]
+            call.play = play  # type: ignore[method-assign]
             return await call.gather(prompt="menu", invalid_prompt="what?", valid_digits="12", maximum_digits=1)
 
         line = Line(act)
@@ -222,10 +257,10 @@ class TestGather:
 
     async def test_the_prompt_takes_its_time(self) -> None:
         async def act(call: LiveCall) -> Any:
-            async def play(source: str) -> Any:  # an array is there at once, no thread has to read it
+            async def play(source: str, **_: Any) -> Any:  # an array is there at once, no thread has to read it
                 return await LiveCall.play(call, TONE, rate_hz=8000)
 
-            call.play = play  # type: ignore[method-assign, assignment]
+            call.play = play  # type: ignore[method-assign]
             return await call.gather(prompt="menu", initial_timeout_ms=1000, maximum_tries=1)
 
         line = Line(act)
@@ -245,11 +280,13 @@ class TestGather:
 
             with pytest.raises(PlaybackError, match="only once: maximum_tries=1"):
                 await call.gather(prompt=pieces())
+            with pytest.raises(ValueError, match="give prompt or speak as well"):
+                await call.gather(invalid_speak="Once more")
             with pytest.raises(ValueError, match="maximum_digits=0"):
                 await call.gather(maximum_digits=0)
             with pytest.raises(ValueError, match="track='left'"):
                 await call.gather(track="left")
-            return await call.gather(maximum_digits=1)
+            return await call.gather(prompt=TONE, prompt_rate_hz=8000, maximum_digits=1)
 
         line = Line(act)
         await line.until(lambda: line.events("gather_ended") != [])
@@ -389,6 +426,54 @@ class TestDetect:
         assert not line.events("silence")
         await line.close()
 
+    async def test_who_spoke_when_somebody_listened_last_may_have_fallen_silent(self) -> None:
+        async def act(call: LiveCall) -> Any:
+            await call.detect("speech")
+            await ask.wait()
+            return await call.detect("silence", silence_ms=1000, timeout_ms=3000)
+
+        ask = asyncio.Event()
+        line = Line(act)
+        await turns()
+        await line.say(np.concatenate([silence(0.5), murmur(1), silence(1)]))
+        ask.set()
+        await line.say(silence(1.1))
+        assert line.result == {"event": "silence", "track": "inbound", "duration_ms": 1000}
+        await line.close()
+
+    async def test_who_speaks_on_is_heard_anew_though_the_other_side_is_listened_to_all_the_time(self) -> None:
+        async def act(call: LiveCall) -> Any:
+            other = asyncio.create_task(call.detect("speech", track="outbound", timeout_ms=60_000))
+            await call.detect("speech")
+            silent = await call.detect("silence", silence_ms=700, timeout_ms=1500)
+            other.cancel()
+            return silent
+
+        line = Line(act)
+        await turns()
+        await line.say(np.concatenate([silence(0.5), murmur(2.5)]))
+        assert line.board.snapshot()["applications"] == 0
+        assert line.result is None
+        assert not line.events("silence")
+        await line.close()
+
+    @pytest.mark.parametrize("rate_hz", [44_100, 22_050, 11_025])
+    async def test_what_cannot_be_heard_is_said_and_not_taken_for_silence(self, rate_hz: int) -> None:
+        async def act(call: LiveCall) -> Any:
+            for kind in ("fax", "beep", "speech", "silence"):
+                with pytest.raises(UsageError, match=f"nothing is heard in this call: it has {rate_hz} Hz"):
+                    await call.detect(kind)
+            with pytest.raises(UsageError, match="8000, 16000, 24000 or 48000 can be"):
+                await call.detect_machine()
+            key = await call.detect("digit")
+            assert key is not None, "the carrier told"
+            return key["digit"], (await call.gather(maximum_digits=1)).digits
+
+        line = Line(act, rate_hz=rate_hz)
+        await line.press("4", "2")
+        assert line.result == ("4", "2")
+        await line.close()
+
     async def test_the_end_of_the_call_and_rules_that_are_none(self) -> None:
         async def act(call: LiveCall) -> Any:
             for kind, rules, why in (
@@ -458,7 +543,18 @@ class TestDetectMachine:
         await turns()
         await line.say(np.concatenate([silence(0.5), murmur(0.6)]))
         await line.hang_up()
-        assert line.answered.result in ("call_hangup", "not_sure")
+        assert line.answered == Answered("call_hangup", "the call ended: stop")
+        await line.close()
+
+    @pytest.mark.parametrize("detect_interruptions", [False, True])
+    async def test_hang_up_in_a_machines_greeting(self, detect_interruptions: bool) -> None:
+        """Its verdict stands; `Line.close` looks whether anything is left behind."""
+        line = Line(lambda call: call.detect_machine(detect_interruptions=detect_interruptions))
+        await turns()
+        await line.say(np.concatenate([silence(0.5), murmur(4.5)]))
+        assert line.events("machine_detection_ended")
+        await line.hang_up()
+        assert (line.answered.result, line.answered.greeting_end) == ("machine", "")
         await line.close()
 
     async def test_one_at_a_time_by_rules_that_are_some(self) -> None:

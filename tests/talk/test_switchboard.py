@@ -38,9 +38,9 @@ class World:
         self.board = Switchboard(app, PlaybackMode("rtp"), self.clock, self.bus)
         self.board.start()
 
-    def begin(self, call_id: str = "c", index: int = 0) -> CallInfo:
+    def begin(self, call_id: str = "c", index: int = 0, rate_hz: int = 8000) -> CallInfo:
         """Begin a call whose carrier takes what is sent."""
-        info = CallInfo(index, call_id, "ws", 0)
+        info = CallInfo(index, call_id, "ws", 0, rate_hz)
         self.board.put(CallStarted(info))
         self.wire = Sent()
         start = StreamStart(call_id, Encoding("PCMU"), wire=self.wire)

@@ -7,8 +7,11 @@ from typing import Any
 
 from media.events.bus import Told
 from media.events.calls import CallBegan, CallOver
+from media.events.detections import GreetingEnded, MachineDetectionEnded
+from media.events.gathers import GatherEnded
 from media.events.kinds import DigitPressed, Event
 from media.events.playbacks import PlaybackEnded, PlaybackStarted
+from media.events.transcripts import Transcription
 from media.sinks.contract import CallInfo
 from strep.clock import NS_PER_SECOND
 
@@ -56,3 +59,21 @@ def started(kind: Any = "play", source: str = "") -> PlaybackStarted:
 
 def ended(kind: Any = "play", status: Any = "completed", source: str = "", error: str = "") -> PlaybackEnded:
     return PlaybackEnded(**ENDED, kind=kind, status=status, source=source, error=error)
+
+
+def gathered(digits: str) -> GatherEnded:
+    return GatherEnded(track="inbound", digits=digits, status="valid", reason="ended by #", tries=1)
+
+
+def transcribed(text: str, confidence: float) -> Transcription:
+    said: dict[str, Any] = {"track": "inbound", "position_samples": 8000, "duration_samples": 4000}
+    return Transcription(**said, text=text, confidence=confidence, is_final=True, engine="scripted")
+
+
+def judged(result: str) -> MachineDetectionEnded:
+    heard: dict[str, Any] = {"words": 1, "greeting_samples": 4000, "silence_samples": 4000}
+    return MachineDetectionEnded(track="inbound", position_samples=16_000, result=result, reason="a rule", **heard)
+
+
+def greeted(result: str) -> GreetingEnded:
+    return GreetingEnded(track="inbound", position_samples=48_000, result=result, reason="a rule")

@@ -16,7 +16,22 @@ from media.pauses.spans import Pause
 from media.sinks.contract import CallInfo
 from media.webhooks.envelope import MAX_IDENTITY_BYTES, Selection, body_of, data_of
 from strep.clock import ManualClock
-from tests.webhooks.events import IDENTITY, LEG, began, call, digit, ended, fork, over, started, told
+from tests.webhooks.events import (
+    IDENTITY,
+    LEG,
+    began,
+    call,
+    digit,
+    ended,
+    fork,
+    gathered,
+    greeted,
+    judged,
+    over,
+    started,
+    told,
+    transcribed,
+)
 
 EVERYTHING = Selection(("*",))
 
@@ -29,18 +44,12 @@ def data(event: Event, of: CallInfo | None = None) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Named(Event):
-    """An event of another part of the program, known by its name and fields alone."""
+class SomethingNew(Event):
+    """An event that the vocabulary has no word for."""
 
-    NAME: ClassVar[str] = ""
-    fields: dict[str, Any]
+    NAME: ClassVar[str] = "something_new"
 
-    def to_json(self, sample_rate_hz: int) -> dict[str, Any]:
-        return {"event": self.fields["event"], **{k: v for k, v in self.fields.items() if k != "event"}}
-
-
-def named(event: str, **fields: Any) -> Event:
-    return Named(fields={"event": event, **fields})
+    answer: int
 
 
 class TestTheEnvelope:
@@ -109,8 +118,9 @@ SAID: dict[str, Any] = {"recording_id": "r", "channels": "dual", "format": "wav"
 SAVED = {"channels": "dual", "recording_id": "r", "recording_started_at": FROM, "recording_ended_at": TO}
 
 
-def saved() -> RecordingSaved:
-    return RecordingSaved(**SAID, path="r.wav", size_bytes=44, duration_samples=0, is_take=False)
+def saved(*files: dict[str, Any]) -> RecordingSaved:
+    place: dict[str, Any] = {"path": "r.wav", "size_bytes": 44, "duration_samples": 0}
+    return RecordingSaved(**SAID, **place, is_take=False, files=files)
 
 
 MEDIA = {"media_url": None, "media_name": None, "overlay": False}
@@ -147,13 +157,13 @@ CASES: list[tuple[Event, CallInfo, str, dict[str, Any]]] = [
     (MarkReturned(name="m"), call(), "strep.mark", {}),
     (SpeechEnded(track="inbound", duration_samples=800), call(), "strep.speech_ended", {}),
     (
-        named("gather_ended", digits="427", status="valid"),
+        gathered("427"),
         call(),
         "call.gather.ended",
         {"digits": "427", "status": "valid"},
     ),
     (
-        named("transcription", text="hello", is_final=True, confidence=0.93, track="inbound"),
+        transcribed("hello", 0.93),
         call(),
         "call.transcription",
         {
@@ -167,7 +177,7 @@ CASES: list[tuple[Event, CallInfo, str, dict[str, Any]]] = [
     ),
     (saved(), fork(), "call.recording.saved", SAVED | {"recording_urls": {"wav": None, "mp3": None}}),
     (
-        named("recording_saved", **SAID, files=[{"format": "mp3", "url": "s3://b/x.mp3"}, {"format": "flac"}]),
+        saved({"format": "mp3", "url": "s3://b/x.mp3"}, {"format": "flac"}),
         fork(),
         "call.recording.saved",
         SAVED | {"recording_urls": {"wav": None, "mp3": "s3://b/x.mp3"}},
@@ -178,16 +188,21 @@ CASES: list[tuple[Event, CallInfo, str, dict[str, Any]]] = [
         "call.recording.error",
         {"reason": "Internal server error"},
     ),
-    (named("recording_failed", will_retry=True), fork(), "strep.recording_failed", {}),
     (
-        named("machine_detection_ended", result="human"),
+        RecordingFailed(recording_id="r", error="503", step="upload", will_retry=True),
+        fork(),
+        "strep.recording_failed",
+        {},
+    ),
+    (
+        judged("human"),
         call(),
         "call.machine.detection.ended",
         {"result": "human"},
     ),
-    (named("machine_detection_ended", result="silence"), call(), "call.machine.detection.ended", NOT_SURE),
-    (named("greeting_ended", result="beep_detected"), call(), "call.machine.greeting.ended", BEEP),
-    (named("something_new", answer=42), call(), "strep.something_new", {}),
+    (judged("silence"), call(), "call.machine.detection.ended", NOT_SURE),
+    (greeted("beep_detected"), call(), "call.machine.greeting.ended", BEEP),
+    (SomethingNew(answer=42), call(), "strep.something_new", {}),
 ]
 TYPES = {event_type for _, _, event_type, _ in CASES}
 

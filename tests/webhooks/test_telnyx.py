@@ -10,16 +10,35 @@ import pytest
 
 from media.events.bus import Told
 from media.events.kinds import Event
+from media.events.recordings import RecordingFailed
 from media.sinks.contract import CallInfo
 from media.webhooks.envelope import Selection, body_of, data_of
 from media.webhooks.signing import Signer, make_key
 from strep.clock import NS_PER_SECOND, SystemClock
-from tests.webhooks.events import began, call, digit, ended, fork, over, started, told
-from tests.webhooks.test_envelope import named, saved
+from tests.webhooks.events import (
+    began,
+    call,
+    digit,
+    ended,
+    fork,
+    gathered,
+    greeted,
+    judged,
+    over,
+    started,
+    told,
+    transcribed,
+)
+from tests.webhooks.test_envelope import saved
 
 pytestmark = pytest.mark.peer
 PEERS = Path(__file__).resolve().parents[2] / ".peers"
+<<<<<<< HEAD
 TRANSCRIPTION = named("transcription", text="hello", is_final=True, confidence=0.9, track="inbound")
+=======
+NOW_S = SystemClock().wall_ns() // NS_PER_SECOND  # it refuses what is five minutes old
+FAILED = RecordingFailed(recording_id="r", error="full")
+>>>>>>> fix-hear
 EVENTS = [
     (began("strep"), fork(), "CallForkStartedWebhookEvent"),
     (over(), fork(), "CallForkStoppedWebhookEvent"),
@@ -33,12 +52,12 @@ EVENTS = [
     (ended(status="failed", error="no audio"), call(), "CallPlaybackEndedWebhookEvent"),
     (started("speak"), call(), "CallSpeakStartedWebhookEvent"),
     (ended("speak"), call(), "CallSpeakEndedWebhookEvent"),
-    (named("gather_ended", digits="42", status="valid"), call(), "CallGatherEndedWebhookEvent"),
-    (TRANSCRIPTION, call(), "TranscriptionWebhookEvent"),
+    (gathered("42"), call(), "CallGatherEndedWebhookEvent"),
+    (transcribed("hello", 0.9), call(), "TranscriptionWebhookEvent"),
     (saved(), fork(), "CallRecordingSavedWebhookEvent"),
-    (named("recording_failed", error="full"), fork(), "CallRecordingErrorWebhookEvent"),
-    (named("machine_detection_ended", result="silence"), call(), "CallMachineDetectionEndedWebhookEvent"),
-    (named("greeting_ended", result="ended"), call(), "CallMachineGreetingEndedWebhookEvent"),
+    (FAILED, fork(), "CallRecordingErrorWebhookEvent"),
+    (judged("silence"), call(), "CallMachineDetectionEndedWebhookEvent"),
+    (greeted("ended"), call(), "CallMachineGreetingEndedWebhookEvent"),
 ]
 
 
