@@ -33,12 +33,7 @@ from tests.webhooks.test_envelope import saved
 
 pytestmark = pytest.mark.peer
 PEERS = Path(__file__).resolve().parents[2] / ".peers"
-<<<<<<< HEAD
-TRANSCRIPTION = named("transcription", text="hello", is_final=True, confidence=0.9, track="inbound")
-=======
-NOW_S = SystemClock().wall_ns() // NS_PER_SECOND  # it refuses what is five minutes old
 FAILED = RecordingFailed(recording_id="r", error="full")
->>>>>>> fix-hear
 EVENTS = [
     (began("strep"), fork(), "CallForkStartedWebhookEvent"),
     (over(), fork(), "CallForkStoppedWebhookEvent"),
