@@ -94,7 +94,8 @@ class Teller:
 def main() -> None:
     """Run until standard input ends."""
     os.nice(NICE)  # SCHED_IDLE was no better in the one comparison that was made
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal: the server says when it is time
+    for number in (signal.SIGINT, signal.SIGTERM):  # of a terminal, or of systemd, to all: the server says when
+        signal.signal(number, signal.SIG_IGN)
     out = os.dup(1)
     os.dup2(2, 1)  # what libraries print is no message
     tell = Teller(out)
@@ -109,7 +110,6 @@ def main() -> None:
     deliverer = Deliverer(settings, clock, tell, target, random.Random())
     runner = Runner(deliverer, clock, settings.at_once, tell)
     threading.Thread(target=_end_with_input, args=(runner,), daemon=True).start()
-    signal.signal(signal.SIGTERM, lambda *_: runner.end_soon())
     if target is not None:
         threading.Thread(target=_probe, args=(target, tell), daemon=True).start()
     runner.run()

@@ -301,7 +301,7 @@ def test_a_bug_of_the_thread_is_logged_and_it_goes_on(
             is_broken.set()
             raise RuntimeError("a bug")
 
-        made._kept = fail  # type: ignore[method-assign]
+        made._kept = fail  # type: ignore[assignment, method-assign]
         press(bus, "b", digits="2")
         until(is_broken.is_set)
         press(bus, "c", digits="3")
