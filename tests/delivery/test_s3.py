@@ -293,7 +293,7 @@ def test_a_server_that_is_killed_between_the_steps(tmp_path: Path, monkeypatch: 
     options += ["--deliver-format", "flac", "--deliver-keep-local", "off", "--deliver-key", "{call_id}"]
     variables = {"AWS_ENDPOINT_URL": server.url, **s3.USER}
     jobs = tmp_path / "recordings" / FOLDER
-    with serving(*options, "--idle-timeout", "1s", folder=tmp_path, **variables) as (process, addresses):
+    with serving(*options, "--idle-timeout", "3s", folder=tmp_path, **variables) as (process, addresses):
         call = [sys.executable, "-m", "media.cli", "simulate", "--udp", addresses["udp"], "--calls", "3"]
         subprocess.run([*call, "--seconds", "1"], check=True, env=ENVIRONMENT, capture_output=True, timeout=60)
         _wait(lambda: len(list(jobs.glob("*.flac"))) == 3)
