@@ -296,7 +296,7 @@ def test_a_bug_of_the_thread_is_logged_and_it_goes_on(
         until(lambda: made.snapshot()["in_flight"] == 1)
         keep = made._kept
 
-        def fail(one: Told) -> Any:
+        def fail(told: Told) -> Any:
             made._kept = keep  # type: ignore[method-assign]
             is_broken.set()
             raise RuntimeError("a bug")
