@@ -23,6 +23,14 @@ TROUBLE = (
     "dropped_blocks",
     "dropped_calls",
     "errors",
+    "dropped",
+    "dropped_events",
+    "dropped_audio_messages",
+    "lost",
+    "intake_errors",
+    "spool_errors",
+    "spool_torn_bytes",
+    "restarts",
 )
 """Names of counters, at any depth of a snapshot, that stand still while all is well."""
 

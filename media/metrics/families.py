@@ -84,6 +84,45 @@ _DELIVERY = (
     (CounterMetricFamily, "not_taken", "strep_deliveries_not_taken", "Recordings for which no job could be written."),
 )
 
+_NATS = (
+    (GaugeMetricFamily, "waiting", "strep_nats_waiting", "Messages in memory that the stream does not have yet."),
+    (GaugeMetricFamily, "waiting_bytes", "strep_nats_waiting_bytes", "What they take."),
+    (GaugeMetricFamily, "spool_bytes", "strep_nats_spool_bytes", "Messages on disk."),
+    (CounterMetricFamily, "offered", "strep_nats_offered", "Messages made of audio and events, and taken."),
+    (CounterMetricFamily, "sent", "strep_nats_sent", "Messages sent; again and again if need be."),
+    (CounterMetricFamily, "stored", "strep_nats_stored", "Messages that the stream acknowledged."),
+    (CounterMetricFamily, "rejected", "strep_nats_rejected", "Refusals of the stream; it is tried again."),
+    (CounterMetricFamily, "dropped", "strep_nats_dropped", "Messages for which there was no room."),
+    (
+        CounterMetricFamily,
+        "dropped_audio_messages",
+        "strep_nats_dropped_audio",
+        "Pieces of audio dropped on the way to a message.",
+    ),
+    (CounterMetricFamily, "dropped_events", "strep_nats_dropped_events", "Events dropped before they were messages."),
+    (CounterMetricFamily, "lost", "strep_nats_lost", "Messages that were not sent when publishing ended."),
+    (CounterMetricFamily, "intake_errors", "strep_nats_intake_errors", "Exceptions in making messages; a bug each."),
+    (CounterMetricFamily, "spool_errors", "strep_nats_spool_errors", "Failures of the spool's disk."),
+    (
+        CounterMetricFamily,
+        "spool_torn_bytes",
+        "strep_nats_spool_torn_bytes",
+        "What could not be read from the spool.",
+    ),
+    (CounterMetricFamily, "reconnects", "strep_nats_reconnects", "Connections that were not the first."),
+    (CounterMetricFamily, "restarts", "strep_nats_restarts", "Times the process that publishes was replaced."),
+)
+_HTTP = (
+    (GaugeMetricFamily, "readers", "strep_http_readers", "Readers of audio and events."),
+    (CounterMetricFamily, "turned_away", "strep_http_turned_away", "Connections beyond their bound."),
+)
+_FEED = (
+    (GaugeMetricFamily, "subscriptions", "strep_feed_subscriptions", "Readers of audio."),
+    (GaugeMetricFamily, "waiting_bytes", "strep_feed_waiting_bytes", "Audio that waits for them."),
+    (CounterMetricFamily, "messages", "strep_feed_messages", "Messages of audio made for them."),
+    (CounterMetricFamily, "cut_off", "strep_feed_cut_off", "Readers that were too slow."),
+)
+
 _ENGINES = (
     (GaugeMetricFamily, "workers", "strep_transcription_workers", "Processes of the engine that are ready."),
     (GaugeMetricFamily, "streams", "strep_transcription_tracks", "Tracks being transcribed."),
@@ -122,6 +161,8 @@ def families(totals: Totals) -> Iterator[Metric]:
     yield from _sinks(snapshot.get("sinks", []))
     yield from _webhooks(snapshot.get("companions", {}).get("webhooks"))
     yield from _deliveries(snapshot.get("companions", {}))
+    yield from _nats(snapshot.get("companions", {}).get("nats"))
+    yield from _http(snapshot.get("companions", {}).get("http"))
     up = GaugeMetricFamily("strep_worker_up", "1 while the worker receives.", labels=["worker"])
     restarts = CounterMetricFamily("strep_worker_restarts", "Times the worker was replaced.", labels=["worker"])
     for index, (is_up, count) in enumerate(zip(totals.is_up, totals.restarts, strict=True)):
@@ -164,6 +205,25 @@ def _webhooks(webhooks: Snapshot | None) -> Iterator[Metric]:
         yield GaugeMetricFamily("strep_webhooks_oldest_seconds", text, value=webhooks["oldest_ns"] / NS_PER_SECOND)
 
 
+def _nats(nats: Snapshot | None) -> Iterator[Metric]:
+    if nats is not None:
+        events = nats.get("events", {}).get("dropped", 0)  # before they came to the process that publishes
+        yield from _plain(_NATS, [([], {**nats, "dropped_events": nats.get("dropped_events", 0) + events})])
+        text = "Age of the oldest message that waits."
+        yield GaugeMetricFamily("strep_nats_oldest_seconds", text, value=nats.get("oldest_ms", 0) / 1000)
+        is_connected = int(nats.get("connected", False))
+        yield GaugeMetricFamily("strep_nats_connected", "1 while a process has a connection.", value=is_connected)
+
+
+def _http(http: Snapshot | None) -> Iterator[Metric]:
+    if http is not None:
+        yield from _plain(_HTTP, [([], http)])
+        refused = CounterMetricFamily("strep_http_refused", "Requests answered by an error.", labels=["code"])
+        for code, count in http.get("refused", {}).items():
+            refused.add_metric([code], count)
+        yield refused
+
+
 def _sinks(sinks: list[Snapshot]) -> Iterator[Metric]:
     yield from _plain(_SINK, [([sink["name"]], sink) for sink in sinks], ("sink",))
     lag = GaugeMetricFamily("strep_sink_lag_seconds", "Age of what the sink has not finished.", labels=["sink"])
@@ -177,6 +237,11 @@ def _sinks(sinks: list[Snapshot]) -> Iterator[Metric]:
     ]
     if recordings:
         yield from _plain(_RECORDING, recordings)
+    feeds: list[tuple[list[str], Snapshot]] = [
+        ([], sink.get("details", {})) for sink in sinks if sink["name"] == "feed"
+    ]
+    if feeds:
+        yield from _plain(_FEED, feeds)
     engines: list[tuple[list[str], Snapshot]] = [
         ([name], engine)
         for sink in sinks

@@ -25,3 +25,9 @@ def test_only_trouble_that_moves_is_told() -> None:
         "doors.udp.rejected.T38": 2,
         "sinks.recording.errors": 1,
     }
+    snapshot["companions"] = {"nats": {"dropped": 2, "lost": 1, "stored": 9, "events": {"dropped": 3, "waiting": 4}}}
+    assert watch.moved() == {
+        "companions.nats.dropped": 2,
+        "companions.nats.lost": 1,
+        "companions.nats.events.dropped": 3,
+    }
