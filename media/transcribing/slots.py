@@ -14,7 +14,7 @@ from strep.clock import NEVER_NS, NS_PER_SECOND
 
 
 class Link(Protocol):
-    """A worker; see `media.transcribing.process.EngineProcess`. Nothing of it waits."""
+    """A worker; see `media.transcribing.process.EngineProcess`. Nothing of it waits, but for `bury`."""
 
     def send(self, order: Order) -> None:
         """Send it an order."""
@@ -27,6 +27,9 @@ class Link(Protocol):
 
     def dismiss(self) -> None:
         """Let it end; it has nothing more to say."""
+
+    def bury(self, timeout_s: float) -> None:
+        """Wait so long for the end of one that is dismissed, the only thing that waits; then end it."""
 
     def kill(self) -> None:
         """End it."""
@@ -153,11 +156,12 @@ class Slot:
         self.retry_ns = now_ns + pause_ns
         return culprit, pause_ns / NS_PER_SECOND
 
-    def dismiss(self) -> None:
-        """Let the worker end."""
+    def dismiss(self) -> Link | None:
+        """Let the worker end; return it."""
         link, self.link, self.engine_rate_hz = self.link, None, None
         if link is not None:
             link.dismiss()
+        return link
 
     def kill(self) -> None:
         """End the worker."""

@@ -32,6 +32,7 @@ class FakeLink:
         self.says: list[Reply] = []
         self.ended: str | None = None
         self.is_killed = self.is_dismissed = False
+        self.buried_s: float | None = None
 
     def send(self, order: Order) -> None:
         assert not self.is_killed
@@ -46,6 +47,10 @@ class FakeLink:
 
     def dismiss(self) -> None:
         self.is_dismissed = True
+
+    def bury(self, timeout_s: float) -> None:
+        assert self.is_dismissed
+        self.buried_s = timeout_s
 
     def kill(self) -> None:
         self.is_killed = True
@@ -144,8 +149,13 @@ class TestAssignment:
 
     def test_all_can_be_started_beforehand(self) -> None:
         world = World()
-        world.pool.warm(world.clock.now_ns())
+        world.pool.warm()
+        world.poll()
         assert len(world.links) == 2
+        world.links[0].ended = "ended with 1"
+        world.poll()
+        world.poll(60)
+        assert len(world.links) == 2, "what fails without a call is tried again with one"
 
 
 class TestBacklog:
@@ -555,4 +565,5 @@ class TestEnd:
         world.speak(stream, 0, 1)
         world.poll()
         assert world.pool.stop() == [Missing(stream, 0, PIECE, "the server ended"), Ended(stream)]
+        assert world.pool.dismiss() == [link]
         assert link.is_dismissed
