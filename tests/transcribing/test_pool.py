@@ -11,7 +11,7 @@ import pytest
 from media.sinks.contract import CallInfo
 from media.transcribing.contract import Result, Word
 from media.transcribing.limits import Limits
-from media.transcribing.messages import Close, Done, Finish, Give, Order, Ready, Refused, Reply, Said, Setup
+from media.transcribing.messages import Close, Done, Finish, Give, Order, Polls, Ready, Refused, Reply, Said, Setup
 from media.transcribing.plugins import EngineChoice
 from media.transcribing.pool import Pool
 from media.transcribing.recognizers import Recognizers
@@ -388,6 +388,33 @@ class TestTrouble:
         world.answer(again, say=lambda _: [result("three", (800, 4800))])
         [said] = [outcome for outcome in world.poll() if isinstance(outcome, Transcribed)]
         assert (said.stream, said.start_samples, said.end_samples) == (good, 20_400, 20_000 + 3 * PIECE)
+
+    @pytest.mark.parametrize("is_over", [False, True])
+    def test_who_is_asked_when_a_worker_dies_is_to_blame(self, is_over: bool) -> None:
+        world, good, link = one_stream()
+        bad = world.stream(good.call, "outbound")
+        world.speak(bad, 0, 1, pause=True)
+        world.poll()
+        link.says += [Done(order.item, order.stream, [], settled=False) for order in link.given()]
+        world.poll()
+        world.speak(good, 0, 1)
+        world.poll()
+        link.says += [Polls(bad.recognizer), *[Polls(0)] * is_over]
+        link.ended = "was killed by signal 11"
+        [missing] = world.poll()
+        assert missing.stream is (good if is_over else bad)
+        assert (good.strikes, bad.strikes) == ((1, 0) if is_over else (0, 1))
+        assert good.waiting_samples == (0 if is_over else PIECE)
+
+    def test_one_that_hangs_when_it_is_asked_is_replaced(self) -> None:
+        world, stream, link = one_stream()
+        link.says.append(Polls(stream.recognizer))
+        world.poll()
+        world.poll(4.9)
+        assert not link.is_killed
+        world.poll(0.1)
+        assert link.is_killed
+        assert stream.strikes == 1
 
     def test_what_was_final_is_not_said_again(self) -> None:
         world, stream, link = one_stream()
