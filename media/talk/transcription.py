@@ -9,7 +9,7 @@ import asyncio
 from typing import cast, get_args
 
 from media.sinks.contract import CallInfo
-from media.transcribing.plugins import DEFAULT, EngineChoice
+from media.transcribing.plugins import DEFAULT, EngineChoice, make_engine
 from media.transcribing.sink import Tracks, TranscribingSink, Wish
 from strep.errors import UsageError
 
@@ -48,15 +48,17 @@ class Transcribable:
 
         Raises:
             ConfigurationError: there is no such engine, or it cannot be used so.
-            UsageError: the call is being transcribed already, or has ended.
+            UsageError: the call is being transcribed already, or has ended, or there are too many engines.
             ValueError: no such tracks.
         """
         if transcription_tracks not in get_args(Tracks):
             raise ValueError(f"transcription_tracks={transcription_tracks!r}: one of {', '.join(get_args(Tracks))}")
         choice = EngineChoice(engine, tuple((name, str(value)) for name, value in engine_config.items()))
         wish = Wish(choice, cast(Tracks, transcription_tracks), wants_partials=interim_results)
+        self._transcriber()
         # Elsewhere, for an engine of another package is imported at its first use.
-        await asyncio.to_thread(self._transcriber().start, self.info, wish)
+        await asyncio.to_thread(make_engine, choice)
+        self._transcriber().start(self.info, wish)  # asked again: the call may have ended meanwhile
 
     async def stop_transcription(self) -> bool:
         """Transcribe no more; what was said before is still told. False: nothing was transcribed.

@@ -77,7 +77,8 @@ class Result:
 class Recognizer:
     """Listens to one track. What is not overridden does nothing.
 
-    An exception that leaves it is said in the transcript; the recognizer is closed and another one goes on.
+    An exception that leaves it is said in the transcript; the recognizer is closed and another one goes on. So is a
+    result that is none: a place that is no integer, a text that is no Unicode. Numbers may be numpy's.
     """
 
     def accept(self, pcm: Pcm) -> Sequence[Result]:

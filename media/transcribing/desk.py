@@ -30,9 +30,14 @@ from media.transcribing.slots import Link
 from media.transcribing.streams import Ended, Outcome, Stream
 from media.transcribing.transcript import Transcript
 from strep.clock import NS_PER_MS, NS_PER_SECOND, Clock
+from strep.errors import UsageError
 
 _LOG = logging.getLogger("strep.transcribing")
 LONGEST_NAP_NS = NS_PER_SECOND
+DISMISS_NS = NS_PER_SECOND
+"""A worker that is dismissed is killed if it has not ended by then."""
+_SURELY_IDLE_NS = NS_PER_SECOND
+"""Who prepares an engine has opened a stream of it by then."""
 
 
 class Desk:
@@ -57,6 +62,10 @@ class Desk:
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()  # of everything below
         self._pools: dict[EngineChoice, Pool] = {}
+        self._idle_from_ns: dict[EngineChoice, int] = {}  # of those that have no streams
+        self._kept: set[EngineChoice] = set()  # those that are not dismissed though they have none
+        self._retired: list[Pool] = []  # whose workers the thread will dismiss
+        self._leaving: list[tuple[Link, int]] = []  # dismissed, and until when they are waited for
         self._outcomes: deque[Outcome] = deque()
         self._transcripts: dict[int, Transcript] = {}  # by the id() of a call, which they keep
         self._is_stopping = False
@@ -75,8 +84,27 @@ class Desk:
     def warm(self, choice: EngineChoice) -> None:
         """Let the workers of an engine load it now, and not when the first call comes."""
         with self._lock:
-            self._pool(choice).warm(self._clock.now_ns())
+            self._kept.add(choice)
+            self._pool(choice).warm()
         self.wake()
+
+    def prepare(self, choice: EngineChoice) -> None:
+        """See that there is room for an engine, which is used within a moment; one that is idle makes way for it.
+
+        Raises:
+            UsageError: there are too many at a time.
+        """
+        now_ns = self._clock.now_ns()
+        with self._lock:
+            if choice not in self._pools and len(self._pools) >= self._limits.engines:
+                idle = self._idle(now_ns - _SURELY_IDLE_NS)
+                if not idle:
+                    raise UsageError(
+                        f"{len(self._pools)} engines are at work, each with options of its own, and more are not "
+                        "started: use the same options for calls that can do with the same"
+                    )
+                self._retire(min(idle, key=self._idle_from_ns.__getitem__))
+            self._pool(choice)
 
     def open(self, call: CallInfo, track: str, choice: EngineChoice, *, wants_partials: bool) -> Stream:
         """Begin with a track."""
@@ -130,7 +158,19 @@ class Desk:
     def _pool(self, choice: EngineChoice) -> Pool:
         if choice not in self._pools:
             self._pools[choice] = Pool(choice, self._start, self._limits, self._clock)
+            self._idle_from_ns[choice] = self._clock.now_ns()
         return self._pools[choice]
+
+    def _idle(self, since_ns: int) -> list[EngineChoice]:
+        return [
+            choice
+            for choice, from_ns in self._idle_from_ns.items()
+            if from_ns <= since_ns and choice not in self._kept and not self._pools[choice].is_busy
+        ]
+
+    def _retire(self, choice: EngineChoice) -> None:
+        del self._idle_from_ns[choice]
+        self._retired.append(self._pools.pop(choice))
 
     def wake(self) -> None:
         """Let the thread look at what there is to do."""
@@ -150,16 +190,38 @@ class Desk:
         with self._lock:
             for pool in self._pools.values():
                 self._outcomes += pool.poll(now_ns)
+            self._look_for_idle(now_ns)
             is_over = self._is_stopping and not any(pool.is_busy for pool in self._pools.values())
             if is_over:
                 for pool in self._pools.values():
                     self._outcomes += pool.stop()
+                self._retired += self._pools.values()
+            self._leaving += [(link, now_ns + DISMISS_NS) for pool in self._retired for link in pool.dismiss()]
+            self._retired.clear()
             outcomes, self._outcomes = self._outcomes, deque()
             deadline = min((pool.deadline() for pool in self._pools.values()), default=now_ns + LONGEST_NAP_NS)
         for outcome in outcomes:
             self._deliver(outcome)
         self._release()
+        self._leaving = [one for one in self._leaving if not self._is_buried(*one, is_last=is_over)]
         return -1 if is_over else min(deadline, now_ns + LONGEST_NAP_NS)
+
+    def _look_for_idle(self, now_ns: int) -> None:
+        for choice, pool in self._pools.items():
+            if pool.is_busy:
+                self._idle_from_ns.pop(choice, None)
+            else:
+                self._idle_from_ns.setdefault(choice, now_ns)
+        for choice in self._idle(now_ns - round(self._limits.idle_s * NS_PER_SECOND)):
+            self._retire(choice)
+
+    def _is_buried(self, link: Link, until_ns: int, *, is_last: bool) -> bool:
+        """Take leave of a worker, unless that has time."""
+        left_ns = max(until_ns - self._clock.now_ns(), 0)
+        if left_ns and not is_last and link.end() is None:
+            return False
+        link.bury(left_ns / NS_PER_SECOND)
+        return True
 
     def _deliver(self, outcome: Outcome) -> None:
         with self._lock:

@@ -9,9 +9,11 @@ from strep.clock import NS_PER_SECOND
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Of one engine.
+    """Of one engine, unless it says otherwise.
 
     Attributes:
+        engines: at a time, each with its options; of all of them.
+        idle_s: after which the workers of an engine that no call has asked for since are dismissed.
         workers: processes.
         backlog_s: speech of one stream that may wait.
         ahead_s: speech that a worker may have at a time.
@@ -24,6 +26,8 @@ class Limits:
         steady_s: one that lived for so long has not failed before.
     """
 
+    engines: int = 8
+    idle_s: float = 60.0
     workers: int = 2
     backlog_s: float = 20.0
     ahead_s: float = 1.0

@@ -6,7 +6,7 @@
     Setup ───────────────────────────────────────▶  imports and loads the engine
            ◀───────────────────────────────────────  Ready | Refused
     Give, Finish (item 1, 2, ...), Close ─────────▶  one after another
-           ◀───────────────────────────────────────  Done (of each item, in order), Said (whenever)
+           ◀───────────────────────────────────────  Done (of each item, in order), Polls, Said (whenever)
 """
 
 from __future__ import annotations
@@ -80,6 +80,12 @@ class Done(msgspec.Struct, frozen=True, tag=True):
     error: str = ""
 
 
+class Polls(msgspec.Struct, frozen=True, tag=True):
+    """A stream is asked now for what has come by itself: if the worker hangs or dies, it is with this; 0: no more."""
+
+    stream: int
+
+
 class Said(msgspec.Struct, frozen=True, tag=True):
     """What came by itself."""
 
@@ -90,7 +96,7 @@ class Said(msgspec.Struct, frozen=True, tag=True):
 
 
 Order = Setup | Give | Finish | Close
-Reply = Ready | Refused | Done | Said
+Reply = Ready | Refused | Done | Polls | Said
 
 _encoder = msgspec.msgpack.Encoder()
 _orders = msgspec.msgpack.Decoder(Order)

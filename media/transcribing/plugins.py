@@ -76,6 +76,11 @@ def make_engine(choice: EngineChoice) -> Engine:
         ConfigurationError: there is none of that name, it cannot be made with these options, or is none.
     """
     origin, factory = _factory(choice.name)
+    for key, value in choice.options:
+        try:
+            (key + value).encode()
+        except UnicodeEncodeError as error:  # a worker cannot be told
+            raise ConfigurationError(f"transcribe: {choice.name}:{key!a}: its value is no Unicode text") from error
     try:
         made = factory(**dict(choice.options))
     except ConfigurationError:

@@ -75,6 +75,7 @@ class Pool:
         self._slots = [Slot(index, limits) for index in range(limits.workers)]
         self._streams: dict[int, Stream] = {}  # by the number of the recognizer
         self._items = itertools.count(1)
+        self._is_cold = True  # no workers are wanted beforehand
         self._log = ThrottledLog(_LOG, clock)
 
     # -- what is to be done ------------------------------------------------------------------------------
@@ -115,19 +116,20 @@ class Pool:
         """Whether there are streams."""
         return bool(self._streams)
 
-    def warm(self, now_ns: int) -> None:
-        """Start all workers now, and not when the first call comes."""
-        for slot in self._slots:
-            self._begin(slot, now_ns)
+    def warm(self) -> None:
+        """Start all workers with the next `poll`, and not when the first call comes."""
+        self._is_cold = False
 
     def stop(self) -> list[Outcome]:
-        """End all workers; what is not finished is told to be missing."""
+        """End all streams; what is not finished is told to be missing."""
         told = [
             outcome for stream in list(self._streams.values()) for outcome in self._end(stream, "the server ended")
         ]
-        for slot in self._slots:
-            slot.dismiss()
         return self._counted(told)
+
+    def dismiss(self) -> list[Link]:
+        """Let all workers end, of which nothing is wanted any more; return them."""
+        return [link for slot in self._slots if (link := slot.dismiss()) is not None]
 
     # -- what has happened -------------------------------------------------------------------------------
 
@@ -136,9 +138,10 @@ class Pool:
         told: list[Outcome] = []
         for slot in self._slots:
             told += self._look_at(slot, now_ns)
-            if slot.streams and now_ns >= slot.retry_ns:
+            if (slot.streams or not self._is_cold) and now_ns >= slot.retry_ns:
                 told += self._begin(slot, now_ns)
             told += self._feed(slot, now_ns)
+        self._is_cold = True
         for stream in [s for s in self._streams.values() if s.closing_until_ns is not None]:
             told += self._finish(stream, now_ns)
         return self._counted(told)

@@ -14,11 +14,13 @@ from media.transcribing.messages import Order, Parser, Reply, serialize
 _ROOT = Path(__file__).resolve().parent.parent.parent
 """Where the packages lie: the worker takes the same, whatever its directory holds."""
 _READ_BYTES = 1 << 18
-DISMISS_S = 1.0
 
 
 class EngineProcess:
-    """A process and a socket to it. Spawned, not forked: a fork would break threads and event loop."""
+    """A process and a socket to it. Spawned, not forked: a fork would break threads and event loop.
+
+    It dies with the thread that made it, if not before: see `media.transcribing.worker`.
+    """
 
     def __init__(self) -> None:
         """Start it.
@@ -33,9 +35,10 @@ class EngineProcess:
         with theirs:
             try:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "media.transcribing.worker", str(theirs.fileno())],
+                    [sys.executable, "-P", "-m", "media.transcribing.worker", str(theirs.fileno()), str(os.getpid())],
                     pass_fds=(theirs.fileno(),),
                     stdin=subprocess.DEVNULL,
+                    stdout=2,  # with its errors: what the server prints is for programs to read
                     start_new_session=True,
                     # One thread each: there are as many processes as cores are meant to be used.
                     env={"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"} | os.environ | {"PYTHONPATH": paths},
@@ -97,11 +100,14 @@ class EngineProcess:
         return "closed its socket" if self._is_lost else None
 
     def dismiss(self) -> None:
-        """Let it finish what it was told, then end; it is killed if it does not within a moment."""
+        """Let it finish what it was told, then end."""
         self.flush()
         self.socket.close()
+
+    def bury(self, timeout_s: float) -> None:
+        """Wait so long for the end of one that is dismissed; then kill it."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(DISMISS_S)
+            self._process.wait(timeout_s)
         self._process.kill()
         self._process.wait()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from media.transcribing.contract import Engine, Recognizer, Result, TranscriptionError, Word
-from media.transcribing.messages import Close, Done, Finish, Give, Said, serialize
+from media.transcribing.messages import Close, Done, Finish, Give, Polls, Said, serialize
 from media.transcribing.rates import Converter
 
 MAX_ERROR_CHARACTERS = 300
@@ -39,13 +39,19 @@ class Recognizers:
         results, is_settled, error = self._try(order.stream, lambda: self._obey(order))
         return Done(order.item, order.stream, results, is_settled, error)
 
-    def poll(self) -> Iterator[Said]:
-        """Yield what has come by itself."""
+    def poll(self) -> Iterator[Polls | Said]:
+        """Yield what has come by itself, and whom that is expected of before it is asked."""
+        is_said = False
         for stream, listener in list(self._listeners.items()):
             was_settled = listener.is_settled
+            if not was_settled:
+                is_said = True
+                yield Polls(stream)
             results, is_settled, error = self._try(stream, listener.recognizer.poll)
             if results or error or is_settled != was_settled:
                 yield Said(stream, results, is_settled, error)
+        if is_said:
+            yield Polls(0)
 
     def close(self) -> None:
         """Close all."""

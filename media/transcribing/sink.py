@@ -95,16 +95,15 @@ class TranscribingSink:
     # -- from any thread ---------------------------------------------------------------------------------
 
     def start(self, call: CallInfo, wish: Wish) -> None:
-        """Transcribe a call from now on.
+        """Transcribe a call from now on, which has not ended; `make_engine` has made the engine before.
 
         Raises:
-            ConfigurationError: the engine cannot be used.
-            UsageError: it is being transcribed already.
+            UsageError: it is being transcribed already, or there are too many engines.
         """
-        make_engine(wish.choice)
         with self._lock:
             if id(call) in self._asked:
                 raise UsageError(f"call {call.call_id} is being transcribed already; stop that first")
+            self.desk.prepare(wish.choice)
             self._asked[id(call)] = call
             self._orders.append((call, wish))
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from media.transcribing.limits import Limits
-from media.transcribing.messages import Done, Order, Ready, Refused, Reply, Said, Setup
+from media.transcribing.messages import Done, Order, Polls, Ready, Refused, Reply, Said, Setup
 from media.transcribing.streams import Item, Stream
 from strep.clock import NEVER_NS, NS_PER_SECOND
 
 
 class Link(Protocol):
-    """A worker; see `media.transcribing.process.EngineProcess`. Nothing of it waits."""
+    """A worker; see `media.transcribing.process.EngineProcess`. Nothing of it waits, but for `bury`."""
 
     def send(self, order: Order) -> None:
         """Send it an order."""
@@ -27,6 +27,9 @@ class Link(Protocol):
 
     def dismiss(self) -> None:
         """Let it end; it has nothing more to say."""
+
+    def bury(self, timeout_s: float) -> None:
+        """Wait so long for the end of one that is dismissed, the only thing that waits; then end it."""
 
     def kill(self) -> None:
         """End it."""
@@ -55,6 +58,7 @@ class Slot:
         unanswered: what it was given and has not done, by number, the oldest first.
         ahead_ns: speech among it.
         retry_ns: when another worker may begin.
+        polled: the recognizer that it is asking for what has come by itself, 0 for none.
     """
 
     index: int
@@ -65,6 +69,7 @@ class Slot:
     unanswered: dict[int, tuple[Stream, Item]] = field(default_factory=dict)
     ahead_ns: int = 0
     retry_ns: int = 0
+    polled: int = 0
     _started_ns: int = 0
     _alive_ns: int = 0  # its last sign of life, or since when it has something to do
     _failures: int = 0
@@ -112,6 +117,8 @@ class Slot:
                     self.engine_rate_hz = reply.engine_rate_hz
                 elif isinstance(reply, Refused):
                     raise WorkerFailed("refused", f"cannot be used: {reply.reason}")
+                elif isinstance(reply, Polls):
+                    self.polled = reply.stream
                 elif isinstance(reply, Done):
                     yield reply, self._done(reply.item)
                 elif isinstance(reply, Said):
@@ -138,26 +145,30 @@ class Slot:
             return self.retry_ns if self.streams else NEVER_NS
         if self.engine_rate_hz is None:
             return self._alive_ns + round(self.limits.load_s * NS_PER_SECOND)
-        return self._alive_ns + round(self.limits.hang_s * NS_PER_SECOND) if self.unanswered else NEVER_NS
+        is_busy = self.unanswered or self.polled
+        return self._alive_ns + round(self.limits.hang_s * NS_PER_SECOND) if is_busy else NEVER_NS
 
     def fail(self, now_ns: int) -> tuple[Stream | None, float]:
         """Kill the worker; return what it was busy with, and the seconds until another one begins."""
         self.kill()
-        # It answers in order, so the oldest is what it was about.
-        culprit = next((stream for stream, _ in self.unanswered.values()), None)
+        if self.polled:
+            culprit = next((stream for stream in self.streams if stream.recognizer == self.polled), None)
+        else:  # it answers in order, so the oldest is what it was about
+            culprit = next((stream for stream, _ in self.unanswered.values()), None)
         self.unanswered.clear()
-        self.ahead_ns = 0
+        self.ahead_ns = self.polled = 0
         is_steady = now_ns - self._started_ns >= self.limits.steady_s * NS_PER_SECOND
         self._failures = 1 if is_steady or culprit is not None else self._failures + 1
         pause_ns = self.limits.pause_ns(self._failures)
         self.retry_ns = now_ns + pause_ns
         return culprit, pause_ns / NS_PER_SECOND
 
-    def dismiss(self) -> None:
-        """Let the worker end."""
+    def dismiss(self) -> Link | None:
+        """Let the worker end; return it."""
         link, self.link, self.engine_rate_hz = self.link, None, None
         if link is not None:
             link.dismiss()
+        return link
 
     def kill(self) -> None:
         """End the worker."""

@@ -1,11 +1,13 @@
-"""Shell: the process of an engine, ``python -m media.transcribing.worker DESCRIPTOR``; started by `process`.
+"""Shell: the process of an engine, ``python -m media.transcribing.worker DESCRIPTOR SERVER``; started by `process`.
 
-It ends when the server's end of the socket is closed, so none is left behind by a server that is killed.
+It ends when the server's end of the socket is closed. One that is busy then, or hangs, is killed by the kernel when
+the server's thread that started it is gone, so none is left behind by a server that is killed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import select
 import signal
@@ -22,6 +24,7 @@ NICENESS = 5
 POLL_S = 0.1
 """How often what comes by itself is asked for."""
 _READ_BYTES = 1 << 18
+_PR_SET_PDEATHSIG = 1
 
 
 def run(sock: socket.socket) -> None:
@@ -68,8 +71,17 @@ def _reply(sock: socket.socket, reply: Reply) -> None:
     sock.sendall(serialize(reply))
 
 
+def _die_with(server: int) -> None:
+    """Have this process killed when its parent dies, even if no Python of it ever runs again; see prctl(2)."""
+    with contextlib.suppress(OSError, AttributeError):  # another system than Linux
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+    if os.getppid() != server:
+        sys.exit(1)
+
+
 def main() -> None:
-    """Run on the descriptor that the command line names."""
+    """Run on the descriptor that the command line names, for the server of this process id."""
+    _die_with(int(sys.argv[2]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which lets calls finish first
     with contextlib.suppress(OSError, AttributeError):
         os.nice(NICENESS)

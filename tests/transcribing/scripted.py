@@ -23,15 +23,25 @@ class ScriptedEngine:
     """
 
     def __init__(
-        self, rate: str = "0", hang: str = "", crash: str = "", fail: str = "", once: str = "", slow: str = ""
+        self,
+        rate: str = "0",
+        hang: str = "",
+        crash: str = "",
+        fail: str = "",
+        once: str = "",
+        slow: str = "",
+        shout: str = "",
+        tag: str = "",
     ) -> None:
         self.sample_rate_hz = int(rate)
         self._limits = {
             name: int(limit) for name, limit in (("hang", hang), ("crash", crash), ("fail", fail)) if limit
         }
-        self._once, self._slow_s = once, float(slow or 0)
+        self._once, self._slow_s, self._shout = once, float(slow or 0), shout
 
-    def load(self) -> None: ...
+    def load(self) -> None:
+        if self._shout:
+            os.write(1, f"{self._shout}\n".encode())
 
     def open(self, sample_rate_hz: int) -> Recognizer:
         return ScriptedRecognizer(self)

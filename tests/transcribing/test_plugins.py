@@ -60,3 +60,9 @@ def test_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: st
     monkeypatch.delenv("DEEPGRAM_API_KEY", raising=False)
     with pytest.raises(ConfigurationError, match=says):
         make_engine(parse_choice(text))
+
+
+def test_what_no_worker_can_be_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, monkeypatch)
+    with pytest.raises(ConfigurationError, match="scripted:'tag': its value is no Unicode text"):
+        make_engine(EngineChoice("scripted", (("tag", "\ud800"),)))

@@ -11,7 +11,7 @@ import pytest
 from media.sinks.contract import CallInfo
 from media.transcribing.contract import Result, Word
 from media.transcribing.limits import Limits
-from media.transcribing.messages import Close, Done, Finish, Give, Order, Ready, Refused, Reply, Said, Setup
+from media.transcribing.messages import Close, Done, Finish, Give, Order, Polls, Ready, Refused, Reply, Said, Setup
 from media.transcribing.plugins import EngineChoice
 from media.transcribing.pool import Pool
 from media.transcribing.recognizers import Recognizers
@@ -32,6 +32,7 @@ class FakeLink:
         self.says: list[Reply] = []
         self.ended: str | None = None
         self.is_killed = self.is_dismissed = False
+        self.buried_s: float | None = None
 
     def send(self, order: Order) -> None:
         assert not self.is_killed
@@ -46,6 +47,10 @@ class FakeLink:
 
     def dismiss(self) -> None:
         self.is_dismissed = True
+
+    def bury(self, timeout_s: float) -> None:
+        assert self.is_dismissed
+        self.buried_s = timeout_s
 
     def kill(self) -> None:
         self.is_killed = True
@@ -144,8 +149,13 @@ class TestAssignment:
 
     def test_all_can_be_started_beforehand(self) -> None:
         world = World()
-        world.pool.warm(world.clock.now_ns())
+        world.pool.warm()
+        world.poll()
         assert len(world.links) == 2
+        world.links[0].ended = "ended with 1"
+        world.poll()
+        world.poll(60)
+        assert len(world.links) == 2, "what fails without a call is tried again with one"
 
 
 class TestBacklog:
@@ -379,6 +389,31 @@ class TestTrouble:
         [said] = [outcome for outcome in world.poll() if isinstance(outcome, Transcribed)]
         assert (said.stream, said.start_samples, said.end_samples) == (good, 20_400, 20_000 + 3 * PIECE)
 
+    @pytest.mark.parametrize("is_over", [False, True])
+    def test_who_is_asked_when_a_worker_dies_is_to_blame(self, is_over: bool) -> None:
+        world, good, link = one_stream()
+        bad = world.stream(good.call, "outbound")
+        world.speak(bad, 0, 1, pause=True)
+        world.poll()
+        link.says += [Done(order.item, order.stream, [], settled=False) for order in link.given()]
+        world.poll()
+        world.speak(good, 0, 1)
+        world.poll()
+        link.says += [Polls(bad.recognizer), *[Polls(0)] * is_over]
+        link.ended = "was killed by signal 11"
+        [missing] = world.poll()
+        assert missing.stream is (good if is_over else bad)
+        assert (good.strikes, bad.strikes) == ((1, 0) if is_over else (0, 1))
+        assert good.waiting_samples == (0 if is_over else PIECE)
+
+    def test_one_that_hangs_when_it_is_asked_is_replaced(self) -> None:
+        world, stream, link = one_stream()
+        link.says.append(Polls(stream.recognizer))
+        world.poll()
+        for seconds, strikes in ((4.9, 0), (0.1, 1)):
+            world.poll(seconds)
+            assert (link.is_killed, stream.strikes) == (strikes == 1, strikes)
+
     def test_what_was_final_is_not_said_again(self) -> None:
         world, stream, link = one_stream()
         world.speak(stream, 0, 6)
@@ -555,4 +590,5 @@ class TestEnd:
         world.speak(stream, 0, 1)
         world.poll()
         assert world.pool.stop() == [Missing(stream, 0, PIECE, "the server ended"), Ended(stream)]
+        assert world.pool.dismiss() == [link]
         assert link.is_dismissed

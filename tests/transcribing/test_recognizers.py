@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from media.transcribing.contract import Pcm, Recognizer, Result, TranscriptionError, Word
-from media.transcribing.messages import MAX_MESSAGE_BYTES, Close, Done, Finish, Give, Parser, Said, serialize
+from media.transcribing.messages import MAX_MESSAGE_BYTES, Close, Done, Finish, Give, Parser, Polls, Said, serialize
 from media.transcribing.recognizers import MAX_ERROR_CHARACTERS, Recognizers
 from tests.transcribing.scripted import ScriptedEngine
 
@@ -175,8 +175,12 @@ def test_results_that_come_later() -> None:
     assert list(recognizers.poll()) == []
     assert recognizers.obey(Finish(2, 1)) == Done(2, 1, [], settled=False)
     late = Result("late", True, [])
-    assert list(recognizers.poll()) == [Said(1, [late], settled=False)]
-    assert list(recognizers.poll()) == [Said(1, [late], settled=True)]
+    owed = recognizers.poll()
+    asked = engine.made[0].asked
+    assert next(owed) == Polls(1)
+    assert engine.made[0].asked == asked, "the server knows before it is asked"
+    assert list(owed) == [Said(1, [late], settled=False), Polls(0)]
+    assert list(recognizers.poll()) == [Polls(1), Said(1, [late], settled=True), Polls(0)]
     assert list(recognizers.poll()) == []
     assert recognizers.obey(Close(1)) is None
     assert engine.made[0].is_closed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from media.events.transcripts import Transcription, TranscriptionMissing
 from media.metrics.families import families
 from media.metrics.totals import Totals
 from media.talk.call import LiveCall
+from media.transcribing.process import EngineProcess
 from strep.errors import UsageError
 from tests.media.harness import sidecar
 from tests.media.test_server import LOOPBACK, address, check
@@ -39,11 +39,30 @@ def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path / "site", monkeypatch)
 
 
+@pytest.fixture
+def workers(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return the process ids of workers, as they are started."""
+    started: list[int] = []
+    start = EngineProcess.__init__
+
+    def started_too(self: EngineProcess) -> None:
+        start(self)
+        started.append(self.pid)
+
+    monkeypatch.setattr(EngineProcess, "__init__", started_too)
+    return started
+
+
 def transcript(directory: Path, call_id: str) -> list[dict[str, Any]]:
     """Return the lines behind the first."""
     content = (directory / f"{call_id}.transcript.jsonl").read_text()
     assert content.endswith("\n")
     return [json.loads(line) for line in content.splitlines()][1:]
+
+
+def there_of(pids: list[int]) -> list[int]:
+    """Return those that there are, the dead that nobody asked after included."""
+    return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
 async def record_both(
@@ -75,7 +94,7 @@ def counters(server: Server) -> dict[str, Any]:
 
 @pytest.mark.parametrize("trouble", ["hang", "crash", "fail"])
 async def test_an_engine_in_trouble_costs_no_recorded_sample_and_no_other_transcript(
-    tmp_path: Path, trouble: str
+    tmp_path: Path, trouble: str, workers: list[int]
 ) -> None:
     server, directory, calls = await record_both(
         tmp_path, f"scripted:{trouble}={LIMIT}", transcribe_timeout_s=1.0, transcribe_workers=1
@@ -88,7 +107,8 @@ async def test_an_engine_in_trouble_costs_no_recorded_sample_and_no_other_transc
             assert sidecar(directory, truth.call_leg_id)["state"] == "complete"
     assert server.snapshot()["kernel_drops"] == 0
     assert counters(server)["workers"] == 0
-    assert [pid for pid in os.listdir("/proc") if pid.isdigit() and _is_our_worker(int(pid))] == []
+    assert workers
+    assert there_of(workers) == []
     assert server.unfinished_sinks == []
     totals = Totals()
     totals.report(0, server.snapshot())
@@ -146,12 +166,3 @@ async def test_an_application_has_a_call_transcribed() -> None:
     assert said[0]["track"] == "inbound"
     assert server.bus.published[Transcription.NAME] == 1
     assert TranscriptionMissing.NAME not in server.bus.published
-
-
-def _is_our_worker(pid: int) -> bool:
-    try:
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
-        parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return False
-    return b"media.transcribing.worker" in command and parent == os.getpid()

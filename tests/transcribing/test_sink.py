@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
+from media.blocks import PcmBatch
 from media.events.bus import EventBus, Told
 from media.events.transcripts import Transcription
 from media.sinks.contract import CallInfo
+from media.talk.transcription import Transcribable
 from media.transcribing.contract import Result, Word
 from media.transcribing.desk import Desk
 from media.transcribing.limits import Limits
 from media.transcribing.messages import Done, Finish, Give, Ready
 from media.transcribing.plugins import parse_choice
 from media.transcribing.sink import TranscribingSink, Wish
-from strep.clock import ManualClock
+from strep.clock import NS_PER_SECOND, ManualClock
 from strep.errors import ConfigurationError, UsageError
 from tests.sinks.rows import call_info, call_report
 from tests.transcribing.scripted import install
@@ -85,6 +87,10 @@ class World:
             self.clock.monotonic_ns = max(batch.now_ns, self.clock.monotonic_ns)
             self.sink.receive(batch)
             self.sink.desk.step()
+
+    def pass_(self, seconds: float) -> None:
+        self.clock.advance(round(seconds * NS_PER_SECOND))
+        self.sink.desk.step()
 
     def finals(self) -> list[tuple[str, str, int | None, int]]:
         return [
@@ -168,7 +174,13 @@ class TestOneCall:
         world.sink.call_ended(one, call_report(0))
         world.sink.close()
         assert len(list(tmp_path.glob("*.jsonl"))) == 1
-        assert len(world.finals()) == 2 * len(world.finals()[: len(world.finals()) // 2])
+        first = [
+            (begin or 0, length) for _, _, begin, length in world.finals() if (begin or 0) < TALK.shape[1] - 2400
+        ]
+        again = [(begin or 0, length) for _, _, begin, length in world.finals()][len(first) :]
+        assert len(first) == len(again) > 3
+        shifted = [(begin - TALK.shape[1], length) for begin, length in again]
+        assert shifted[1:] == first[1:], "the first begins a moment earlier, in what is kept"
 
     def test_twice_is_once_too_often(self, tmp_path: Path) -> None:
         world, one, _ = self.started(tmp_path)
@@ -176,12 +188,6 @@ class TestOneCall:
         world.sink.start(one, wish)
         with pytest.raises(UsageError, match="already"):
             world.sink.start(one, wish)
-
-    def test_an_engine_that_cannot_be_used_is_told_to_whoever_asks(self, tmp_path: Path) -> None:
-        world, one, _ = self.started(tmp_path)
-        with pytest.raises(ConfigurationError, match="no engine"):
-            world.sink.start(one, Wish(parse_choice("sphinx")))
-        world.sink.start(one, Wish(parse_choice("scripted")))
 
     def test_a_call_that_ended_is_forgotten(self, tmp_path: Path) -> None:
         world, one, other = self.started(tmp_path)
@@ -193,6 +199,101 @@ class TestOneCall:
         assert not world.sink._orders
         assert not world.sink._live
         assert not world.sink._transcribed
+
+
+class TestEngines:
+    def test_one_that_nobody_uses_any_more_is_dismissed_but_not_that_of_all_calls(self, tmp_path: Path) -> None:
+        world = World(tmp_path, "scripted")
+        world.sink.receive(PcmBatch.tick(world.clock.now_ns()))
+        world.sink.desk.step()
+        world.sink.call_started(call_info(0, "one"))
+        own = call_info(1, "own")
+        world.sink.desk.prepare(parse_choice("scripted:tag=own"))
+        world.sink.desk.open(own, "inbound", parse_choice("scripted:tag=own"), wants_partials=False)
+        world.pass_(1)
+        own_links = world.links[2:]
+        assert len(own_links) == 1
+        [transcript] = [known for known in world.sink.desk._transcripts.values() if known.call is own]
+        world.sink.desk.close(parse_choice("scripted:tag=own"), transcript.streams[0])
+        world.sink.desk.end(own)
+        world.pass_(1)
+        world.pass_(59)
+        assert [link.is_dismissed for link in own_links] == [False]
+        world.pass_(1)
+        assert [link.is_dismissed for link in own_links] == [True]
+        assert set(world.sink.snapshot()["engines"]) == {"scripted"}
+        world.pass_(0.5)
+        assert [link.buried_s for link in own_links] == [None], "nobody waits for it"
+        world.pass_(1)
+        assert [link.buried_s for link in own_links] == [0]
+        world.sink.call_ended(call_info(0, "one"), call_report(0))
+        world.pass_(1000)
+        assert not any(link.is_dismissed for link in world.links[:2])
+
+    def test_more_than_so_many_at_a_time_are_refused_unless_one_is_idle(self, tmp_path: Path) -> None:
+        world, most = World(tmp_path), Limits().engines
+        calls = [call_info(index, f"call{index}") for index in range(most + 2)]
+
+        def start(call: CallInfo) -> None:
+            world.sink.start(call, Wish(parse_choice(f"scripted:tag={call.call_id}"), "inbound"))
+
+        for call in calls:
+            world.sink.call_started(call)
+        for call in calls[:most]:
+            start(call)
+        with pytest.raises(UsageError, match="8 engines are at work"):
+            start(calls[most])
+        world.sink.receive(blocks({0: TALK[0, :800]})[0])
+        world.pass_(2)
+        assert len(world.links) == most
+        with pytest.raises(UsageError, match="use the same options"):
+            start(calls[most])
+        world.sink.call_ended(calls[0], call_report(0))
+        world.pass_(2)
+        world.pass_(2)
+        start(calls[most])
+        world.pass_(0)
+        assert [link.is_dismissed for link in world.links] == [True] + [False] * (most - 1)
+        with pytest.raises(UsageError, match="8 engines"):
+            start(calls[most + 1])
+        world.sink.close()
+        assert all(link.is_dismissed and link.buried_s is not None for link in world.links)
+
+
+class Call(Transcribable):
+    def __init__(self, info: CallInfo, sink: TranscribingSink) -> None:
+        self.info, self.transcriber, self.is_over = info, sink, False
+
+    @property
+    def has_ended(self) -> bool:
+        return self.is_over
+
+
+async def test_an_engine_that_cannot_be_used_is_told_to_whoever_asks(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    call = Call(call_info(), world.sink)
+    with pytest.raises(ConfigurationError, match="no engine"):
+        await call.start_transcription("sphinx")
+    await call.start_transcription("scripted")
+    assert len(world.sink._asked) == 1
+
+
+async def test_a_call_that_ends_while_its_engine_is_imported_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path)
+    call = Call(call_info(), world.sink)
+    world.sink.call_started(call.info)
+
+    def import_slowly(choice: object) -> None:
+        call.is_over = True
+        world.sink.call_ended(call.info, call_report(0))
+
+    monkeypatch.setattr("media.talk.transcription.make_engine", import_slowly)
+    with pytest.raises(UsageError, match="the call has ended"):
+        await call.start_transcription("scripted")
+    assert world.sink._asked == {}
+    assert not world.sink._orders
 
 
 def test_a_server_with_a_wrong_engine_does_not_begin() -> None:

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import resource
+import select
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,3 +62,33 @@ def test_it_serves_at_any_descriptor(many_descriptors: None) -> None:
     assert isinstance(first, Done)
     assert isinstance(last, Done)
     assert [result.text for result in last.results] == ["800 samples"]
+
+
+SERVER = """
+import select, sys
+from media.transcribing.messages import Give, Ready, Setup
+from media.transcribing.process import EngineProcess
+
+link = EngineProcess()
+link.send(Setup("scripted", {"hang": "1000", "shout": "hello"}))
+select.select([link.socket], [], [])
+assert link.receive() == [Ready(0)]
+link.send(Give(1, 1, 8000, b"\\xff\\x7f" * 800))
+print(link.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.realtime
+def test_one_that_hangs_does_not_outlive_a_server_that_is_killed_nor_print_beside_it() -> None:
+    command = [sys.executable, "-c", SERVER]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        first = server.stdout.readline()
+        assert first.strip().isdecimal(), "what the engine shouts is elsewhere"
+        descriptor = os.pidfd_open(int(first))
+        poller = select.poll()
+        poller.register(descriptor, select.POLLIN)
+        server.send_signal(signal.SIGKILL)
+        assert poller.poll() == [(descriptor, select.POLLIN)], "it has ended"
+        os.close(descriptor)

@@ -1,5 +1,7 @@
 """A speech service by WebSocket, in the protocol of Deepgram's live transcription; see `listen_protocol`.
 
+It was run against a scripted server that speaks as the documentation says, not against Deepgram itself.
+
 The network is the business of one thread with an event loop; recognizers only leave things with it and take things
 from it, so that one process serves many calls.
 """
