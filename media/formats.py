@@ -39,11 +39,13 @@ class Format:
         metavar: its name in help texts.
         parse: text to value; raises ValueError.
         show: value to text, which `parse` takes back.
+        is_secret: texts may hold a password: none is in an error, neither ours nor that of `parse`.
     """
 
     metavar: str
     parse: Callable[[str], Any]
     show: Callable[[Any], str] = str
+    is_secret: bool = False
 
 
 def parse_endpoint(text: str) -> Endpoint:

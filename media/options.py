@@ -132,7 +132,7 @@ OPTIONS = (
     Option(
         "http_token",
         FEEDING,
-        Format("TOKEN", _parse_name),
+        Format("TOKEN", _parse_name, is_secret=True),
         "a-long-random-word",
         "What requests have to show as Authorization: Bearer TOKEN. Better given as the variable, for other users "
         "of this machine see flags.",

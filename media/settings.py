@@ -97,8 +97,9 @@ def _parse(option: Option, given: _Given) -> Any:
         try:
             parsed.append(option.format.parse(text))
         except ValueError as error:
+            shown = "what is given" if option.format.is_secret else repr(text)
             raise ConfigurationError(
-                f"{option.name} ({given.place}): {text!r} {error}. For example: {given.example}"
+                f"{option.name} ({given.place}): {shown} {error}. For example: {given.example}"
             ) from None
     return tuple(parsed) if option.repeatable else parsed[0]
 

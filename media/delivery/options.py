@@ -22,7 +22,7 @@ DELIVERY_OPTIONS = (
     Option(
         "deliver_to",
         DELIVERING,
-        Format("URL", check_url),
+        Format("URL", check_url, is_secret=True),
         "s3://bucket/calls",
         "Copy recordings and their JSON there when they are closed, and check that they arrived: a directory, or "
         "s3://BUCKET/PREFIX (pip install 'strep[store]'), server and keys from the environment, as boto has it: "

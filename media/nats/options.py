@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from media import formats
 from media.feed.selection import Selection
 from media.formats import Format
-from media.nats.config import NatsConfig, places
+from media.nats.config import NatsConfig
 from media.option import Option
 
 SECTION = "NATS"
@@ -30,7 +30,7 @@ def parse_urls(text: str) -> tuple[str, ...]:
         except ValueError:
             is_one = False
         if not is_one:
-            raise ValueError(f"has {places([url])!r} where nats://HOST:PORT or tls://HOST:PORT should be")
+            raise ValueError("is not nats://HOST:PORT or tls://HOST:PORT, or several with commas between")
     return urls
 
 
@@ -48,7 +48,7 @@ def _option(name: str, form: Format, example: str, text: str, field: str = "") -
     return Option(key, SECTION, form, example, text, field=field or name, owner=NatsConfig)
 
 
-_URLS = Format("URL", parse_urls, ",".join)
+_URLS = Format("URL", parse_urls, ",".join, is_secret=True)
 _SELECTION: Format = Format("SELECTION", Selection.parse, Selection.describe)
 _FILE = Format("FILE", formats.DIRECTORY.parse)
 

@@ -46,7 +46,7 @@ WEBHOOK_OPTIONS = (
     Option(
         "webhook",
         SECTION,
-        Format("URL", parse_url),
+        Format("URL", parse_url, is_secret=True),
         "https://app.example.com/events",
         "Post events to this URL, in Telnyx's words; what it does not take is sent again. Repeatable.",
         field="webhooks",

@@ -86,6 +86,7 @@ class Delivery:
         size_bytes: in the store.
         attempt: how often it was sent, this time included.
         faults: how often that brought a wrong answer or none.
+        sent_ns: when, the last time.
     """
 
     url: str
@@ -95,6 +96,7 @@ class Delivery:
     size_bytes: int
     attempt: int = 0
     faults: int = 0
+    sent_ns: int = 0
 
 
 @dataclass(eq=False, slots=True)
@@ -114,6 +116,7 @@ class _Route:
     lanes: dict[str, _Lane] = field(default_factory=dict)
     heap: list[tuple[int, int, _Lane]] = field(default_factory=list)
     in_flight: int = 0
+    held_since_ns: int = -1
     held_until_ns: int = 0
     holds: int = 0
     """In a row, without an answer between them."""
@@ -170,7 +173,7 @@ class Outbox:
                 delivery = lane.waiting[0]
                 lane.is_in_flight = True
                 route.in_flight += 1
-                delivery.attempt += 1
+                delivery.attempt, delivery.sent_ns = delivery.attempt + 1, now_ns
                 self.retried += delivery.attempt > 1
                 due.append(delivery)
         return due
@@ -206,7 +209,8 @@ class Outbox:
             delivery.faults += 1
             self._hold(route, now_ns, retry_after_ns)
         else:
-            route.holds = route.held_until_ns = 0
+            if delivery.sent_ns > route.held_since_ns:  # others were on their way when it asked to be left alone
+                route.holds = route.held_until_ns = 0
             if outcome is Outcome.FAILED:
                 delivery.faults += 1
                 due_ns += self._back_off_ns(delivery.faults)
@@ -270,6 +274,7 @@ class Outbox:
         else:
             route.holds += 1
             retry_ns = max(self._back_off_ns(route.holds), retry_after_ns)
+        route.held_since_ns = now_ns
         route.held_until_ns = max(route.held_until_ns, now_ns + min(retry_ns, self._policy.longest_ns))
 
     def _back_off_ns(self, failures: int) -> int:

@@ -13,13 +13,14 @@ from strep.clock import NS_PER_SECOND
 from strep.errors import ConfigurationError
 
 CONNECT_TIMEOUT_S = 2.0
+"""With the name found and TLS spoken; who takes longer is unreachable, and has not been sent anything."""
 TIMEOUT_S = 5.0
 """For all of a POST; Telnyx gives receivers 2 s."""
 MAX_ANSWER_BYTES = 16 << 10
 """An answer's body is read so far, for the connection to be used again; a longer one ends the connection."""
 MAX_DELAY_NS = 86_400 * NS_PER_SECOND
 HEADERS = {"Content-Type": "application/json", "User-Agent": f"strep/{__version__}"}
-NOT_INSTALLED = "webhooks need the package aiohttp: pip install 'strep[http]'"
+NOT_INSTALLED = "webhooks need the package aiohttp: pip install 'strep[webhooks]'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class HttpPoster:
         aiohttp = import_aiohttp()
         self._session = aiohttp.ClientSession(
             headers=HEADERS,
-            timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=connect_timeout_s),
+            timeout=aiohttp.ClientTimeout(total=timeout_s, connect=connect_timeout_s),
             connector=aiohttp.TCPConnector(limit=0),  # the outbox has its bound
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
@@ -120,5 +121,13 @@ def parse_retry_after(text: str, wall_ns: int) -> int:
     return min(max(wanted_ns - wall_ns, 0), MAX_DELAY_NS)
 
 
-def _reason(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+def _reason(error: Exception) -> str:
+    """Return what went wrong for logs: aiohttp puts the URL into many texts, and with it what is secret of it."""
+    import aiohttp
+
+    name = type(error).__name__
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"{name}: {error}"  # host and port
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"{name}: {error.message}"
+    return name

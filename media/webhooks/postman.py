@@ -13,6 +13,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from random import Random
+from traceback import format_tb
 from typing import Any
 
 from msgspec import Raw
@@ -251,8 +252,9 @@ class Postman:
         except KeyError:  # the disk does not give it back
             answer = Answer(Outcome.REFUSED, detail="its file cannot be read")
         except Exception as error:
-            self._trouble.warning(f"webhooks: posting failed: {error!r}", exc_info=error)
-            answer = Answer(Outcome.FAILED, detail=repr(error))
+            name, places = type(error).__name__, "".join(format_tb(error.__traceback__))
+            self._trouble.warning(f"webhooks: posting failed: {name}\n{places}")  # its text may have the URL
+            answer = Answer(Outcome.FAILED, detail=name)
         with self._books:
             is_over = self._outbox.settle(delivery, answer.outcome, self._clock.now_ns(), answer.retry_after_ns)
         if is_over:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from typing import Any
 
 import pytest
 
 from media.config import Endpoint, ServerConfig
-from media.http import companion
+from media.http import calls, companion
+from media.http.api import Api
+from media.http.calls import CALLS_AT_ONCE
 from media.http.companion import MAX_CONNECTIONS
 from media.server import Server
 from tests.http.door import LIMIT_S, Hall, hall
@@ -45,6 +49,27 @@ class TestCalls:
         assert [len(page["calls"]) for page in pages] == [2, 2, 1, 0]
         assert [call for page in pages for call in page["calls"]] == everything
         assert {page["total"] for page in pages} == {5}
+
+    async def test_some_at_a_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The media loop, which has packets to take, is not held up by many."""
+        looks, count = [0], 2 * CALLS_AT_ONCE + 1
+        look, enter = calls.live_call, Api.in_media_loop
+
+        def counted(*given: Any) -> dict[str, Any]:
+            looks[-1] += 1
+            return look(*given)
+
+        async def entered(api: Api, function: Callable[[], Any]) -> Any:
+            looks.append(0)
+            return await enter(api, function)
+
+        monkeypatch.setattr(calls, "live_call", counted)
+        monkeypatch.setattr(Api, "in_media_loop", entered)
+        async with hall() as found:
+            talk(found, count, packets=1)
+            _, document, _ = await found.get("/v1/calls?limit=1000")
+        assert len({call["call_id"] for call in document["calls"]}) == count
+        assert max(looks) == CALLS_AT_ONCE
 
     async def test_one(self) -> None:
         async with hall() as found:

@@ -153,6 +153,22 @@ class TestVariables:
         with pytest.raises(ConfigurationError, match=says):
             load(UDP, {"STREP_WS": "9001"})
 
+    @pytest.mark.parametrize(
+        ("variable", "text"),
+        [
+            ("STREP_NATS", "nats://user:secret@"),
+            ("STREP_NATS", "nats://user:secret"),
+            ("STREP_NATS", "nats://user:a,secret@host:4222"),
+            ("STREP_WEBHOOK", "https://user:secret@host:99999/"),
+            ("STREP_WEBHOOK", "htps://host/?token=secret"),
+            ("STREP_DELIVER_TO", "s3://user:secret@bucket"),
+        ],
+    )
+    def test_no_password_is_told(self, variable: str, text: str) -> None:
+        with pytest.raises(ConfigurationError, match=f"variable {variable}.: what is given .*For example") as refused:
+            load(UDP, {variable: text})
+        assert "secret" not in str(refused.value)
+
 
 class TestFlags:
     @pytest.mark.parametrize(

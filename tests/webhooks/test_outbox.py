@@ -145,6 +145,18 @@ class TestAReceiverThatIsAway:
         box.settle(delivery, Outcome.BUSY, 0, retry_after_ns=30 * S)
         assert box.deadline() == 30 * S
 
+    @pytest.mark.parametrize("outcome", [Outcome.TAKEN, Outcome.REFUSED, Outcome.FAILED])
+    def test_also_when_what_was_on_its_way_before_is_answered_then(self, outcome: Outcome) -> None:
+        box = outbox()
+        box.receive(deliveries(1) + deliveries(3, call_id="other", first=10), 0)
+        refused, earlier = box.poll(0)
+        box.settle(refused, Outcome.BUSY, S, retry_after_ns=30 * S)
+        box.settle(earlier, outcome, 2 * S)
+        assert box.deadline() == 31 * S
+        [probe] = box.poll(31 * S)
+        box.settle(probe, outcome, 32 * S)
+        assert len(box.poll(32 * S)) == 1, "it has answered since"
+
     def test_but_no_longer_than_the_longest_back_off(self) -> None:
         box = outbox()
         box.receive(deliveries(1), 0)

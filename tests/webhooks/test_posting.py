@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from pathlib import Path
 
@@ -81,6 +82,31 @@ class TestReceiversThatDoNotAnswer:
     async def test_one_whose_headers_never_end(self) -> None:
         endless = b"HTTP/1.1 200 OK\r\n" + b"".join(b"x-%d: %b\r\n" % (n, b"y" * 60_000) for n in range(30))
         assert (await answered(lambda _: endless, IMPATIENT_S)).outcome is Outcome.FAILED
+
+    async def test_one_that_does_not_speak_tls(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            poster = HttpPoster(connect_timeout_s=0.05, timeout_s=PATIENT_S)
+            told = await poster.post(f"https://127.0.0.1:{server.getsockname()[1]}/", {}, BODY, AT_NS)
+            await poster.close()
+        assert told.outcome is Outcome.UNREACHABLE
+
+    @pytest.mark.parametrize("said", [b"220 smtp ready\r\n\r\n", b"", b"HTTP/1.1 200 OK\r\nContent-"])
+    async def test_no_secret_of_a_url_is_told(self, said: bytes) -> None:
+        with Receiver(lambda _: said) as receiver:
+            secret = receiver.url.replace("http://", "http://user:secret@") + "?token=secret"
+            told = (await post(secret, IMPATIENT_S))[0]
+        assert told.detail
+        assert "secret" not in told.detail
+
+    @pytest.mark.parametrize("url", ["https://user:secret@{}/?token=secret", "http://user:secret@{}:x/?token=secret"])
+    async def test_nor_of_one_that_cannot_be_reached(self, url: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            poster = HttpPoster(connect_timeout_s=0.05, timeout_s=PATIENT_S)
+            netloc = f"127.0.0.1:{server.getsockname()[1]}"
+            told = await poster.post(url.format(netloc), {}, BODY, AT_NS)
+            await poster.close()
+        assert told.detail
+        assert "secret" not in told.detail
 
     async def test_nobody_there(self) -> None:
         with free_port() as port:
