@@ -16,7 +16,7 @@ REPORT_INTERVAL_S = 1.0
 """How old a snapshot may be."""
 GAUGES = frozenset(
     {"calls", "tracks", "connections", "queued_items", "queued_bytes", "live", "stage_bytes"}
-    | {"waiting", "waiting_bytes", "in_flight", "held", "left_for_later", "given_up"}
+    | {"waiting", "waiting_bytes", "in_flight", "held", "left_for_later"}
     | {"workers", "streams", "backlog_seconds"}
     | {"under_way", "spool_bytes", "spool_unread_bytes", "intake_bytes", "subscriptions", "readers"}
 )
