@@ -82,7 +82,8 @@ def _die_with(server: int) -> None:
 def main() -> None:
     """Run on the descriptor that the command line names, for the server of this process id."""
     _die_with(int(sys.argv[2]))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which lets calls finish first
+    for number in (signal.SIGINT, signal.SIGTERM):  # of a terminal, or of systemd, to all: the server says when
+        signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(OSError, AttributeError):
         os.nice(NICENESS)
     with contextlib.suppress(BrokenPipeError, ConnectionResetError), socket.socket(fileno=int(sys.argv[1])) as sock:

@@ -16,6 +16,7 @@ from media.http.api import Api
 from media.http.calls import CALLS_AT_ONCE
 from media.http.companion import MAX_CONNECTIONS
 from media.server import Server
+from media.status import live_call
 from tests.http.door import LIMIT_S, Hall, hall
 from tests.media.world import FRAME, audio
 
@@ -53,7 +54,7 @@ class TestCalls:
     async def test_some_at_a_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The media loop, which has packets to take, is not held up by many."""
         looks, count = [0], 2 * CALLS_AT_ONCE + 1
-        look, enter = calls.live_call, Api.in_media_loop
+        look, enter = live_call, Api.in_media_loop
 
         def counted(*given: Any) -> dict[str, Any]:
             looks[-1] += 1
