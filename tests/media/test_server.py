@@ -14,11 +14,13 @@ import pytest
 from media import Server, ServerConfig
 from media.carrier.network import NetworkModel
 from media.carrier.options import SimulationOptions, Transport
+from media.carrier.pacing import RealTime
 from media.carrier.simulation import Outcome, Simulation, Target
 from media.carrier.truth import TrackTruth
 from media.config import Endpoint, RtpPorts
 from media.ws.chunks import Placement
 from media.ws.server import MediaWebSocketServer
+from strep.clock import NEVER_NS, NS_PER_MS, SystemClock
 from strep.g711 import Codec, decode
 from strep.header import Direction
 from strep.mmsg import IS_SUPPORTED
@@ -38,19 +40,70 @@ def address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
+class SharedTime(SystemClock):
+    """The machine's clock, for server and carriers, that never runs ahead of the carriers' last look at it.
+
+    However busy the machine is, by this clock a carrier is not late. By the machine's it may be late for seconds: a
+    server rightly takes that for a hold (`strep.realign`).
+    """
+
+    BOUND_NS = 20 * NS_PER_MS
+
+    def __init__(self) -> None:
+        self.carriers = CarriersTime(self)
+        now_ns = super().now_ns()
+        self._look = (
+            now_ns,
+            now_ns,
+        )  # by the machine's clock, and what this one said; one value, for there are threads
+        self._bound_ns = self.BOUND_NS
+
+    def now_ns(self) -> int:
+        looked_ns, said_ns = self._look
+        return said_ns + min(max(super().now_ns() - looked_ns, 0), self._bound_ns)
+
+    def wall_ns(self) -> int:
+        """Say 1970: so that the kernel's stamps, which are of the machine's clock, count as now (`strep.mmsg`)."""
+        return self.now_ns()
+
+    def look(self) -> int:
+        machine_ns, said_ns = super().now_ns(), self.now_ns()
+        self._look = machine_ns, said_ns
+        return said_ns
+
+    def let_run(self) -> None:
+        """There is no carrier any more."""
+        self.look()
+        self._bound_ns = NEVER_NS
+
+
+class CarriersTime(SystemClock):
+    """The same, as carriers look at it."""
+
+    def __init__(self, shared: SharedTime) -> None:
+        self._shared = shared
+
+    def now_ns(self) -> int:
+        return self._shared.look()
+
+
 async def record(directory: Path, options: SimulationOptions, **config: Any) -> tuple[Server, Simulation, Outcome]:
     """As `record_all`, of one simulation."""
     server, [(simulation, outcome)] = await record_all(directory, options, **config)
     return server, simulation, outcome
 
 
-async def run_all(simulations: list[Simulation], target: Target) -> list[Outcome]:
+async def run_all(simulations: list[Simulation], target: Target, time: SharedTime | None = None) -> list[Outcome]:
     """Send them at once."""
-    return await asyncio.gather(*(simulation.run(target) for simulation in simulations))
+    pacer = RealTime(time.carriers) if time else None
+    outcomes = await asyncio.gather(*(simulation.run(target, pacer) for simulation in simulations))
+    if time:
+        time.let_run()
+    return outcomes
 
 
 async def record_all(
-    directory: Path, *several: SimulationOptions, **config: Any
+    directory: Path, *several: SimulationOptions, time: SharedTime | None = None, **config: Any
 ) -> tuple[Server, list[tuple[Simulation, Outcome]]]:
     """Run a server with all doors, send `several` at once to the right ones; return when all files are finished."""
     ports = (RtpPorts("tap", LOOPBACK, LOOPBACK),)
@@ -58,7 +111,7 @@ async def record_all(
     simulations = [Simulation(options) for options in several]
     for simulation in simulations:
         simulation.plan()
-    async with Server(ServerConfig(**settings)) as server:
+    async with Server(ServerConfig(**settings), clock=time) as server:
         taps = server.addresses["rtp"]["tap"]
         target = Target(
             udp=address(server.addresses["udp"]),
@@ -66,7 +119,7 @@ async def record_all(
             tx=address(taps["tx"]),
             stream_url=f"ws://{server.addresses['ws']}/",
         )
-        outcomes = await run_all(simulations, target)
+        outcomes = await run_all(simulations, target, time)
     return server, list(zip(simulations, outcomes, strict=True))
 
 
@@ -120,7 +173,7 @@ class TestStrep:
             SimulationOptions(calls=250, seconds=4, codec=codec, stagger_ms=2, audio=None, seed=seed)
             for seed, codec in enumerate(Codec)
         ]
-        server, sent = await record_all(tmp_path, *several)
+        server, sent = await record_all(tmp_path, *several, time=SharedTime())
         assert server.snapshot()["kernel_drops"] == 0
         assert len(call_ids(tmp_path)) == 500
         for codec, (simulation, outcome) in zip(Codec, sent, strict=True):
