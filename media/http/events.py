@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from fnmatch import fnmatchcase
 
 from aiohttp import web
@@ -22,6 +23,8 @@ from media.http.streams import Stream
 MAX_WAITING = 10_000
 """Events for one reader; about 10 MB."""
 MAX_KINDS = 32
+WRITE_TIMEOUT_S = 30.0
+"""For a reader of server-sent events to read some; one that does not is gone. A WebSocket has its pings."""
 Send = Callable[[str, str], Awaitable[object]]
 """Gets the event's name and its JSON."""
 
@@ -99,14 +102,24 @@ async def _server_sent(request: web.Request, api: Api, queue: EventQueue, stream
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     await response.prepare(request)
 
+    async def write(data: bytes) -> None:
+        try:
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
+                await response.write(data)
+        except TimeoutError:
+            if request.transport is not None:
+                request.transport.abort()
+            raise ConnectionResetError("the reader does not read") from None
+
     async def send(name: str, document: str) -> None:
-        await response.write(f"event: {name}\ndata: {document}\n\n".encode())
+        await write(f"event: {name}\ndata: {document}\n\n".encode())
 
     async def beat() -> None:
-        await response.write(b": still here\n\n")
+        await write(b": still here\n\n")
 
-    await beat()
-    await _write(api, queue, stream, send, beat)
+    with suppress(ConnectionError):  # it left while it was written to
+        await beat()
+        await _write(api, queue, stream, send, beat)
     return response
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from typing import Any
 
 import pytest
 
 from media.events.bus import Told
 from media.events.kinds import SpeechStarted
+from media.http import events
 from media.http.events import MAX_WAITING, EventQueue
 from tests.http.door import Hall, hall, until
 from tests.sinks.rows import call_info
@@ -37,6 +39,19 @@ async def test_server_sent() -> None:
         await reader.readuntil(b"event: speech_started\ndata: ")
         assert json.loads(await reader.readuntil(b"\n\n")) == mine
         writer.close()
+
+
+async def test_who_does_not_read_is_gone(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(events, "WRITE_TIMEOUT_S", 0.05)
+    async with hall() as found:
+        host, port = found.netloc.split(":")
+        with socket.socket() as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            deaf.connect((host, int(port)))
+            deaf.sendall(f"GET /v1/events HTTP/1.1\r\nHost: {found.netloc}\r\n\r\n".encode())
+            await until(lambda: found.door.snapshot()["readers"] == 1)
+            await until(lambda: found.door.snapshot()["readers"] == 0, lambda: publish(found, 500))
+    assert not caplog.records
 
 
 async def test_over_a_websocket() -> None:
