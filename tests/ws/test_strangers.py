@@ -60,7 +60,7 @@ class TestTokens:
                 await client.send(frame)
             await door.host.until("started")
 
-    @pytest.mark.parametrize("token", ["another-token-as-long-as-it", "x", sign(KEY, 1)])
+    @pytest.mark.parametrize("token", ["another-token-as-long-as-it", "x", sign(KEY, 1, "nonce")])
     async def test_a_wrong_one_is_refused_in_the_handshake(self, token: str) -> None:
         async with open_door(gated()) as door:
             with pytest.raises(InvalidStatus) as refused:
