@@ -106,9 +106,25 @@ class Deliverer:
             return
         if self._settings.is_first and not self._has_looked:
             job = replace(job, is_given_up=False, begun=0, attempts=0)
-        elif job.begun >= MOST_BEGINNINGS:
-            job = replace(job, is_given_up=True, trouble="the process died of it again and again")
+        elif job.begun >= MOST_BEGINNINGS and not job.is_given_up:
+            self._give_up(replace(job, is_given_up=True, trouble="the process died of it again and again"))
+            return
         self.schedule.add(job)
+
+    def _give_up(self, job: Job) -> None:
+        """Leave a job alone until the next start, and say so."""
+        step = self._step_of(job)
+        self._failed += 1
+        self._save(job)
+        self.schedule.add(job)
+        self._say(ERROR, f"recording {job.name} stays as it is until the next start: {step}: {job.trouble}")
+        self._tell(Trouble(job, step, will_retry=False))
+
+    def _save(self, job: Job) -> None:
+        try:
+            self._folder.write(job)
+        except OSError as error:
+            self._say(ERROR, f"the job of recording {job.name} cannot be written: {error}")
 
     def next(self) -> Job | None:
         """Return a job for `work`, or None."""
@@ -168,19 +184,14 @@ class Deliverer:
         is_final = step == "convert" and isinstance(error, (ValueError, FileNotFoundError))
         self._last_trouble = trouble = f"{type(error).__name__}: {error}"
         job = replace(job, begun=0, attempts=job.attempts + 1, trouble=trouble, is_given_up=is_final)
-        try:
-            self._folder.write(job)
-        except OSError as worse:
-            self._say(ERROR, f"the job of recording {job.name} cannot be written: {worse}")
         if is_final:
-            self._failed += 1
-            self.schedule.add(job)
-            self._say(ERROR, f"recording {job.name} stays as it is until the next start: {step}: {trouble}")
-        else:
-            self.schedule.retry(job, self._clock.now_ns(), is_store=step == "upload")
-            self._say(WARNING, f"recording {job.name} is tried again: {step}: {_advised(error, trouble)}")
-        if is_final or job.attempts == 1:
-            self._tell(Trouble(job, step, not is_final))
+            self._give_up(job)
+            return
+        self._save(job)
+        self.schedule.retry(job, self._clock.now_ns(), is_store=step == "upload")
+        self._say(WARNING, f"recording {job.name} is tried again: {step}: {_advised(error, trouble)}")
+        if job.attempts == 1:
+            self._tell(Trouble(job, step, will_retry=True))
 
     def status(self) -> Status:
         """Return how things are."""

@@ -73,7 +73,7 @@ class Schedule:
             name = heapq.heappop(self._later)[1]
             if name in self._jobs:
                 self._queue_of(self._jobs[name]).append(name)
-        if len(self._running) >= self._at_once:
+        if self._is_full():
             return None
         for queue in (self._storing,) * self._may_store(now_ns) + (self._making,):
             if queue:
@@ -108,7 +108,7 @@ class Schedule:
 
     def deadline(self) -> int:
         """Return when there may be something to do; `NEVER_NS` if only others know."""
-        if len(self._running) >= self._at_once:
+        if self._is_full():
             return NEVER_NS
         times = [self._later[0][0]] if self._later else []
         if self._storing and not (self._store_failures and self._stores_now()):
@@ -122,6 +122,13 @@ class Schedule:
     def oldest_wall_ns(self) -> int:
         """Return since when the oldest job waits; 0 if there is none."""
         return min((job.created_wall_ns for job in self._jobs.values() if not job.is_given_up), default=0)
+
+    def _is_full(self) -> bool:
+        """Return whether nothing may begin; a job that a process died with is worked at alone, to find the one."""
+        if not self._running:
+            return False
+        heads = [queue[0] for queue in (self._storing, self._making) if queue]
+        return len(self._running) >= self._at_once or any(self._jobs[name].begun for name in (*self._running, *heads))
 
     def _queue_of(self, job: Job) -> deque[str]:
         return self._storing if self._is_for_store(job) else self._making

@@ -440,8 +440,30 @@ class TestKilledAnywhere:
                 world.run()
             world.process(is_first=False)
         world.run()
-        assert world.deliverer.status().given_up == 1
+        assert world.deliverer.status().given_up == world.deliverer.status().failed == 1
         assert names(tmp_path) == {"call-1.wav", "call-1.json"}
+        world.process(is_first=False)
+        world.run()
+        [trouble] = world.troubles
+        assert (trouble.job.name, trouble.step, trouble.will_retry) == ("call-1", "convert", False)
+        [said] = world.said
+        assert "recording call-1 stays as it is until the next start: convert: the process died of it" in said
         world.process()
         world.run()
         assert names(tmp_path) == {"call-1.flac", "call-1.json"}
+
+    def test_and_its_neighbour_is_not(self, tmp_path: Path) -> None:
+        """Of two that were worked at when the process died, each is then worked at alone."""
+        world = delivering(tmp_path, formats=("flac",))
+        world.hand_over(finished(tmp_path, "bad"), finished(tmp_path, "good"))
+        for _ in range(MOST_BEGINNINGS):
+            deliverer = world.deliverer
+            deliverer.look()
+            begun = [job for job in iter(deliverer.next, None) if job is not None]
+            for job in begun:  # as far as the job file says that it was begun
+                with pytest.raises(Killed), HOOK.after(2):
+                    deliverer.work(job)
+            world.process(is_first=False)
+        world.run()
+        assert [trouble.job.name for trouble in world.troubles] == ["bad"]
+        assert names(tmp_path) == {"bad.wav", "bad.json", "good.flac", "good.json"}
