@@ -17,7 +17,7 @@ from media.sinks.hearing import HearingSink
 from media.sinks.recording import RecordingSink
 from media.sinks.salvage import Salvage
 from media.sinks.takes.sink import TakesSink
-from strep.clock import Clock
+from strep.clock import NS_PER_SECOND, Clock
 from strep.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -154,6 +154,29 @@ def companions_of(server: Server, clock: Clock, on_event: OnEvent | None = None)
     companions.extend(server.deliveries)
     companions.append(server.finisher)
     return companions
+
+
+def closing_s(config: ServerConfig) -> float:
+    """Return how long the companions may take to close at the most, one after the other."""
+    from media.delivery.companion import CLOSE_S
+    from media.events import callback, files
+    from media.sinks import finisher
+
+    recordings = len(set(filter(None, (config.record, config.takes))))
+    limit_s = finisher.CLOSE_TIMEOUT_S + recordings * CLOSE_S + files.CLOSE_TIMEOUT_S + callback.CLOSE_TIMEOUT_S
+    if config.webhooks:
+        from media.webhooks.postman import GRACE_NS
+
+        limit_s += GRACE_NS / NS_PER_SECOND
+    if config.http is not None:
+        from media.http.companion import STOP_TIMEOUT_S
+
+        limit_s += 2 * STOP_TIMEOUT_S
+    if config.nats.urls:
+        from media.nats.companion import CLOSE_TIMEOUT_S
+
+        limit_s += 3 * CLOSE_TIMEOUT_S
+    return limit_s
 
 
 def _own(kind: type[S], server: Server) -> S:

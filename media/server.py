@@ -40,6 +40,8 @@ _LOG = logging.getLogger("strep.server")
 _LOOK_EVERY_S = 0.05
 SINK_STOP_TIMEOUT_S = 30.0
 """How long the end of the server waits for a sink to finish what is queued."""
+SALVAGE_STOP_TIMEOUT_S = 5.0
+"""The same for who finishes what a dead process left, amid one recording."""
 
 
 class Server:
@@ -92,7 +94,11 @@ class Server:
         self._clock = clock or SystemClock()
         self.bus = EventBus(self._clock)
         self.deliveries = deliveries_of(config, self.bus, self._clock)
-        self.finisher = Finisher(self.bus.publish, taking(self.deliveries))
+        self.finisher = Finisher(
+            self.bus.publish,
+            taking(self.deliveries),
+            delivers=bool(config.deliver_to) or config.deliver_format != ("wav",),
+        )
         takes = takes_of(config, self.finisher, self._clock, has_app=app is not None)
         self.transcriber = transcriber_of(config, self.bus, self._clock, has_app=app is not None)
         all_sinks = [*sinks, *sinks_of(config, self.bus, self._clock, self.finisher)]
@@ -209,6 +215,8 @@ class Server:
             loop = asyncio.get_running_loop()
             stops = [loop.run_in_executor(None, runner.stop, SINK_STOP_TIMEOUT_S) for runner in self.runners]
             finished = await asyncio.gather(*stops)
+            for salvage in self._salvages:  # what it hands over is to be finished as well
+                await loop.run_in_executor(None, salvage.join, SALVAGE_STOP_TIMEOUT_S)
             self.unfinished_sinks = [
                 runner.sink.options.name for runner, ok in zip(self.runners, finished, strict=True) if not ok
             ]

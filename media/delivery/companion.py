@@ -78,7 +78,8 @@ class Deliveries:
         self._remember(job, recording.call)
         try:
             self._folder.make()
-            self._folder.write(job)
+            if not self._is_known(job):
+                self._folder.write(job)
         except OSError as error:
             self._not_taken += 1
             self._calls.pop(job.recording_id, None)
@@ -87,6 +88,13 @@ class Deliveries:
             self._bus.publish(recording.call, failed)
             return
         self._wake.set()
+
+    def _is_known(self, job: Job) -> bool:
+        """Return whether a process has taken it over that died before it could say so."""
+        with suppress(ValueError):
+            known = self._folder.read(job.name)
+            return known is not None and known.recording_id == job.recording_id
+        return False
 
     def _remember(self, job: Job, call: CallInfo) -> None:
         self._calls[job.recording_id] = call

@@ -20,10 +20,10 @@ import msgspec
 
 from media.events.kinds import Event
 from media.events.recordings import RecordingFailed, RecordingSaved
-from media.pauses.spans import omitted
 from media.sinks import sidecar
 from media.sinks.contract import CallInfo
-from media.sinks.finished import Finished, FinishedRecording
+from media.sinks.finished import FileFormat, Finished, FinishedRecording
+from media.sinks.notes import Note, Wish, length_if_rewritten
 from media.sinks.recorded_call import RecordedCall
 from media.sinks.rewriting import Single, Spans, rewrite
 from strep.clock import NS_PER_SECOND, iso8601
@@ -44,6 +44,8 @@ class Closed:
         omit: what is to be cut out, in samples of the file.
         single: make it one channel.
         saved: whom else to tell when all is done; from the thread.
+        note: says all that on the disk until it is done.
+        is_again: a process died that may have written the file anew.
     """
 
     recording: FinishedRecording
@@ -51,6 +53,8 @@ class Closed:
     omit: Spans = ()
     single: Single | None = None
     saved: Finished | None = None
+    note: Note | None = None
+    is_again: bool = False
 
 
 class Finisher:
@@ -62,8 +66,15 @@ class Finisher:
 
     name = "finisher"
 
-    def __init__(self, publish: Publish, finished: Finished | None = None) -> None:
-        """Hand over to `finished`; unless it is given, tell `publish` that recordings are saved. `start` begins."""
+    def __init__(self, publish: Publish, finished: Finished | None = None, *, delivers: bool = False) -> None:
+        """Prepare; `start` begins.
+
+        Args:
+            publish: told that recordings are saved, unless `finished` is given.
+            finished: takes them over.
+            delivers: it does more with each than tell of it.
+        """
+        self._delivers = delivers
         self.finished = self.unchanged = 0
         self._publish, self._finished = publish, finished or telling(publish)
         self._waiting: queue.SimpleQueue[Closed | None] = queue.SimpleQueue()
@@ -74,16 +85,24 @@ class Finisher:
         self._thread.start()
 
     async def close(self) -> None:
-        """Finish what waits; what takes longer than a minute is left as it is."""
+        """Finish what waits; what takes longer than a minute is left to the next start."""
         self._waiting.put(None)
         if self._thread.ident is not None:
             await asyncio.to_thread(self._thread.join, CLOSE_TIMEOUT_S)
             if self._thread.is_alive():
-                _LOG.error("%d recordings are not finished: they are as they were recorded", self._waiting.qsize())
+                _LOG.error(
+                    "%d recordings are not finished yet; the next start goes on with them", self._waiting.qsize()
+                )
 
     def snapshot(self) -> dict[str, Any]:
         """Return counters."""
         return {"finished": self.finished, "unchanged": self.unchanged, "waiting": self._waiting.qsize()}
+
+    def wish(
+        self, single: Single | None = None, trim_silence: bool = False, format: FileFormat | None = None
+    ) -> Wish:
+        """Return what is to become of a recording, for `RecordedCall.finish`."""
+        return Wish(single, trim_silence, format, self._delivers)
 
     def put(self, closed: Closed) -> None:
         """Take over a recording whose file is closed; from any thread, without waiting."""
@@ -105,12 +124,16 @@ class Finisher:
             _LOG.warning("recording %s stays as it was recorded: %s", closed.recording.path.name, error)
             recording = closed.recording
         self.finished += 1
+        is_taken = True
         for take in (self._finished, closed.saved):
             try:
                 if take is not None:
                     take(recording)
             except Exception:
+                is_taken = False
                 _LOG.exception("recording %s was not handed over", recording.path.name)
+        if closed.note is not None:
+            closed.note.drop() if is_taken else closed.note.let_go()
         return True
 
     def _run(self) -> None:
@@ -121,7 +144,9 @@ class Finisher:
         recording = closed.recording
         if not closed.omit and closed.single is None:
             return recording
-        length = rewrite(recording.path, omit=closed.omit, single=closed.single)
+        length = length_if_rewritten(recording.path, closed.document, closed.single) if closed.is_again else None
+        if length is None:
+            length = rewrite(recording.path, omit=closed.omit, single=closed.single)
         channels = 1 if closed.single else recording.channels
         base = recording.start_samples
         gone = tuple((start + base, count) for start, count in closed.omit)
@@ -179,17 +204,15 @@ def hand_over(recording: RecordedCall, finisher: Finisher, **closed: Any) -> Non
         finisher.give_up(call, recording.recording_id, recording.error or "there is no file")
         return
     path, document = there
-    take, offset = document.take, recording.offset_samples
-    end = take.end_samples if take and take.end_samples is not None else document.length_samples - offset
-    gone = omitted(call.pauses, max(-offset, 0), end)
-    omit = tuple((start + offset, count) for start, count in gone)
     ended_ns = document.ended_wall_ns or document.started_wall_ns
     try:
         finished = finished_recording(call, path, document, ended_ns, **closed.pop("wishes", {}))
     except OSError as error:  # somebody took it away
         finisher.give_up(call, recording.recording_id, str(error))
+        if recording.note is not None:
+            recording.note.drop()
     else:
-        finisher.put(Closed(finished, document, omit, **closed))
+        finisher.put(Closed(finished, document, recording.omit(), note=recording.note, **closed))
 
 
 def telling(publish: Publish) -> Finished:

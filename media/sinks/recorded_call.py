@@ -17,9 +17,12 @@ from typing import Any
 import msgspec
 from numpy.typing import NDArray
 
+from media.pauses.spans import omitted
 from media.sinks import sidecar
 from media.sinks.continuation import beginning, boot_id, take_over
 from media.sinks.contract import CallInfo, CallReport
+from media.sinks.notes import Note, Wish, note_of
+from media.sinks.rewriting import Spans
 from media.sinks.sidecar import UNSERIALIZABLE, Sidecar, State, describe, overwrite, replace
 from media.sinks.wav import Encoding, WavFile, make_directory
 from strep.clock import NS_PER_SECOND, Clock, SystemClock, iso8601
@@ -57,6 +60,7 @@ class RecordedCall:
         continued: the recording that this one goes on with, or None.
         take: what it is if it is not that of the whole call.
         recording_id: UUID.
+        note: says what is to be done with it after its end; None: nothing.
     """
 
     def __init__(
@@ -78,6 +82,7 @@ class RecordedCall:
         self.wav: WavFile | None = None
         self.error: str | None = None
         self.header_due = False
+        self.note: Note | None = None
         self._header_ns: int | None = None
         self._trouble = trouble
         self._sidecar_failed = False
@@ -165,11 +170,12 @@ class RecordedCall:
         if not self.continued and abs(self.call.position_0_wall_ns - self.document.started_wall_ns) > _MOVED_NS:
             self._write_sidecar("recording", None)
 
-    def finish(self, report: CallReport | None) -> None:
-        """Pad to the call's length, close the file, write the last sidecar.
+    def finish(self, report: CallReport | None, wish: Wish | None = None) -> None:
+        """Pad to the call's length, close the file, note what is to be done with it, write the last sidecar.
 
         Args:
             report: how the call ended; None when nobody said, which is an error.
+            wish: what is to become of it.
         """
         if report is None and self.error is None:
             self.fail(RuntimeError("nobody said how the call ended"))
@@ -181,7 +187,18 @@ class RecordedCall:
         except OSError as error:
             self.fail(error)
         self._close()
+        if wish is not None and self._file is not None:
+            audio = self._sidecar.with_name(self._file)
+            self.note = Note.write(audio, self.recording_id, wish, self.omit())
+            if self.note is None and self.continued:  # the process before may have died when it had left one
+                note_of(audio).unlink(missing_ok=True)
         self._write_sidecar("failed" if self.error else "complete", report)
+
+    def omit(self) -> Spans:
+        """Return what is to be cut out of the file once it is closed, in its samples."""
+        take, offset = self.take, self.offset_samples
+        end = take.end_samples if take and take.end_samples is not None else self._length_samples - offset
+        return tuple((start + offset, count) for start, count in omitted(self.call.pauses, max(-offset, 0), end))
 
     def closed(self) -> tuple[Path, Sidecar] | None:
         """Return file and sidecar of a recording that is finished; None if there is no file."""

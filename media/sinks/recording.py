@@ -190,7 +190,7 @@ class RecordingSink:
         self._linear.remove(call.index, self._clock.now_ns())
         self._unstage(recording)
         self._moved -= recording.continued is not None and not (call.is_linear or self._is_pcm)
-        recording.finish(report)
+        recording.finish(report, self._finisher.wish() if self._finisher is not None else None)
         if self._finisher is not None:
             hand_over(recording, self._finisher)
 

@@ -63,7 +63,7 @@ def rewrite(path: Path, *, omit: Spans = (), single: Single | None = None) -> in
             length = (os.fstat(source.fileno()).st_size - encoding.data_offset) // frame_bytes
             kept = list(_kept(omit, length))
             left = sum(count for _, count in kept)
-            with open(_created(temporary), "wb") as target:
+            with open(create_locked(temporary), "wb") as target:
                 target.write(serialize_header(encoding, rate_hz, left, channels))
                 for position, count in kept:
                     source.seek(encoding.data_offset + position * frame_bytes)
@@ -77,7 +77,7 @@ def rewrite(path: Path, *, omit: Spans = (), single: Single | None = None) -> in
     return left
 
 
-def _created(path: Path) -> int:
+def create_locked(path: Path) -> int:
     """Return a new file, locked: without a lock it is one that a dead process left, and is removed."""
     while True:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -107,8 +107,8 @@ def _kept(omit: Spans, length: int) -> Iterator[tuple[int, int]]:
 
 
 def remove_left_over(path: Path) -> bool:
-    """Remove `path` if it is what a process had written anew when it died; return whether it was that."""
-    if not (path.name.startswith(".") and path.name.endswith(f".wav{TEMPORARY}")):
+    """Remove `path` if it is what a process was writing when it died; return whether it was that."""
+    if not (path.name.startswith(".") and path.name.endswith((f".wav{TEMPORARY}", f".finish{TEMPORARY}"))):
         return False
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)

@@ -2,6 +2,7 @@
 
 They are found when the server starts, by their sidecars and the lock that is missing, and finished when their calls
 had time to be heard of again (`media.sinks.continuation`). That takes a thread of its own: a directory may be large.
+Those that are closed, but have a note of what is still to be done (`media.sinks.notes`), are handed over at once.
 """
 
 from __future__ import annotations
@@ -10,16 +11,17 @@ import dataclasses
 import logging
 import os
 import threading
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from media.sinks.continuation import lock_left_behind
 from media.sinks.contract import CallInfo
 from media.sinks.finisher import Closed, Finisher, finished_recording
+from media.sinks.notes import SUFFIX, Note, Wish, note_of
 from media.sinks.rewriting import remove_left_over
-from media.sinks.sidecar import Sidecar, read_unfinished, replace
+from media.sinks.sidecar import Sidecar, read_finished, read_unfinished, replace
 from media.sinks.wav import WavFile
 from strep.clock import NS_PER_SECOND
 
@@ -58,12 +60,20 @@ class Salvage:
         """Stop soon."""
         self._stopping.set()
 
-    def join(self) -> None:
+    def join(self, timeout_s: float | None = None) -> None:
         """Wait for the end."""
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        found = list(self._found())
+        found, noted = self._found()
+        for path in noted:
+            if self._stopping.is_set():
+                return
+            try:
+                self._go_on(path)
+            except (OSError, ValueError) as error:
+                _LOG.warning("recording %s was left behind and cannot be finished: %s", path.name, error)
         if found:
             _LOG.info("%d recordings were left behind by a process that died", len(found))
         if not found or self._stopping.wait(self._wait_s):
@@ -79,32 +89,65 @@ class Salvage:
             except (OSError, ValueError) as error:
                 _LOG.warning("recording %s was left behind and cannot be finished: %s", path.stem, error)
 
-    def _hand_over(self, path: Path, document: Sidecar) -> None:
+    def _go_on(self, path: Path) -> None:
+        """Hand over a recording that was closed, but not finished, by the note at `path`."""
+        note = Note.take(path) if self._finisher is not None else None
+        if note is None:
+            return
+        sidecar = path.with_name(f"{path.name[1:].removesuffix(SUFFIX)}.json")
+        try:
+            document = read_finished(sidecar)
+            if document is None:  # it was closed only just, which `finish` will see to
+                note.let_go()
+            elif document.recording_id != note.to_finish.recording_id or document.files:
+                note.drop()
+            else:
+                _LOG.warning("recording %s was not finished by a process that died, and is now", sidecar.stem)
+                self._hand_over(sidecar, document, note)
+        except FileNotFoundError:  # it was removed, or delivered and not to be kept
+            note.drop()
+        except BaseException:
+            note.let_go()
+            raise
+
+    def _hand_over(self, path: Path, document: Sidecar, note: Note | None = None) -> None:
         if self._finisher is None or document.file is None:
             return
+        audio = path.with_name(document.file)
+        note = note or Note.take(note_of(audio))
+        wish = note.to_finish.wish if note else Wish()
         about = document.door, document.started_wall_ns, document.sample_rate_hz, document.identity
         call = CallInfo(-1, document.call_id, *about)
         length_ns = document.length_samples * NS_PER_SECOND // document.sample_rate_hz
-        recording = finished_recording(call, path.with_name(document.file), document, 0)
-        recording = dataclasses.replace(recording, ended_wall_ns=recording.started_wall_ns + length_ns)
-        single = document.take.track if document.take and document.take.channels == "single" else None
-        self._finisher.put(Closed(recording, document, single=single))
+        wishes: dict[str, Any] = {"trim_silence": wish.trim_silence, "format": wish.format}
+        recording = finished_recording(call, audio, document, document.ended_wall_ns or 0, **wishes)
+        if not recording.ended_wall_ns:
+            recording = dataclasses.replace(recording, ended_wall_ns=recording.started_wall_ns + length_ns)
+        single = document.take.track if document.take and document.take.channels == "single" else wish.single
+        omit = note.to_finish.omit if note else ()
+        if document.omitted or document.channels == 1:  # that is done
+            gone = tuple((span.start_samples, span.length_samples) for span in document.omitted)
+            recording, omit, single = dataclasses.replace(recording, omitted=gone), (), None
+        self._finisher.put(Closed(recording, document, omit, single, note=note, is_again=True))
 
-    def _found(self) -> Iterator[Path]:
-        """Yield the sidecars of recordings that nobody writes."""
+    def _found(self) -> tuple[list[Path], list[Path]]:
+        """Return the sidecars of recordings that nobody writes, and the notes of recordings that were closed."""
+        found: list[Path] = []
+        noted: list[Path] = []
         try:
             with os.scandir(self._directory) as entries:
                 for entry in entries:
                     if self._stopping.is_set():
-                        return
-                    if (
-                        not remove_left_over(Path(entry.path))
-                        and entry.name.endswith(".json")
-                        and is_left_behind(Path(entry.path))
-                    ):
-                        yield Path(entry.path)
+                        break
+                    if remove_left_over(Path(entry.path)):
+                        continue
+                    if entry.name.endswith(".json") and is_left_behind(Path(entry.path)):
+                        found.append(Path(entry.path))
+                    elif entry.name.startswith(".") and entry.name.endswith(SUFFIX):
+                        noted.append(Path(entry.path))
         except OSError as error:
             _LOG.debug("%s cannot be looked through: %s", self._directory, error)
+        return found, noted
 
 
 def is_left_behind(path: Path) -> bool:

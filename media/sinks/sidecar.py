@@ -241,6 +241,19 @@ def read_unfinished(path: Path) -> Sidecar | None:
     return document if (document.schema_version, document.state) == (SCHEMA_VERSION, "recording") else None
 
 
+def read_finished(path: Path) -> Sidecar | None:
+    """Return the document at `path`; None if its audio is still being recorded.
+
+    Raises:
+        OSError: there is none, or it cannot be read.
+        ValueError: it is none of ours.
+    """
+    document = msgspec.json.decode(path.read_bytes(), type=Sidecar)
+    if document.schema_version != SCHEMA_VERSION:
+        raise ValueError(f"{path.name} is not of this version of strep")
+    return document if document.state != "recording" else None
+
+
 def replace(path: Path, document: Sidecar) -> None:
     """Put the document at `path` in one step, mode 0600.
 

@@ -16,8 +16,9 @@ from media.cli import FAILED
 from media.config import LogConfig, ServerConfig
 from media.limits import raise_descriptor_limit
 from media.metrics.totals import REPORT_INTERVAL_S, Totals
+from media.outfit import closing_s
 from media.repeat import Repeater
-from media.server import SINK_STOP_TIMEOUT_S
+from media.server import SALVAGE_STOP_TIMEOUT_S, SINK_STOP_TIMEOUT_S
 from media.workers.control import MAX_SOCKETS, Assignment, Ended, Failed, Message, Ready
 from media.workers.opening import WorkerDoors
 from media.workers.process import WorkerProcess
@@ -31,8 +32,8 @@ YOUNG_S = 10.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 SILENT_S = 30.0
 """A worker that reports nothing for so long hangs: it is killed and replaced."""
-STOP_TIMEOUT_S = SINK_STOP_TIMEOUT_S + 15.0
-"""A worker that has not ended by then is killed."""
+DOORS_TIMEOUT_S = 15.0
+"""How long a worker may take to close its doors and to end its applications."""
 
 
 class WorkerError(Exception):
@@ -131,7 +132,7 @@ class Supervisor:
         for worker in self._live.values():
             worker.signal(signal.SIGTERM)
         if self._keepers:
-            _, late = await asyncio.wait(self._keepers, timeout=STOP_TIMEOUT_S + self._config.drain_timeout_s)
+            _, late = await asyncio.wait(self._keepers, timeout=stop_timeout_s(self._config))
             if late:
                 self.abandon()
                 await asyncio.wait(late)
@@ -258,6 +259,12 @@ class Supervisor:
         if spare is not None:
             spare.signal(signal.SIGKILL)  # it has nothing to lose
             spare.dismiss()
+
+
+def stop_timeout_s(config: ServerConfig) -> float:
+    """Return when a worker that has not ended is killed: when all that it closes has taken as long as it may."""
+    before_s = config.drain_timeout_s + DOORS_TIMEOUT_S
+    return before_s + SINK_STOP_TIMEOUT_S + 2 * SALVAGE_STOP_TIMEOUT_S + closing_s(config)
 
 
 def _how(code: int) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from media.config import Endpoint, ServerConfig
-from media.delivery.companion import Deliveries
+from media.delivery.companion import CLOSE_S, Deliveries
 from media.delivery.fitting import deliveries_of, taking
 from media.delivery.jobs import FOLDER, Job, JobFolder
 from media.delivery.settings import DeliverySettings
@@ -21,8 +21,10 @@ from media.events.bus import EventBus, Told
 from media.events.calls import CallOver
 from media.events.files import EventFiles
 from media.nats.config import NatsConfig
-from media.server import Server
+from media.server import SINK_STOP_TIMEOUT_S, Server
 from media.sinks.finished import FinishedRecording
+from media.sinks.finisher import CLOSE_TIMEOUT_S
+from media.workers.supervisor import stop_timeout_s
 from strep.clock import ManualClock, SystemClock
 from strep.errors import ConfigurationError
 from tests.delivery.recordings import finished, speech
@@ -191,6 +193,11 @@ def test_all_others_are_told_before_they_close(tmp_path: Path) -> None:
     closing = [one.name for one in reversed(server._companions)]
     assert closing[:3] == ["finisher", "delivery of takes", "delivery"]
     assert {"nats", "http", "callback", "event-files"} <= set(closing[3:])
+
+
+def test_a_worker_has_time_to_close_all_of_them(tmp_path: Path) -> None:
+    config = ServerConfig(udp=DOOR, record=tmp_path / "a", takes=tmp_path / "b", drain_timeout_s=7)
+    assert stop_timeout_s(config) >= 7 + SINK_STOP_TIMEOUT_S + CLOSE_TIMEOUT_S + 2 * CLOSE_S
 
 
 class TestConfiguration:

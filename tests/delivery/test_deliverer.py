@@ -459,7 +459,7 @@ class TestKilledAnywhere:
         for _ in range(MOST_BEGINNINGS):
             deliverer = world.deliverer
             deliverer.look()
-            begun = [job for job in iter(deliverer.next, None) if job is not None]
+            begun = list(iter(deliverer.next, None))
             for job in begun:  # as far as the job file says that it was begun
                 with pytest.raises(Killed), HOOK.after(2):
                     deliverer.work(job)

@@ -124,7 +124,7 @@ def test_another_process_may_take_it_for_left_over_before_it_is_locked(
 
 def test_what_is_being_written_anew_is_not_left_over(tmp_path: Path) -> None:
     temporary = tmp_path / ".a.wav.tmp"
-    fd = rewriting._created(temporary)
+    fd = rewriting.create_locked(temporary)
     assert not remove_left_over(temporary)
     os.close(fd)
     assert remove_left_over(temporary)

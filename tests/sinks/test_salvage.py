@@ -77,7 +77,7 @@ def test_what_somebody_writes_is_not_touched(tmp_path: Path, clock: ManualClock)
 def test_what_is_continued_in_time_is_not_finished(tmp_path: Path, clock: ManualClock) -> None:
     left_behind(tmp_path, clock).die()
     found = Salvage(tmp_path, 60)
-    assert [path.name for path in found._found()] == ["leg.json"]
+    assert [path.name for path in found._found()[0]] == ["leg.json"]
     process = left_behind(tmp_path, clock)
     assert not finish(tmp_path / "leg.json")
     process.end()

@@ -15,6 +15,7 @@ from media.pauses.spans import FOREVER, within
 from media.sinks.contract import CallInfo, CallReport
 from media.sinks.finished import FinishedRecording
 from media.sinks.linear import LinearCall
+from media.sinks.notes import Wish
 from media.sinks.recorded_call import RecordedCall
 from media.sinks.sidecar import Take
 from media.sinks.takes.beep import beep
@@ -150,8 +151,8 @@ class RunningTake:
         """Write what has waited for long."""
         self._file.sweep(now_ns)
 
-    def finish(self, now_ns: int, call_end: int | None = None) -> None:
-        """Close the file, which ends where it was to, or with its call at `call_end`."""
+    def finish(self, now_ns: int, call_end: int | None = None, wish: Wish | None = None) -> None:
+        """Close the file, which ends where it was to, or with its call at `call_end`; see `RecordedCall.finish`."""
         order, recording = self.order, self.recording
         if call_end is not None:
             self.stop_at(max(call_end, order.command_samples), "call_ended")
@@ -171,7 +172,8 @@ class RunningTake:
         events.sort(key=itemgetter("position_samples"))
         began_ns = order.call.position_0_wall_ns
         ended_ns = began_ns + end * NS_PER_SECOND // self._rate
-        recording.finish(CallReport("", ended_ns, end - order.start_samples, [], events, started_wall_ns=began_ns))
+        report = CallReport("", ended_ns, end - order.start_samples, [], events, started_wall_ns=began_ns)
+        recording.finish(report, wish)
 
     def _add_beep(self, now_ns: int) -> None:
         """Mix the beep into the file where the take was ordered: into the side that would have played it."""

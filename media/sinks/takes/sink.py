@@ -184,8 +184,8 @@ class TakesSink:
         if not self._takes[index]:
             del self._takes[index]
         self.ended += 1
-        take.finish(now_ns, call_end)
-        wishes = {"trim_silence": order.options.trim_silence, "format": order.options.format}
+        wishes: dict[str, Any] = {"trim_silence": order.options.trim_silence, "format": order.options.format}
+        take.finish(now_ns, call_end, self._finisher.wish(order.options.single, **wishes))
         if take.recording.closed() is None:
             self._refuse(order, take.recording.error or "there is no file")
         else:
