@@ -111,7 +111,8 @@ def serve(config: Path | None, **flags: Any) -> None:
         for warning in settings.warnings:
             _LOG.warning(warning)
         try:
-            _try_directory(settings.server.record)
+            for directory in settings.server.record, settings.server.takes:
+                _try_directory(directory)
             workers = count_workers(settings)
             with asyncio.Runner(loop_factory=loop_factory() if workers == 1 else None) as runner:
                 runner.run(_serve(settings) if workers == 1 else _supervise(settings, workers))

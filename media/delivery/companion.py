@@ -65,7 +65,7 @@ class Deliveries:
         return self._settings.directory
 
     def take(self, recording: FinishedRecording) -> None:
-        """Take a recording over; in the thread of who recorded it, and within a millisecond."""
+        """Take a recording over, within what the disk takes to have it; in the thread of who finished it."""
         self._taken += 1
         if not self._is_work(recording):
             telling(self._bus.publish)(recording)
@@ -212,7 +212,7 @@ class Deliveries:
         assert process.stdout
         with self._lock:
             self._process = process
-        with suppress(OSError):  # it is dead already, which is seen below
+        with self._lock, suppress(OSError, ValueError):  # it is dead already, or to end: both are seen below
             process.stdin.write(msgspec.json.encode(settings) + b"\n")
             process.stdin.flush()
         if self._stopping.is_set():

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from media.delivery.encoders import FORMATS
+from media.delivery.stores import sync_directory
 from media.sinks.contract import CallInfo
 from media.sinks.finished import FileFormat, FinishedRecording
 from media.sinks.wav import make_directory
@@ -252,7 +253,7 @@ class JobFolder:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Put `content` at `path` in one step, mode 0600.
+    """Put `content` at `path` in one step, mode 0600, and force it to the disk.
 
     Raises:
         OSError: it cannot be written; what was at `path` is whole.
@@ -263,9 +264,11 @@ def write_file(path: Path, content: bytes) -> None:
         try:
             while content:
                 content = content[os.write(fd, content) :]
+            os.fsync(fd)
         finally:
             os.close(fd)
         os.replace(temporary, path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+    sync_directory(path.parent)

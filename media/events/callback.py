@@ -67,6 +67,8 @@ class EventCallback:
         if self._task is not None:
             await asyncio.wait((self._task,), timeout=CLOSE_TIMEOUT_S)
             self._task.cancel()
+        if self._waiting:
+            _LOG.error("on_event was not called with %d events: it took too long before", len(self._waiting))
 
     def snapshot(self) -> dict[str, Any]:
         """Return counters."""
@@ -86,7 +88,10 @@ class EventCallback:
             result = self._on_event(told)
             if inspect.isawaitable(result):
                 await result
-        except Exception as error:  # its own business, and no other subscriber's
+        except (Exception, asyncio.CancelledError) as error:  # its own business, and no other subscriber's
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise  # it is we who are to end
             self.failed += 1
             self._trouble.warning(f"on_event raised for {told.event.NAME}: {error!r}", exc_info=error)
         else:

@@ -26,7 +26,9 @@ import msgspec
 from media.events.background import Background
 from media.events.bus import EventBus, Told
 from media.events.calls import CallOver
+from media.events.transcripts import Transcription
 from media.sinks.contract import CallInfo
+from media.sinks.wav import make_directory
 from media.throttle import ThrottledLog
 from strep.clock import Clock, iso8601
 
@@ -49,7 +51,7 @@ class EventFiles:
     name = "event-files"
 
     def __init__(self, directory: Path, bus: EventBus, clock: Clock) -> None:
-        """Write into `directory`, which exists."""
+        """Write into `directory`, which `start` makes if it is not there."""
         self.written = self.failed = 0
         self._directory = directory
         self._trouble = ThrottledLog(_LOG, clock)
@@ -57,15 +59,27 @@ class EventFiles:
         self._files: OrderedDict[int, tuple[CallInfo, EventFile]] = OrderedDict()
         self._ended: OrderedDict[int, None] = OrderedDict()
         self.background = Background(self.name, self.take, clock)
-        bus.subscribe(self.background.put)
+        bus.subscribe(self.put)
+
+    def put(self, told: Told) -> None:
+        """Queue an event, unless it is a transcription that will be replaced."""
+        if not (isinstance(told.event, Transcription) and not told.event.is_final):
+            self.background.put(told)
 
     async def start(self) -> None:
-        """Start the thread."""
+        """Make the directory if there is none, and start the thread.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        make_directory(self._directory)
         self.background.start()
 
     async def close(self) -> None:
         """Write what waits."""
-        await asyncio.to_thread(self.background.stop, CLOSE_TIMEOUT_S)
+        if not await asyncio.to_thread(self.background.stop, CLOSE_TIMEOUT_S):
+            waiting = self.background.snapshot()["waiting"]
+            _LOG.error("%d events are not written, and some that were being written: the disk took too long", waiting)
 
     def snapshot(self) -> dict[str, Any]:
         """Return counters."""

@@ -69,6 +69,8 @@ def rewrite(path: Path, *, omit: Spans = (), single: Single | None = None) -> in
                     source.seek(encoding.data_offset + position * frame_bytes)
                     frames = _frames(source.read(count * frame_bytes), encoding)
                     target.write((mixed(frames, single) if single else frames).tobytes())
+                target.flush()
+                os.fsync(target.fileno())  # there is no other one in a moment
         os.replace(temporary, path)
     except (OSError, ValueError):
         with suppress(FileNotFoundError):

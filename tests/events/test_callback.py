@@ -94,3 +94,29 @@ async def test_a_server_calls_it() -> None:
         ("call_started", "s1", 1),
         ("call_ended", "s1", 2),
     ]
+
+
+async def test_awaiting_a_task_that_was_cancelled_ends_nothing() -> None:
+    seen: list[str] = []
+
+    async def on_event(told: Told) -> None:
+        seen.append(name_of(told))
+        task = asyncio.ensure_future(asyncio.sleep(3600))
+        task.cancel()
+        await task
+
+    made = await told_of(on_event, "ab")
+    assert seen == ["early", "a", "b"]
+    assert made.failed == 3
+
+
+async def test_what_it_was_not_called_with_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(callback, "CLOSE_TIMEOUT_S", 0)
+
+    async def on_event(told: Told) -> None:
+        await asyncio.sleep(3600)
+
+    await told_of(on_event, "ab")
+    assert "on_event was not called with" in caplog.text

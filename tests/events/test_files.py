@@ -12,6 +12,7 @@ import pytest
 from media.events.bus import EventBus
 from media.events.calls import CallOver, CarrierError, MarkReturned
 from media.events.files import EventFile, EventFiles
+from media.events.transcripts import Transcription
 from media.sinks.contract import CallInfo
 from strep.clock import ManualClock
 from tests.sinks.rows import call_info
@@ -105,6 +106,25 @@ class TestOfCalls:
             "leg.3.events.jsonl": ["call", "error", "error"],
         }
         assert (kept, len(later._files)) == (2, 0)
+
+    def test_partial_transcriptions_are_in_none(self, tmp_path: Path) -> None:
+        files, bus = self.files(tmp_path)
+        for is_final in (False, True):
+            bus.publish(leg(0, 5), Transcription(text="a", is_final=is_final, duration_samples=1, engine="x"))
+        files.background.step()
+        assert self.names(tmp_path) == {"leg.events.jsonl": ["call", "transcription"]}
+
+    async def test_the_directory_is_made_and_what_is_lost_is_said(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        files, bus = self.files(tmp_path / "new")
+        await files.start()
+        assert (tmp_path / "new").is_dir()
+        await files.close()
+        bus.publish(leg(0, 5), MarkReturned(name="a"))
+        monkeypatch.setattr(files.background, "stop", lambda _timeout_s: False)
+        await files.close()
+        assert "1 events are not written" in caplog.text
 
     def test_calls_that_are_forgotten_are_found_again(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("media.events.files.MAX_ENDED", 1)

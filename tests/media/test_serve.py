@@ -214,6 +214,7 @@ class TestFailure:
         (tmp_path / "file").touch()
         directory = tmp_path / "file" / "recordings"
         self.check(run("--udp", ":0", "--record", str(directory)), f"cannot write recordings to {directory}: ")
+        self.check(run("--udp", ":0", "--takes", str(directory)), f"cannot write recordings to {directory}: ")
 
 
 class TestHelp:
