@@ -50,7 +50,7 @@ def format_lines() -> list[str]:
 _MEANINGS = {
     Flag.LOST: "some of the samples are silence in place of lost packets; `lost_samples` says how many",
     Flag.LATE: "a patch, see below",
-    Flag.GAP: "it does not begin where the one before it ended; also the first of a track",
+    Flag.GAP: "it does not begin where the one before it ended; also the first of a track that nobody had before",
     Flag.END: "the track has ended; there are no samples, and no message of it follows",
 }
 

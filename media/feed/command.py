@@ -9,7 +9,8 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterable
-from typing import Any
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import click
@@ -21,9 +22,17 @@ from media.feed.weaving import Weaver
 from media.feed.wire import PcmMessage, parse
 from strep.errors import WireError
 
+if TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
+    from websockets.frames import Close
+
 DEFAULT_URL = "http://127.0.0.1:9080"
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Through no proxy of the environment: the token is for the server alone."""
 ANY_CALL = ("-", "any")
 TIMEOUT_S = 10.0
+MOST_WAITING = 500
+"""Messages that wait here with drop-oldest: 10 s of one track in blocks of 20 ms."""
 CLOSE_TIMEOUT_S = 1.0
 """For the server's answer when we leave: nobody waits for what it says."""
 OK, TOO_SLOW = 1000, 1008
@@ -86,10 +95,10 @@ def tap(call: str, track: str, rate: str, form: str, when_slow: str, url: str, t
         )
     wish = {"track": track, "rate": rate, "format": form, "when_slow": when_slow}
     name = NEXT_CALL if call in ANY_CALL else quote(call, safe="")
-    place = urlsplit(url)
-    target = f"{'wss' if place.scheme == 'https' else 'ws'}://{place.netloc}/v1/calls/{name}/pcm?{urlencode(wish)}"
+    # http becomes ws, and https wss
+    target = f"ws{_base_of(url).removeprefix('http')}/v1/calls/{name}/pcm?{urlencode(wish)}"
     try:
-        asyncio.run(_Tap(selection, token).run(target))
+        asyncio.run(_Tap(selection, token, drops=when_slow == "drop-oldest").run(target))
     except BrokenPipeError:  # who reads has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
@@ -99,7 +108,10 @@ def tap(call: str, track: str, rate: str, form: str, when_slow: str, url: str, t
 class _Tap:
     """One run of ``strep tap``."""
 
-    def __init__(self, selection: Selection, token: str) -> None:
+    def __init__(self, selection: Selection, token: str, *, drops: bool) -> None:
+        # Who reads slowly is the server's business, which sees it by what we do not read. If the oldest are to go we
+        # drop them ourselves: the server would miss answers to its pings.
+        self._drops, self._waiting = drops, asyncio.Queue[bytes | None](MOST_WAITING if drops else 1)
         self._weaver = Weaver(selection.tracks)
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._shows = sys.stderr is not None and sys.stderr.isatty()
@@ -109,34 +121,64 @@ class _Tap:
     async def run(self, target: str) -> None:
         """Connect, and write until the call or the server ends."""
         from websockets.asyncio.client import connect
-        from websockets.exceptions import ConnectionClosed, InvalidStatus
+        from websockets.exceptions import InvalidHandshake, InvalidStatus
 
         try:
             async with connect(
                 target, additional_headers=self._headers, compression=None, max_size=None, proxy=None,
                 open_timeout=TIMEOUT_S, close_timeout=CLOSE_TIMEOUT_S,
             ) as socket:  # fmt: skip
-                try:
-                    while True:
-                        await self._take(await socket.recv())
-                except ConnectionClosed as error:
-                    closed = error.rcvd
+                closed = await self._follow(socket)
         except InvalidStatus as error:
             said = _message_of(bytes(error.response.body or b""), error.response.status_code)
             raise click.ClickException(said) from error
+        except InvalidHandshake as error:
+            raise click.ClickException(f"{urlsplit(target).netloc} speaks no WebSocket: {error}") from error
         except (OSError, TimeoutError) as error:
             if isinstance(error, BrokenPipeError):
                 raise
             raise click.ClickException(_unreachable(target, error)) from error
-        await self._write(self._weaver.finish())
         self._tell("\n" if self._shows else "")
+        if self._dropped_messages:
+            click.echo(f"{self._dropped_messages} messages dropped: silence", err=True)
         if closed is None or closed.code != OK:
             why = "the connection broke" if closed is None else closed.reason or f"closed with {closed.code}"
             hint = "; --when-slow drop-oldest goes on instead" if closed and closed.code == TOO_SLOW else ""
             raise click.ClickException(f"{why}{hint}")
 
-    async def _take(self, message: str | bytes) -> None:
-        if isinstance(message, bytes):
+    async def _follow(self, socket: ClientConnection) -> Close | None:
+        """Read and write, each at its pace; return what the server closed with, when all is written."""
+        reading, writing = asyncio.create_task(self._read(socket)), asyncio.create_task(self._write_all())
+        try:
+            await asyncio.wait({reading, writing}, return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                reading.result()  # a mistake has nothing behind it to be written
+            await writing
+            return await reading
+        finally:
+            for task in (reading, writing):
+                task.cancel()
+            await asyncio.gather(reading, writing, return_exceptions=True)
+
+    async def _read(self, socket: ClientConnection) -> Close | None:
+        from websockets.exceptions import ConnectionClosed
+
+        try:
+            while True:
+                message = await socket.recv()
+                if isinstance(message, str):
+                    self._note(message)
+                    continue
+                if self._drops and self._waiting.full():
+                    self._waiting.get_nowait()
+                    self._dropped_messages += 1
+                await self._waiting.put(message)
+        except ConnectionClosed as error:
+            await self._waiting.put(None)
+            return error.rcvd
+
+    async def _write_all(self) -> None:
+        while (message := await self._waiting.get()) is not None:
             try:
                 parsed = parse(message)
                 pieces = self._weaver.take(parsed)
@@ -146,7 +188,9 @@ class _Tap:
                 ) from error
             await self._write(pieces)
             self._show(parsed)
-            return
+        await self._write(self._weaver.finish())
+
+    def _note(self, message: str) -> None:
         news = msgspec.json.decode(message)
         match news.get("event"):
             case "subscribed":
@@ -187,7 +231,7 @@ def calls(as_json: bool, url: str, token: str) -> None:
     """List the live calls of a server: id, seconds, rate, tracks, and packets lost, separated by tabs."""
     found: list[dict[str, Any]] = []
     while True:
-        page = _get(f"{url.rstrip('/')}/v1/calls?limit=1000&offset={len(found)}", token)
+        page = _get(f"{_base_of(url)}/v1/calls?limit=1000&offset={len(found)}", token)
         found += page["calls"]
         if not page["calls"] or len(found) >= page["total"]:
             break
@@ -209,12 +253,30 @@ def _row(call: dict[str, Any]) -> list[str]:
 def _get(url: str, token: str) -> Any:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S) as reply:
+        with _OPENER.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S) as reply:
             return msgspec.json.decode(reply.read())
     except urllib.error.HTTPError as error:
         raise click.ClickException(_message_of(error.read(), error.code)) from error
+    except HTTPException as error:
+        raise click.ClickException(f"{urlsplit(url).netloc} speaks no HTTP: {error!r}") from error
     except (OSError, ValueError) as error:
         raise click.ClickException(_unreachable(url, error)) from error
+
+
+def _base_of(url: str) -> str:
+    """Return what the door's paths come behind.
+
+    Raises:
+        Refusal: it is no URL.
+    """
+    try:
+        parts = urlsplit(url)
+        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # a port or an IPv6 address that cannot be
+        is_one = False
+    if not is_one or "@" in parts.netloc or parts.query or parts.fragment:
+        raise Refusal(f"--url is the server's, as in {DEFAULT_URL}, or https://...; for a password there is --token")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
 def _message_of(body: bytes, status: int) -> str:

@@ -105,7 +105,10 @@ class Flag(IntFlag):
     LATE = 2
     """A patch: packets that came when silence had been sent in their place. It belongs there; or ignore it."""
     GAP = 4
-    """It does not begin where the one before it ended, with no audio in between; and the first of a track."""
+    """It does not begin where the one before it ended, with no audio in between; or is the first of a track.
+
+    A reader who joins others that have the track at this rate does not get it for its first message.
+    """
     END = 8
     """The track has ended; no message of it follows. It has no samples."""
 

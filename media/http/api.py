@@ -49,7 +49,6 @@ class Api:
         readers: those of audio and events.
         is_stopping: they are to leave.
         refused: requests that ended in an error, by its code.
-        cut_off: readers that were closed because they were slow.
     """
 
     engine: Engine
@@ -59,7 +58,6 @@ class Api:
     readers: set[Stream] = field(default_factory=set)
     is_stopping: bool = False
     refused: dict[str, int] = field(default_factory=dict)
-    cut_off: int = 0
 
     async def in_media_loop(self, function: Callable[[], T]) -> T:
         """Return what `function` returns, called in the media loop: it must be done in a millisecond or so."""

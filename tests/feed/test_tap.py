@@ -6,14 +6,17 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from shutil import which
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from websockets.asyncio.server import ServerConnection, serve
 
 from media import Server, ServerConfig, cli
 from media.carrier.options import SimulationOptions, Transport, WebSocketOptions
@@ -21,7 +24,11 @@ from media.carrier.pacing import Instant
 from media.carrier.simulation import Simulation, Target
 from media.config import Endpoint
 from media.feed import command
+from media.feed.command import MOST_WAITING
+from media.feed.selection import Selection
+from media.feed.wire import PcmMessage, SampleFormat, serialize
 from strep.g711 import Codec, decode
+from strep.header import Direction
 from tests.media.harness import pcm_channels
 from tests.media.test_serve import ENVIRONMENT
 
@@ -149,12 +156,51 @@ class TestTrouble:
         assert errors == b"Error: the server is stopping\n"
 
 
+class TestAReaderThatStalls:
+    """The program behind the pipe takes nothing before the server has sent everything."""
+
+    COUNT = 3 * MOST_WAITING
+
+    async def test_the_oldest_go_and_are_silence(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        may_write, written = threading.Event(), bytearray()
+
+        def write(piece: bytes) -> None:
+            may_write.wait()
+            written.extend(piece)
+
+        async def send(socket: ServerConnection) -> None:
+            for number in range(self.COUNT):
+                samples = np.full(160, number + 1, "<i2").tobytes()
+                message = PcmMessage(
+                    "c", Direction.INBOUND, 8000, SampleFormat.INT16, 160 * number, number, 0, samples
+                )
+                await socket.send(serialize(message))
+            await socket.close()
+            may_write.set()
+
+        monkeypatch.setattr(command, "_write_all", write)
+        async with asyncio.timeout(LIMIT_S), serve(send, "127.0.0.1", 0, compression=None) as server:
+            port = next(iter(server.sockets)).getsockname()[1]
+            tapping = command._Tap(Selection.of({"track": "inbound"}), "", drops=True)
+            await tapping.run(f"ws://127.0.0.1:{port}/")
+        heard = np.frombuffer(bytes(written), "<i2").reshape(-1, 160)[:, 0]
+        assert len(heard) == self.COUNT, "what is missing is silence"
+        assert list(heard[-MOST_WAITING:]) == list(range(self.COUNT - MOST_WAITING + 1, self.COUNT + 1))
+        dropped = np.count_nonzero(heard == 0)
+        assert dropped >= self.COUNT - MOST_WAITING - 2
+        assert f"{dropped} messages dropped: silence" in capsys.readouterr().err
+
+
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*STREP, *arguments], capture_output=True, text=True, env=ENVIRONMENT, check=False)
 
 
 class TestMisuse:
     """Without a server."""
+
+    ARGUMENTS: ClassVar = {"tap": ["any"], "calls": []}
 
     @pytest.mark.parametrize("name", ["tap", "calls"])
     def test_nobody_there(self, name: str) -> None:
@@ -163,6 +209,49 @@ class TestMisuse:
         assert result.returncode == cli.FAILED
         assert "cannot reach 127.0.0.1:9" in result.stderr
         assert "is strep serve --http running there?" in result.stderr
+
+    @pytest.mark.parametrize("name", ["tap", "calls"])
+    @pytest.mark.parametrize(
+        "url", ["127.0.0.1:9080", "ws://a", "http://", "http://a:x", "http://a/?b", "http://u:p@a"]
+    )
+    def test_a_url_that_is_none(self, name: str, url: str) -> None:
+        result = CliRunner().invoke(getattr(command, name), [*self.ARGUMENTS[name], "--url", url])
+        assert result.exit_code == cli.MISUSED
+        assert "--url is the server's, as in http://127.0.0.1:9080" in result.output
+
+    @pytest.mark.parametrize("name", ["tap", "calls"])
+    async def test_a_port_that_speaks_no_http(self, name: str) -> None:
+        async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"220 smtp ready\r\n\r\n")
+            await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            url = f"http://127.0.0.1:{port}"
+            result = await asyncio.to_thread(run, name, *self.ARGUMENTS[name], "--url", url)
+        assert result.returncode == cli.FAILED
+        assert f"Error: 127.0.0.1:{port} speaks no" in result.stderr
+        assert len(result.stderr.splitlines()) == 1
+
+    @pytest.mark.parametrize("name", ["tap", "calls"])
+    async def test_a_path_is_kept_and_a_proxy_not_used(self, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[bytes] = []
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            asked.append((await reader.readuntil(b"\r\n\r\n")).partition(b"\r\n")[0])
+            writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+            await writer.drain()
+            writer.close()
+
+        monkeypatch.setitem(ENVIRONMENT, "http_proxy", "http://127.0.0.1:9")
+        monkeypatch.setitem(ENVIRONMENT, "no_proxy", "")
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            url = f"http://127.0.0.1:{port}/behind/"
+            result = await asyncio.to_thread(run, name, *self.ARGUMENTS[name], "--url", url)
+        assert "the server answers with status 404" in result.stderr
+        assert asked[0].startswith(b"GET /behind/v1/calls")
 
     def test_a_rate_that_is_none(self) -> None:
         result = CliRunner().invoke(command.tap, ["any", "--rate", "11025"])

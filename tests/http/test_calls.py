@@ -53,12 +53,11 @@ class TestCalls:
 
     async def test_some_at_a_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The media loop, which has packets to take, is not held up by many."""
-        looks, count = [0], 2 * CALLS_AT_ONCE + 1
-        look, enter = live_call, Api.in_media_loop
+        looks, count, enter = [0], 2 * CALLS_AT_ONCE + 1, Api.in_media_loop
 
         def counted(*given: Any) -> dict[str, Any]:
             looks[-1] += 1
-            return look(*given)
+            return live_call(*given)
 
         async def entered(api: Api, function: Callable[[], Any]) -> Any:
             looks.append(0)
