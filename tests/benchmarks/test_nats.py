@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks import nats
 from tests.benchmarks.test_questions import ask
 from tests.nats.nats_server import needs_nats
 
-pytestmark = needs_nats
+pytestmark = [pytest.mark.bench, needs_nats]
 
 
 def test_nats(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import pytest
 from benchmarks import profile
 from tests.benchmarks.test_questions import ask
 
+pytestmark = pytest.mark.bench
+
 
 @pytest.mark.parametrize(
     ("file", "symbol", "group"),

@@ -30,6 +30,7 @@ from benchmarks.readme import section
 from benchmarks.report import Report
 
 pytestmark = [
+    pytest.mark.bench,
     pytest.mark.realtime,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="recvmmsg and /proc are Linux"),
 ]
