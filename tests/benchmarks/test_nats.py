@@ -10,7 +10,7 @@ from benchmarks import nats
 from tests.benchmarks.test_questions import ask
 from tests.nats.nats_server import needs_nats
 
-pytestmark = [pytest.mark.bench, needs_nats]
+pytestmark = [pytest.mark.bench, *needs_nats]
 
 
 def test_nats(tmp_path: Path) -> None:
