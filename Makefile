@@ -4,7 +4,7 @@
 # JOBS     test processes
 
 PYTHON ?= python3
-JOBS   ?= 3
+JOBS   ?= 2
 
 UV_VERSION := 0.13.8
 BIN        := .venv/bin
@@ -50,7 +50,7 @@ $(INSTALLED): pyproject.toml requirements/dev.txt
 demo: setup  ## hear it work: the server and a simulated carrier on loopback
 	@$(BIN)/strep demo
 
-test: setup  ## the test suite (JOBS=3 processes: many of them wait)
+test: setup  ## the test suite (JOBS=2 processes)
 	@$(BIN)/pytest -n $(JOBS) --dist loadgroup -m "not bench"
 
 bench-test: setup  ## do the questions of the benchmarks work, and does the referee agree
