@@ -155,7 +155,7 @@ def test_echo_is_half_a_second_late(tmp_path: Path, hello: Path) -> None:
 def test_digits_lead_where_they_should(tmp_path: Path) -> None:
     """1 cuts the welcome off and is a tone of a second; 9 cuts the menu off and is a goodbye."""
     ways = [("telnyx", "rtp"), ("signalwire", "rtp"), ("telnyx", "mp3")]
-    for caller in call_all("ivr", ways, tmp_path, "--seconds", "8", "--press", "1:1", "--press", "4:9"):
+    for caller in call_all("ivr", ways, tmp_path, "--seconds", "9", "--press", "2:1", "--press", "5:9"):
         check_menu(caller)
 
 
@@ -164,11 +164,11 @@ def check_menu(caller: Caller) -> None:
     assert caller.story["clears"] == 2
     welcome, answer, *menu, goodbye = spurts  # the menu joins the tone, if it is spoken within that second
     assert len(menu) < 2
-    assert RATE_HZ <= welcome[1] < answer[0], "cut off by the digit"
+    assert 2 * RATE_HZ <= welcome[1] < answer[0], "cut off by the digit"
     tone = caller.heard[answer[0] : answer[0] + RATE_HZ].astype(float)
     spectrum = np.abs(np.fft.rfft(tone * np.hanning(len(tone)))) ** 2
     assert spectrum[435:446].sum() > 0.99 * spectrum.sum(), "440 Hz"
-    assert 4 * RATE_HZ <= (menu or [answer])[-1][1] < goodbye[0], "the menu, cut off too"
+    assert 5 * RATE_HZ <= (menu or [answer])[-1][1] < goodbye[0], "the menu, cut off too"
     assert 0.3 * RATE_HZ < goodbye[1] - goodbye[0] < 2 * RATE_HZ
     assert caller.story["clear_list"][-1]["position"] <= goodbye[0]
     check_heard_out(spoken("Goodbye."), caller.heard, caller.mode)
