@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
+from uuid import UUID
 
 from media.config import ServerConfig
 from media.decoding.payload_types import PayloadTypes
@@ -263,6 +264,13 @@ class Server:
             "companions": {companion.name: companion.snapshot() for companion in self._companions},
             "sinks": [sink_totals(runner.snapshot()) for runner in self.runners],
         }
+
+    def register_leg(self, call_leg_id: UUID) -> None:
+        """Announce a leg to the STREP door, with `ServerConfig.udp_legs` "registered"; in the event loop.
+
+        It may begin within the hour, and what has come of it in the last 3 s is taken now.
+        """
+        self.doors.strep.register(call_leg_id, self._clock.now_ns())
 
     def live_calls(self) -> list[dict[str, Any]]:
         """Return every live call with the statistics of its tracks."""

@@ -102,10 +102,10 @@ TRUST_OPTIONS = (
     Option(
         "udp_legs",
         TRUST,
-        formats.choice("open", "probation", "registered"),
+        formats.choice("open", "probation"),
         "probation",
-        "Which STREP legs may begin: any with its first packet, with two packets in order, or only those that were "
-        "announced. What waits is kept for 3 s, and nothing of it is lost.",
+        "Which STREP legs may begin: any with its first packet, or with two packets in order. What waits is kept for "
+        "3 s, and nothing of it is lost. Programs have `registered` besides, see Server.register_leg.",
     ),
     Option(
         "udp_sources",

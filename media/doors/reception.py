@@ -68,7 +68,7 @@ class Reception:
             config.udp_legs, map(ip_network, config.udp_networks), is_pinned=config.udp_sources == "pinned"
         )
         self.strep = StrepDoor(engine, guard)
-        self.rtp = {ports.name: RtpDoor(ports.name, engine) for ports in config.rtp}
+        self.rtp = {ports.name: RtpDoor(ports.name, engine, guard) for ports in config.rtp}
         self.addresses: dict[str, Any] = {}
         self._config, self._engine, self._clock, self._sockets = config, engine, clock, sockets
         self._patience_ms = patience_ms

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from media.admission.legs import LegGuard
 from media.calls import Call, Track
 from media.doors.joining import Joining
 from media.doors.packets import frames_of
@@ -40,8 +41,9 @@ class RtpDoor:
         rejected: (len(Reject),) int64, datagrams that were no call audio, by `Reject` code.
     """
 
-    def __init__(self, name: str, engine: Engine) -> None:
-        """Start without a track."""
+    def __init__(self, name: str, engine: Engine, guard: LegGuard | None = None) -> None:
+        """Start without a track; `guard` says from which networks tracks may begin."""
+        self._guard, self._foreign = guard or LegGuard(), 0
         self.name = name
         self.datagrams = 0
         self.rejected = np.zeros(len(Reject), np.int64)
@@ -67,9 +69,10 @@ class RtpDoor:
             slot[i] = self._slot_of_newcomer(key, packets, i, batch, direction)
         kept = np.flatnonzero(slot != UNKNOWN)
         if len(kept) < len(slot):
-            self.rejected[Reject.NO_ROOM] += len(slot) - len(kept) - self._late
+            self.rejected[Reject.NO_ROOM] += len(slot) - len(kept) - self._late - self._foreign
             self.rejected[Reject.ENDING] += self._late
-            self._late = 0
+            self.rejected[Reject.ADDRESS] += self._foreign
+            self._late = self._foreign = 0
             packets, slot = packets.take(kept), slot[kept]
         self._engine.receive(frames_of(batch, packets, slot, self._engine))
 
@@ -84,6 +87,9 @@ class RtpDoor:
             self._late += 1
             return UNKNOWN
         source = {**describe_source(batch.source[row]), "ssrc": int(packets.ssrc[i])}
+        if not self._guard.admits_address(source["address"]):
+            self._foreign += 1
+            return UNKNOWN
         arrival_ns = int(batch.arrival_ns[row])
         encoding = self._engine.payload_types.opening(int(packets.payload_type[i]))
         track = self._engine.open_track(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from media.admission import quarantine
 from media.admission.legs import SILENT_NS, LegGuard
 from media.admission.quarantine import Held, Quarantine
+from media.doors.rtp import RtpDoor
 from media.doors.sources import pack_source, source_and
 from media.doors.strep import TURNED_AWAY, StrepDoor
 from strep import header
@@ -144,6 +145,18 @@ class TestNetworks:
         port.world.clock.advance(SILENT_NS)
         port.send(1, source=ELSEWHERE)
         assert port.rejected() == {"SOURCE": 1}
+
+    def test_plain_rtp_as_well(self) -> None:
+        world = World()
+        door = RtpDoor("tap", world.engine, LegGuard(networks=[ip_network("192.0.2.0/24")]))
+        for number in range(5):
+            for source in (HERE, ELSEWHERE):
+                door.receive(collect([(audio(number), world.clock.now_ns(), source)]), Direction.INBOUND, 0)
+            world.tick()
+        assert (door.datagrams, door.rejected[Reject.ADDRESS], door.rejected.sum()) == (10, 5, 5)
+        world.engine.end_all("shutdown")
+        ((_, report),) = world.ear.ended
+        assert [track.statistics["received"] for track in report.tracks] == [5]
 
 
 class TestRegistration:
