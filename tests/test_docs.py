@@ -24,6 +24,7 @@ from media.talk.mode import CODECS, MODES, PlaybackMode, mode_of
 from media.ws.dialects.choosing import DIALECTS
 from media.ws.host import Handshake, StreamStart
 from tests.media.test_serve import ENVIRONMENT, serving
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "talking-back.md").read_text(encoding="utf-8")
@@ -79,7 +80,7 @@ def test_every_command_runs_and_every_caller_hears_something(tmp_path: Path) -> 
                 folder if word == "heard" else word for word in shlex.split(caller.replace(PORT, addresses["ws"]))
             ]
             command = [sys.executable, "-m", "media.cli", "simulate", *map(str, given)]
-            subprocess.run(command, check=True, env=ENVIRONMENT, capture_output=True, timeout=60)
+            subprocess.run(command, check=True, env=ENVIRONMENT, capture_output=True, timeout=PATIENCE_S)
         [path] = folder.glob("*.wav")
         return int(np.abs(soundfile.read(path, dtype="int16")[0]).max())
 

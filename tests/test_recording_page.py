@@ -18,6 +18,7 @@ import soundfile
 from media.sinks.takes.options import TakeOptions
 from tests.media.harness import pcm_channels
 from tests.media.test_serve import ENVIRONMENT, serving
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "listening.md").read_text(encoding="utf-8").partition("\n## Recording during the call\n")[2]
@@ -48,9 +49,9 @@ def test_the_program_runs_and_the_number_is_nowhere(tmp_path: Path) -> None:
     with serving(*server, folder=tmp_path) as (process, addresses):
         said = [word.replace(PORT, addresses["ws"]) for word in caller]
         command = [sys.executable, "-m", "media.cli", "simulate", *said]
-        subprocess.run(command, check=True, env=ENVIRONMENT, capture_output=True, timeout=60, cwd=tmp_path)
+        subprocess.run(command, check=True, env=ENVIRONMENT, capture_output=True, timeout=PATIENCE_S, cwd=tmp_path)
         process.terminate()
-        _, log = process.communicate(timeout=60)
+        _, log = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, log
     assert (tmp_path / "charged").read_text().strip() == "4111"
 

@@ -22,6 +22,7 @@ from media.transcribing.messages import Finish, Give
 from media.transcribing.plugins import BUILT_IN, EngineChoice, make_engine
 from media.transcribing.recognizers import Recognizers
 from tests.media.test_serve import ENVIRONMENT, serving
+from tests.patience import PATIENCE_S
 from tests.transcribing.webvtt import read
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,14 +39,14 @@ def test_the_commands_say_what_the_page_says(tmp_path: Path) -> None:
     pytest.importorskip("pocketsphinx", reason="pip install strep[transcribe]")
     [commands] = re.findall(r"```console\n(.*?)```", PART, re.DOTALL)
     speak, server, caller = (shlex.split(line)[1:] for line in commands.splitlines())
-    subprocess.run(speak, check=True, cwd=tmp_path, timeout=60)
+    subprocess.run(speak, check=True, cwd=tmp_path, timeout=PATIENCE_S)
     arguments = [word.replace(PORT, "127.0.0.1:0") for word in server[2:]]
     with serving(*arguments, folder=tmp_path) as (process, addresses):
         call = [word.replace(PORT, addresses["udp"]) for word in caller[1:]]
         command = [sys.executable, "-m", "media.cli", *call]
-        subprocess.run(command, check=True, env=ENVIRONMENT, capture_output=True, timeout=60, cwd=tmp_path)
+        subprocess.run(command, check=True, env=ENVIRONMENT, capture_output=True, timeout=PATIENCE_S, cwd=tmp_path)
         process.terminate()
-        _, log = process.communicate(timeout=60)
+        _, log = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, log
     [lines] = (tmp_path / "recordings").glob("*.transcript.jsonl")
     head, *said = [json.loads(line) for line in lines.read_text().splitlines()]

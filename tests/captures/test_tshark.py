@@ -32,6 +32,7 @@ from media.carrier.plan import Plan
 from strep.clock import NS_PER_SECOND
 from strep.g711 import Codec
 from tests.captures.making import PORT, simulated, write
+from tests.patience import PATIENCE_S
 
 pytestmark = [
     pytest.mark.peer,
@@ -77,7 +78,7 @@ def tshark(path: Path, ports: set[int]) -> dict[str, Stream]:
     """Return tshark's streams by SSRC."""
     decode_as = [argument for port in sorted(ports) for argument in ("-d", f"udp.port=={port},rtp")]
     command = ["tshark", "-q", "-r", str(path), *decode_as, "-z", "rtp,streams"]
-    table = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    table = subprocess.run(command, check=True, capture_output=True, text=True, timeout=PATIENCE_S).stdout
     return {
         ssrc.lower(): Stream(int(packets), int(lost), float(mean), float(highest))
         for ssrc, packets, lost, mean, highest in _LINE.findall(table)
@@ -122,7 +123,7 @@ def test_strep_stripped_of_its_header(tmp_path: Path, name: str) -> None:
     plan, datagrams = simulated(calls=2, seconds=20, seed=7, **CASES[name])
     path, stripped = write(tmp_path / "x.pcap", ends_in_order(plan, datagrams)), tmp_path / "stripped.pcap"
     chop = f"{HEADERS_BEFORE_STREP_BYTES}:24"
-    subprocess.run(["editcap", "-L", "-C", chop, path, stripped], check=True, capture_output=True, timeout=60)
+    subprocess.run(["editcap", "-L", "-C", chop, path, stripped], check=True, capture_output=True, timeout=PATIENCE_S)
     assert_agree(ours(path), tshark(stripped, {PORT}), 4)
 
 
@@ -136,7 +137,7 @@ def test_new_ssrc_is_a_new_stream_to_both(tmp_path: Path) -> None:
 def test_pcapng_and_microseconds_change_nothing(tmp_path: Path) -> None:
     _, datagrams = simulated(Transport.RTP, seconds=10, network=NetworkModel(loss=0.03, jitter_ms=8))
     path, converted = write(tmp_path / "x.pcap", datagrams, nanoseconds=False), tmp_path / "x.pcapng"
-    subprocess.run(["editcap", "-F", "pcapng", path, converted], check=True, capture_output=True, timeout=60)
+    subprocess.run(["editcap", "-F", "pcapng", path, converted], check=True, capture_output=True, timeout=PATIENCE_S)
     assert ours(converted) == ours(path)
     assert_agree(ours(converted), tshark(converted, {d.destination[1] for d in datagrams}), 2)
 

@@ -16,6 +16,7 @@ from strep.clock import NS_PER_MS
 from strep.g711 import Codec
 from tests.captures.making import PORT, simulated, write
 from tests.captures.test_tshark import HEADERS_BEFORE_STREP_BYTES
+from tests.patience import PATIENCE_S
 
 pytestmark = [
     pytest.mark.peer,
@@ -47,7 +48,9 @@ def tshark(path: Path) -> list[Event]:
     """Return the telephone-events that tshark finds among the packets to PORT."""
     columns = [part for field in FIELDS for part in ("-e", field)]
     command = ["tshark", "-r", str(path), "-d", f"udp.port=={PORT},rtp", "-Y", "rtpevent", "-T", "fields", *columns]
-    lines = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.splitlines()
+    lines = subprocess.run(
+        command, check=True, capture_output=True, text=True, timeout=PATIENCE_S
+    ).stdout.splitlines()
     return [Event._make(map(number, line.split("\t"))) for line in lines]
 
 
@@ -70,7 +73,9 @@ def test_digits_durations_and_ends(
             pytest.skip("editcap (Debian package tshark) is not installed")
         stripped = tmp_path / "stripped.pcap"
         chop = f"{HEADERS_BEFORE_STREP_BYTES}:24"
-        subprocess.run(["editcap", "-L", "-C", chop, path, stripped], check=True, capture_output=True, timeout=60)
+        subprocess.run(
+            ["editcap", "-L", "-C", chop, path, stripped], check=True, capture_output=True, timeout=PATIENCE_S
+        )
         path = stripped
     events = tshark(path)
     keys = plan.truth().tracks[0].keys

@@ -17,6 +17,7 @@ from media.codecs.pyav import context
 from media.talk.contract import Pcm
 from strep.errors import ConfigurationError, UsageError
 from tests.codecs.speech import likeness, speech
+from tests.patience import PATIENCE_S
 
 ALL = [
     Encoding("PCMU"),
@@ -43,7 +44,7 @@ def encoded(encoding: Encoding, pcm: Pcm) -> list[bytes]:
 
 def ffmpeg(arguments: str, given: bytes) -> bytes:
     command = ["ffmpeg", "-hide_banner", "-loglevel", "error", *arguments.split(), "pipe:1"]
-    return subprocess.run(command, input=given, stdout=subprocess.PIPE, check=True, timeout=60).stdout
+    return subprocess.run(command, input=given, stdout=subprocess.PIPE, check=True, timeout=PATIENCE_S).stdout
 
 
 @pytest.mark.parametrize("encoding", ALL, ids=shown)

@@ -17,6 +17,7 @@ from media.delivery.options import DELIVERY_OPTIONS
 from tests.delivery import s3
 from tests.delivery.recordings import read_json
 from tests.media.test_serve import ENVIRONMENT, serving
+from tests.patience import PATIENCE_S
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "listening.md").read_text(encoding="utf-8")
 SECTION = PAGE.partition("\n## Formats and stores\n")[2].partition("\n## ")[0]
@@ -32,9 +33,9 @@ def run(serve: str, simulate: str, folder: Path, **variables: str) -> None:
     with serving(*arguments, folder=folder, **variables) as (process, addresses):
         caller = shlex.split(simulate.replace(PORT, addresses["udp"]))[3:]
         command = [sys.executable, "-m", "media.cli", "simulate", *caller]
-        subprocess.run(command, check=True, env=ENVIRONMENT, capture_output=True, timeout=60)
+        subprocess.run(command, check=True, env=ENVIRONMENT, capture_output=True, timeout=PATIENCE_S)
         process.terminate()
-        assert process.wait(40) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 @pytest.mark.realtime

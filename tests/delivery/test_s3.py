@@ -29,6 +29,7 @@ from strep.clock import SystemClock
 from tests.delivery import s3
 from tests.delivery.recordings import finished, speech
 from tests.media.test_serve import ENVIRONMENT, serving
+from tests.patience import PATIENCE_S
 
 pytestmark = [
     pytest.mark.peer,
@@ -38,7 +39,6 @@ pytestmark = [
 ]
 KEY = "pre/2023-11-14/call-1"
 URL = f"s3://{s3.BUCKET}/pre"
-PATIENCE_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -111,15 +111,22 @@ def here(directory: Path) -> set[str]:
     return {path.name for path in directory.iterdir() if path.name != FOLDER}
 
 
+def two_files(directory: Path, size: int) -> tuple[Path, Path]:
+    """Return two files, the second with another last byte; one byte long if the first is empty."""
+    path, other = directory / "a.wav", directory / "b.wav"
+    content = np.random.default_rng(size).bytes(size)
+    path.write_bytes(content)
+    other.write_bytes(content[:-1] + bytes([content[-1] ^ 0xFF if content else 0]))
+    return path, other
+
+
 class TestTheStore:
     @pytest.mark.parametrize("size", [0, 1, 100_000, 2 * PART_BYTES - 1, 2 * PART_BYTES, 3 * PART_BYTES + 5])
     def test_what_is_put_is_there_and_nothing_else(
         self, tmp_path: Path, server: s3.S3Server, monkeypatch: pytest.MonkeyPatch, size: int
     ) -> None:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-        path, other = tmp_path / "a.wav", tmp_path / "b.wav"
-        path.write_bytes(os.urandom(size))
-        other.write_bytes(path.read_bytes()[:-1] + b"!")
+        path, other = two_files(tmp_path, size)
         store = ObjectStore(URL)
         assert not store.exists("a b/x.wav")
         store.put(path, "a/x.wav")
@@ -138,9 +145,7 @@ class TestTheStore:
         """As where the store encrypts with a key."""
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         monkeypatch.setattr("media.delivery.object_store.etag_of", lambda _: "0" * 32)
-        path, other = tmp_path / "a.wav", tmp_path / "b.wav"
-        path.write_bytes(os.urandom(3_000_000))
-        other.write_bytes(path.read_bytes()[:-1] + b"!")
+        path, other = two_files(tmp_path, 3_000_000)
         store = ObjectStore(URL)
         store.put(path, "x.wav")
         assert store.has("x.wav", path, sha256_of(path))
@@ -295,7 +300,9 @@ def test_a_server_that_is_killed_between_the_steps(tmp_path: Path, monkeypatch: 
     jobs = tmp_path / "recordings" / FOLDER
     with serving(*options, "--idle-timeout", "3s", folder=tmp_path, **variables) as (process, addresses):
         call = [sys.executable, "-m", "media.cli", "simulate", "--udp", addresses["udp"], "--calls", "3"]
-        subprocess.run([*call, "--seconds", "1"], check=True, env=ENVIRONMENT, capture_output=True, timeout=60)
+        subprocess.run(
+            [*call, "--seconds", "1"], check=True, env=ENVIRONMENT, capture_output=True, timeout=PATIENCE_S
+        )
         _wait(lambda: len(list(jobs.glob("*.flac"))) == 3)
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -305,7 +312,7 @@ def test_a_server_that_is_killed_between_the_steps(tmp_path: Path, monkeypatch: 
         objects = server.objects()
         assert sorted(key.rpartition(".")[2] for key in objects) == ["flac"] * 3 + ["json"] * 3
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
+        assert process.wait(PATIENCE_S) == 0
     for key in objects:
         if key.endswith(".flac"):
             document = json.loads(objects[key.replace(".flac", ".json")])

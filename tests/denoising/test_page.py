@@ -14,6 +14,7 @@ import pytest
 
 from media.denoising.gains import FLOOR, LEAST_MS, START_MS, TONE_HOLD_MS
 from tests.media.test_serve import ENVIRONMENT, serving
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = (ROOT / "docs" / "listening.md").read_text(encoding="utf-8")
@@ -28,9 +29,11 @@ def test_the_application_and_its_command(tmp_path: Path) -> None:
     (tmp_path / "quiet.py").write_text(program)
     with serving(*shlex.split(command.replace(":9001", ":0")), folder=tmp_path) as (process, addresses):
         caller = [sys.executable, "-m", "media.cli", "simulate", "--ws", f"ws://{addresses['ws']}/?playback=rtp"]
-        subprocess.run([*caller, "--seconds", "3"], check=True, env=ENVIRONMENT, capture_output=True, timeout=60)
+        subprocess.run(
+            [*caller, "--seconds", "3"], check=True, env=ENVIRONMENT, capture_output=True, timeout=PATIENCE_S
+        )
         process.terminate()
-        said = process.communicate(timeout=30)[0]
+        said = process.communicate(timeout=PATIENCE_S)[0]
     call_id = re.search(r"^(\S+): \d+$", said, re.MULTILINE)
     assert call_id, said
     [path] = tmp_path.glob("recordings/*.events.jsonl")

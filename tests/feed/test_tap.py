@@ -31,16 +31,16 @@ from strep.g711 import Codec, decode
 from strep.header import Direction
 from tests.media.harness import pcm_channels
 from tests.media.test_serve import ENVIRONMENT
+from tests.patience import PATIENCE_S
 
 LOOPBACK = Endpoint("127.0.0.1", 0)
-LIMIT_S = 60
 STREP = (sys.executable, "-m", "media.cli")
 
 
 @asynccontextmanager
 async def recording_server(folder: Path) -> AsyncIterator[tuple[Server, str]]:
     """Yield a server and the URL of its HTTP door."""
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         async with Server(ServerConfig(ws=LOOPBACK, record=folder / "rec", http=LOOPBACK)) as server:
             yield server, f"http://{server.addresses['http']}"
 
@@ -181,7 +181,7 @@ class TestAReaderThatStalls:
             may_write.set()
 
         monkeypatch.setattr(command, "_write_all", write)
-        async with asyncio.timeout(LIMIT_S), serve(send, "127.0.0.1", 0, compression=None) as server:
+        async with asyncio.timeout(PATIENCE_S), serve(send, "127.0.0.1", 0, compression=None) as server:
             port = next(iter(server.sockets)).getsockname()[1]
             tapping = command._Tap(Selection.of({"track": "inbound"}), "", drops=True)
             await tapping.run(f"ws://127.0.0.1:{port}/")

@@ -16,8 +16,7 @@ from media.config import Endpoint
 from media.http.companion import HttpDoor
 from tests.feed.room import Room
 from tests.media.world import World
-
-LIMIT_S = 60
+from tests.patience import PATIENCE_S
 
 
 class Hall:
@@ -43,7 +42,7 @@ class Hall:
 
         def ask() -> tuple[int, Any, dict[str, str]]:
             try:
-                with urllib.request.urlopen(request, timeout=LIMIT_S) as reply:
+                with urllib.request.urlopen(request, timeout=PATIENCE_S) as reply:
                     return reply.status, json.loads(reply.read()), dict(reply.headers)
             except urllib.error.HTTPError as error:
                 with error:
@@ -65,7 +64,7 @@ class Hall:
 @asynccontextmanager
 async def hall(token: str = "") -> AsyncIterator[Hall]:
     """Open a door."""
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         found = Hall(token)
         await found.door.start()
         try:

@@ -15,8 +15,9 @@ from media.config import Endpoint
 from media.feed.sink import FeedSink
 from media.http import pcm
 from tests.http.deaf import Deaf
-from tests.http.door import LIMIT_S, until
+from tests.http.door import until
 from tests.media.test_server import check
+from tests.patience import PATIENCE_S
 
 LOOPBACK = Endpoint("127.0.0.1", 0)
 WISH = "rate=24000&format=float32"
@@ -33,7 +34,7 @@ async def test_every_recording_is_bit_exact_and_memory_bounded(
     simulation = Simulation(SimulationOptions(transport=Transport.WEBSOCKET, calls=15, seconds=5))
     simulation.plan()
     most_waiting_bytes = 0
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         async with Server(
             ServerConfig(ws=LOOPBACK, http=LOOPBACK, record=tmp_path, record_format="passthrough")
         ) as server:

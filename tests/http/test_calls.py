@@ -17,8 +17,9 @@ from media.http.calls import CALLS_AT_ONCE
 from media.http.companion import MAX_CONNECTIONS
 from media.server import Server
 from media.status import live_call
-from tests.http.door import LIMIT_S, Hall, hall
+from tests.http.door import Hall, hall
 from tests.media.world import FRAME, audio
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.realtime
 
@@ -132,7 +133,7 @@ class TestRefusals:
             host, port = found.netloc.split(":")
             with ExitStack() as stack:
                 for _ in range(MAX_CONNECTIONS + 1):
-                    client = stack.enter_context(socket.create_connection((host, int(port)), timeout=LIMIT_S))
+                    client = stack.enter_context(socket.create_connection((host, int(port)), timeout=PATIENCE_S))
                 assert await asyncio.to_thread(is_closed, client)
             assert found.door.turned_away == 1
             while True:  # until the door has seen that there is room again
@@ -147,7 +148,7 @@ class TestRefusals:
         monkeypatch.setattr(companion, "IDLE_TIMEOUT_S", 0.01)
         async with hall() as found:
             host, port = found.netloc.split(":")
-            with socket.create_connection((host, int(port)), timeout=LIMIT_S) as client:
+            with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as client:
                 client.sendall(said)
                 assert await asyncio.to_thread(is_closed, client)
 

@@ -29,6 +29,7 @@ from media.settings import load
 from strep.g711 import Codec
 from tests.media.harness import sidecar
 from tests.media.test_server import check, run_all
+from tests.patience import PATIENCE_S
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("STREP_")}
 
@@ -94,7 +95,7 @@ class TestManyStreams:
             target = Target(stream_url=f"ws://{addresses['ws']}/")
             outcomes = asyncio.run(run_all(simulations, target))
             process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == 0
+            assert process.wait(PATIENCE_S) == 0
         for simulation, outcome in zip(simulations, outcomes, strict=True):
             for number, truth in enumerate(outcome.truth.tracks):
                 check(tmp_path, truth.stream_id, simulation, number, truth)

@@ -22,6 +22,7 @@ from media.nats.waiting import Limits
 from strep.clock import SystemClock
 from strep.header import Direction
 from tests.nats.nats_server import ask, everything, free_port, needs_nats, running, until
+from tests.patience import PATIENCE_S
 
 pytestmark = needs_nats
 SUBJECTS = Subjects()
@@ -45,7 +46,7 @@ def publishing(
         yield publisher
     finally:
         publisher.request_stop(0)
-        assert publisher.join(30)
+        assert publisher.join(PATIENCE_S)
 
 
 async def sent(publisher: Publisher) -> None:
@@ -104,7 +105,7 @@ async def test_doubt_is_settled_without_the_duplicate_window(tmp_path: Path) -> 
         publisher.start()
         await sent(publisher)
         publisher.request_stop(0)
-        assert publisher.join(30)
+        assert publisher.join(PATIENCE_S)
         assert publisher.snapshot()["known"] == 20
         check_all(await everything(server.url), 20, 3)
 

@@ -21,6 +21,7 @@ from media.nats.spool import Spool
 from media.nats.waiting import Limits
 from strep.clock import NEVER_NS, SystemClock
 from tests.nats.nats_server import free_port
+from tests.patience import PATIENCE_S
 
 pytest.importorskip("nats")
 
@@ -75,7 +76,7 @@ def test_an_intake_that_fails_is_asked_again(tmp_path: Path, caplog: pytest.LogC
     while not intake.is_over:
         pass
     made.request_stop(0)
-    assert made.join(30)
+    assert made.join(PATIENCE_S)
     assert made.snapshot()["intake_errors"] == 1
     assert "a bundle that is none" in caplog.text
     assert spooled(tmp_path) == [message(number).message_id for number in range(2)]
@@ -96,7 +97,7 @@ def test_memory_is_spooled_whatever_fails(
     if failing == "_pause":
         made._stop_ns = None
     made.start(intake)  # type: ignore[arg-type]
-    assert made.join(30)
+    assert made.join(PATIENCE_S)
     assert "a bug" in caplog.text
     assert spooled(tmp_path) == [message(0).message_id]
 

@@ -38,6 +38,7 @@ from strep.timeline import Timeline
 from tests.hearing.audio import row_batch, silence, tones
 from tests.media.test_serve import ENVIRONMENT, serving
 from tests.media.world import BEGINNING_NS, HERE
+from tests.patience import PATIENCE_S
 from tests.sinks.rows import call_info, call_report
 
 FRAME = 160
@@ -300,9 +301,9 @@ def test_serve_detects(tmp_path: Path) -> None:
     ):
         where = ["--ws", f"ws://{addresses['ws']}/", "--ws-track", "inbound"]
         command = [sys.executable, "-m", "media.cli", "simulate", *where, "--seconds", "2", "--say", f"0.5:{keys}"]
-        subprocess.run(command, check=True, env=ENVIRONMENT, capture_output=True, timeout=60)
+        subprocess.run(command, check=True, env=ENVIRONMENT, capture_output=True, timeout=PATIENCE_S)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE_S) == 0
     [path] = recordings.glob("*.events.jsonl")
     assert path.with_name(path.name.replace(".events.jsonl", ".wav")).exists(), "beside the recording"
     *events, saved = events_in(path)

@@ -19,10 +19,10 @@ from media.config import Endpoint
 from media.sinks.contract import Sink
 from media.talk.call import LiveCall
 from strep.g711 import Codec, encode
+from tests.patience import PATIENCE_S
 
 LOOPBACK = Endpoint("127.0.0.1", 0)
 TONE = (8000 * np.sin(np.arange(4000) * 0.3)).astype(np.int16)
-LIMIT_S = 10
 
 
 class Carrier:
@@ -78,7 +78,7 @@ class Carrier:
 
 @asynccontextmanager
 async def serving(app: Callable[[LiveCall], Any], sinks: Sequence[Sink] = (), **config: Any) -> AsyncIterator[Server]:
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(PATIENCE_S):
         async with Server(ServerConfig(ws=LOOPBACK, udp=LOOPBACK, **config), sinks, app=app) as server:
             yield server
 

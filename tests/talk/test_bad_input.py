@@ -35,7 +35,8 @@ from media.ws.description import MAX_TEXT_CHARACTERS
 from strep.clock import NS_PER_MS, NS_PER_SECOND, ManualClock
 from strep.g711 import Codec, decode, encode
 from tests.media.harness import pcm_channels, sidecar
-from tests.talk.live_calls import LIMIT_S, LOOPBACK, TONE, stream
+from tests.patience import PATIENCE_S
+from tests.talk.live_calls import LOOPBACK, TONE, stream
 from tests.talk.sources.listening import file_of, hum
 from tests.talk.sources.test_urls import HERE, LONG, PART_BYTES
 from tests.talk.sources.test_urls import answer as http_answer
@@ -110,7 +111,7 @@ async def beside_a_witness(
             await act(call)
 
     config = ServerConfig(ws=LOOPBACK, record=folder, idle_timeout_s=86_400)  # days may go by in a test
-    async with asyncio.timeout(6 * LIMIT_S), Server(config, clock=clock, app=app, sockets=sockets) as server:
+    async with asyncio.timeout(PATIENCE_S), Server(config, clock=clock, app=app, sockets=sockets) as server:
         world = World(server, clock)
         async with stream(server, "witness") as witness:
             await witness.talk(SAID[:8000])

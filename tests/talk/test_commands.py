@@ -19,6 +19,7 @@ from media.talk.sources import open_source
 from media.voices.plugins import load_voices
 from strep.g711 import Codec, decode, encode
 from tests.media.test_serve import ENVIRONMENT, serving
+from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.realtime, pytest.mark.xdist_group("commands")]  # one at a time
 
@@ -76,7 +77,7 @@ def call(app: str, folder: Path, dialect: str, mode: str, *script: str) -> Calle
     with serving("--ws", "127.0.0.1:0", "--app", app, "--playback", mode) as (_, addresses):
         where = ["--ws", f"ws://{addresses['ws']}/", "--dialect", dialect, *playback, "--heard", str(folder)]
         command = [sys.executable, "-m", "media.cli", "simulate", *where, "--ws-track", "inbound", *script]
-        subprocess.run(command, check=True, env=ENVIRONMENT, capture_output=True, timeout=60)
+        subprocess.run(command, check=True, env=ENVIRONMENT, capture_output=True, timeout=PATIENCE_S)
     [story] = folder.glob("*.json")
     heard = soundfile.read(story.with_suffix(".wav"), dtype="int16")[0]
     return Caller(dialect, mode, heard, json.loads(story.read_text()))

@@ -18,6 +18,7 @@ from media.talk.contract import Pcm
 from media.talk.mp3 import CONTEXT_SAMPLES, KBITS_PER_SECOND, Mp3PieceEncoder
 from strep.errors import UsageError
 from tests.codecs.speech import speech
+from tests.patience import PATIENCE_S
 
 every_rate = pytest.mark.parametrize("rate_hz", list(KBITS_PER_SECOND))
 
@@ -134,7 +135,7 @@ def test_mpg123_has_nothing_to_complain_of(rate_hz: int) -> None:
     slices = cut(len(said), rate_hz // 2, rate_hz)
     for part, piece in zip(slices, pieces_of(said, rate_hz, slices), strict=True):
         command = ["mpg123", "-q", "-e", "s16", "-s", "-"]
-        run = subprocess.run(command, input=piece, capture_output=True, timeout=60, check=True)
+        run = subprocess.run(command, input=piece, capture_output=True, timeout=PATIENCE_S, check=True)
         assert run.stderr == b""
         assert len(run.stdout) == 2 * (part.stop - part.start)
 

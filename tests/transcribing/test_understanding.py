@@ -12,6 +12,7 @@ from benchmarks.transcribe import hear_call
 from benchmarks.transcribe_corpus import DIGITS, SENTENCES, monologue, word_error_rate, word_errors
 from media.carrier.pacing import Instant
 from media.transcribing.limits import Limits
+from tests.patience import PATIENCE_S
 
 pytest.importorskip("pocketsphinx", reason="pip install strep[transcribe]")
 
@@ -35,7 +36,7 @@ def test_word_errors(said: str, heard: str, errors: int) -> None:
 )
 async def test_words_are_right(tmp_path: Path, engine: str, texts: Sequence[str], most: float) -> None:
     """All of it is sent at once, so that the test does not take as long as the speech; hence the patience."""
-    patience = Limits(workers=1, backlog_s=600, close_s=100, hang_s=60)
+    patience = Limits(workers=1, backlog_s=600, close_s=PATIENCE_S, hang_s=PATIENCE_S)
     heard = await hear_call(engine, monologue(texts, "rms", tmp_path), tmp_path, pacer=Instant(), limits=patience)
     assert len(heard.texts) >= len(texts)
     assert word_error_rate(" ".join(texts), heard.text) <= most, heard.texts

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from media.transcribing import vtt
 from media.transcribing.vtt import Cue, VttFile, escape, note, timestamp
+from tests.patience import PATIENCE_S
 from tests.transcribing.webvtt import read
 
 ODD = "a\n\nb --> c <v x>& \u2028d\x00\x85"
@@ -71,6 +72,6 @@ def test_ffmpeg_reads_it(tmp_path: Path) -> None:
     file = VttFile(tmp_path, "c")
     file.append([Cue(1000, 2000, "inbound", "fish & <chips>"), note(0, 5, "x"), Cue(1500, 3000, "outbound", "yes")])
     command = ["ffmpeg", "-loglevel", "error", "-i", str(tmp_path / "c.vtt"), "-f", "srt", "-"]
-    said = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout.decode()
+    said = subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE_S).stdout.decode()
     assert "00:00:01,000 --> 00:00:02,000\nfish & <chips>\n" in said
     assert "00:00:01,500 --> 00:00:03,000\nyes\n" in said

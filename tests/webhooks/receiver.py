@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 from typing import Any, Self
 
-LIMIT_S = 30
-"""A test that waits so long has failed."""
+from tests.patience import PATIENCE_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,7 @@ class Receiver:
     def wait_for(self, is_so: Callable[[list[Posted]], bool]) -> list[Posted]:
         """Wait for what shows in what was posted, and return that."""
         with self._changed:
-            assert self._changed.wait_for(lambda: is_so(self.posted), LIMIT_S), self.posted
+            assert self._changed.wait_for(lambda: is_so(self.posted), PATIENCE_S), self.posted
             return list(self.posted)
 
     def _accept(self) -> None:
@@ -135,7 +134,7 @@ def free_port() -> Iterator[int]:
 def until(is_so: Callable[[], bool]) -> None:
     """Wait for what another thread does."""
     pause = threading.Event()
-    for _ in range(LIMIT_S * 1000):
+    for _ in range(int(PATIENCE_S * 1000)):
         if is_so():
             return
         pause.wait(0.001)

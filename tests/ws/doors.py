@@ -12,11 +12,10 @@ from websockets.exceptions import ConnectionClosed
 from media.ws.options import WsServerOptions
 from media.ws.server import MediaWebSocketServer
 from strep.clock import Clock
+from tests.patience import PATIENCE_S
 from tests.ws.fakes import FakeHost
 
 PATIENT = WsServerOptions(ping_interval_s=3600, ping_timeout_s=3600)
-
-HANGS_S = 60
 
 
 class Door:
@@ -41,7 +40,7 @@ class Door:
 @asynccontextmanager
 async def open_door(options: WsServerOptions = PATIENT, clock: Clock | None = None) -> AsyncIterator[Door]:
     door = Door(options, clock)
-    async with asyncio.timeout(HANGS_S):  # pytest-timeout's signal does not reach uvloop
+    async with asyncio.timeout(PATIENCE_S):  # pytest-timeout's signal does not reach uvloop
         door.address, door.port = await door.server.start()
         try:
             yield door

@@ -17,12 +17,13 @@ from media.metrics.families import families
 from media.metrics.http import serving
 from media.metrics.totals import Totals
 from tests.media.test_server import record
+from tests.patience import PATIENCE_S
 
 LOOPBACK = Endpoint("127.0.0.1", 0)
 
 
 def fetch(where: Endpoint, path: str = "/metrics") -> str:
-    with urllib.request.urlopen(f"http://{where}{path}", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{where}{path}", timeout=PATIENCE_S) as answer:
         body: bytes = answer.read()
     return body.decode()
 

@@ -28,9 +28,9 @@ from media.workers.steering import is_supported
 from strep.errors import ConfigurationError
 from tests.media.harness import pcm_channels, sidecar
 from tests.media.test_serve import address, run, send, serving
+from tests.patience import PATIENCE_S
 
 linux = pytest.mark.skipif(not is_supported(), reason="needs Linux")
-DEADLINE_S = 60.0
 LATENESS_SAMPLES = 4000
 """How late a busy machine may send; tests/sinks/test_continuation.py is exact, under a manual clock."""
 
@@ -38,7 +38,7 @@ LATENESS_SAMPLES = 4000
 def wait_until(condition: Callable[[], Any]) -> Any:
     """Return what `condition` returns once it is true."""
     pause = threading.Event()
-    for _ in range(round(DEADLINE_S / 0.02)):
+    for _ in range(round(PATIENCE_S / 0.02)):
         if value := condition():
             return value
         pause.wait(0.02)
@@ -63,7 +63,7 @@ def writer_of(pid: int, path: Path) -> int:
 
 
 def metrics(where: str) -> dict[str, float]:
-    with urllib.request.urlopen(f"http://{where}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://{where}/metrics", timeout=PATIENCE_S) as answer:
         text = answer.read().decode()
     return {name: float(value) for name, value in re.findall(r"^(strep_[^ ]+) (\S+)$", text, re.MULTILINE)}
 
@@ -132,7 +132,7 @@ class TestTogether:
                 assert decode(ours.recv(MAX_MESSAGE_BYTES)) == Ready()
                 assert ours.recv(1, socket.MSG_PEEK)  # its first report is there, and stays unread
             try:
-                assert worker.wait(DEADLINE_S) == cli.OK
+                assert worker.wait(PATIENCE_S) == cli.OK
             finally:
                 worker.kill()
 

@@ -16,9 +16,12 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from media.transcribing.contract import Recognizer, Result, TranscriptionError
+from media.transcribing.engines import websocket
 from media.transcribing.engines.listen_protocol import MAX_KEPT_S
 from media.transcribing.engines.websocket import WebSocketEngine
+from strep.clock import ManualClock
 from strep.errors import ConfigurationError
+from tests.patience import PATIENCE_S
 from tests.transcribing.engines.test_listen_protocol import results
 
 pytestmark = pytest.mark.realtime
@@ -31,6 +34,7 @@ class Service:
     Attributes:
         break_after: of each connection, samples after which it breaks; the next takes the next of them.
         refuse: answer the handshakes with this status.
+        may_answer: what is final is said only while this is set.
     """
 
     def __init__(self) -> None:
@@ -38,6 +42,8 @@ class Service:
         self.closed: list[str] = []
         self.break_after: list[int] = []
         self.refuse: HTTPStatus | None = None
+        self.may_answer = threading.Event()
+        self.may_answer.set()
         self.url = ""
 
     async def answer(self, socket: ServerConnection) -> None:
@@ -54,6 +60,7 @@ class Service:
                 continue
             asked = json.loads(message)["type"]
             if asked == "Finalize":
+                await asyncio.to_thread(self.may_answer.wait)
                 text = f"{samples - final} samples"
                 await socket.send(results(text, final / 8000, (samples - final) / 8000, from_finalize=True))
                 final = samples
@@ -64,6 +71,11 @@ class Service:
 
     def process_request(self, connection: ServerConnection, request: Any) -> Any:
         return connection.respond(self.refuse, "no") if self.refuse else None
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websocket, "OPEN_TIMEOUT_S", PATIENCE_S)
 
 
 @contextmanager
@@ -81,19 +93,24 @@ def serving() -> Iterator[Service]:
     thread = threading.Thread(target=lambda: loop.run_until_complete(run()))
     thread.start()
     ready.wait()
-    yield service
-    loop.call_soon_threadsafe(stop.set)
-    thread.join()
-    loop.close()
+    try:
+        yield service
+    finally:
+        service.may_answer.set()
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
 
 
 @contextmanager
 def opened(url: str, key: str = "", **query: str) -> Iterator[Recognizer]:
-    engine = WebSocketEngine(url, key, clock=None, **query)
+    engine = WebSocketEngine(url, key, clock=ManualClock(), **query)  # by which no answer is too late
     engine.load()
     recognizer = engine.open(8000)
-    yield recognizer
-    recognizer.close()
+    try:
+        yield recognizer
+    finally:
+        recognizer.close()
 
 
 def until(recognizer: Recognizer, what: Callable[[list[Result]], bool]) -> list[Result]:
@@ -111,10 +128,12 @@ def finals(came: list[Result]) -> list[str]:
 
 def test_from_speech_to_text() -> None:
     with serving() as service, opened(service.url, key="k1", model="nova-3", language="de") as recognizer:
+        service.may_answer.clear()
         for _ in range(3):
             recognizer.accept(PIECE)
         recognizer.finish()
         assert not recognizer.is_settled
+        service.may_answer.set()
         came = until(recognizer, lambda came: bool(finals(came)))
         assert finals(came) == ["12000 samples"]
         assert came[-1].words[-1].end_samples == 12_000
