@@ -1,9 +1,10 @@
 """Hypothesis profiles: `default` repeats itself exactly, `long` (STREP_FUZZ=long) explores."""
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.searching import PROFILE
 
-settings.register_profile("default", deadline=None, derandomize=True)
-settings.register_profile("long", deadline=None, max_examples=20_000, print_blob=True)
+SLOW = [HealthCheck.too_slow]  # is what a machine may be
+settings.register_profile("default", deadline=None, derandomize=True, suppress_health_check=SLOW)
+settings.register_profile("long", deadline=None, max_examples=20_000, print_blob=True, suppress_health_check=SLOW)
 settings.load_profile(PROFILE)
