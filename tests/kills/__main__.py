@@ -25,25 +25,26 @@ def main() -> int:
     given = parser.parse_args()
     moments = random.Random(given.seed)
     with tempfile.TemporaryDirectory(prefix="strep-kills-") as folder:
-        campaign = Campaign(
-            Path(folder), given.calls, workers=given.workers, probed=given.probed, seed=given.seed
-        )
+        campaign = Campaign(Path(folder), given.calls, workers=given.workers, probed=given.probed, seed=given.seed)
         try:
             campaign.wait_for_audio()
             for number in range(given.kills):
                 campaign.kill(moments.uniform(0.05, given.longest))
-                print(f"kill {number + 1}: lost, ms: {summary(campaign.losses.lost_ms[-given.calls :])}", flush=True)
+                print(f"kill {number + 1}", end=" ", flush=True)
             campaign.wait_for_audio()
             losses = campaign.end()
         finally:
             campaign.close()
     verdicts = losses.verdicts
-    print(f"opened by soxi {losses.opened['soxi']} times, by ffprobe {losses.opened['ffprobe']}")
-    print(f"lost by a kill, ms: {summary(losses.lost_ms)}; over {ALLOWED_MS}: {sum(ms > ALLOWED_MS for ms in losses.lost_ms)}")
+    print(f"\nopened by soxi {losses.opened['soxi']} times, by ffprobe {losses.opened['ffprobe']}")
+    print(
+        f"lost by a kill, ms: {summary(losses.lost_ms)}; over {ALLOWED_MS}: {sum(ms > ALLOWED_MS for ms in losses.lost_ms)}"
+    )
     gaps_ms = [length / 8 for verdict in verdicts for _, length in verdict.gaps]
     print(f"restart gaps, ms: {summary(gaps_ms)}; per call: {summary([len(verdict.gaps) for verdict in verdicts])}")
-    print(f"place after a gap, samples off: {summary([abs(shift) for verdict in verdicts for shift in verdict.shifts])}")
-    print(f"not there outside gaps, samples a stretch: {summary([n for verdict in verdicts for n in verdict.missing])}")
+    stretches = [stretch for verdict in verdicts for stretch in verdict.stretches]
+    print(f"place after a gap, samples off: {summary([abs(stretch.shift) for stretch in stretches])}")
+    print(f"not there outside gaps, samples a stretch: {summary([stretch.missing for stretch in stretches])}")
     for complaint in losses.complaints[:20]:
         print(complaint)
     print(f"{len(verdicts)} calls, {len(losses.complaints)} complaints")

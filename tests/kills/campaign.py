@@ -16,6 +16,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +29,26 @@ _READY_S = 300.0
 _HEADER_BYTES, _FRAME_BYTES = 80, 4
 
 
+class Kill(NamedTuple):
+    """What was known when the server was killed.
+
+    Attributes:
+        stated: what each file says that it has, in samples, by call, before anybody repairs it.
+        since: (calls,) samples of each call that had been sent when the server was there.
+        sent: (calls,) samples that had been sent when it was not any more.
+    """
+
+    stated: dict[str, int]
+    since: NDArray[np.int64]
+    sent: NDArray[np.int64]
+
+
 @dataclass
 class Losses:
     """What was found.
 
     Attributes:
-        lost_ms: per kill and call, by how much the file was behind what had been sent since the server was there.
+        lost_ms: per kill and call, what had been sent to the server and is not in the file as it lay there.
         opened: files that soxi opened, and ffprobe.
         verdicts: of each call, at the end.
     """
@@ -61,6 +76,7 @@ class Campaign:
 
     def __init__(self, folder: Path, calls: int, *, workers: int = 0, probed: int = 20, seed: int = 1) -> None:
         self.losses = Losses()
+        self._kills: list[Kill] = []
         self._recordings, self._workers, self._probed = folder / "recordings", workers, probed
         self._random = random.Random(seed)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
@@ -108,9 +124,7 @@ class Campaign:
         self._server.wait()
         assert self._server.stdout is not None
         self._server.stdout.close()
-        stated = self._look()
-        behind = sent - np.maximum(np.array([stated.get(name, 0) for name in self._carrier.names]), self._since)
-        self.losses.lost_ms += (np.maximum(behind, 0) * 1000 / RATE_HZ).tolist()
+        self._kills.append(Kill(self._look(), self._since, sent))
         self._server = self._start()
         self._since = self._carrier.sent_samples()
 
@@ -132,7 +146,9 @@ class Campaign:
         if not self._workers:  # else they grow meanwhile
             assert by_ffprobe == {path: stated[path] for path in probed}
         for path, samples in stated.items():
-            assert path.stat().st_size >= _HEADER_BYTES + samples * _FRAME_BYTES, f"{path.name} says more than there is"
+            assert path.stat().st_size >= _HEADER_BYTES + samples * _FRAME_BYTES, (
+                f"{path.name} says more than there is"
+            )
         self.losses.opened["soxi"] += len(stated)
         self.losses.opened["ffprobe"] += len(by_ffprobe)
         return {path.stem: samples for path, samples in stated.items()}
@@ -147,6 +163,13 @@ class Campaign:
         assert soxi_samples(paths) == ffprobe_samples(paths)
         for name, samples in zip(self._carrier.names, sent.tolist(), strict=True):
             self.losses.verdicts.append(judge(self._recordings, name, self._carrier.loop, samples))
+        self.losses.lost_ms = [
+            max(int(kill.sent[call]) - max(verdict.has_until(kill.stated.get(name, 0)), int(kill.since[call])), 0)
+            * 1000
+            / RATE_HZ
+            for kill in self._kills
+            for call, (name, verdict) in enumerate(zip(self._carrier.names, self.losses.verdicts, strict=True))
+        ]
         return self.losses
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -23,6 +23,21 @@ _SEARCH = RATE_HZ
 """How far from its place audio is looked for: the clock of a loaded machine moves it, by less than a second."""
 
 
+class Stretch(NamedTuple):
+    """One channel between two gaps.
+
+    Attributes:
+        begin, end: in samples of the file.
+        shift: how far behind its place in the file the audio lies in what was sent.
+        missing: samples that are not there.
+    """
+
+    begin: int
+    end: int
+    shift: int
+    missing: int
+
+
 @dataclass
 class Verdict:
     """What was found in one recording.
@@ -30,14 +45,17 @@ class Verdict:
     Attributes:
         complaints: what must not be.
         gaps: (start, length), in samples, of each restart in the sidecar.
-        shifts: of each stretch between two gaps and each channel, how far from its place the audio lies, in samples.
-        missing: of the same, how many samples are not there.
+        stretches: of both channels.
     """
 
     complaints: list[str] = field(default_factory=list)
     gaps: list[tuple[int, int]] = field(default_factory=list)
-    shifts: list[int] = field(default_factory=list)
-    missing: list[int] = field(default_factory=list)
+    stretches: list[Stretch] = field(default_factory=list)
+
+    def has_until(self, length_samples: int) -> int:
+        """Return how much of what was sent a file of that length has: up to which sample of it."""
+        ends = [length_samples + part.shift for part in self.stretches if part.begin < length_samples <= part.end]
+        return min(ends, default=0)
 
 
 def judge(directory: Path, name: str, loop: NDArray[np.int16], sent_samples: int) -> Verdict:
@@ -72,7 +90,9 @@ def _ledger(sidecar: dict[str, Any], gaps: list[tuple[int, int]]) -> list[str]:
         told = {s["start_samples"]: s["length_samples"] for s in track["ledger"] if s["kind"] == "restart"}
         for start, length in gaps:
             if length and told.get(start, 0) < length:
-                complaints.append(f"{track['direction']}: the gap at {start} of {length} is {told.get(start)} in the ledger")
+                complaints.append(
+                    f"{track['direction']}: the gap at {start} of {length} is {told.get(start)} in the ledger"
+                )
     return complaints
 
 
@@ -97,5 +117,4 @@ def _stretch(
         verdict.complaints.append(f"{name}: {wrong} of {len(heard)} samples from {begin} on are wrong, shift {shift}")
     if begin + len(heard) + shift > sent_samples + PACKET_SAMPLES and (~silent[sent_samples - begin - shift :]).any():
         verdict.complaints.append(f"{name}: more than was sent")
-    verdict.shifts.append(shift)
-    verdict.missing.append(int(silent.sum()))
+    verdict.stretches.append(Stretch(begin, begin + len(heard), shift, int(silent.sum())))
