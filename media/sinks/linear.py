@@ -80,11 +80,9 @@ class LinearCall:
             self._write(until, now_ns)
 
     def sweep(self, now_ns: int) -> None:
-        """Write what has waited for long, and the header if it is behind."""
+        """Write what has waited for long."""
         if self.since_ns <= now_ns - AGED_NS:
             self.write_all(now_ns)
-        if self.recording.header_due:
-            self.recording.flush_header(now_ns)
 
     def write_all(self, now_ns: int) -> None:
         """Write everything that waits."""
@@ -93,7 +91,7 @@ class LinearCall:
 
     def _write(self, until: int, now_ns: int) -> None:
         count, head = until - self._base, max(self._ends) - self._base
-        self.recording.write(self._base, self._frames[:count], now_ns)
+        self.recording.write(self._base, self._frames[:count])
         rest = self._frames[count:head].copy()
         self._frames[:head] = 0
         self._frames[: len(rest)] = rest
@@ -135,7 +133,7 @@ class LinearCalls:
                 self._drop_failed(call)
 
     def sweep(self, now_ns: int) -> None:
-        """Write what has waited for long, and the headers that are behind."""
+        """Write what has waited for long."""
         for call in list(self._calls.values()):
             call.sweep(now_ns)
             self._drop_failed(call)

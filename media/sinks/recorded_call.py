@@ -31,8 +31,6 @@ _LOG = logging.getLogger(__name__)
 NO_MEDIA = "no_media"
 _MOVED_NS = NS_PER_SECOND // 10
 """A sidecar that is further off about the time of position 0 is worth writing anew while the call goes on."""
-_HEADER_EVERY_NS = 2 * NS_PER_SECOND
-"""How far the header may be behind what is in the file: it costs another system call."""
 
 
 @dataclass(slots=True)
@@ -56,7 +54,6 @@ class RecordedCall:
         slot: place in the stage, -1 while it has none.
         wav: the open file, None before and after.
         error: why the recording failed, or None.
-        header_due: the file is longer than its header says.
         continued: the recording that this one goes on with, or None.
         take: what it is if it is not that of the whole call.
         recording_id: UUID.
@@ -81,9 +78,8 @@ class RecordedCall:
         self.slot = -1
         self.wav: WavFile | None = None
         self.error: str | None = None
-        self.header_due = False
         self.note: Note | None = None
-        self._header_ns: int | None = None
+        self._has_audio = False
         self._trouble = trouble
         self._sidecar_failed = False
         self._file: str | None = None
@@ -122,16 +118,20 @@ class RecordedCall:
             except OSError as error:
                 self.fail(error)
 
-    def write(self, position_samples: int, frames: NDArray[Any], now_ns: int) -> None:
-        """Write whole frames; see `WavFile.write`."""
+    def write(self, position_samples: int, frames: NDArray[Any]) -> None:
+        """Write whole frames, see `WavFile.write`, and the header that speaks of them.
+
+        Every time: whoever opens the file sees all that was written, and so does the next process if this one dies.
+        """
         if self.wav:
+            if not self._has_audio:
+                self._has_audio = True
+                self._note_origin()
             try:
                 self.wav.write(position_samples, frames)
+                self.wav.flush_header()
             except OSError as error:
                 self.fail(error)
-            self.header_due = True
-            if self._header_ns is None or now_ns - self._header_ns >= _HEADER_EVERY_NS:
-                self.flush_header(now_ns)
 
     def patch(self, channel: int, position_samples: int, samples: NDArray[Any]) -> None:
         """Put one track's samples into frames that are in the file already."""
@@ -141,7 +141,8 @@ class RecordedCall:
                 frames[:, channel] = samples
                 before = self.wav.length_samples
                 self.wav.write(position_samples, frames)
-                self.header_due = self.header_due or self.wav.length_samples > before
+                if self.wav.length_samples > before:
+                    self.wav.flush_header()
             except OSError as error:
                 self.fail(error)
 
@@ -152,18 +153,6 @@ class RecordedCall:
                 self.wav.cut(length_samples)
             except OSError as error:
                 self.fail(error)
-
-    def flush_header(self, now_ns: int) -> None:
-        """Bring the header up to date, unless that was done a moment ago."""
-        if self.wav and (self._header_ns is None or now_ns - self._header_ns >= _HEADER_EVERY_NS):
-            if self._header_ns is None:
-                self._note_origin()
-            try:
-                self.wav.flush_header()
-            except OSError as error:
-                self.fail(error)
-            self._header_ns = now_ns
-            self.header_due = False
 
     def _note_origin(self) -> None:
         """Let the sidecar say when position 0 was if that was not known when it was written: now there is audio."""

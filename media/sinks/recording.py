@@ -267,12 +267,9 @@ class RecordingSink:
             position, codes = position + len(piece), codes[len(piece) :]
 
     def _sweep(self, now_ns: int) -> None:
-        """Write what has been staged for long, and the headers that are behind."""
+        """Write what has been staged for long."""
         self._write(*self._stage.aged(now_ns - AGED_NS), now_ns)
         self._linear.sweep(now_ns)
-        for recording in [r for r in self._by_slot.values() if r.header_due]:
-            recording.flush_header(now_ns)
-            self._drop_failed(recording.slot)
 
     def _write(self, slots: Slots, until: Positions, now_ns: int) -> None:
         """Write the staged frames before ``until[i]`` of each slot and forget them."""
@@ -281,7 +278,7 @@ class RecordingSink:
         failed = []
         for slot, base, frames in self._stage.frames(slots, until):
             recording = self._by_slot[slot]
-            recording.write(base, frames, now_ns)
+            recording.write(base, frames)
             if recording.wav is None:
                 failed.append(recording)
         self._stage.consume(slots, until, now_ns)

@@ -66,7 +66,7 @@ class Process:
         start, count = OMITTED
         call.pauses.append(Pause(start, (start, start), "omit", 0, start + count, 1))
         recording = RecordedCall(call, self.directory, Encoding.PCM16, Trouble(), ManualClock(), take, "its-id")
-        recording.write(0, NOISE, 0)
+        recording.write(0, NOISE)
         made: Wish = self.finisher.wish(**wish)
         HOOK.left = killed_after
         try:

@@ -111,7 +111,7 @@ class TestTakes:
         )  # fmt: skip
         take = RecordedCall(order.call, directory, Encoding.PCM16, Trouble(), clock, order.describe(), "its-id")
         noise = np.random.default_rng(1).integers(-9000, 9000, (8000, 2)).astype("<i2")
-        take.write(0, noise, 0)
+        take.write(0, noise)
         assert take.wav is not None
         take.wav.let_go()
         return take

@@ -1,0 +1,1 @@
+"""What becomes of recordings when processes are killed, at random moments, many times."""
