@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from media.config import ServerConfig
 from media.denoising.rules import DIRECTIONS
 from media.events.bus import EventBus
 from media.events.callback import EventCallback, OnEvent
 from media.events.files import EventFiles
-from media.sinks.contract import Sink
+from media.sinks.contract import CallInfo, MakeSink, Sink, SinkUse
 from media.sinks.denoised import DenoisedSink
 from media.sinks.finisher import Finisher
 from media.sinks.hearing import HearingSink
 from media.sinks.recording import RecordingSink
 from media.sinks.salvage import Salvage
 from media.sinks.takes.sink import TakesSink
+from media.talk.noise import NoiseControl
 from strep.clock import NS_PER_SECOND, Clock
 from strep.errors import ConfigurationError
 
@@ -49,14 +51,37 @@ class Companion(Protocol):
         """Return counters, JSON values."""
 
 
-def sinks_of(config: ServerConfig, bus: EventBus, clock: Clock, finisher: Finisher) -> list[Sink]:
-    """Return the sinks of our own; recordings that are closed go to `finisher`."""
+@dataclass(slots=True)
+class Fitted:
+    """A sink, and what makes another one in its place; None: nobody can."""
+
+    sink: Sink
+    make: MakeSink | None = None
+
+    @classmethod
+    def of(cls, given: Sink | MakeSink) -> Fitted:
+        """Return what a user of the server gave: a sink, or what makes one."""
+        if hasattr(given, "receive") and not isinstance(given, type):
+            return cls(given)
+        make = cast(MakeSink, given)
+        return cls(make(), make)
+
+
+def recording_of(
+    config: ServerConfig, clock: Clock, finisher: Finisher, uses: Callable[[CallInfo], list[SinkUse]]
+) -> list[Sink]:
+    """Return the sink of recordings, if there are any; those that are closed go to `finisher`."""
+    if config.record is None:
+        return []
+    is_pcm = any(rule.sink == RECORDING for rule in config.denoise)
+    return [
+        RecordingSink(config.record, config.record_format, clock, config.max_tracks, finisher, uses, is_pcm=is_pcm)
+    ]
+
+
+def sinks_of(config: ServerConfig, bus: EventBus) -> list[Sink]:
+    """Return the other sinks of our own."""
     sinks: list[Sink] = []
-    if config.record is not None:
-        is_pcm = any(rule.sink == RECORDING for rule in config.denoise)
-        sinks.append(
-            RecordingSink(config.record, config.record_format, clock, config.max_tracks, finisher, is_pcm=is_pcm)
-        )
     if config.detect:
         sinks.append(HearingSink(config.detect, bus, config.machine_rules))
     if config.nats.urls:
@@ -83,22 +108,22 @@ def salvages_of(config: ServerConfig, finisher: Finisher) -> list[Salvage]:
 
 
 def denoised(
-    sinks: Sequence[Sink], config: ServerConfig, bus: EventBus, switchboard: Switchboard | None
-) -> list[Sink]:
+    sinks: Sequence[Fitted], config: ServerConfig, bus: EventBus, switchboard: Switchboard | None
+) -> list[Fitted]:
     """Put noise suppression in front of the sinks that it is configured for, and let applications switch it.
 
     Raises:
         ConfigurationError: there is no such sink, or it cannot do with what is filtered.
     """
     rules = {rule.sink: DIRECTIONS[rule.direction] for rule in config.denoise}
-    names = [sink.options.name for sink in sinks]
-    made: list[Sink] = []
-    for sink, name in zip(sinks, names, strict=True):
+    names = [fitted.sink.options.name for fitted in sinks]
+    made: list[Fitted] = []
+    for fitted, name in zip(sinks, names, strict=True):
         if name in rules:
-            sink = DenoisedSink(sink, rules[name], bus.publish)
-            if switchboard is not None:
-                switchboard.listening.noise.add(name, sink)
-        made.append(sink)
+            noise = switchboard.listening.noise if switchboard is not None else NoiseControl()
+            made.append(_behind_filter(fitted, DenoisedSink(fitted.sink, rules[name], bus.publish), noise))
+        else:
+            made.append(fitted)
     if switchboard is not None:
         listening = switchboard.listening
         listening.denoise(rules.get(listening.options.name, ()), bus.publish)
@@ -108,6 +133,23 @@ def denoised(
     if RECORDING in rules and config.record_format == "passthrough":
         raise ConfigurationError(f"denoise: {RECORDING} is filtered only as PCM: record_format is passthrough")
     return made
+
+
+def _behind_filter(fitted: Fitted, first: DenoisedSink, noise: NoiseControl) -> Fitted:
+    """Return a sink behind a filter, each sink behind a new one; `noise` switches the one at present."""
+    name, make = first.options.name, fitted.make
+    noise.add(name, first)
+    if make is None:
+        return Fitted(first)
+    present = [first]
+
+    def make_again() -> Sink:
+        another = first.another(make())
+        noise.replace(name, present[0], another)
+        present[0] = another
+        return another
+
+    return Fitted(first, make_again)
 
 
 def transcriber_of(config: ServerConfig, bus: EventBus, clock: Clock, *, has_app: bool) -> TranscribingSink | None:

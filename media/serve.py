@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -167,7 +168,7 @@ async def _serve(settings: Settings) -> None:
 
     config = settings.server
     app = load_app(config.app) if config.app else None
-    server, totals = Server(config, [load_sink(name) for name in config.sinks], app=app), Totals()
+    server, totals = Server(config, [partial(load_sink, name) for name in config.sinks], app=app), Totals()
     end_on_signals(server.stop, drains=config.drain_timeout_s > 0)
     reports = Repeater(REPORT_INTERVAL_S, lambda: totals.report(0, server.snapshot()))
     with _metrics(settings.processes.metrics, totals) as metrics:

@@ -16,11 +16,22 @@ from media.doors.reception import Reception
 from media.engine import Engine
 from media.events.bus import EventBus
 from media.limits import raise_descriptor_limit
-from media.outfit import Companion, companions_of, denoised, salvages_of, sinks_of, takes_of, transcriber_of
-from media.sinks.contract import Sink, block_ms_of
+from media.outfit import (
+    Companion,
+    Fitted,
+    companions_of,
+    denoised,
+    recording_of,
+    salvages_of,
+    sinks_of,
+    takes_of,
+    transcriber_of,
+)
+from media.sinks.contract import CallInfo, MakeSink, Sink, SinkUse, block_ms_of
 from media.sinks.finisher import Finisher
 from media.sinks.hearing import HearingSink
 from media.sinks.runner import SinkRunner
+from media.sinks.watching import SinkWatch
 from media.sockets import BoundSockets
 from media.status import live_calls, sink_totals
 from media.talk.lateness import Lateness
@@ -68,7 +79,7 @@ class Server:
     def __init__(
         self,
         config: ServerConfig,
-        sinks: Iterable[Sink] = (),
+        sinks: Iterable[Sink | MakeSink] = (),
         *,
         clock: Clock | None = None,
         sockets: BoundSockets | None = None,
@@ -79,7 +90,8 @@ class Server:
 
         Args:
             config: what to do.
-            sinks: where the audio goes, besides recordings.
+            sinks: where the audio goes, besides recordings; what makes a sink (its class, a function without
+                arguments) is called now, and again when that sink has failed: `media.sinks.contract`.
             clock: the machine's, unless given.
             sockets: doors that are bound already, to be taken over; the others are bound as configured.
             app: run for every call with its `LiveCall`; an exception in it ends it, not the call.
@@ -102,20 +114,25 @@ class Server:
         )
         takes = takes_of(config, self.finisher, self._clock, has_app=app is not None)
         self.transcriber = transcriber_of(config, self.bus, self._clock, has_app=app is not None)
-        all_sinks = [*sinks, *sinks_of(config, self.bus, self._clock, self.finisher)]
-        all_sinks += [sink for sink in (takes, self.transcriber) if sink is not None]
-        hearing = next((sink for sink in all_sinks if isinstance(sink, HearingSink)), None)
+        own_sinks = sinks_of(config, self.bus)
+        own_sinks += [sink for sink in (takes, self.transcriber) if sink is not None]
+        # What comes first is handed to the recording first: everything else has less to lose.
+        fitted = [Fitted(sink) for sink in recording_of(config, self._clock, self.finisher, self.uses_of)]
+        fitted += [*map(Fitted.of, sinks), *map(Fitted, own_sinks)]
+        hearing = next((sink for sink in own_sinks if isinstance(sink, HearingSink)), None)
         self._switchboard = _switchboard(app, config, self._clock, self.bus, hearing) if app is not None else None
         if self._switchboard is not None and hearing is None:
-            all_sinks.append(self._switchboard.hearing)
-        all_sinks = denoised(all_sinks, config, self.bus, self._switchboard)
+            fitted.append(Fitted(self._switchboard.hearing))
+        fitted = denoised(fitted, config, self.bus, self._switchboard)
         if self._switchboard is not None:
-            all_sinks.append(self._switchboard.listening)
+            fitted.append(Fitted(self._switchboard.listening))
         self._salvages = salvages_of(config, self.finisher)
         self.unfinished_sinks: list[str] = []
-        self.runners = [SinkRunner(sink, self._clock) for sink in all_sinks]
-        patience_ms = min((sink.options.patience_ms for sink in all_sinks), default=0.0)
-        block_ms = block_ms_of((sink.options for sink in all_sinks), config.block_ms)
+        self.runners = [SinkRunner(one.sink, self._clock, one.make, self.bus.publish) for one in fitted]
+        self._sink_watch = SinkWatch(self.runners)
+        wishes = [one.sink.options for one in fitted]
+        patience_ms = min((options.patience_ms for options in wishes), default=0.0)
+        block_ms = block_ms_of(wishes, config.block_ms)
         settings = TimelineSettings(block_ms=block_ms, reorder_wait_ms=config.reorder_wait_ms)
         self.engine = Engine(
             Timeline(settings, config.max_tracks),
@@ -165,6 +182,7 @@ class Server:
             raise
         for runner in self.runners:
             runner.start()
+        self._sink_watch.start()
         if self._switchboard is not None:
             self._switchboard.start()
         for salvage in self._salvages:
@@ -216,11 +234,10 @@ class Server:
             loop = asyncio.get_running_loop()
             stops = [loop.run_in_executor(None, runner.stop, SINK_STOP_TIMEOUT_S) for runner in self.runners]
             finished = await asyncio.gather(*stops)
+            self._sink_watch.stop()
             for salvage in self._salvages:  # what it hands over is to be finished as well
                 await loop.run_in_executor(None, salvage.join, SALVAGE_STOP_TIMEOUT_S)
-            self.unfinished_sinks = [
-                runner.sink.options.name for runner, ok in zip(self.runners, finished, strict=True) if not ok
-            ]
+            self.unfinished_sinks = [runner.name for runner, ok in zip(self.runners, finished, strict=True) if not ok]
             await self._close_companions()
         _LOG.debug("closed", extra=self.snapshot())
 
@@ -264,6 +281,10 @@ class Server:
             "companions": {companion.name: companion.snapshot() for companion in self._companions},
             "sinks": [sink_totals(runner.snapshot()) for runner in self.runners],
         }
+
+    def uses_of(self, call: CallInfo) -> list[SinkUse]:
+        """Return what each sink got of a call so far; from any thread, also when it has ended."""
+        return [runner.use_of(call) for runner in self.runners]
 
     def register_leg(self, call_leg_id: UUID) -> None:
         """Announce a leg to the STREP door, with `ServerConfig.udp_legs` "registered"; in the event loop.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from media.calls import Call, Track
 from media.engine import Engine
-from media.sinks.runner import SinkSnapshot
+from media.sinks.health import SinkSnapshot
 from media.ws.totals import WsServerSnapshot
 from strep.clock import iso8601
 from strep.reject import Reject

@@ -5,6 +5,26 @@ it cannot hold up reception or another sink. What happens when it falls behind i
 (`WhenBehind`). An exception that leaves a sink is logged and counted, and the sink goes on with the next call
 or block.
 
+A sink that fails for good is replaced, if it is known how to make it: a sink of another package
+(`media.sinks.plugins`), or one of which `media.Server` was given what makes it (a class, a function without
+arguments) instead of the sink. It has failed when it raised `SinkOptions.max_failures` times in a row, when it raised
+what is no ``Exception`` (``sys.exit()``), or when a call into it did not return for `SinkOptions.hang_s`. Then
+
+* no call but ``close`` is made of it any more, in its own thread; a thread that hangs is left behind, at most
+  `media.sinks.lives.MAX_ABANDONED` of them at a time. A sink that hangs once more is detached for good;
+* after 0.1 s, then twice as long each time up to 30 s, and again 0.1 s once one has lived well for a minute, another
+  sink is made, in a thread of its own. It may be made before ``close`` of the old one returns. It is told of all
+  calls that the old one knew (``call_started``), then gets what the queue holds, the first batch marked
+  `follows_dropped`;
+* what the old one hung over and what found no room in the queue meanwhile counts as dropped, for the sink and for
+  each call. What it raised at is not given to the new one, and counts as errors;
+* the events ``sink_failed``, ``sink_restarted`` and ``sink_detached`` of each of these calls tell of it, and so do
+  metrics, alarms and, at the end of a call, the sidecar of its recording.
+
+A sink that is given as an object goes on whatever it raises, and if it hangs the queue drops until it returns. One
+that is useless with holes (`WhenBehind.DETACH`) is detached where others are replaced. Those of our own are objects:
+the recording has files open that nobody else may write to, so what raises there ends the one recording it is about.
+
 Order of calls, per call index: ``call_started``, any number of ``receive``, ``call_ended``. An index is used
 again for a new call after ``call_ended``. A sink that hangs while thousands of calls come and go does not get
 to see those that had ended before it could (`media.sinks.queue`).
@@ -16,10 +36,12 @@ A sink of your own reaches ``strep serve --sink NAME`` when your package declare
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Protocol
+
+import msgspec
 
 from media.blocks import PcmBatch
 from media.events.merging import DigitMerger, ToldSoFar
@@ -52,6 +74,9 @@ class SinkOptions:
             more packets are taken at a time, and each costs less. 0, for live sinks: as soon as may be.
         is_sensitive: what it gets is kept, or leaves the process: while a call's recording is paused it gets silence
             instead (`media.pauses`). False only for a sink that acts on the audio and forgets it.
+        max_failures: so many exceptions in a row, no block being taken in between, and it is replaced if it can be;
+            0: whatever it raises it goes on.
+        hang_s: a call into it that takes longer has hung, and it is replaced if it can be; 0: never.
     """
 
     name: str
@@ -62,6 +87,8 @@ class SinkOptions:
     patience_ms: float = 0.0
     is_sensitive: bool = True
     grid_ms: int = 1
+    max_failures: int = 10
+    hang_s: float = 30.0
 
 
 def block_ms_of(wishes: Iterable[SinkOptions], most_ms: int) -> int:
@@ -70,6 +97,19 @@ def block_ms_of(wishes: Iterable[SinkOptions], most_ms: int) -> int:
     block_ms = min([most_ms, *(options.block_ms for options in wishes)])
     grid_ms = math.lcm(*(options.grid_ms for options in wishes))
     return max(block_ms - block_ms % grid_ms, grid_ms)
+
+
+class SinkUse(msgspec.Struct, frozen=True):
+    """What one sink got of one call; `sidecar.schema.json` explains the fields."""
+
+    name: str
+    delivered_blocks: int
+    waiting_blocks: int
+    dropped_blocks: int
+    dropped_seconds: float
+    errors: int
+    restarts: int
+    detached: bool
 
 
 @dataclass(slots=True)
@@ -90,6 +130,7 @@ class CallInfo:
         origin_wall_ns: wall time of position 0, which is known, and set, before the first block; 0 until then.
         pauses: spans of which nothing may be kept; it grows while the call goes on.
         told: which of its events were told; of the event bus.
+        uses: what sinks have got of it that are done with it, by who counts; of `media.sinks.usage`.
     """
 
     index: int
@@ -102,6 +143,7 @@ class CallInfo:
     origin_wall_ns: int = 0
     pauses: list[Pause] = field(default_factory=list)
     told: ToldSoFar = field(init=False, repr=False, compare=False)
+    uses: dict[int, SinkUse] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.told = ToldSoFar(DigitMerger(self.sample_rate_hz))
@@ -197,3 +239,7 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Finish everything: the server is stopping, all calls have ended."""
+
+
+MakeSink = Callable[[], Sink]
+"""Makes a sink, anew each time it is called."""

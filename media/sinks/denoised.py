@@ -39,8 +39,12 @@ class DenoisedSink:
         """Filter the directions `on` of every call from its start on; `publish` is told when that has changed."""
         self.sink, self.options = sink, sink.options
         self._denoiser = Denoiser(on, telling(self._switched, sink.options.name))
-        self._publish = publish
+        self._on, self._publish = on, publish
         self._done: dict[int, list[dict[str, Any]]] = {}
+
+    def another(self, sink: Sink) -> DenoisedSink:
+        """Return the same in front of another sink, with every call as it is at its start."""
+        return DenoisedSink(sink, self._on, self._publish)
 
     def switch(self, call: CallInfo, direction: Direction, *, on: bool) -> None:
         """Begin or cease to filter a track of a call that has not ended, with its next block; from any thread."""

@@ -62,10 +62,14 @@ class _Entry:
 class _KnownCall:
     """A call between `put` of its start and `get` of its end."""
 
-    index: int
+    call: CallInfo
     first_key: int
     end_key: int | None = None
     dropped: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def index(self) -> int:
+        return self.call.index
 
 
 @dataclass(slots=True)
@@ -96,6 +100,7 @@ class SinkQueue:
     _entries: OrderedDict[int, _Entry] = field(default_factory=OrderedDict)
     _batches: deque[int] = field(default_factory=deque)
     _next_key: int = 0
+    _last_key: int = 0  # of the batch that left last
     _has_dropped: bool = False  # since the last batch left
     _calls: dict[int, list[_KnownCall]] = field(default_factory=dict)
     _whole: OrderedDict[int, _KnownCall] = field(default_factory=OrderedDict)  # by first_key: both ends wait
@@ -119,9 +124,7 @@ class SinkQueue:
         while self._is_over(now_ns):
             self._drop_oldest()
             if self.options.when_behind is WhenBehind.DETACH:
-                self.detached = True
-                while self._batches:
-                    self._drop_oldest()
+                self.detach()
         while self._whole and len(self._entries) - len(self._batches) > self.max_waiting_calls:
             self._drop_call()
 
@@ -132,6 +135,7 @@ class SinkQueue:
         key, entry = self._entries.popitem(last=False)
         item = entry.item
         if isinstance(item, PcmBatch):
+            self._last_key = key
             self._batches.popleft()
             self.queued_bytes -= item.size_bytes
             item = _without(item, entry.gone)
@@ -142,6 +146,37 @@ class SinkQueue:
         else:
             item = self._marked(key, item)
         return item, entry.put_ns
+
+    def detach(self) -> None:
+        """Let no block and no new call through any more."""
+        self.detached = True
+        while self._batches:
+            self._drop_oldest()
+
+    def lose(self, batch: PcmBatch) -> None:
+        """Count the batch that left last as dropped: the sink made nothing of it."""
+        self._drop_batch(self._last_key, batch)
+
+    def expect_a_hole(self) -> None:
+        """Let the next batch say that something is missing before it."""
+        self._has_dropped = True
+
+    def dropped_of(self, call: CallInfo) -> tuple[int, int]:
+        """Return the blocks and the samples that were dropped of a call the end of which is still to leave."""
+        known = self._known(call)
+        return (known.dropped["blocks"], known.dropped["samples"]) if known is not None else (0, 0)
+
+    def waiting_of(self, call: CallInfo) -> int:
+        """Return the blocks of a call that wait."""
+        known = self._known(call)
+        if known is None:
+            return 0
+        end_key = known.end_key if known.end_key is not None else self._next_key
+        waiting = (self._entries[key].item for key in self._batches if known.first_key < key < end_key)
+        return sum(int(np.count_nonzero(item.call == call.index)) for item in waiting if isinstance(item, PcmBatch))
+
+    def _known(self, call: CallInfo) -> _KnownCall | None:
+        return next((known for known in self._calls.get(call.index, ()) if known.call is call), None)
 
     def oldest_ns(self) -> int | None:
         """Return when the oldest waiting item was put."""
@@ -154,7 +189,7 @@ class SinkQueue:
             if self.detached:
                 self.dropped_calls += 1
                 return False
-            self._calls.setdefault(index, []).append(_KnownCall(index, key))
+            self._calls.setdefault(index, []).append(_KnownCall(item.call, key))
             return True
         known = self._calls.get(index)
         if not known or known[-1].end_key is not None:

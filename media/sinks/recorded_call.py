@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from media.pauses.spans import omitted
 from media.sinks import sidecar
 from media.sinks.continuation import beginning, boot_id, take_over
-from media.sinks.contract import CallInfo, CallReport
+from media.sinks.contract import CallInfo, CallReport, SinkUse
 from media.sinks.notes import Note, Wish, note_of
 from media.sinks.rewriting import Spans
 from media.sinks.sidecar import UNSERIALIZABLE, Sidecar, State, describe, overwrite, replace
@@ -159,12 +160,13 @@ class RecordedCall:
         if not self.continued and abs(self.call.position_0_wall_ns - self.document.started_wall_ns) > _MOVED_NS:
             self._write_sidecar("recording", None)
 
-    def finish(self, report: CallReport | None, wish: Wish | None = None) -> None:
+    def finish(self, report: CallReport | None, wish: Wish | None = None, sinks: Sequence[SinkUse] = ()) -> None:
         """Pad to the call's length, close the file, note what is to be done with it, write the last sidecar.
 
         Args:
             report: how the call ended; None when nobody said, which is an error.
             wish: what is to become of it.
+            sinks: what each sink got of the call.
         """
         if report is None and self.error is None:
             self.fail(RuntimeError("nobody said how the call ended"))
@@ -181,7 +183,7 @@ class RecordedCall:
             self.note = Note.write(audio, self.recording_id, wish, self.omit())
             if self.note is None and self.continued:  # the process before may have died when it had left one
                 note_of(audio).unlink(missing_ok=True)
-        self._write_sidecar("failed" if self.error else "complete", report)
+        self._write_sidecar("failed" if self.error else "complete", report, sinks)
 
     def omit(self) -> Spans:
         """Return what is to be cut out of the file once it is closed, in its samples."""
@@ -213,7 +215,7 @@ class RecordedCall:
             self.fail(error)
         self._length_samples, self._encoding = wav.length_samples, wav.encoding
 
-    def _write_sidecar(self, state: State, report: CallReport | None) -> None:
+    def _write_sidecar(self, state: State, report: CallReport | None, sinks: Sequence[SinkUse] = ()) -> None:
         length = self.wav.length_samples if self.wav else self._length_samples
         encoding = self.wav.encoding if self.wav else self._encoding
         note = report.note if report else ""
@@ -232,6 +234,7 @@ class RecordedCall:
             restarts=self.continued.restarts if self.continued else (),
             recording_id=self.recording_id,
             take=self.take,
+            sinks=sinks,
         )
         if self.continued:
             started_wall_ns = self.continued.before.started_wall_ns

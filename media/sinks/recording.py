@@ -13,6 +13,7 @@ one; what a lagging channel or a late packet brings for a part that is in the fi
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.blocks import PcmBatch
-from media.sinks.contract import CallInfo, CallReport, SinkOptions
+from media.sinks.contract import CallInfo, CallReport, SinkOptions, SinkUse
 from media.sinks.finisher import Finisher, hand_over
 from media.sinks.linear import LinearCalls
 from media.sinks.recorded_call import RecordedCall, Trouble
@@ -95,6 +96,7 @@ class RecordingSink:
         clock: Clock | None = None,
         calls: int = 16,
         finisher: Finisher | None = None,
+        uses: Callable[[CallInfo], Sequence[SinkUse]] = lambda call: (),
         *,
         is_pcm: bool = False,
     ) -> None:
@@ -107,6 +109,7 @@ class RecordingSink:
             clock: for header times and log lines.
             calls: at once, for which address space is reserved; see `Stage`.
             finisher: what gets the recordings that are closed.
+            uses: tells what each sink got of a call, for its sidecar.
             is_pcm: PCM comes of all calls, for a filter is in front.
         """
         # A disk may stall for seconds while the kernel writes back: wait, for what is dropped here is lost.
@@ -115,7 +118,7 @@ class RecordingSink:
         self._passthrough = format == "passthrough"
         self._encoding = Encoding.PCMU if self._passthrough else Encoding.PCM16
         self._clock = clock or SystemClock()
-        self._trouble, self._finisher = Trouble(), finisher
+        self._trouble, self._finisher, self._uses = Trouble(), finisher, uses
         self._stage = Stage(
             _STAGE_SAMPLES,
             FLUSH_SAMPLES,
@@ -190,7 +193,8 @@ class RecordingSink:
         self._linear.remove(call.index, self._clock.now_ns())
         self._unstage(recording)
         self._moved -= recording.continued is not None and not (call.is_linear or self._is_pcm)
-        recording.finish(report, self._finisher.wish() if self._finisher is not None else None)
+        wish = self._finisher.wish() if self._finisher is not None else None
+        recording.finish(report, wish, self._uses(call))
         if self._finisher is not None:
             hand_over(recording, self._finisher)
 

@@ -1,103 +1,98 @@
 """`SinkRunner`: one sink in a thread of its own, so that it can hold up nobody but itself.
 
 The event loop calls `put`, which never waits for the sink; the thread calls the sink, one item at a time.
-`step` is the whole of the thread's work and needs no thread: tests call it.
+`step` is the whole of the thread's work and needs no thread: tests call it. A sink that fails is replaced, and so is
+its thread: `media.sinks.contract` has the rules.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import asdict, dataclass, field, is_dataclass
-from typing import Any
+from collections import deque
 
 from media.blocks import PcmBatch
-from media.sinks.contract import Sink
-from media.sinks.queue import CallEnded, CallStarted, Item, SinkQueue
+from media.events.sinks import Failure, SinkDetached, SinkFailed, SinkRestarted
+from media.sinks.contract import CallInfo, MakeSink, Sink, SinkUse, WhenBehind
+from media.sinks.health import Publish, SinkSnapshot, details_of, nobody
+from media.sinks.lives import MAKE, MAX_ABANDONED, Again, Life, Make, Recovery, Work
+from media.sinks.queue import Item, SinkQueue
+from media.sinks.usage import Uses
 from media.throttle import ThrottledLog
-from strep.clock import NS_PER_SECOND, Clock, SystemClock
+from strep.clock import NS_PER_MS, NS_PER_SECOND, Clock, SystemClock
 
 _LOG = logging.getLogger(__name__)
 TICK_NS = NS_PER_SECOND
 """A sink that gets no batch for so long gets an empty one."""
 
 
-@dataclass(frozen=True, slots=True)
-class SinkSnapshot:
-    """A sink's health at one moment.
-
-    Attributes:
-        name: of the sink.
-        queued_items, queued_bytes: what waits.
-        lag_ns: age of the oldest item that the sink has not finished with, the one in its hands included.
-        delivered_blocks: rows that the sink was given.
-        dropped_blocks, dropped_seconds: rows, and seconds of audio, that it was not given.
-        dropped_calls: calls that it was never told of.
-        errors: exceptions that left the sink.
-        detached: it fell behind and is fed no more.
-        closed: `Sink.close` has returned or raised.
-        details: what the sink says of itself, see `Sink`; JSON values, empty if it says nothing.
-    """
-
-    name: str
-    queued_items: int
-    queued_bytes: int
-    lag_ns: int
-    delivered_blocks: int
-    dropped_blocks: int
-    dropped_seconds: float
-    dropped_calls: int
-    errors: int
-    detached: bool
-    closed: bool
-    details: dict[str, Any] = field(default_factory=dict)
-
-
 class SinkRunner:
     """Feeds one sink from a bounded queue; see `SinkQueue` for what is dropped when.
 
     Attributes:
-        sink: the sink, called from the runner's thread only.
+        name: of the sink.
+        sink: the one at present, or the last one while there is none; called from the runner's thread only.
     """
 
-    def __init__(self, sink: Sink, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        sink: Sink,
+        clock: Clock | None = None,
+        make: MakeSink | None = None,
+        publish: Publish = nobody,
+    ) -> None:
+        """Prepare; `start` begins.
+
+        Args:
+            sink: the first one; its options hold for those that replace it.
+            clock: the machine's, unless given.
+            make: makes another one; None: it cannot be replaced.
+            publish: whom to tell of its failures.
+        """
         self.sink = sink
+        self.name = sink.options.name
         self._clock = clock or SystemClock()
+        self._publish = publish
         self._queue = SinkQueue(sink.options)
+        self._recovery = Recovery(sink.options, make)
+        self._recovery.began(self._clock.now_ns())
         self._log = ThrottledLog(_LOG, self._clock)
         self._changed = threading.Condition()
-        self._stopping = False
-        self._closed = False
-        self._detached_said = False
+        self._has_started = self._stopping = self._closed = False
         self._dropped_said = 0
+        self._hang_said_ns: int | None = None
         self._busy_since_ns: int | None = None
         self._next_tick_ns = self._clock.now_ns() + TICK_NS
-        self._delivered_blocks = 0
-        self._errors = 0
-        self._thread = threading.Thread(target=self._run, name=f"sink-{sink.options.name}", daemon=True)
+        self._uses = Uses(self._queue)
+        self._abandoned: list[Life] = []
+        self._untold: list[SinkFailed | SinkDetached] = []  # of all calls that the sink knows
+        self._life = Life(sink, 0)
 
     @property
     def is_sensitive(self) -> bool:
         """See `SinkOptions`."""
-        return self.sink.options.is_sensitive
+        return self._queue.options.is_sensitive
 
     def start(self) -> None:
         """Start the thread."""
-        self._thread.start()
+        self._has_started = True
+        self._start(self._life)
 
     def put(self, item: Item) -> None:
         """Hand over a batch or the start or end of a call; from any thread, without waiting for the sink."""
         with self._changed:
+            was_detached = self._queue.detached
             self._queue.put(item, self._clock.now_ns())
-            say_detached = self._queue.detached and not self._detached_said
-            self._detached_said = self._queue.detached
+            say_detached = self._queue.detached and not was_detached
+            if say_detached:
+                self._untold.append(SinkDetached(sink=self.name, reason="behind"))
             say_dropped = not self._queue.detached and self._queue.dropped_calls > self._dropped_said
             dropped = self._dropped_said = self._queue.dropped_calls
             self._changed.notify()
         if say_detached:
-            self._log.warning(f"sink {self.sink.options.name} fell behind and is detached")
+            self._log.warning(f"sink {self.name} fell behind and is detached")
         if say_dropped:
-            self._log.warning(f"sink {self.sink.options.name} fell behind: {dropped} calls dropped so far")
+            self._log.warning(f"sink {self.name} fell behind: {dropped} calls dropped so far")
 
     def request_stop(self) -> None:
         """Let the thread finish what is queued, close the sink and end; does not wait."""
@@ -109,110 +104,224 @@ class SinkRunner:
         """Request the stop and wait for it, at most `timeout_s` seconds.
 
         Returns:
-            True: the sink was given all that was queued, and `Sink.close` has returned or raised. False: time
-            ran out; the sink is left behind, and what is queued is lost when the process ends. That is logged,
-            and `SinkSnapshot.closed` stays false until the sink finishes after all.
+            True: the sink was given all that was queued, and `Sink.close` has returned or raised; or it had failed,
+            and no other one was there yet. False: time ran out; the sink is left behind, and what is queued is lost
+            when the process ends. That is logged, and `SinkSnapshot.closed` stays false until the sink finishes
+            after all.
         """
         self.request_stop()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
-        elif not self._closed:  # never started: nobody else will drain the queue
-            self._run()
+        if self._has_started:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed, timeout_s)
+        elif not self._closed:  # nobody else will drain the queue
+            self._run(self._life)
         if not self._closed:
             # Not throttled: nothing may hide that files are unfinished.
-            _LOG.error(
-                "sink %s did not finish within %g s, %d items wait",
-                self.sink.options.name,
-                timeout_s,
-                len(self._queue),
-            )
+            waiting = len(self._queue)
+            _LOG.error("sink %s did not finish within %g s, %d items wait", self.name, timeout_s, waiting)
         return self._closed
+
+    # -- looking at it ---------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Replace the sink if it hangs; once a second, from any thread but its own."""
+        with self._changed:
+            life = self._life
+            is_news = life.called_ns != self._hang_said_ns
+            if self._stopping or not is_news or not self._recovery.is_hung(life.called_ns, self._clock.now_ns()):
+                return
+            self._hang_said_ns = life.called_ns
+            self._uses.fail(life.in_hand)
+            fresh = self._replace(life, "hung", "") if self._recovery.make else None
+        _LOG.error("sink %s hangs", self.name)
+        if fresh is not None:
+            self._start(fresh)
+        self._tell()
 
     def snapshot(self) -> SinkSnapshot:
         """Return the counters of one moment; those of the sink itself may be of a slightly different one."""
-        details = _details(self.sink)
+        details = details_of(self.sink)
         with self._changed:
-            queue = self._queue
+            queue, now_ns = self._queue, self._clock.now_ns()
             waiting = [ns for ns in (self._busy_since_ns, queue.oldest_ns()) if ns is not None]
             return SinkSnapshot(
-                name=self.sink.options.name,
+                name=self.name,
                 queued_items=len(queue),
                 queued_bytes=queue.queued_bytes,
-                lag_ns=max(self._clock.now_ns() - min(waiting), 0) if waiting else 0,
-                delivered_blocks=self._delivered_blocks,
+                lag_ns=max(now_ns - min(waiting), 0) if waiting else 0,
+                delivered_blocks=self._uses.delivered_blocks,
                 dropped_blocks=queue.dropped_blocks,
                 dropped_seconds=queue.dropped_seconds,
                 dropped_calls=queue.dropped_calls,
-                errors=self._errors,
+                errors=self._uses.errors,
+                restarts=self._uses.restarts,
+                hung=self._recovery.is_hung(self._life.called_ns, now_ns),
+                abandoned=len(self._abandoned),
                 detached=queue.detached,
                 closed=self._closed,
                 details=details,
             )
 
+    def use_of(self, call: CallInfo) -> SinkUse:
+        """Return what the sink got of a call so far; from any thread."""
+        with self._changed:
+            return self._uses.of(call)
+
+    # -- in the thread ---------------------------------------------------------------------------------
+
     def step(self) -> int:
-        """Give the sink one queued item, or the tick that is due.
+        """Give the sink one queued item, or the tick that is due, or make it if it is due.
 
         Returns:
-            0 when there may be more to do, else nanoseconds until the next tick.
+            0 when there may be more to do, else nanoseconds until the next tick, or until it is due.
         """
+        return self._step(self._life)
+
+    def _step(self, life: Life) -> int:
+        self._tell()
         with self._changed:
-            got = self._queue.get()
-            self._busy_since_ns = got[1] if got else None
-        now_ns = self._clock.now_ns()
-        if got is None:
-            if now_ns < self._next_tick_ns:
-                return self._next_tick_ns - now_ns
-            item: Item = PcmBatch.tick(now_ns)
-        else:
-            item = got[0]
-        if isinstance(item, PcmBatch):
-            self._next_tick_ns = now_ns + TICK_NS
-        self._deliver(item)
-        with self._changed:
-            self._busy_since_ns = None
+            if life is not self._life:
+                return 0
+            now_ns = self._clock.now_ns()
+            work = self._next(life, now_ns)
+            if work is None:
+                return (self._next_tick_ns if life.sink is not None else life.due_ns) - now_ns
+            life.called_ns = now_ns
+        error: BaseException | None = None
+        try:
+            life.do(work, self._recovery.make)
+        except BaseException as raised:  # of others' code also what would end the thread
+            error = raised
+        self._note(life, work, error)
         return 0
 
-    def _deliver(self, item: Item) -> None:
+    def _next(self, life: Life, now_ns: int) -> Work | None:
+        """Return what is to be done next, and take note of it as if it were done."""
+        if life.sink is None:
+            return MAKE if now_ns >= life.due_ns else None
+        if life.untold:
+            return Again(life.untold.popleft())
+        got = self._queue.get()
+        if got is None and now_ns < self._next_tick_ns:
+            return None
+        item, self._busy_since_ns = got or (PcmBatch.tick(now_ns), None)
+        if isinstance(item, PcmBatch):
+            self._next_tick_ns = now_ns + TICK_NS
+            life.in_hand = item
+        self._uses.take(item)
+        return item
+
+    def _note(self, life: Life, work: Work, error: BaseException | None) -> None:
+        """Take note of how it went, and act on it."""
+        fresh = None
+        with self._changed:
+            if life is self._life:
+                life.called_ns = life.in_hand = self._busy_since_ns = None
+                if error is not None:
+                    fresh = self._note_error(life, work, error)
+                elif isinstance(work, Make):
+                    self._uses.restarts += 1
+                    assert life.made is not None
+                    life.sink = self.sink = life.made
+                    self._recovery.began(self._clock.now_ns())
+                elif isinstance(work, PcmBatch) and len(work):
+                    self._recovery.took()
+        if error is not None:
+            what = "being made" if isinstance(work, Make) else type(work).__name__
+            self._log.warning(f"sink {self.name} raised at {what}: {error!r}", exc_info=error)
+        if fresh is not None:
+            self._start(fresh)
+        if life is not self._life:
+            self._leave(life)
+        elif isinstance(work, Again) and error is None:
+            self._publish(work.call, SinkRestarted(sink=self.name, restarts=self._uses.restarts))
+
+    def _note_error(self, life: Life, work: Work, error: BaseException) -> Life | None:
+        """Count it; return the life that follows if this one is over."""
+        self._uses.fail(None if isinstance(work, Make) else work)
+        if isinstance(work, Make):
+            now_ns = self._clock.now_ns()
+            life.due_ns = now_ns + self._recovery.pause_ns(now_ns)
+            return None
+        is_fatal = not isinstance(error, Exception)
+        if not self._recovery.raised(is_fatal=is_fatal) or self._stopping or self._queue.detached:
+            return None
+        return self._replace(life, "ended" if is_fatal else "raised", repr(error))
+
+    def _replace(self, life: Life, reason: Failure, error: str) -> Life | None:
+        """Let another life follow, or detach the sink; return what is to be started."""
+        if self._queue.options.when_behind is WhenBehind.DETACH or len(self._abandoned) >= MAX_ABANDONED:
+            self._queue.detach()
+            self._untold.append(SinkDetached(sink=self.name, reason=reason, error=error))
+            return None
+        if reason == "hung" and life.in_hand is not None:
+            self._uses.take_back(life.in_hand)
+        self._queue.expect_a_hole()
+        now_ns = self._clock.now_ns()
+        pause_ns = self._recovery.pause_ns(now_ns)
+        self._abandoned.append(life)
+        self._life, self._busy_since_ns = Life(None, now_ns + pause_ns, deque(self._uses.told.values())), None
+        after_ms = pause_ns // NS_PER_MS
+        self._untold.append(SinkFailed(sink=self.name, reason=reason, error=error, retry_after_ms=after_ms))
+        return self._life
+
+    def _tell(self) -> None:
+        """Tell of failures, in all calls that the sink knew; by whoever comes first, for it may take a while."""
+        if not self._untold:
+            return
+        with self._changed:
+            events, self._untold = self._untold, []
+            calls = list(self._uses.told.values())
+        for event in events:
+            if event.reason != "behind":  # which was said at once
+                what = "detached" if isinstance(event, SinkDetached) else f"made again in {event.retry_after_ms} ms"
+                _LOG.error("sink %s failed (%s) and is %s", self.name, event.error or event.reason, what)
+            for call in calls:
+                self._publish(call, event)
+
+    def _leave(self, life: Life) -> None:
+        """Close the sink of a life that is over, once its last call has returned."""
+        sink = life.sink if life.sink is not None else life.made
+        if sink is not None:
+            self._close(sink)
+        with self._changed:
+            self._abandoned = [other for other in self._abandoned if other is not life]
+
+    def _close(self, sink: Sink) -> None:
         try:
-            if isinstance(item, PcmBatch):
-                self._delivered_blocks += len(item)
-                self.sink.receive(item)
-            elif isinstance(item, CallStarted):
-                self.sink.call_started(item.call)
-            elif isinstance(item, CallEnded):
-                self.sink.call_ended(item.call, item.report)
-        except Exception as error:  # the contract: counted, logged, and the sink goes on
-            self._failed(type(item).__name__, error)
-
-    def _failed(self, what: str, error: Exception) -> None:
-        self._errors += 1
-        self._log.warning(f"sink {self.sink.options.name} raised at {what}: {error!r}", exc_info=error)
-
-    def _run(self) -> None:
-        while True:
-            wait_ns = self.step()
-            if wait_ns == 0:
-                continue
+            sink.close()
+        except BaseException as error:
             with self._changed:
-                if len(self._queue):
+                self._uses.errors += 1
+            self._log.warning(f"sink {self.name} raised at close: {error!r}", exc_info=error)
+
+    def _start(self, life: Life) -> None:
+        if not self._has_started:
+            return
+        try:
+            threading.Thread(target=self._run, args=(life,), name=f"sink-{self.name}", daemon=True).start()
+        except RuntimeError as error:  # no more threads
+            _LOG.error("sink %s is detached: %s", self.name, error)
+            with self._changed:
+                self._queue.detach()
+                self._closed = True
+
+    def _run(self, life: Life) -> None:
+        while True:
+            wait_ns = self._step(life)
+            with self._changed:
+                if life is not self._life:
+                    return
+                if self._stopping and life.sink is None:  # there is no time any more to make another one
+                    self._queue.detach()
+                    break
+                if wait_ns == 0 or (life.sink is not None and len(self._queue)):
                     continue
                 if self._stopping:
                     break
                 self._changed.wait(wait_ns / NS_PER_SECOND)
-        try:
-            self.sink.close()
-        except Exception as error:
-            self._failed("close", error)
-        self._closed = True
-
-
-def _details(sink: Sink) -> dict[str, Any]:
-    """Return what the sink's ``snapshot()`` says, if it has one; an error in it is its own trouble."""
-    snapshot = getattr(sink, "snapshot", None)
-    if not callable(snapshot):
-        return {}
-    try:
-        said = snapshot()
-        return asdict(said) if is_dataclass(said) and not isinstance(said, type) else dict(said)
-    except Exception as error:
-        return {"snapshot_error": repr(error)}
+        if life.sink is not None:
+            self._close(life.sink)
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from media.sinks.contract import CallInfo, CallReport, TrackReport
+from media.sinks.contract import CallInfo, CallReport, SinkUse, TrackReport
 from strep.clock import iso8601
 
 SCHEMA_VERSION = 1
@@ -163,6 +163,7 @@ class Sidecar(msgspec.Struct, frozen=True):
     take: Take | None = None
     trimmed: Trimmed | None = None
     files: list[MadeFile] = []
+    sinks: list[SinkUse] = []
 
 
 def describe(
@@ -179,6 +180,7 @@ def describe(
     restarts: Sequence[Restart] = (),
     recording_id: str = "",
     take: Take | None = None,
+    sinks: Sequence[SinkUse] = (),
 ) -> Sidecar:
     """Return the document of a call.
 
@@ -195,6 +197,7 @@ def describe(
         restarts: where others have gone on.
         recording_id: UUID of the recording.
         take: what it is if it is not that of the whole call.
+        sinks: what each sink got of the call.
     """
     started_wall_ns = (report.started_wall_ns if report else 0) or call.position_0_wall_ns
     return Sidecar(
@@ -220,6 +223,7 @@ def describe(
         restarts=list(restarts),
         recording_id=recording_id,
         take=take,
+        sinks=list(sinks),
     )
 
 
@@ -318,7 +322,7 @@ def _shorter(document: Sidecar, reason: str) -> Iterator[Sidecar]:
     """Yield the document, and what is left of it when there is less and less room."""
     yield document
     error = (document.error or reason)[:_ERROR_CHARACTERS]
-    document = msgspec.structs.replace(document, state="failed", error=error, events=[])
+    document = msgspec.structs.replace(document, state="failed", error=error, events=[], sinks=[])
     bare = [msgspec.structs.replace(track, ledger=[], ledger_truncated=True) for track in document.tracks]
     yield msgspec.structs.replace(document, tracks=bare)
     document = msgspec.structs.replace(document, tracks=[])

@@ -31,6 +31,10 @@ class NoiseControl:
         """Let `sink` be switched by its name."""
         self._sinks.setdefault(name, []).append(sink)
 
+    def replace(self, name: str, old: Switchable, new: Switchable) -> None:
+        """Let `new` be switched where `old` was."""
+        self._sinks[name] = [new if sink is old else sink for sink in self._sinks[name]]
+
     def suppress(self, call: CallInfo, direction: str, sinks: Sequence[str], *, on: bool) -> None:
         """See `Denoisable.suppress_noise`."""
         if DIRECTIONS.get(direction, DIRECTIONS["none"]) == DIRECTIONS["none"]:

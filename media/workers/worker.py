@@ -11,6 +11,7 @@ import logging
 import signal
 import socket
 import sys
+from functools import partial
 from typing import Any
 
 import media.sinks.recording  # noqa: F401  a spare that has it all is at work within milliseconds
@@ -62,7 +63,7 @@ def main() -> None:
 async def _serve(assignment: Assignment, sockets: BoundSockets, control: socket.socket) -> None:
     config, loop = assignment.config, asyncio.get_running_loop()
     app = load_app(config.app) if config.app else None
-    server = Server(config, [load_sink(name) for name in config.sinks], sockets=sockets, app=app)
+    server = Server(config, [partial(load_sink, name) for name in config.sinks], sockets=sockets, app=app)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
 
