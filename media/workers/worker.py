@@ -62,7 +62,8 @@ def main() -> None:
 async def _serve(assignment: Assignment, sockets: BoundSockets, control: socket.socket) -> None:
     config, loop = assignment.config, asyncio.get_running_loop()
     app = load_app(config.app) if config.app else None
-    server = Server(config, [load_sink(name) for name in config.sinks], sockets=sockets, app=app)
+    sinks = [load_sink(name) for name in config.sinks]
+    server = Server(config, sinks, sockets=sockets, app=app, remembers_legs=False)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
 
