@@ -141,6 +141,10 @@ class ServerConfig:
     """While the disk of the recordings has less, no call begins."""
     udp_legs: Literal["open", "probation", "registered"] = "open"
     """Which legs may begin at the STREP port, see `media.admission.legs`."""
+    telnyx_public_keys: tuple[str, ...] = ()
+    """In base64: whose webhooks announce legs, at the HTTP door."""
+    state: Path | None = None
+    """Directory of what the next process is to know: announced legs and used tokens; None: it does not."""
     udp_networks: tuple[str, ...] = ()
     """From where legs and RTP tracks may begin; none is from anywhere."""
     udp_sources: Literal["pinned", "any"] = "pinned"

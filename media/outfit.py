@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from media.config import ServerConfig
+from media.config import Endpoint, ServerConfig
 from media.denoising.rules import DIRECTIONS
 from media.events.bus import EventBus
 from media.events.callback import EventCallback, OnEvent
@@ -23,6 +24,8 @@ from strep.clock import NS_PER_SECOND, Clock
 from strep.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from media.http.api import Api
+    from media.http.companion import HttpDoor
     from media.server import Server
     from media.talk.switchboard import Switchboard
     from media.transcribing.sink import TranscribingSink
@@ -181,11 +184,7 @@ def companions_of(server: Server, clock: Clock, on_event: OnEvent | None = None)
 
         companions.append(Webhooks(config, server.bus, clock))
     if config.http is not None:
-        from media.feed.sink import FeedSink
-        from media.http.companion import HttpDoor
-
-        feed = _own(FeedSink, server)
-        companions.append(HttpDoor(server.engine, server.bus, feed, config.http, config.http_token))
+        companions.append(_http_door(server, config.http, clock))
     if config.nats.urls:
         from media.nats.companion import NatsCompanion
         from media.nats.sink import NatsSink
@@ -196,6 +195,22 @@ def companions_of(server: Server, clock: Clock, on_event: OnEvent | None = None)
     companions.extend(server.deliveries)
     companions.append(server.finisher)
     return companions
+
+
+def _http_door(server: Server, endpoint: Endpoint, clock: Clock) -> HttpDoor:
+    from media.feed.sink import FeedSink
+    from media.http.companion import HttpDoor, incoming_of
+
+    feed, incoming = _own(FeedSink, server), incoming_of(server.config)
+
+    def make_api() -> Api:
+        from media.http.api import Api
+        from media.http.house import OneServer
+
+        house = OneServer(server.engine, server.legs, asyncio.get_running_loop())
+        return Api(house, clock, feed, server.bus, incoming)
+
+    return HttpDoor(endpoint, server.config.http_token, make_api)
 
 
 def closing_s(config: ServerConfig) -> float:

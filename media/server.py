@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
+from media.admission.announced import GOOD_FOR_S
+from media.admission.configured import memory_of
+from media.admission.desk import LegDesk
 from media.config import ServerConfig
 from media.decoding.payload_types import PayloadTypes
 from media.delivery.fitting import deliveries_of, taking
@@ -68,6 +71,7 @@ class Server:
         config: as given.
         engine: the live calls.
         doors: where they come in.
+        legs: where those of STREP are announced.
         bus: what happens in them.
         transcriber: has them transcribed, if anybody may ask for it.
         recorder: pauses and records them, during the call.
@@ -85,6 +89,7 @@ class Server:
         sockets: BoundSockets | None = None,
         app: Application | None = None,
         on_event: OnEvent | None = None,
+        remembers_legs: bool = True,
     ) -> None:
         """Wire up; nothing listens before ``async with`` or `start`.
 
@@ -96,6 +101,7 @@ class Server:
             sockets: doors that are bound already, to be taken over; the others are bound as configured.
             app: run for every call with its `LiveCall`; an exception in it ends it, not the call.
             on_event: called with every event of every call (`Told`), in the event loop; awaited if it is a coroutine.
+            remembers_legs: in `ServerConfig.state`; a worker's supervisor does that for it.
 
         Raises:
             ConfigurationError: no door is configured, one that lets anybody in from elsewhere, or a filter for a
@@ -155,6 +161,7 @@ class Server:
             patience_ms=patience_ms,
             listener=self._switchboard,
         )
+        self.legs = LegDesk(self.doors.strep, self._clock, memory_of(config) if remembers_legs else None)
         self._stopping, self._at_once = asyncio.Event(), asyncio.Event()
         self._has_closed = False
         self._watch = CounterWatch(self.snapshot)
@@ -286,12 +293,16 @@ class Server:
         """Return what each sink got of a call so far; from any thread, also when it has ended."""
         return [runner.use_of(call) for runner in self.runners]
 
-    def register_leg(self, call_leg_id: UUID) -> None:
+    def register_leg(self, call_leg_id: UUID, good_for_s: float = GOOD_FOR_S) -> None:
         """Announce a leg to the STREP door, with `ServerConfig.udp_legs` "registered"; in the event loop.
 
-        It may begin within the hour, and what has come of it in the last 3 s is taken now.
+        It may begin, again and again, for so long, and what has come of it in the last 3 s is taken now.
         """
-        self.doors.strep.register(call_leg_id, self._clock.now_ns())
+        self.legs.register(call_leg_id, good_for_s)
+
+    def withdraw_leg(self, call_leg_id: UUID) -> bool:
+        """Take an announcement back, and return whether there was one; a call that goes on goes on."""
+        return self.legs.withdraw(call_leg_id)
 
     def live_calls(self) -> list[dict[str, Any]]:
         """Return every live call with the statistics of its tracks."""

@@ -180,18 +180,20 @@ def _read_table(path: Path) -> dict[str, Any]:
 
 
 def _check_http(config: ServerConfig, processes: ProcessConfig) -> None:
-    """Check who may reach it, and that there is one process to ask.
+    """Check who may reach it, and that it is there where legs can be announced nowhere else.
 
     Raises:
-        ConfigurationError: it cannot be served.
+        ConfigurationError: it cannot be served, or is missing.
     """
     if config.http is None:
+        if config.telnyx_public_keys:
+            raise ConfigurationError("telnyx_public_key: webhooks come to the HTTP door; give http as well")
+        if config.udp_legs == "registered" and config.udp is not None:
+            raise ConfigurationError(
+                "udp_legs: nobody could announce a leg, so that none would begin; give http, for POST /v1/legs, and "
+                "telnyx_public_key for the carrier's webhooks. For example: --http 127.0.0.1:9080"
+            )
         return
-    if processes.workers != 1:
-        raise ConfigurationError(
-            "http: it is served by the one process that has all calls, and with workers each has its own. "
-            "Leave out workers, or http; counters of all workers are served by --metrics"
-        )
     check_access(config.http, config.http_token)
     if config.http.port and config.http in (config.ws, processes.metrics):
         raise ConfigurationError(f"http and another door are both on TCP {config.http}; one of them must move")

@@ -5,10 +5,16 @@ from __future__ import annotations
 import ipaddress
 from pathlib import Path
 
+from media.admission.desk import LegMemory
+from media.admission.entries import Entries
 from media.admission.tokens import TokenGate
+from media.admission.uses import SharedUses, Uses
 from media.config import ServerConfig
 from media.ws.tls import Certificate
 from strep.errors import ConfigurationError
+
+LEGS, USED_TOKENS = "legs", "tokens"
+"""Folders of `ServerConfig.state`."""
 
 
 def gate_of(config: ServerConfig) -> TokenGate | None:
@@ -28,7 +34,30 @@ def gate_of(config: ServerConfig) -> TokenGate | None:
             f"ws is on {config.ws}, where others can reach it, and lets anybody stream: make a token (strep token > "
             "token.txt) and give --ws-token-file token.txt, or say --ws-auth none"
         )
-    return TokenGate(tokens, key)
+    return TokenGate(tokens, key, _uses_of(config) if key else None)
+
+
+def _uses_of(config: ServerConfig) -> Uses | None:
+    if config.state is None:
+        return None
+    try:
+        return SharedUses(Entries(config.state / USED_TOKENS))
+    except OSError as error:
+        raise ConfigurationError(f"state: cannot keep used tokens in {config.state}: {error.strerror}") from None
+
+
+def memory_of(config: ServerConfig) -> LegMemory | None:
+    """Return what remembers announced legs, None if nothing does.
+
+    Raises:
+        ConfigurationError: it cannot.
+    """
+    if config.state is None or config.udp_legs != "registered":
+        return None
+    try:
+        return LegMemory(config.state / LEGS)
+    except OSError as error:
+        raise ConfigurationError(f"state: cannot keep legs in {config.state}: {error.strerror}") from None
 
 
 def twilio_auth_token_of(config: ServerConfig) -> str:

@@ -13,20 +13,16 @@ A call_leg_id is a name that many have seen, and the address of a UDP packet is 
 from __future__ import annotations
 
 import ipaddress
-from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Literal
 
+from media.admission.announced import GOOD_FOR_S, Announced
 from media.admission.quarantine import Held, Leg, Quarantine
 from strep.clock import NS_PER_SECOND
 from strep.header import HEADER_BYTES
 from strep.rtp import FIXED_HEADER_BYTES
 
 SILENT_NS = 2 * NS_PER_SECOND
-REGISTERED_NS = 3600 * NS_PER_SECOND
-"""So long an announcement is good for a leg that has not begun."""
-MOST_REGISTERED = 100_000
-"""Announcements; beyond it the oldest is forgotten."""
 
 LegMode = Literal["open", "probation", "registered"]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -37,15 +33,16 @@ class LegGuard:
     """The rules, and who waits to be let in.
 
     Attributes:
+        mode: which legs may begin.
+        announced: those that may in mode ``registered``.
         quarantine: datagrams of legs that are not admitted yet.
     """
 
     def __init__(self, mode: LegMode = "open", networks: Iterable[Network] = (), *, is_pinned: bool = True) -> None:
         """Start without an announcement; `is_pinned`: sources are kept to."""
-        self.quarantine = Quarantine()
-        self.is_pinned = is_pinned
-        self._mode, self._networks = mode, tuple(networks)
-        self._registered: OrderedDict[Leg, int] = OrderedDict()
+        self.mode, self.is_pinned = mode, is_pinned
+        self.announced, self.quarantine = Announced(), Quarantine()
+        self._networks = tuple(networks)
 
     def admits_address(self, address: str) -> bool:
         """Tell whether packets of `address` may begin anything."""
@@ -60,23 +57,21 @@ class LegGuard:
         """Tell whether a direction whose packets came from `old`, the last `silent_ns` ago, may come from `new`."""
         return not self.is_pinned or old == new or silent_ns >= SILENT_NS
 
-    def register(self, leg: Leg, now_ns: int) -> list[Held]:
+    def register(self, leg: Leg, now_ns: int, good_for_ns: int = round(GOOD_FOR_S * NS_PER_SECOND)) -> list[Held]:
         """Announce a leg; return what has come of it already."""
-        self._registered[leg] = now_ns
-        self._registered.move_to_end(leg)
-        while self._registered and (
-            len(self._registered) > MOST_REGISTERED or now_ns - next(iter(self._registered.values())) > REGISTERED_NS
-        ):
-            self._registered.popitem(last=False)
+        self.announced.add(leg, now_ns, good_for_ns)
         return self.quarantine.release(leg)
+
+    def withdraw(self, leg: Leg) -> bool:
+        """Take an announcement back; return whether there was one."""
+        return self.announced.discard(leg)
 
     def admit(self, leg: Leg, datagram: Held) -> list[Held] | None:
         """Ask whether a leg may begin with `datagram`; return what has waited of it, None if it waits as well."""
-        if self._mode == "open":
+        if self.mode == "open":
             return []
-        if self._mode == "registered":
-            announced_ns = self._registered.get(leg)
-            if announced_ns is not None and datagram.arrival_ns - announced_ns <= REGISTERED_NS:
+        if self.mode == "registered":
+            if self.announced.has(leg, datagram.arrival_ns):
                 return self.quarantine.release(leg)
         elif any(_follows(earlier.data, datagram.data) for earlier in self.quarantine.waiting(leg)):
             return self.quarantine.release(leg)

@@ -7,6 +7,7 @@ import ipaddress
 from media import formats
 from media.formats import Format
 from media.option import Option
+from media.webhooks.signing import parse_public_key
 
 TRUST = "Who may send"
 
@@ -21,6 +22,11 @@ def _parse_network(text: str) -> str:
 def _parse_token(text: str) -> str:
     if not text.strip():
         raise ValueError("is empty")
+    return text.strip()
+
+
+def _parse_public_key(text: str) -> str:
+    parse_public_key(text)
     return text.strip()
 
 
@@ -102,10 +108,28 @@ TRUST_OPTIONS = (
     Option(
         "udp_legs",
         TRUST,
-        formats.choice("open", "probation"),
-        "probation",
-        "Which STREP legs may begin: any with its first packet, or with two packets in order. What waits is kept for "
-        "3 s, and nothing of it is lost. Programs have `registered` besides, see Server.register_leg.",
+        formats.choice("open", "probation", "registered"),
+        "registered",
+        "Which STREP legs may begin: any with its first packet, with two packets in order, or announced ones (by "
+        "POST /v1/legs at --http, or webhooks, --telnyx-public-key). What waits is kept for 3 s, and nothing of it "
+        "is lost.",
+    ),
+    Option(
+        "telnyx_public_key",
+        TRUST,
+        Format("BASE64", _parse_public_key),
+        "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+        "The public key of a Telnyx account: its call.fork.started, posted to http://HOST:PORT/v1/webhooks/telnyx "
+        "(--http), announces a leg. Repeatable.",
+        field="telnyx_public_keys",
+        repeatable=True,
+    ),
+    Option(
+        "state",
+        TRUST,
+        formats.DIRECTORY,
+        "/var/lib/strep",
+        "Remember announced legs and used tokens here, for the next process; a local directory.",
     ),
     Option(
         "udp_sources",

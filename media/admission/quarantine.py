@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 from strep.clock import NS_PER_SECOND
@@ -70,6 +71,11 @@ class Quarantine:
         """Return what waits of `leg`."""
         found = self._legs.get(leg)
         return found.datagrams if found is not None else []
+
+    def oldest(self, most: int) -> list[tuple[Leg, int, int]]:
+        """Return up to `most` legs that wait: leg, datagrams, since when in ns."""
+        found = islice(self._legs.items(), most)
+        return [(leg, len(waiting.datagrams), waiting.since_ns) for leg, waiting in found]
 
     def release(self, leg: Leg) -> list[Held]:
         """Give back what waits of `leg`, in the order of its arrival, and keep it no more."""

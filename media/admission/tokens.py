@@ -6,7 +6,7 @@ There are two kinds. *Static* tokens are any text of at least `MIN_CHARACTERS`, 
     strep1.<last second of validity, Unix time>.<nonce>.<HMAC-SHA256 of all before the last dot, base64url>
 
 A signed token is good until it expires, and for one stream: the first that shows it. That one may show it again,
-for carriers dial the same address when a socket breaks. Each worker process remembers for itself whose a token is.
+for carriers dial the same address when a socket breaks. `media.admission.uses` remembers whose a token is.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from enum import Enum
 from hashlib import sha256
 
+from media.admission.uses import OwnUses, Uses
 from strep.clock import NS_PER_SECOND
 from strep.errors import ConfigurationError
 
@@ -28,8 +29,6 @@ MAX_CHARACTERS = 512
 """What is longer is no token, and is not looked at."""
 MAX_SHOWN = 16
 """So many of one socket are looked at."""
-MAX_USED = 100_000
-"""Signed tokens that are remembered until they expire; at more live ones a new one is refused."""
 
 
 class Verdict(Enum):
@@ -40,7 +39,7 @@ class Verdict(Enum):
     UNKNOWN = "no token that is known"
     EXPIRED = "a token that has expired"
     USED = "a token of another stream"
-    FULL = "too many signed tokens are in use"
+    FULL = "more signed tokens than can be remembered"
 
 
 def new_token() -> str:
@@ -61,8 +60,8 @@ class TokenGate:
         verdicts: how often each was given, to streams that wanted to begin.
     """
 
-    def __init__(self, tokens: Iterable[str] = (), key: bytes | None = None) -> None:
-        """Let those in who have one of `tokens`, or one signed with `key`.
+    def __init__(self, tokens: Iterable[str] = (), key: bytes | None = None, uses: Uses | None = None) -> None:
+        """Let those in who have one of `tokens`, or one signed with `key`; `uses` knows whose those are.
 
         Raises:
             ConfigurationError: a token that is too short or too long, or a key that is too short.
@@ -77,7 +76,7 @@ class TokenGate:
         self.verdicts: dict[Verdict, int] = dict.fromkeys(Verdict, 0)
         self._digests = [_digest(token) for token in known]
         self._key = key
-        self._used: dict[str, tuple[int, str]] = {}  # by nonce: when it expires, and whose it is
+        self._uses: Uses = uses or OwnUses()
 
     def judge(self, shown: Iterable[str], wall_ns: int, stream_id: str | None = None) -> Verdict:
         """Judge the tokens that a peer has shown.
@@ -104,20 +103,10 @@ class TokenGate:
         prefix, expires, nonce = said.split(".", 2)  # it is ours: it has that form
         if prefix != PREFIX or wall_ns // NS_PER_SECOND > int(expires):
             return Verdict.EXPIRED
-        return self._judge_use(nonce, int(expires), wall_ns, stream_id)
-
-    def _judge_use(self, nonce: str, expires_s: int, wall_ns: int, stream_id: str | None) -> Verdict:
-        _, owner = self._used.get(nonce, (0, stream_id))
         if stream_id is None:
             return Verdict.GOOD
-        if owner != stream_id:
-            return Verdict.USED
-        if nonce not in self._used and len(self._used) >= MAX_USED:
-            self._used = {old: use for old, use in self._used.items() if use[0] >= wall_ns // NS_PER_SECOND}
-            if len(self._used) >= MAX_USED:
-                return Verdict.FULL
-        self._used[nonce] = expires_s, stream_id
-        return Verdict.GOOD
+        is_its = self._uses.claim(nonce, int(expires), stream_id, wall_ns // NS_PER_SECOND)
+        return Verdict.FULL if is_its is None else Verdict.GOOD if is_its else Verdict.USED
 
 
 def _digest(token: str) -> bytes:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from media.carrier.datagrams import DatagramTable
+from media.carrier.script import TrackScript
 from media.carrier.truth import Truth
 
 Int64 = NDArray[np.int64]
 
 
 class Timetable(Protocol):
-    """A `media.carrier.plan.Plan`, or a `media.carrier.steady.Steady`; `start` and `stop` number deliveries."""
+    """A `media.carrier.plan.Plan`, or a `media.carrier.steady.Steady`; `start` and `stop` number deliveries.
+
+    Attributes:
+        scripts: the tracks.
+    """
+
+    scripts: Sequence[TrackScript]
 
     def __len__(self) -> int:
         """Return the number of deliveries."""

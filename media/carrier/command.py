@@ -7,7 +7,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -25,6 +25,9 @@ from media.carrier.summary import describe, lines
 from media.codecs.encoding import NAMES
 from strep.clock import NS_PER_SECOND
 from strep.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from media.carrier.announcing import Announcer
 
 _OTHER_DESCRIPTORS = 64
 PRESS_STEP_NS = NS_PER_SECOND // 4
@@ -47,6 +50,9 @@ Examples:
   Telnyx, asked for raw audio; and as it is by default, an MP3 a message, here with errors at random:
     strep simulate --ws "ws://127.0.0.1:9001/?playback=rtp" --playback rtp --heard heard/
     strep simulate --ws ws://127.0.0.1:9001/ --error-rate 5% --heard heard/
+  A leg that the server takes only when its webhook has come, here half a second late:
+    strep keys carrier.pem; strep simulate --udp 127.0.0.1:9000 --announce-key carrier.pem \\
+        --announce http://127.0.0.1:9080/v1/webhooks/telnyx --announce-delay 0.5
   Everything that carriers do to a call in one:
     strep simulate --udp 127.0.0.1:9000 --dtx 30% --hold 4+5 --ssrc-change 10 \\
         --timestamp-jump 14 --wrap --extras 5% --malformed 1%
@@ -134,6 +140,17 @@ Shares are written 2% or 0.02, times in seconds, spans as START+LENGTH in second
     "--say", type=parameters.SAY, multiple=True, help="A file spoken at a time, silence between: 1:hello.wav."
 )
 @stream_flags
+@click.option("--announce", metavar="URL", help="Post signed webhooks about each leg here (--udp).")
+@click.option(
+    "--announce-key",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="Sign them with the Ed25519 key in this file; `strep keys` makes one.",
+)
+@click.option(
+    "--announce-delay",
+    type=parameters.SECONDS,
+    help="Announce each leg so long after its first packet, not before it.",
+)
 @click.option("--segmented", is_flag=True, help="Many calls from one core: see below.")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of all randomness.")
 @click.option("--heard", type=click.Path(path_type=Path, file_okay=False), help="Write what each caller heard here.")
@@ -152,7 +169,9 @@ def simulate(truth: Path | None, heard: Path | None, as_json: bool, **given: Any
         raise click.UsageError(str(error)) from error
     try:
         with _progress_bar(total) as on_progress, asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            outcome = runner.run(simulation.run(_target(given), on_progress=on_progress, heard_folder=heard))
+            announcer = _announcer(given)
+            run = simulation.run(_target(given), on_progress=on_progress, heard_folder=heard, announcer=announcer)
+            outcome = runner.run(run)
         if truth is not None:
             outcome.truth.write(truth)
     except (ConfigurationError, OSError) as error:
@@ -163,6 +182,8 @@ def simulate(truth: Path | None, heard: Path | None, as_json: bool, **given: Any
         click.echo(msgspec.json.encode(describe(outcome)).decode())
         return
     click.echo("\n".join(lines(outcome)))
+    for answer, count in announcer.refused.items() if announcer is not None else ():
+        click.echo(f"webhooks that were not taken: {count:,} ({answer})")
     show_heard(outcome)
 
 
@@ -181,11 +202,21 @@ def _target(given: dict[str, Any]) -> Target:
     return Target(given["udp"], rx, tx, given["rtp_port_step"], given["ws"] or "", given["segmented"])
 
 
+def _announcer(given: dict[str, Any]) -> Announcer | None:
+    if not given["announce"]:
+        return None
+    from media.carrier.announcing import Announcer
+
+    return Announcer(given["announce"], given["announce_key"], given["announce_delay"] or 0)
+
+
 def _options(given: dict[str, Any]) -> SimulationOptions:
     transports = {Transport.STREP: "udp", Transport.RTP: "rtp", Transport.WEBSOCKET: "ws"}
     chosen = [transport for transport, name in transports.items() if given[name]]
     if len(chosen) != 1:
         raise ConfigurationError("give one of --udp, --rtp and --ws: where to send the audio")
+    if given["announce"] and not (given["udp"] and given["announce_key"]):
+        raise ConfigurationError("--announce is for the legs of --udp, and needs --announce-key: `strep keys FILE`")
     if given["tones"] and given["audio"]:
         raise ConfigurationError("--tones and --audio exclude each other")
     return SimulationOptions(

@@ -6,8 +6,10 @@ A test that needs no socket takes `Simulation.plan`; everything else calls `Simu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import UUID
 
 from media.carrier import websocket
 from media.carrier.ahead import Timetable
@@ -19,6 +21,9 @@ from media.carrier.steady import Steady
 from media.carrier.truth import Truth
 from media.carrier.udp import Address, connect, send_plan
 from strep.errors import ConfigurationError, UsageError
+
+if TYPE_CHECKING:
+    from media.carrier.announcing import Announcer
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +101,20 @@ class Simulation:
         """Return the number of deliveries that `run` makes."""
         return len(self._timetable)
 
+    def _begins_ns(self) -> dict[UUID, int]:
+        """Return when each leg begins, after the first one."""
+        begins_ns: dict[UUID, int] = {}
+        for script in self._timetable.scripts:
+            begins_ns[script.call_leg_id] = min(script.start_ns, begins_ns.get(script.call_leg_id, script.start_ns))
+        return begins_ns
+
     async def run(
         self,
         target: Target,
         pacer: Pacer | None = None,
         on_progress: Progress | None = None,
         heard_folder: Path | None = None,
+        announcer: Announcer | None = None,
     ) -> Outcome:
         """Send all calls, in real time unless `pacer` says otherwise, and return the truth about them.
 
@@ -110,6 +123,7 @@ class Simulation:
             pacer: `media.carrier.pacing.Instant` sends everything at once.
             on_progress: called with the number of deliveries made so far, of ``len(simulation)``.
             heard_folder: WebSocket, where what each caller heard is written to.
+            announcer: STREP, posts webhooks about the legs.
 
         Raises:
             ConfigurationError: nobody can be reached at `target`.
@@ -121,7 +135,8 @@ class Simulation:
             return Outcome(plan.truth(), report)
         sockets = [connect(address, segmented=target.segmented) for address in target.destinations(self.options)]
         try:
-            report = await send_plan(self._timetable, sockets, pacer, on_progress)
+            send = partial(send_plan, self._timetable, sockets, pacer, on_progress)
+            report = await (send() if announcer is None else announcer.around(self._begins_ns(), pacer, send))
         finally:
             for batch_socket in sockets:
                 batch_socket.close()

@@ -22,7 +22,6 @@ from strep.demux import UNKNOWN, Demux, Key
 from strep.header import Direction, Leg
 from strep.reject import Reject
 
-_LOW = (1 << 64) - 1
 TURNED_AWAY = 256
 """Of a drain; further packets of unknown legs or sources are not looked at, so that a flood takes a bounded time."""
 _MOST_SOURCES = 4
@@ -64,9 +63,9 @@ class StrepDoor:
             quarantine.expire(now_ns)
         self.rejected[Reject.QUARANTINE] = quarantine.dropped
 
-    def register(self, call_leg_id: UUID, now_ns: int) -> None:
-        """Announce a leg: it may begin, and what has come of it already is taken now."""
-        released = self.guard.register((call_leg_id.int >> 64, call_leg_id.int & _LOW), now_ns)
+    def register(self, leg: tuple[int, int], now_ns: int, good_for_ns: int) -> None:
+        """Announce a leg, by the halves of its id: it may begin, and what has come of it already is taken now."""
+        released = self.guard.register(leg, now_ns, good_for_ns)
         if released:
             self._take(collect(list(released)))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,10 +13,12 @@ from aiohttp import web
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from media.engine import Engine
     from media.events.bus import EventBus
     from media.feed.sink import FeedSink
+    from media.http.house import House
     from media.http.streams import Stream
+    from media.webhooks.incoming import Incoming
+    from strep.clock import Clock
 
 T = TypeVar("T")
 
@@ -42,32 +43,26 @@ class Api:
     """What routes may ask for.
 
     Attributes:
-        engine: the live calls; only to be used in the media loop.
-        feed: their audio.
-        bus: what happens in them.
-        media_loop: the event loop that drains the sockets of calls.
+        house: the live calls, and the legs that may begin.
+        clock: for when a request came.
+        feed: the audio of calls; None where they live in other processes.
+        bus: what happens in them; the same.
+        incoming: judges webhooks of the carrier; None where none are taken.
+        in_order: held while one of them is acted on.
         readers: those of audio and events.
         is_stopping: they are to leave.
         refused: requests that ended in an error, by its code.
     """
 
-    engine: Engine
-    feed: FeedSink
-    bus: EventBus
-    media_loop: asyncio.AbstractEventLoop
+    house: House
+    clock: Clock
+    feed: FeedSink | None = None
+    bus: EventBus | None = None
+    incoming: Incoming | None = None
+    in_order: asyncio.Lock = field(default_factory=asyncio.Lock)
     readers: set[Stream] = field(default_factory=set)
     is_stopping: bool = False
     refused: dict[str, int] = field(default_factory=dict)
-
-    async def in_media_loop(self, function: Callable[[], T]) -> T:
-        """Return what `function` returns, called in the media loop: it must be done in a millisecond or so."""
-
-        async def call() -> T:
-            return function()
-
-        if self.media_loop is asyncio.get_running_loop():
-            return function()
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call(), self.media_loop))
 
     @contextmanager
     def reading(self, reader: Stream) -> Iterator[None]:
@@ -92,6 +87,22 @@ class Api:
 
 
 API = web.AppKey("api", Api)
+
+
+def live(source: T | None) -> T:
+    """Return the audio or the events of calls.
+
+    Raises:
+        ApiError: they live in other processes.
+    """
+    if source is None:
+        raise ApiError(
+            501,
+            "workers",
+            "audio and events of calls are served by one process that has them all: leave out --workers, or take "
+            "them from NATS (--nats)",
+        )
+    return source
 
 
 def json_reply(document: Any, status: int = 200) -> web.Response:

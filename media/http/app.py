@@ -12,16 +12,16 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from media.http import calls, events, pcm
+from media.http import calls, carrier, events, legs, pcm
 from media.http.access import Access
 from media.http.api import API, Api, ApiError, error_reply, json_reply
 
 _LOG = logging.getLogger("strep.http")
-OPEN_PATHS = frozenset({"/healthz"})
-"""For whoever asks: nothing of calls is told there."""
+OPEN_PATHS = frozenset({"/healthz", "/readyz", carrier.PATH})
+"""For whoever asks: nothing of calls is told there, and webhooks show a signature."""
 MAX_REQUEST_BYTES = 1 << 20
-"""Of a body; no route of today reads one."""
-ROUTES = (calls.routes, pcm.routes, events.routes)
+"""Of a body; routes that read one have a smaller bound (`media.http.bodies`)."""
+ROUTES = (calls.routes, legs.routes, carrier.routes, pcm.routes, events.routes)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -51,6 +51,7 @@ def make_app(api: Api, access: Access) -> web.Application:
     app = web.Application(middlewares=[guard], client_max_size=MAX_REQUEST_BYTES)
     app[API] = api
     app.router.add_get("/healthz", _health)
+    app.router.add_get("/readyz", _readiness)
     for routes in ROUTES:
         app.add_routes(routes())
     return app
@@ -58,6 +59,12 @@ def make_app(api: Api, access: Access) -> web.Application:
 
 async def _health(request: web.Request) -> web.Response:
     return json_reply({"status": "ok"})
+
+
+async def _readiness(request: web.Request) -> web.Response:
+    if await request.app[API].house.shortage():  # why, is for those who have a token: in the log
+        raise ApiError(503, "not_ready", "no call may begin now")
+    return json_reply({"status": "ready"})
 
 
 def _refuse(api: Api, status: int, code: str, message: str) -> web.Response:

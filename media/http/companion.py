@@ -9,15 +9,15 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, cast
 
-from media.config import Endpoint
+from media.config import Endpoint, ServerConfig
 from media.http.access import Access, check_access
 from strep.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from media.engine import Engine
-    from media.events.bus import EventBus
-    from media.feed.sink import FeedSink
+    from collections.abc import Callable
+
     from media.http.api import Api
+    from media.webhooks.incoming import Incoming
 
 _LOG = logging.getLogger("strep.http")
 BACKLOG = 128
@@ -39,8 +39,13 @@ class HttpDoor:
 
     name = "http"
 
-    def __init__(self, engine: Engine, bus: EventBus, feed: FeedSink, endpoint: Endpoint, token: str) -> None:
-        """Prepare; nothing listens before `start`.
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        token: str,
+        make_api: Callable[[], Api],
+    ) -> None:
+        """Prepare; nothing listens before `start`, which calls `make_api`.
 
         Raises:
             ConfigurationError: others could listen in, or aiohttp is missing.
@@ -52,8 +57,7 @@ class HttpDoor:
             raise ConfigurationError(f"http needs aiohttp ({error}); install strep[http]") from error
         self.addresses: dict[str, str] = {}
         self.turned_away = 0
-        self._engine, self._bus, self._feed = engine, bus, feed
-        self._endpoint, self._access = endpoint, Access(token)
+        self._endpoint, self._access, self._make_api = endpoint, Access(token), make_api
         self._api: Api | None = None
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
         self._socket: socket.socket | None = None
@@ -66,9 +70,7 @@ class HttpDoor:
         Raises:
             OSError: the address cannot be had.
         """
-        from media.http.api import Api
-
-        self._api = Api(self._engine, self._feed, self._bus, asyncio.get_running_loop())
+        self._api = self._make_api()
         self._socket = await _listen(self._endpoint)
         self.addresses = {"http": str(Endpoint(*self._socket.getsockname()[:2]))}
         self._thread.start()
@@ -85,7 +87,8 @@ class HttpDoor:
         api = self._api
         if api is None:
             return {}
-        return {"readers": len(api.readers), "refused": dict(api.refused), "turned_away": self.turned_away}
+        counts = {"readers": len(api.readers), "refused": dict(api.refused), "turned_away": self.turned_away}
+        return counts if api.incoming is None else counts | {"carrier": api.incoming.snapshot()}
 
     def _run(self) -> None:
         from media.serve import loop_factory
@@ -131,6 +134,20 @@ class HttpDoor:
         await runner.cleanup()
         for connection in list(connections):
             await connection.abort()  # closed it is, but what a peer does not read would keep it open
+
+
+def incoming_of(config: ServerConfig) -> Incoming | None:
+    """Return what judges webhooks of the carrier, None where no key says whose.
+
+    Raises:
+        ConfigurationError: a key cannot be used, or cryptography is missing.
+    """
+    if not config.telnyx_public_keys:
+        return None
+    from media.webhooks.incoming import Incoming
+    from media.webhooks.signing import Verifier
+
+    return Incoming(Verifier(config.telnyx_public_keys))
 
 
 class _Connection(asyncio.Protocol):

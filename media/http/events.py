@@ -17,7 +17,7 @@ from aiohttp import web
 
 from media.events.bus import Told
 from media.feed.selection import ALL_CALLS, MAX_PATTERN_LENGTH
-from media.http.api import API, HEARTBEAT_S, Api, ApiError, text
+from media.http.api import API, HEARTBEAT_S, Api, ApiError, live, text
 from media.http.streams import Stream
 
 MAX_WAITING = 10_000
@@ -69,7 +69,7 @@ async def stream_events(request: web.Request) -> web.StreamResponse:
     api, stream = request.app[API], Stream()
     queue = EventQueue(*_wanted(request), stream.wake)
     with api.reading(stream):
-        unsubscribe = api.bus.subscribe(queue.put)
+        unsubscribe = live(api.bus).subscribe(queue.put)
         try:
             if request.headers.get("Upgrade", "").lower() == "websocket":
                 return await _over_websocket(request, api, queue, stream)

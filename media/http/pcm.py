@@ -12,8 +12,9 @@ from typing import Any
 from aiohttp import web
 
 from media.feed.selection import NEXT_CALL, Selection, SelectionError
+from media.feed.sink import FeedSink
 from media.feed.subscription import CallBegan, CallOver, Calls, Limits, WhenSlow
-from media.http.api import API, Api, ApiError, text
+from media.http.api import API, ApiError, live, text
 from media.http.calls import no_such_call
 from media.http.streams import TOO_SLOW, Stream
 from strep.clock import iso8601
@@ -45,13 +46,14 @@ async def stream_call(request: web.Request) -> web.StreamResponse:
         raise ApiError(400, "parameter", "calls: the path names the call already")
     if call_id == NEXT_CALL:
         return await _stream(request, list(request.query.items()), Calls.NEXT)
-    if not any(call.call_id == call_id for call in api.feed.calls()):
-        raise no_such_call(api, call_id)
+    if not any(call.call_id == call_id for call in live(api.feed).calls()):
+        raise no_such_call(call_id)
     return await _stream(request, [*request.query.items(), ("calls", call_id)], Calls.ONE)
 
 
 async def _stream(request: web.Request, given: list[tuple[str, str]], calls: Calls) -> web.StreamResponse:
-    api, when_slow = request.app[API], [value for name, value in given if name == "when_slow"]
+    api = request.app[API]
+    feed, when_slow = live(api.feed), [value for name, value in given if name == "when_slow"]
     try:
         selection = Selection.of((name, value) for name, value in given if name != "when_slow")
         limits = Limits(QUEUE_BYTES, QUEUE_SECONDS, WhenSlow(when_slow[0] if when_slow else "disconnect"))
@@ -62,14 +64,14 @@ async def _stream(request: web.Request, given: list[tuple[str, str]], calls: Cal
         raise ApiError(400, "parameter", f"when_slow: {when_slow[0]!r}; there are {choices}") from None
     stream = Stream()
     with api.reading(stream):
-        return await stream.serve(request, lambda socket: _write(socket, api, stream, selection, limits, calls))
+        return await stream.serve(request, lambda socket: _write(socket, feed, stream, selection, limits, calls))
 
 
 async def _write(
-    socket: web.WebSocketResponse, api: Api, stream: Stream, selection: Selection, limits: Limits, calls: Calls
+    socket: web.WebSocketResponse, feed: FeedSink, stream: Stream, selection: Selection, limits: Limits, calls: Calls
 ) -> tuple[int, str]:
     """Write to the reader until there is nothing more; return what to close it with."""
-    subscription = api.feed.subscribe(selection, limits, wake=stream.wake, calls=calls)
+    subscription = feed.subscribe(selection, limits, wake=stream.wake, calls=calls)
     stream.is_lost = lambda: subscription.why_over == "slow"
     try:
         await socket.send_str(text({"event": "subscribed", "selection": selection.describe()}))
@@ -88,7 +90,7 @@ async def _write(
             if not taken.items:
                 await stream.something.wait()
     finally:
-        api.feed.unsubscribe(subscription)
+        feed.unsubscribe(subscription)
 
 
 def news(item: CallBegan | CallOver) -> dict[str, Any]:

@@ -218,6 +218,10 @@ def _nats(nats: Snapshot | None) -> Iterator[Metric]:
 def _http(http: Snapshot | None) -> Iterator[Metric]:
     if http is not None:
         yield from _plain(_HTTP, [([], http)])
+        carrier = CounterMetricFamily("strep_carrier_webhooks", "The carrier's webhooks.", labels=["outcome"])
+        for outcome, count in http.get("carrier", {}).items():
+            carrier.add_metric([outcome], count)
+        yield carrier
         refused = CounterMetricFamily("strep_http_refused", "Requests answered by an error.", labels=["code"])
         for code, count in http.get("refused", {}).items():
             refused.add_metric([code], count)

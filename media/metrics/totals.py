@@ -32,6 +32,7 @@ class Totals:
         restarts: by process, how often it was replaced.
         is_up: by process, whether it is there and works.
         measured: values that are known better than by adding up: name, and how to ask.
+        others: snapshots of what is counted beside the processes, to be added.
     """
 
     def __init__(self, processes: int = 1) -> None:
@@ -39,6 +40,7 @@ class Totals:
         self.restarts = [0] * processes
         self.is_up = [False] * processes
         self.measured: dict[str, Callable[[], Any]] = {}
+        self.others: list[Callable[[], Snapshot]] = []
         self._last: list[Snapshot] = [{} for _ in range(processes)]
         self._before: list[Snapshot] = [{} for _ in range(processes)]
 
@@ -55,7 +57,7 @@ class Totals:
     def snapshot(self) -> Snapshot:
         """Return the sum, a copy."""
         measured = {name: measure() for name, measure in self.measured.items()}
-        return added([*self._before, *self._last]) | measured
+        return added([*self._before, *self._last, *(other() for other in self.others)]) | measured
 
 
 def added(snapshots: Iterable[Snapshot]) -> Snapshot:

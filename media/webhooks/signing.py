@@ -3,6 +3,7 @@
 Signed are the bytes ``<timestamp>|<body>``; the timestamp is Unix seconds in decimal, the signature 64 bytes in
 base64, the public key 32 bytes in base64. Receivers refuse timestamps more than 300 s away from their clock (Telnyx,
 "Receiving webhooks"; ``telnyx/lib/webhook_verification.py`` of its Python package), so each attempt is signed anew.
+`Signer` makes them for what we post, `Verifier` checks what Telnyx posts to us.
 """
 
 from __future__ import annotations
@@ -15,10 +16,16 @@ from typing import TYPE_CHECKING
 from strep.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from collections.abc import Iterable
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 SIGNATURE_HEADER = "telnyx-signature-ed25519"
 TIMESTAMP_HEADER = "telnyx-timestamp"
+TOLERANCE_S = 300
+"""A timestamp may be so far from our clock, either way."""
+KEY_BYTES = 32
+_MAX_DIGITS = 12
 NOT_INSTALLED = "signing webhooks needs the package cryptography: pip install 'strep[webhooks]'"
 
 
@@ -37,6 +44,68 @@ class Signer:
         """Return the two headers that go with `body` when it is sent at `wall_seconds` since the epoch."""
         signature = self._key.sign(b"%d|%b" % (wall_seconds, body))
         return {SIGNATURE_HEADER: base64.b64encode(signature).decode(), TIMESTAMP_HEADER: str(wall_seconds)}
+
+
+class Verifier:
+    """Verifies with any of some public keys: of several accounts, or the next one beside the last."""
+
+    def __init__(self, public_keys: Iterable[str]) -> None:
+        """Trust these, in base64.
+
+        Raises:
+            ConfigurationError: one is none, or a package is missing.
+        """
+        try:
+            from cryptography.exceptions import InvalidSignature
+            from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+        except ImportError:
+            raise ConfigurationError(NOT_INSTALLED) from None
+        try:
+            self._keys = [Ed25519PublicKey.from_public_bytes(parse_public_key(text)) for text in public_keys]
+        except ValueError as error:
+            raise ConfigurationError(f"telnyx public key: {error}") from None
+        self._invalid = InvalidSignature
+
+    def denial(self, signature: str, timestamp: str, body: bytes, wall_seconds: float) -> str:
+        """Return why a body with these two headers is not to be believed, "" if it is; raises nothing.
+
+        Returns:
+            ``unsigned`` (a header is missing), ``bad_timestamp``, ``stale`` or ``bad_signature``.
+        """
+        if not signature or not timestamp:
+            return "unsigned"
+        if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _MAX_DIGITS):
+            return "bad_timestamp"
+        if abs(int(timestamp) - wall_seconds) > TOLERANCE_S:  # before it is verified, which takes ten times as long
+            return "stale"
+        try:
+            given = base64.b64decode(signature, validate=True)
+        except ValueError:
+            return "bad_signature"
+        message = b"%b|%b" % (timestamp.encode(), body)
+        return "" if any(self._is_of(key, given, message) for key in self._keys) else "bad_signature"
+
+    def _is_of(self, key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
+        try:
+            key.verify(signature, message)
+        except self._invalid:
+            return False
+        return True
+
+
+def parse_public_key(text: str) -> bytes:
+    """Return the 32 bytes of a public key in base64, as Telnyx's portal shows it.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise ValueError("is not 32 bytes in base64, as `strep keys` and Telnyx's portal show a public key")
+    return key
 
 
 def read_key(path: Path) -> Signer:

@@ -1,14 +1,17 @@
 """What supervisor and worker say to each other, over a pair of Unix sockets that keep message boundaries.
 
-The supervisor says one thing: the `Assignment`, which brings the sockets along. A worker says `Ready`, then a
-`Report` a second, and `Ended` or `Failed` at the end. When either side is gone, the other reads an empty message.
+The supervisor says the `Assignment` first, which brings the sockets along; then `Announce` and `Withdraw` as legs are
+announced, and an `Ask` for each question of the HTTP door. A worker says `Ready`, then a `Report` a second and an
+`Answer` to each question, and `Ended` or `Failed` at the end. When either side is gone, the other reads an empty
+message.
 """
 
 from __future__ import annotations
 
 import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from uuid import UUID
 
 import msgspec
 
@@ -36,6 +39,39 @@ class Assignment(msgspec.Struct, tag=True):
     sockets: list[str]
 
 
+class Announce(msgspec.Struct, tag=True):
+    """These legs may begin.
+
+    Attributes:
+        legs: call_leg_ids, each with how long it is good, in seconds.
+    """
+
+    legs: list[tuple[UUID, float]]
+
+
+class Withdraw(msgspec.Struct, tag=True):
+    """This leg may begin no more."""
+
+    leg: UUID
+
+
+class Ask(msgspec.Struct, tag=True):
+    """A question, see `media.workers.answering`.
+
+    Attributes:
+        number: of the question.
+        about: which one.
+        call_id: whose call; empty: of any.
+        offset, limit: which of many calls.
+    """
+
+    number: int
+    about: Literal["calls", "call", "legs", "shortage"]
+    call_id: str = ""
+    offset: int = 0
+    limit: int = 0
+
+
 class Ready(msgspec.Struct, tag=True):
     """It can receive."""
 
@@ -44,6 +80,13 @@ class Report(msgspec.Struct, tag=True):
     """Counters, as `Server.snapshot`."""
 
     snapshot: dict[str, Any]
+
+
+class Answer(msgspec.Struct, tag=True):
+    """To the question of this number: JSON values."""
+
+    number: int
+    said: Any
 
 
 class Ended(msgspec.Struct, tag=True):
@@ -60,10 +103,11 @@ class Failed(msgspec.Struct, tag=True):
     exit_code: int
 
 
-Message = Ready | Report | Ended | Failed
+Message = Ready | Report | Answer | Ended | Failed
+Order = Announce | Withdraw | Ask
 
 
-def encode(message: Assignment | Message) -> bytes:
+def encode(message: Assignment | Order | Message) -> bytes:
     """Return the message as JSON; numbers of numpy become numbers, paths and strange things text."""
     return msgspec.json.encode(message, enc_hook=_plain)
 
@@ -72,6 +116,12 @@ def decode(data: bytes) -> Message:
     """Return what a worker said."""
     message: Message = msgspec.json.decode(data, type=Message)
     return message
+
+
+def decode_order(data: bytes) -> Order:
+    """Return what the supervisor said after the assignment."""
+    order: Order = msgspec.json.decode(data, type=Order)
+    return order
 
 
 def send_assignment(control: socket.socket, assignment: Assignment, sockets: BoundSockets) -> None:

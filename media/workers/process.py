@@ -9,11 +9,12 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
 from media.sockets import BoundSockets
-from media.workers.control import MAX_MESSAGE_BYTES, Assignment, Message, decode, send_assignment
+from media.workers.control import MAX_MESSAGE_BYTES, Assignment, Message, Order, decode, encode, send_assignment
 
 _LOG = logging.getLogger("strep.workers")
 _ROOT = Path(__file__).resolve().parent.parent.parent
@@ -37,6 +38,7 @@ class WorkerProcess:
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[int] = self._loop.create_future()
         self._take: Callable[[Message], None] | None = None
+        self._unsent: deque[bytes] = deque()  # bounded by what is said until one that hangs is killed
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = start_process(theirs.fileno())
@@ -58,6 +60,26 @@ class WorkerProcess:
         except OSError as error:
             _LOG.debug("worker %d cannot be reached: %s", assignment.index, error)
 
+    def send(self, order: Order) -> None:
+        """Say something; what finds no room waits for it, and is forgotten if the worker ends before."""
+        self._unsent.append(encode(order))
+        self._write()
+
+    def _write(self) -> None:
+        """Send what waits, as far as there is room."""
+        if self._control.fileno() < 0:
+            return
+        try:
+            while self._unsent:
+                self._control.send(self._unsent[0])
+                self._unsent.popleft()
+        except (BlockingIOError, InterruptedError):
+            self._loop.add_writer(self._control, self._write)
+            return
+        except OSError:  # it is gone: its successor is told anew
+            self._unsent.clear()
+        self._loop.remove_writer(self._control)
+
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, if it is there."""
         if not self.ended.done():
@@ -66,6 +88,7 @@ class WorkerProcess:
     def dismiss(self) -> None:
         """Let it go: one that is idle ends at once, one that works finishes its files first."""
         self._loop.remove_reader(self._control)
+        self._loop.remove_writer(self._control)
         self._control.close()
 
     def _read(self) -> bool:

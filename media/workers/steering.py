@@ -60,6 +60,11 @@ def worker_of(datagram: bytes, workers: int) -> int:
     return (((first ^ last) * _SPREAD & 0xFFFF_FFFF) >> _LOW_BITS) % workers
 
 
+def worker_of_leg(call_leg_id: bytes, workers: int) -> int:
+    """Return which worker gets the datagrams of a leg, by the 16 bytes of its id."""
+    return worker_of(bytes(FIRST_WORD) + call_leg_id, workers)
+
+
 def steer(sock: socket.socket, workers: int) -> None:
     """Let the kernel steer the datagrams of the group that `sock` is in; its sockets are numbered as they were bound.
 

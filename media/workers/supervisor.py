@@ -19,7 +19,8 @@ from media.metrics.totals import REPORT_INTERVAL_S, Totals
 from media.outfit import closing_s
 from media.repeat import Repeater
 from media.server import SALVAGE_STOP_TIMEOUT_S, SINK_STOP_TIMEOUT_S
-from media.workers.control import MAX_SOCKETS, Assignment, Ended, Failed, Message, Ready
+from media.workers.control import MAX_SOCKETS, Answer, Assignment, Ended, Failed, Message, Order, Ready
+from media.workers.front import FrontDesk
 from media.workers.opening import WorkerDoors
 from media.workers.process import WorkerProcess
 from media.workers.steering import is_supported
@@ -80,6 +81,8 @@ class Supervisor:
         self._last_words: set[int] = set()
         self._heard: dict[int, float] = {}
         self._watch = Repeater(REPORT_INTERVAL_S, self._kill_the_silent)
+        self._desk = FrontDesk(config, workers, self._send)
+        self.totals.others.append(self._desk.snapshot)
 
     # -- life ------------------------------------------------------------------------------------------
 
@@ -91,7 +94,8 @@ class Supervisor:
             WorkerError: a worker cannot begin.
         """
         raise_descriptor_limit()
-        self._doors = WorkerDoors(self._config, self._count)
+        self._desk.prepare()
+        self._doors = WorkerDoors(self._desk.config, self._count)
         if self._config.receiver != "asyncio-dgram":
             # The kernel's own count: it goes on where a worker is missing, and no successor counts it again.
             self.totals.measured["kernel_drops"] = self._doors.kernel_drops
@@ -105,6 +109,11 @@ class Supervisor:
             raise WorkerError(failure.text, failure.exit_code)
         self._prepare_spare()
         self._watch.start()
+        try:
+            await self._desk.open()
+        except BaseException:
+            await self.close()
+            raise
         _LOG.info("receiving", extra={"workers": self._count, "addresses": self.addresses})
 
     async def _wait_ready(self) -> None:
@@ -138,6 +147,7 @@ class Supervisor:
                 await asyncio.wait(late)
         self._keepers.clear()
         self._doors.close()
+        await self._desk.close()
 
     def abandon(self) -> None:
         """Kill all workers: what they have not written is lost."""
@@ -159,7 +169,7 @@ class Supervisor:
     @property
     def addresses(self) -> dict[str, Any]:
         """Where it listens, as `Server.addresses`."""
-        return dict(self._doors.addresses)
+        return self._doors.addresses | self._desk.addresses
 
     # -- workers ---------------------------------------------------------------------------------------
 
@@ -213,6 +223,7 @@ class Supervisor:
         del self._live[index]
         self._heard.pop(index, None)
         self.totals.bury(index)
+        self._desk.bury(index)
         return code
 
     def _take(self, index: int, message: Message) -> None:
@@ -221,9 +232,12 @@ class Supervisor:
         if isinstance(message, Ready):
             self._began.add(index)
             self.totals.is_up[index] = True
+            self._desk.welcome(index)
             if self._ready[index].is_set():
                 self._prepare_spare()  # this one took the place of the last
             self._ready[index].set()
+        elif isinstance(message, Answer):
+            self._desk.take(message)
         elif isinstance(message, Failed):
             self._failures[index] = message
             if self._ready[index].is_set():
@@ -233,6 +247,13 @@ class Supervisor:
             if isinstance(message, Ended):
                 self._last_words.add(index)
                 self.unfinished_sinks += message.unfinished_sinks
+
+    def _send(self, index: int, order: Order) -> bool:
+        """Tell worker `index` something, if it works; else it is told when it begins."""
+        if index not in self._began or index not in self._live:
+            return False
+        self._live[index].send(order)
+        return True
 
     def _kill_the_silent(self) -> None:
         oldest = asyncio.get_running_loop().time() - SILENT_S

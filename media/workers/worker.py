@@ -24,13 +24,16 @@ from media.serve import freeze_heap, loop_factory, reason_of
 from media.server import Server
 from media.sinks.plugins import load_sink
 from media.sockets import BoundSockets
+from media.workers.answering import obey
 from media.workers.control import (
+    MAX_MESSAGE_BYTES,
     Assignment,
     Ended,
     Failed,
     Message,
     Ready,
     Report,
+    decode_order,
     encode,
     receive_assignment,
 )
@@ -63,21 +66,27 @@ def main() -> None:
 async def _serve(assignment: Assignment, sockets: BoundSockets, control: socket.socket) -> None:
     config, loop = assignment.config, asyncio.get_running_loop()
     app = load_app(config.app) if config.app else None
-    server = Server(config, [partial(load_sink, name) for name in config.sinks], sockets=sockets, app=app)
+    sinks = [partial(load_sink, name) for name in config.sinks]
+    server = Server(config, sinks, sockets=sockets, app=app, remembers_legs=False)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
 
-    def end_with_the_supervisor() -> None:
+    def listen() -> None:
         try:
-            control.recv(1)  # it has nothing more to say, so this is its end
+            data = control.recv(MAX_MESSAGE_BYTES)
         except BlockingIOError:
             return
         except ConnectionError:
-            pass  # it died before it read what this worker said
+            data = b""  # it died before it read what this worker said
+        if data:
+            answer = obey(server, decode_order(data))
+            if answer is not None:
+                _say(control, answer)
+            return
         loop.remove_reader(control)
         server.stop()
 
-    loop.add_reader(control, end_with_the_supervisor)
+    loop.add_reader(control, listen)
     reports = Repeater(REPORT_INTERVAL_S, lambda: _say(control, Report(server.snapshot())))
     async with server:
         _say(control, Ready())

@@ -57,7 +57,7 @@ def test_what_is_looked_at_is_bounded() -> None:
 
 
 def test_used_tokens_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("media.admission.tokens.MAX_USED", 3)
+    monkeypatch.setattr("media.admission.uses.MAX_USED", 3)
     gate = TokenGate(key=KEY)
     for number in range(3):
         assert gate.judge([sign(KEY, LATER_S)], NOW_NS, f"s{number}") is Verdict.GOOD

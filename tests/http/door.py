@@ -12,8 +12,14 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
+from media.admission.desk import LegDesk
+from media.admission.legs import LegGuard
 from media.config import Endpoint
+from media.doors.strep import StrepDoor
+from media.http.api import Api
 from media.http.companion import HttpDoor
+from media.http.house import OneServer
+from media.webhooks.incoming import Incoming
 from tests.feed.room import Room
 from tests.media.world import World
 from tests.patience import PATIENCE_S
@@ -27,18 +33,27 @@ class Hall:
         room: the feed.
     """
 
-    def __init__(self, token: str = "") -> None:
+    def __init__(self, token: str = "", incoming: Incoming | None = None) -> None:
         self.world, self.room, self.token = World(), Room(), token
         loopback = Endpoint("127.0.0.1", 0)
-        self.door = HttpDoor(self.world.engine, self.world.bus, self.room.feed, loopback, token)
+        self.strep = StrepDoor(self.world.engine, LegGuard("registered"))
+        self.legs = LegDesk(self.strep, self.world.clock)
+        self.incoming = incoming
+        self.door = HttpDoor(loopback, token, self._api)
+
+    def _api(self) -> Api:
+        house = OneServer(self.world.engine, self.legs, asyncio.get_running_loop())
+        return Api(house, self.world.clock, self.room.feed, self.world.bus, self.incoming)
 
     @property
     def netloc(self) -> str:
         return self.door.addresses["http"]
 
-    async def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, Any, dict[str, str]]:
+    async def get(
+        self, path: str, method: str = "GET", body: bytes | None = None, **headers: str
+    ) -> tuple[int, Any, dict[str, str]]:
         """Return status, JSON and headers of a reply."""
-        request = urllib.request.Request(f"http://{self.netloc}{path}", headers=headers, method=method)
+        request = urllib.request.Request(f"http://{self.netloc}{path}", body, headers, method=method)
 
         def ask() -> tuple[int, Any, dict[str, str]]:
             try:
@@ -62,10 +77,10 @@ class Hall:
 
 
 @asynccontextmanager
-async def hall(token: str = "") -> AsyncIterator[Hall]:
+async def hall(token: str = "", incoming: Incoming | None = None) -> AsyncIterator[Hall]:
     """Open a door."""
     async with asyncio.timeout(PATIENCE_S):
-        found = Hall(token)
+        found = Hall(token, incoming)
         await found.door.start()
         try:
             yield found

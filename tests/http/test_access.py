@@ -75,10 +75,6 @@ class TestServe:
         found = load(given, {"STREP_HTTP_TOKEN": TOKEN}).server
         assert (found.http, found.http_token) == (Endpoint("0.0.0.0", 9080), TOKEN)
 
-    def test_with_workers(self) -> None:
-        with pytest.raises(ConfigurationError, match="http: it is served by the one process that has all calls"):
-            load({"udp": ":9000", "http": ":9080", "workers": "2"}, {})
-
     def test_two_doors_in_one_place(self) -> None:
         with pytest.raises(ConfigurationError, match="one of them must move"):
             load({"ws": ":9080", "http": ":9080"}, {})

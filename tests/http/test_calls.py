@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 from media.config import Endpoint, ServerConfig
-from media.http import calls, companion
-from media.http.api import Api
-from media.http.calls import CALLS_AT_ONCE
+from media.http import companion, house
 from media.http.companion import MAX_CONNECTIONS
+from media.http.house import CALLS_AT_ONCE
 from media.server import Server
 from media.status import live_call
 from tests.http.door import Hall, hall
@@ -54,18 +53,18 @@ class TestCalls:
 
     async def test_some_at_a_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The media loop, which has packets to take, is not held up by many."""
-        looks, count, enter = [0], 2 * CALLS_AT_ONCE + 1, Api.in_media_loop
+        looks, count, enter = [0], 2 * CALLS_AT_ONCE + 1, house.in_loop
 
         def counted(*given: Any) -> dict[str, Any]:
             looks[-1] += 1
             return live_call(*given)
 
-        async def entered(api: Api, function: Callable[[], Any]) -> Any:
+        async def entered(loop: asyncio.AbstractEventLoop, function: Callable[[], Any]) -> Any:
             looks.append(0)
-            return await enter(api, function)
+            return await enter(loop, function)
 
-        monkeypatch.setattr(calls, "live_call", counted)
-        monkeypatch.setattr(Api, "in_media_loop", entered)
+        monkeypatch.setattr(house, "live_call", counted)
+        monkeypatch.setattr(house, "in_loop", entered)
         async with hall() as found:
             talk(found, count, packets=1)
             _, document, _ = await found.get("/v1/calls?limit=1000")
@@ -89,7 +88,7 @@ class TestRefusals:
         [
             ("/v1/calls/nobody", "GET", 404, "no_such_call", "'nobody'"),
             ("/v1/calls/nobody/pcm", "GET", 404, "no_such_call", "'nobody'"),
-            ("/v1/cals", "GET", 404, "not_found", "there are /healthz, /v1/calls"),
+            ("/v1/cals", "GET", 404, "not_found", "there are /healthz, /readyz, /v1/calls"),
             ("/v1/calls", "DELETE", 405, "method_not_allowed", "GET"),
             ("/v1/calls?limit=1001", "GET", 400, "parameter", "0 to 1000"),
             ("/v1/calls?offset=-1", "GET", 400, "parameter", "offset: '-1'"),

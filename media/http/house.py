@@ -1,0 +1,107 @@
+"""`House`: whom the routes ask about calls and legs: one server in this process, or those of all workers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from itertools import islice
+from typing import Any, Protocol, TypeVar
+from uuid import UUID
+
+from media.admission.desk import LegDesk
+from media.engine import Engine
+from media.status import live_call
+from strep.clock import NEVER_NS
+
+T = TypeVar("T")
+CALLS_AT_ONCE = 20
+"""Whose statistics the media loop counts up in one go: a millisecond of it, in which it drains no socket."""
+
+
+class House(Protocol):
+    """Asked from the event loop of the HTTP door."""
+
+    async def calls(self, offset: int, limit: int) -> tuple[int, list[dict[str, Any]]]:
+        """Return how many calls are live, and some of them, the oldest first."""
+
+    async def call(self, call_id: str) -> dict[str, Any] | None:
+        """Return a live call, None if it is not live."""
+
+    async def register(self, leg: UUID, good_for_s: float) -> None:
+        """Announce a leg to the STREP door."""
+
+    async def withdraw(self, leg: UUID) -> bool:
+        """Take an announcement back; return whether there was one."""
+
+    async def legs(self) -> dict[str, Any]:
+        """Return what `media.admission.desk.status_of` says."""
+
+    async def shortage(self) -> str:
+        """Return why no call may begin now, "" if one may."""
+
+
+class OneServer:
+    """A `House` of one process: its calls live in the media loop, where each question is asked."""
+
+    def __init__(self, engine: Engine, legs: LegDesk, media_loop: asyncio.AbstractEventLoop) -> None:
+        """Ask `engine` and `legs` in `media_loop`."""
+        self._engine, self._legs, self._media_loop = engine, legs, media_loop
+
+    async def calls(self, offset: int, limit: int) -> tuple[int, list[dict[str, Any]]]:
+        """See `House`."""
+
+        def look() -> tuple[int, list[str]]:
+            return len(self._engine.calls), list(islice(self._engine.calls, offset, offset + limit))
+
+        total, call_ids = await self._ask(look)
+        found: list[dict[str, Any]] = []
+        for at in range(0, len(call_ids), CALLS_AT_ONCE):
+            found += await self._ask(partial(calls_of, self._engine, call_ids[at : at + CALLS_AT_ONCE]))
+        return total, found
+
+    async def call(self, call_id: str) -> dict[str, Any] | None:
+        """See `House`."""
+        found = await self._ask(partial(calls_of, self._engine, [call_id]))
+        return found[0] if found else None
+
+    async def register(self, leg: UUID, good_for_s: float) -> None:
+        """See `House`."""
+        await self._ask(partial(self._legs.register, leg, good_for_s))
+
+    async def withdraw(self, leg: UUID) -> bool:
+        """See `House`."""
+        return await self._ask(partial(self._legs.withdraw, leg))
+
+    async def legs(self) -> dict[str, Any]:
+        """See `House`."""
+        return await self._ask(self._legs.status)
+
+    async def shortage(self) -> str:
+        """See `House`."""
+        return await self._ask(partial(shortage_of, self._engine))
+
+    async def _ask(self, function: Callable[[], T]) -> T:
+        return await in_loop(self._media_loop, function)
+
+
+def calls_of(engine: Engine, call_ids: list[str]) -> list[dict[str, Any]]:
+    """Return those of some calls that are live; in the media loop."""
+    calls = (engine.calls.get(call_id) for call_id in call_ids)
+    return [live_call(engine, call) for call in calls if call is not None]
+
+
+def shortage_of(engine: Engine) -> str:
+    """Return why no call may begin now, "" if one may; in the media loop."""
+    return engine.shortage or ("the server is ending" if engine.draining_since_ns != NEVER_NS else "")
+
+
+async def in_loop(loop: asyncio.AbstractEventLoop, function: Callable[[], T]) -> T:
+    """Return what `function` returns, called in `loop`: it must be done in a millisecond or so."""
+
+    async def call() -> T:
+        return function()
+
+    if loop is asyncio.get_running_loop():
+        return function()
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call(), loop))

@@ -1,0 +1,105 @@
+"""`FrontDesk`: what the supervisor does for all workers together: the HTTP door, announced legs, used tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from media.admission.configured import memory_of
+from media.config import ServerConfig
+from media.workers.control import Answer
+from strep.clock import SystemClock
+
+if TYPE_CHECKING:
+    from media.http.api import Api
+    from media.workers.house import AllWorkers, Send
+
+
+class FrontDesk:
+    """Opened when the workers are ready, and closed behind them.
+
+    Attributes:
+        config: of the workers, once it is prepared.
+        addresses: of the HTTP door, once it is open.
+    """
+
+    def __init__(self, config: ServerConfig, workers: int, send: Send) -> None:
+        """Prepare; `send` tells a worker something.
+
+        Raises:
+            ConfigurationError: what is configured cannot be.
+        """
+        self.config = config
+        self.addresses: dict[str, str] = {}
+        self._given, self._workers, self._send = config, workers, send
+        self._house: AllWorkers | None = None
+        self._directory: Path | None = None
+        self._door = None
+        if config.http is not None:
+            from media.http.companion import HttpDoor, incoming_of
+
+            self._incoming = incoming_of(config)
+            self._door = HttpDoor(config.http, config.http_token, self._make_api)
+
+    def prepare(self) -> None:
+        """Make what workers share; in the event loop, before they begin.
+
+        Raises:
+            OSError: it cannot be made, or what the supervisor before left cannot be read.
+        """
+        if self._given.state is None and self._given.ws_key_file is not None:
+            self._directory = Path(tempfile.mkdtemp(prefix="strep-"))
+        self.config = replace(
+            self._given, http=None, telnyx_public_keys=(), state=self._given.state or self._directory
+        )
+        if self._door is not None:
+            from media.workers.house import AllWorkers
+
+            self._house = AllWorkers(self._workers, self._send, SystemClock(), memory_of(self._given))
+
+    async def open(self) -> None:
+        """Open the HTTP door.
+
+        Raises:
+            OSError: its address cannot be had.
+        """
+        if self._door is not None:
+            await self._door.start()
+            self.addresses = dict(self._door.addresses)
+
+    async def close(self) -> None:
+        """Close it; a second call does nothing."""
+        if self._door is not None and self.addresses:
+            self.addresses = {}
+            await self._door.close()
+        if self._directory is not None:
+            await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
+
+    def welcome(self, index: int) -> None:
+        """Worker `index` has begun."""
+        if self._house is not None:
+            self._house.welcome(index)
+
+    def bury(self, index: int) -> None:
+        """Worker `index` is gone."""
+        if self._house is not None:
+            self._house.bury(index)
+
+    def take(self, answer: Answer) -> None:
+        """A worker has answered."""
+        if self._house is not None:
+            self._house.take(answer)
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return counters, in the form of `Server.snapshot`."""
+        return {} if self._door is None else {"companions": {self._door.name: self._door.snapshot()}}
+
+    def _make_api(self) -> Api:
+        from media.http.api import Api
+
+        assert self._house is not None
+        return Api(self._house, SystemClock(), incoming=self._incoming)

@@ -1,0 +1,170 @@
+"""`AllWorkers`: the calls and legs of all workers, for the HTTP door of their supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from itertools import count
+from typing import Any, TypeVar
+from uuid import UUID
+
+from media.admission.announced import Announced
+from media.admission.desk import LegMemory, halves, whole
+from media.http.api import ApiError
+from media.http.house import CALLS_AT_ONCE, in_loop
+from media.workers.control import Announce, Answer, Ask, Order, Withdraw
+from media.workers.steering import worker_of_leg
+from strep.clock import NS_PER_SECOND, Clock
+
+T = TypeVar("T")
+ANSWER_TIMEOUT_S = 10.0
+LEGS_AT_ONCE = 1000
+"""Of a message to a worker that begins, 70 KB."""
+Send = Callable[[int, Order], bool]
+"""Says something to worker number so and so; returns whether it is there."""
+
+
+class AllWorkers:
+    """A `media.http.house.House`. Its own methods run in the supervisor's loop, those of the house in any.
+
+    A worker is told of the legs that the kernel steers to it. One that takes the place of another is told of all
+    of them (`welcome`): what comes in between waits in its quarantine.
+    """
+
+    def __init__(self, workers: int, send: Send, clock: Clock, memory: LegMemory | None = None) -> None:
+        """Begin with the legs that the supervisor before had in `memory`.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        self._count, self._send, self._clock, self._memory = workers, send, clock, memory
+        self._loop = asyncio.get_running_loop()
+        self._announced, self._numbers = Announced(), count()
+        self._asked: dict[int, tuple[int, asyncio.Future[Any]]] = {}  # by number: which worker, and who waits
+        for leg, left_s in memory.load(self._wall_s()) if memory is not None else ():
+            self._announced.add(halves(leg), clock.now_ns(), round(left_s * NS_PER_SECOND))
+
+    # -- workers -----------------------------------------------------------------------------------------
+
+    def welcome(self, index: int) -> None:
+        """Tell worker `index` of all legs that are its own."""
+        mine = [
+            (whole(leg), left_s)
+            for leg, left_s in self._announced.left(self._clock.now_ns())
+            if self._worker_of(whole(leg)) == index
+        ]
+        for at in range(0, len(mine), LEGS_AT_ONCE):
+            self._send(index, Announce(mine[at : at + LEGS_AT_ONCE]))
+
+    def take(self, answer: Answer) -> None:
+        """Take what a worker answers."""
+        _, waiting = self._asked.pop(answer.number, (0, None))
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer.said)
+
+    def bury(self, index: int) -> None:
+        """Worker `index` is gone, and answers no more."""
+        for number, (asked, waiting) in list(self._asked.items()):
+            if asked == index:
+                del self._asked[number]
+                if not waiting.done():
+                    waiting.set_exception(_no_answer())
+
+    # -- the house ---------------------------------------------------------------------------------------
+
+    async def calls(self, offset: int, limit: int) -> tuple[int, list[dict[str, Any]]]:
+        """See `House`; the calls of the first worker, then those of the next."""
+        return await self._in_loop(self._calls(offset, limit))
+
+    async def call(self, call_id: str) -> dict[str, Any] | None:
+        """See `House`."""
+        answers = await self._in_loop(self._ask_all(lambda number: Ask(number, "call", call_id)))
+        return next((found for found in answers if found is not None), None)
+
+    async def register(self, leg: UUID, good_for_s: float) -> None:
+        """See `House`."""
+
+        def register() -> None:
+            if self._memory is not None:
+                self._memory.add(leg, self._wall_s() + good_for_s)
+            self._announced.add(halves(leg), self._clock.now_ns(), round(good_for_s * NS_PER_SECOND))
+            self._send(self._worker_of(leg), Announce([(leg, good_for_s)]))
+
+        await in_loop(self._loop, register)
+
+    async def withdraw(self, leg: UUID) -> bool:
+        """See `House`."""
+
+        def withdraw() -> bool:
+            if self._memory is not None:
+                self._memory.remove(leg)
+            self._send(self._worker_of(leg), Withdraw(leg))
+            return self._announced.discard(halves(leg))
+
+        return await in_loop(self._loop, withdraw)
+
+    async def legs(self) -> dict[str, Any]:
+        """See `House`; numbers added up, and as many of those that wait as all workers list."""
+        answers = await self._in_loop(self._ask_all(lambda number: Ask(number, "legs")))
+        total: dict[str, Any] = dict(answers[0])
+        for more in answers[1:]:
+            for name, value in more.items():
+                total[name] = value if isinstance(value, str) else total[name] + value
+        return total
+
+    async def shortage(self) -> str:
+        """See `House`; of a worker that has any."""
+        try:
+            answers = await self._in_loop(self._ask_all(lambda number: Ask(number, "shortage")))
+        except ApiError as error:
+            return str(error)
+        return next(filter(None, answers), "")
+
+    # -- asking ------------------------------------------------------------------------------------------
+
+    async def _calls(self, offset: int, limit: int) -> tuple[int, list[dict[str, Any]]]:
+        total, found = 0, list[dict[str, Any]]()
+        for index in range(self._count):
+            at = max(0, offset - total)
+            while True:
+                wanted = min(limit - len(found), CALLS_AT_ONCE)
+                said = await self._ask(
+                    index, lambda number, at=at, wanted=wanted: Ask(number, "calls", "", at, wanted)
+                )
+                found += said["calls"]
+                at += len(said["calls"])
+                if not said["calls"] or len(found) >= limit:
+                    break
+            total += said["total"]
+        return total, found
+
+    async def _ask_all(self, make: Callable[[int], Ask]) -> Sequence[Any]:
+        return await asyncio.gather(*(self._ask(index, make) for index in range(self._count)))
+
+    async def _ask(self, index: int, make: Callable[[int], Ask]) -> Any:
+        number = next(self._numbers)
+        waiting: asyncio.Future[Any] = self._loop.create_future()
+        self._asked[number] = index, waiting
+        try:
+            if not self._send(index, make(number)):
+                raise _no_answer()
+            return await asyncio.wait_for(waiting, ANSWER_TIMEOUT_S)
+        except TimeoutError:
+            raise _no_answer() from None
+        finally:
+            self._asked.pop(number, None)
+
+    async def _in_loop(self, asking: Coroutine[Any, Any, T]) -> T:
+        if self._loop is asyncio.get_running_loop():
+            return await asking
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asking, self._loop))
+
+    def _worker_of(self, leg: UUID) -> int:
+        return worker_of_leg(leg.bytes, self._count)
+
+    def _wall_s(self) -> float:
+        return self._clock.wall_ns() / NS_PER_SECOND
+
+
+def _no_answer() -> ApiError:
+    return ApiError(503, "worker", "a worker is being replaced, or is too busy to answer; come back in a second")
