@@ -16,7 +16,11 @@ CASES: list[tuple[str, str, bytes]] = [
     ("small", "a token in place of a query's name was in the log", b"\0" + pieces(b"/?" + b"t" * 20)),
     ("files", "a webhook's record that is no UTF-8 ended the search", b"\2" + pieces(b'{"url":"\xa5"}')),
     ("files", "so did one nested too deeply", b"\2" + pieces(b'{"data":' + DEEP)),
-    ("files", "a message of NATS whose subject is no UTF-8", b"\3\1" + bytes(4) + b"\0\0\0\0\1\0\0\0" + bytes(8) + b"\xb6"),
+    (
+        "files",
+        "a message of NATS whose subject is no UTF-8",
+        b"\3\1" + bytes(4) + b"\0\0\0\0\1\0\0\0" + bytes(8) + b"\xb6",
+    ),
     ("files", "a job nested too deeply", b'\4{"name":' + DEEP),
     ("files", "a sidecar nested too deeply", b"\0" + pieces(document()[:-5] + b',"take":{"a":' + DEEP, b"RIFF")),
     ("files", "a note nested too deeply", b"\0" + pieces(document("complete"), b"RIFF", DEEP)),

@@ -74,7 +74,7 @@ def check_parsers(given: Bytes, kind: int) -> None:
 
 
 def check_doors(data: bytes) -> None:
-    """Whatever comes, when it comes, and from wherever: each datagram is counted once. The first byte is the rules."""
+    """Whatever comes, when it comes, and from wherever: it is counted once. The first byte is the rules."""
     given = Bytes(data)
     kind, steps = given.byte(), 0
     logging.disable(logging.CRITICAL)
@@ -186,7 +186,9 @@ def doors_seeds() -> Iterator[bytes]:
     for mode in (0, 8, 16, 32, 64):
         yield bytes((4 | mode,)) + b"".join(b"\x20" + pieces(wrapped(datagram(i))) for i in range(6))
         yield bytes((4 | mode,)) + b"".join(b"\x20" + pieces(wrapped(d, i)) for i, d in enumerate(small))
-        yield bytes((4 | mode,)) + b"".join(bytes((0x34 + i,)) + pieces(*2 * [wrapped(datagram(i))]) for i in range(4))
+        yield bytes((4 | mode,)) + b"".join(
+            bytes((0x34 + i,)) + pieces(*2 * [wrapped(datagram(i))]) for i in range(4)
+        )
         yield bytes((mode,)) + b"".join(b"\x20" + pieces(each) for each in small)
         yield bytes((mode,)) + b"".join(bytes((0x24 + i,)) + pieces(datagram(i), datagram(i)) for i in range(4))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,7 +19,7 @@ from media.delivery.jobs import SUFFIX as JOB_SUFFIX
 from media.delivery.jobs import JobFolder
 from media.nats import spool as nats_spool
 from media.nats.message import Message
-from media.sinks import notes, sidecar, wav
+from media.sinks import sidecar, wav
 from media.sinks.notes import ToFinish, Wish
 from media.sinks.salvage import Salvage
 from media.sinks.sidecar import Sidecar
@@ -48,10 +49,8 @@ def check_salvage(given: Bytes, directory: Path) -> None:
     for path in directory.glob("*.json"):
         unfinished = sidecar.read_unfinished(path)
         assert unfinished is None or unfinished.state == "recording"
-        try:
+        with suppress(ValueError):
             sidecar.read_finished(path)
-        except ValueError:
-            pass
 
 
 class Nobody:
@@ -115,10 +114,8 @@ def check_jobs(given: Bytes, directory: Path) -> None:
 
 
 def _unless_refused(read: Callable[[], object]) -> None:
-    try:
+    with suppress(ValueError, OSError):
         read()
-    except (ValueError, OSError):
-        pass
 
 
 CHECKS = (check_salvage, check_headers, check_webhooks, check_messages, check_jobs)

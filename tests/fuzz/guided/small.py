@@ -70,7 +70,9 @@ def check_signatures(given: Bytes) -> None:
 def check_http(given: Bytes) -> None:
     headers = {"Host": text(given.piece()), "Origin": text(given.piece()), "Authorization": text(given.piece())}
     denial = Access(TOKEN).denial(headers)
-    assert (denial is None) == (headers["Authorization"][:7].lower() == "bearer " and headers["Authorization"][7:] == TOKEN)
+    assert (denial is None) == (
+        headers["Authorization"][:7].lower() == "bearer " and headers["Authorization"][7:] == TOKEN
+    )
     Access().denial(headers)
     query, call_id = (given.piece().decode(errors="replace") for _ in range(2))  # aiohttp lets nothing else through
     try:
@@ -95,7 +97,7 @@ def _unless_refused(read: Callable[[Any], object], request: SimpleNamespace) -> 
     try:
         read(request)
     except ApiError as error:
-        assert 400 <= error.status < 500
+        assert 400 <= error.status < 500  # noqa: PT017
 
 
 def check_pcm(given: Bytes) -> None:

@@ -133,9 +133,9 @@ def socket_seeds() -> Iterator[bytes]:
     yield b"\7\0" + upgrade(b"/twilio", b"X-Twilio-Signature: abc=") + talk
     yield b"\0\0GET / HTTP/1.1\r\nHost: a\r\n\r\n"
     yield b"\0\0\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
-    for path, messages in CONVERSATIONS.items():
+    for dialect, messages in CONVERSATIONS.items():
         frames = b"".join(framed(each, first=0x81 if isinstance(each, str) else 0x82) for each in messages[:6])
-        yield b"\0\0" + upgrade(f"/{path}".encode() if isinstance(path, str) else b"/") + frames
+        yield b"\0\0" + upgrade(dialect.path.encode()) + frames
 
 
 def check_framing(data: bytes) -> None:
@@ -192,7 +192,7 @@ def _script(given: Bytes) -> Iterator[bytes | str]:
         yield from _disturbed(frame, op, given)
 
 
-def _disturbed(frame: bytes, op: int, given: Bytes) -> Iterator[bytes | str]:  # noqa: C901
+def _disturbed(frame: bytes, op: int, given: Bytes) -> Iterator[bytes | str]:
     match op >> 3 if op & 1 else 0:
         case 1:  # lost
             pass
