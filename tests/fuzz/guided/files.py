@@ -9,6 +9,7 @@ import logging
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -109,7 +110,7 @@ def check_jobs(given: Bytes, directory: Path) -> None:
     folder.make()
     (folder.path / f"leg{JOB_SUFFIX}").write_bytes(content)
     for name in folder.names():
-        _unless_refused(lambda name=name: folder.read(name))
+        _unless_refused(partial(folder.read, name))
     _unless_refused(lambda: messages.decode(content))
 
 

@@ -21,15 +21,15 @@ from tests.ws.fakes import connected, dtmf, mark, media, start, stop
 PATHS = ["/", *(dialect.path for dialect in DIALECTS)]
 
 
-def check_messages(data: bytes) -> None:
+def check_messages(whole: bytes) -> None:
     """The first byte chooses the path; then messages, a byte with the kind before each."""
-    given = Bytes(data)
+    given = Bytes(whole)
     path = PATHS[given.byte() % len(PATHS)]
     logging.disable(logging.CRITICAL)
     script: list[str | bytes] = []
     while given:
-        kind, message = given.byte(), given.piece()
-        script.append(message if kind & 1 else message.decode(errors="surrogateescape" if kind & 2 else "replace"))
+        kind, data = given.byte(), given.piece()
+        script.append(data if kind & 1 else data.decode(errors="surrogateescape" if kind & 2 else "replace"))
     for dialect in DIALECTS:
         parse = reader(dialect)
         for message in script:

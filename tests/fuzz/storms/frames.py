@@ -98,6 +98,9 @@ class FrameStorm:
         """How many there were of the victims."""
         return sum(victim.frames for victim in self._victims)
 
+    def _peers(self) -> list[Peer]:
+        return [clean.peer for clean in self._clean] + [victim.peer for victim in self._victims]
+
     def put(self, item: Item) -> None:
         """Listen: an outlet of the engine."""
         if isinstance(item, CallStarted):
@@ -120,7 +123,7 @@ class FrameStorm:
         now_ns = self._clock.advance(20 * NS_PER_MS)
         while self.desk.drain._read(list(self.desk.drain._riders)):
             pass  # in a sweep each socket is read but once
-        for peer in [each.peer for each in (*self._clean, *self._victims)]:
+        for peer in self._peers():
             peer.settle()
             peer.check()
         self.door.deliver(now_ns)
@@ -139,8 +142,8 @@ class FrameStorm:
 
     def finish(self) -> dict[str, int]:
         """End everything, and see that nothing is left; return what became of the messages, and of sockets."""
-        for each in (*self._clean, *self._victims):
-            each.peer.leave()
+        for peer in self._peers():
+            peer.leave()
         now_ns = self._clock.advance(2 * NS_PER_SECOND)
         self.door.deliver(now_ns)
         self.door.end_detached(now_ns)
