@@ -15,6 +15,8 @@ PEERS      := ffmpeg tshark sox espeak-ng flite mpg123 gstreamer1.0-tools gstrea
 PIPECAT    := pipecat-ai aiofiles docstring-parser loguru loudness sentencex wait-for2
 # Telnyx's own package, which verifies webhooks, and what of its needs .venv has not.
 TELNYX     := telnyx certifi distro httpcore httpx pynacl sniffio
+# A search for inputs that is guided by coverage. 3.1 has no wheels for Python 3.11.
+ATHERIS    := atheris<3.1
 # An S3 server: of moto, what S3 needs and .venv has not.
 MOTO       := moto boto3 blinker certifi charset-normalizer flask flask-cors itsdangerous jinja2 markupsafe \
               py-partiql-parser pyyaml requests responses s3transfer werkzeug xmltodict
@@ -23,7 +25,7 @@ MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench-test check format fuzz soak bench peers conversation lock clean
+.PHONY: help setup demo test bench-test check format fuzz fuzz-guided fuzz-short soak bench peers conversation lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -65,9 +67,26 @@ format: setup  ## reformat, and repair what the linter can repair
 	@$(BIN)/ruff check --fix --exit-zero
 	@$(BIN)/ruff format
 
-fuzz: setup  ## search for inputs that break an invariant, for longer than the test suite does
+fuzz: setup  ## search for inputs that break an invariant, and let it storm (STORM="--seed 5")
 	@STREP_FUZZ=long $(BIN)/pytest --timeout 0 -n $(JOBS) tests/fuzz \
 	  tests/strep/test_timeline.py tests/strep/test_linear_timeline.py
+	@$(BIN)/python -m tests.fuzz.storms datagrams $(STORM)
+	@$(BIN)/python -m tests.fuzz.storms frames $(STORM)
+
+fuzz-guided: setup .fuzz/site/.installed  ## search each parser, guided by coverage (TARGETS="socket doors", SECONDS_EACH=600)
+	@for target in $(or $(TARGETS),$$($(BIN)/python -m tests.fuzz.guided)); do \
+	  PYTHONPATH=.fuzz/site $(BIN)/python -m tests.fuzz.guided $$target --seconds $(or $(SECONDS_EACH),600) || exit 1; \
+	done
+
+fuzz-short: setup  ## the same for some seconds each, if atheris is there (make fuzz-guided installs it)
+	@if [ -e .fuzz/site/.installed ]; then $(MAKE) fuzz-guided SECONDS_EACH=$(or $(SECONDS_EACH),5); \
+	else echo "fuzz-short: skipped, atheris is not installed; make fuzz-guided installs it into .fuzz"; fi
+
+.fuzz/site/.installed: requirements/fuzz.txt
+	@echo "installing requirements/fuzz.txt into .fuzz"
+	@rm -rf .fuzz/site
+	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps --target .fuzz/site --requirement requirements/fuzz.txt
+	@touch $@
 
 soak: setup  ## play for half an hour to many simulated carriers that refuse at random
 	@STREP_FUZZ=long $(BIN)/pytest --timeout 0 -n $(JOBS) tests/talk/test_mp3_against_the_carrier.py
@@ -114,6 +133,7 @@ lock:  ## write requirements/*.txt from pyproject.toml again (UPGRADE=1: newest 
 	compile --all-extras $(if $(UPGRADE),--upgrade) --output-file requirements/dev.txt pyproject.toml; \
 	compile --no-annotate --extra fast --extra http --extra webhooks --extra store --extra nats --constraints requirements/dev.txt --output-file requirements/server.txt pyproject.toml; \
 	printf '%s\n' $(PIPECAT) $(TELNYX) $(MOTO) | compile --no-deps --no-annotate $(if $(UPGRADE),--upgrade) --output-file requirements/peers.txt -; \
+	echo '$(ATHERIS)' | compile --no-deps --no-annotate --output-file requirements/fuzz.txt -; \
 	echo hatchling | compile --no-annotate --constraints requirements/dev.txt --output-file requirements/build.txt -; \
 	if grep -nE '://|^ *--?(index|extra|find|f |i )' requirements/*.txt; then \
 	  echo "make: a lock file names a place; it must name only versions and hashes" >&2; exit 1; \

@@ -44,9 +44,13 @@ def of_request(path: str, header: Iterable[str], authorization: Iterable[str]) -
 def without_tokens(path: str) -> str:
     """Return a request's path for a log: without its query's values, and without what may be a token."""
     route, _, query = path.partition("?")
-    shown = "/".join(HIDDEN if len(part) >= MIN_CHARACTERS else part for part in route.split("/"))
-    names = "&".join(f"{part.partition('=')[0]}={HIDDEN}" for part in query.split("&")) if query else ""
+    shown = "/".join(map(_unless_long, route.split("/")))
+    names = "&".join(f"{_unless_long(part.partition('=')[0])}={HIDDEN}" for part in query.split("&")) if query else ""
     return f"{shown}?{names}" if names else shown
+
+
+def _unless_long(part: str) -> str:
+    return HIDDEN if len(part) >= MIN_CHARACTERS else part
 
 
 def of_parameters(identity: dict[str, Any]) -> tuple[tuple[str, ...], dict[str, Any]]:

@@ -13,6 +13,7 @@ import msgspec
 
 from media.delivery.encoders import FORMATS
 from media.delivery.stores import sync_directory
+from media.documents import read_document
 from media.sinks.contract import CallInfo
 from media.sinks.finished import FileFormat, FinishedRecording
 from media.sinks.wav import make_directory
@@ -187,7 +188,7 @@ class JobFolder:
             content = (self.path / f"{name}{SUFFIX}").read_bytes()
         except FileNotFoundError:
             return None
-        job = msgspec.json.decode(content, type=Job)
+        job = read_document(content, Job)
         if job.version != VERSION or job.name != name:
             raise ValueError(f"job {name} is not of this version of strep")
         return job

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from media.delivery.jobs import Job
+from media.documents import read_document
 
 DRAIN_S = 10.0
 """How long the process may take to end; an hour of audio that is being encoded then is begun anew by the next one."""
@@ -69,5 +70,5 @@ def decode(line: bytes) -> Message:
     Raises:
         ValueError: nothing that we know.
     """
-    message: Message = msgspec.json.decode(line, type=Message)
+    message: Message = read_document(line, Message)  # type: ignore[arg-type]
     return message

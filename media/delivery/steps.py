@@ -21,6 +21,7 @@ from media.delivery.jobs import SIDECAR, Job, JobFile, JobFolder, write_file
 from media.delivery.keys import key_of
 from media.delivery.settings import DeliverySettings
 from media.delivery.stores import Store, sha256_of, sync_directory
+from media.documents import read_document
 from media.sinks.finished import FileFormat
 
 
@@ -187,8 +188,8 @@ def _sidecar(job: Job, folder: JobFolder, name: str) -> bytes:
 def _described(job: Job, folder: JobFolder) -> dict[str, Any]:
     """Return what the recorder wrote; where it could not, what the job knows."""
     try:
-        document: dict[str, Any] = msgspec.json.decode(folder.final(job, SIDECAR).read_bytes())
-    except (FileNotFoundError, msgspec.DecodeError):
+        document: dict[str, Any] = read_document(folder.final(job, SIDECAR).read_bytes(), dict)
+    except (FileNotFoundError, ValueError):
         call = job.call
         document = {"call_id": call.call_id, "door": call.door, "identity": call.identity, "error": job.error}
         document |= {"started_wall_ns": job.started_wall_ns, "ended_wall_ns": job.ended_wall_ns}

@@ -39,6 +39,6 @@ def no_such_call(call_id: str) -> ApiError:
 
 def _number(request: web.Request, name: str, default: int, most: int) -> int:
     given = request.query.get(name, str(default))
-    if not (given.isascii() and given.isdigit() and int(given) <= most):
+    if not (given.isascii() and given.isdigit() and len(given) < 20 and int(given) <= most):
         raise ApiError(400, "parameter", f"{name}: {given!r} is not a number from 0 to {most}")
     return int(given)

@@ -110,6 +110,7 @@ class HttpDoor:
         runner = web.AppRunner(
             make_app(self._api, self._access),
             access_log=None,
+            logger=_library_logger(self._api.refused),
             handle_signals=False,
             keepalive_timeout=IDLE_TIMEOUT_S,
             shutdown_timeout=STOP_TIMEOUT_S,
@@ -148,6 +149,22 @@ def incoming_of(config: ServerConfig) -> Incoming | None:
     from media.webhooks.signing import Verifier
 
     return Incoming(Verifier(config.telnyx_public_keys))
+
+
+def _library_logger(refused: dict[str, int]) -> logging.Logger:
+    """Return where aiohttp logs to: what is no HTTP is counted instead, for a traceback each would fill the disk."""
+    from aiohttp.http_exceptions import HttpProcessingError
+
+    def is_ours(record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+            refused["no_http"] = refused.get("no_http", 0) + 1
+            return False
+        return record.levelno >= logging.INFO
+
+    logger = logging.Logger(f"{_LOG.name}.aiohttp", logging.DEBUG)  # noqa: LOG001 - its filter is of this door alone
+    logger.parent = _LOG
+    logger.addFilter(is_ours)
+    return logger
 
 
 class _Connection(asyncio.Protocol):

@@ -7,7 +7,6 @@ https://github.com/nats-io/jsm.go/tree/main/schemas has them.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -63,7 +62,7 @@ def parse_answer(data: bytes, status: str = "") -> Answer:
                 return Last(None)
             return Refused(f"{error.get('description', 'error')} ({error.get('err_code', error.get('code'))})")
         return Last(_place_in(base64.b64decode(said["message"].get("hdrs", ""), validate=True)))
-    except (ValueError, KeyError, AttributeError, TypeError, binascii.Error) as failure:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as failure:
         return Refused(f"an answer that is none: {failure}")
 
 

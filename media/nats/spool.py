@@ -290,5 +290,8 @@ def _parse(data: bytes, place: int) -> tuple[Message, int, int] | None:
     end = body_at + body_bytes
     if end > len(data) or zlib.crc32(memoryview(data)[place + _CRC_BYTES : end]) != crc:
         return None
-    subject, message_id = data[subject_at:id_at].decode(), data[id_at:body_at].decode()
+    try:
+        subject, message_id = data[subject_at:id_at].decode(), data[id_at:body_at].decode()
+    except UnicodeDecodeError:  # the checksum tells what was torn, not who has written
+        return None
     return Message(subject, message_id, data[body_at:end]), wall_ns, end

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from media.documents import read_document
 from media.sinks.finished import FileFormat
 from media.sinks.rewriting import TEMPORARY, Single, Spans, create_locked
 from media.sinks.sidecar import Sidecar
@@ -93,7 +94,7 @@ class Note:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(fd).st_ino == os.stat(path).st_ino:  # else somebody was done with it just now
-                return cls(path, msgspec.json.decode(os.read(fd, 1 << 20), type=ToFinish), fd)
+                return cls(path, read_document(os.read(fd, 1 << 20), ToFinish), fd)
         except (OSError, ValueError) as error:
             _LOG.debug("%s is left alone: %s", path, error)
         os.close(fd)

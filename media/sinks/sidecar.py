@@ -18,6 +18,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
+from media.documents import read_document
 from media.sinks.contract import CallInfo, CallReport, SinkUse, TrackReport
 from strep.clock import iso8601
 
@@ -239,8 +240,8 @@ def read_unfinished(path: Path) -> Sidecar | None:
             head = file.read(_HEAD_BYTES)
             if _UNFINISHED not in head:  # which spares the ledgers of all that are finished
                 return None
-            document = msgspec.json.decode(head + file.read(), type=Sidecar)
-    except (OSError, ValueError, msgspec.MsgspecError):
+            document = read_document(head + file.read(), Sidecar)
+    except (OSError, ValueError):
         return None
     return document if (document.schema_version, document.state) == (SCHEMA_VERSION, "recording") else None
 
@@ -252,7 +253,7 @@ def read_finished(path: Path) -> Sidecar | None:
         OSError: there is none, or it cannot be read.
         ValueError: it is none of ours.
     """
-    document = msgspec.json.decode(path.read_bytes(), type=Sidecar)
+    document = read_document(path.read_bytes(), Sidecar)
     if document.schema_version != SCHEMA_VERSION:
         raise ValueError(f"{path.name} is not of this version of strep")
     return document if document.state != "recording" else None

@@ -24,6 +24,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from media.documents import read_document
+
 _LOG = logging.getLogger("strep.webhooks")
 BLOCK_BYTES = 4096
 """What a file takes at least."""
@@ -173,8 +175,8 @@ class Spool(Memory):
         if key not in self._paths:
             return super().get(key)
         try:
-            return msgspec.json.decode(self._paths[key].read_bytes(), type=Record)
-        except (OSError, msgspec.MsgspecError) as error:
+            return read_document(self._paths[key].read_bytes(), Record)
+        except (OSError, ValueError) as error:
             self._complain(self._paths[key], error)
             raise KeyError(key) from error
 
@@ -204,11 +206,11 @@ class Spool(Memory):
     def _adopted(self, path: Path) -> Iterator[Kept]:
         try:
             content = path.read_bytes()
-            record = msgspec.json.decode(content, type=Record)
+            record = read_document(content, Record)
         except OSError as error:
             self._complain(path, error)
             return
-        except msgspec.MsgspecError as error:  # its process was killed while it wrote
+        except ValueError as error:  # its process was killed while it wrote
             self._complain(path, error)
             with contextlib.suppress(OSError):
                 path.rename(path.with_suffix(".unreadable"))

@@ -34,6 +34,7 @@ def test_where_tokens_stand(path: str, header: list[str], authorization: list[st
 
 def test_logs_have_no_token() -> None:
     assert without_tokens(f"/twilio/{TOKEN}?playback=rtp&token={TOKEN}") == "/twilio/***?playback=***&token=***"
+    assert without_tokens(f"/media?{TOKEN}&a") == "/media?***=***&a=***"
     assert without_tokens("/media") == "/media"
 
 

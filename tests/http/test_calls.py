@@ -92,6 +92,7 @@ class TestRefusals:
             ("/v1/calls", "DELETE", 405, "method_not_allowed", "GET"),
             ("/v1/calls?limit=1001", "GET", 400, "parameter", "0 to 1000"),
             ("/v1/calls?offset=-1", "GET", 400, "parameter", "offset: '-1'"),
+            ("/v1/calls?offset=" + 5000 * "9", "GET", 400, "parameter", "is not a number from 0 to 1000000000"),
             ("/v1/pcm", "GET", 426, "websocket", "WebSockets"),
             ("/v1/pcm?rate=1", "GET", 400, "parameter", "rate: '1' is not one of"),
             ("/v1/pcm?when_slow=never", "GET", 400, "parameter", "there are disconnect and drop-oldest"),
@@ -126,6 +127,21 @@ class TestRefusals:
             status, document, _ = await found.get("/v1/calls")
         assert (status, document["error"]["code"]) == (500, "internal")
         assert "GET /v1/calls failed" in caplog.text
+
+    @pytest.mark.parametrize(
+        "request_line", [b"GET /\xff HTTP/1.1", b"\x16\x03\x01\x02", b"GET http://[::1 HTTP/1.1"]
+    )
+    async def test_what_is_no_http_is_counted_and_not_logged(
+        self, request_line: bytes, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with hall() as found:
+            host, _, port = found.netloc.rpartition(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(request_line + b"\r\nHost: a\r\n\r\n")
+            assert b" 400 " in await reader.read()
+            writer.close()
+            assert found.door.snapshot()["refused"] == {"no_http": 1}
+        assert not caplog.records
 
     async def test_connections_beyond_the_bound_are_closed(self) -> None:
         async with hall() as found:

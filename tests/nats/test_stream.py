@@ -106,7 +106,16 @@ class TestAnswers:
         assert parse_answer(data) == Last(None)
 
     @pytest.mark.parametrize(
-        "data", [b"x", b"[]", b'{"error":1}', b'{"message":1}', b'{"message":{"hdrs":"%"}}', b"{}"]
+        "data",
+        [
+            b"x",
+            b"[]",
+            b'{"error":1}',
+            b'{"message":1}',
+            b'{"message":{"hdrs":"%"}}',
+            b"{}",
+            b'{"error":' + 5000 * b"[",
+        ],
     )
     def test_rubbish(self, data: bytes) -> None:
         assert isinstance(parse_answer(data), Refused)

@@ -88,17 +88,18 @@ class TestAProcessThatWasKilled:
         assert len(list(other.adopt())) == 2
 
     def test_a_file_that_was_not_finished_is_put_aside_and_counted(self, tmp_path: Path) -> None:
-        self.left_behind(tmp_path, 1, 3)
-        first, second, _ = files(tmp_path)
-        first.write_bytes(b"")
-        second.write_bytes(second.read_bytes()[:-3])
+        self.left_behind(tmp_path, 1, 5)
+        *damaged, whole = files(tmp_path)
+        contents = [b"", damaged[1].read_bytes()[:-3], b'{"url":"\xff"}', b'{"data":' + 5000 * b"["]
+        for path, content in zip(damaged, contents, strict=True):
+            path.write_bytes(content)
         spool = opened(tmp_path, 2)
-        assert [kept.record for kept in spool.adopt()] == [record(2)]
-        assert spool.errors == 2
-        assert len(files(tmp_path)) == 1
+        assert [kept.record for kept in spool.adopt()] == [record(4)]
+        assert spool.errors == 4
+        assert files(tmp_path) == [whole]
         spool.close()
         assert [path.name for path in sorted(tmp_path.rglob("*.unreadable"))] == [
-            f"00000000000{number}.unreadable" for number in (1, 2)
+            f"00000000000{number}.unreadable" for number in (1, 2, 3, 4)
         ]
 
     def test_what_is_not_ours_is_left_alone(self, tmp_path: Path) -> None:

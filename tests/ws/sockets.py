@@ -87,6 +87,9 @@ class Transport:
     def write(self, data: bytes) -> None:
         self.written.append(data)
 
+    def can_write_eof(self) -> bool:
+        return True
+
     def write_eof(self) -> None:
         self.written.append(b"")
 
