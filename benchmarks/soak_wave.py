@@ -31,8 +31,10 @@ from strep.clock import NS_PER_MS, NS_PER_SECOND, SystemClock
 
 KINDS = {"strep": 0.6, "rtp": 0.2, "telnyx": 0.1, "twilio": 0.1}
 """How the calls come, and which share of them so."""
-NETWORK = NetworkModel(loss=0.01, reorder=0.01, duplicate=0.005, jitter_ms=10)
-"""An ordinary bad line."""
+LINE = NetworkModel(loss=0.01, reorder=0.01, duplicate=0.005, jitter_ms=10)
+"""An ordinary bad line, for datagrams."""
+STREAM = NetworkModel(jitter_ms=10)
+"""What TCP makes of it."""
 _GRID_NS = 10 * NS_PER_MS
 _FILES_TIMEOUT_S = 180.0
 _LOOK_S = 1.0
@@ -75,7 +77,7 @@ class Wave(msgspec.Struct, frozen=True):
             stagger_ms=self.stagger_s * 1000,
             audio=None,  # a sound of its own for every track
             seed=1000 + self.number,
-            network=NETWORK,
+            network=LINE if self.kind in transports else STREAM,
             websocket=WebSocketOptions(dialect=dialect, tracks=("inbound", "outbound")),
         )
 
