@@ -35,7 +35,7 @@ LINE = NetworkModel(loss=0.01, reorder=0.01, duplicate=0.005, jitter_ms=10)
 """An ordinary bad line, for datagrams."""
 STREAM = NetworkModel(jitter_ms=10)
 """What TCP makes of it."""
-_GRID_NS = 10 * NS_PER_MS
+_GRID_NS = 20 * NS_PER_MS
 _FILES_TIMEOUT_S = 180.0
 _LOOK_S = 1.0
 _SILENCE = 0xFF
@@ -85,7 +85,7 @@ class Wave(msgspec.Struct, frozen=True):
     def target(self) -> Target:
         """Where it is sent to."""
         if self.kind == "strep":
-            return Target(udp=_address(self.addresses["udp"]))
+            return Target(udp=_address(self.addresses["udp"]), segmented=True)
         if self.kind == "rtp":
             pair = self.addresses["rtp"][self.pair]
             return Target(rx=_address(pair["rx"]), tx=_address(pair["tx"]))
@@ -142,7 +142,7 @@ class WaveResult(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Gridded:
-    """A pacer that wakes up every 10 ms: a carrier that sends what is due then, as many do."""
+    """A pacer that wakes up every 20 ms: a carrier that sends what is due then, as many do."""
 
     clock: RealTime
     phase_ns: int
