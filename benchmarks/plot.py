@@ -56,6 +56,11 @@ def _lines(panel: Any, chart: Lines) -> None:
     for line in chart.lines:
         colour = _OURS if line.ours else next(greys)
         middle = [value.median for value in line.y]
+        if chart.is_course:
+            panel.plot(line.x, middle, color=colour, label=line.label)
+            low, high = ([getattr(value, name) for value in line.y] for name in ("low", "high"))
+            panel.fill_between(line.x, low, high, color=colour, alpha=0.25, lw=0)
+            continue
         panel.errorbar(line.x, middle, yerr=_whiskers(line.y), color=colour, marker="o", ms=4, label=line.label)
         for x, value in zip(line.x, middle, strict=True):
             panel.annotate(f"{value:,.3g}", (x, value), (0, 6), textcoords="offset points", fontsize=7, ha="center")
@@ -67,9 +72,10 @@ def _lines(panel: Any, chart: Lines) -> None:
         panel.yaxis.set_major_formatter("{x:,g}")
     else:
         panel.set_ylim(bottom=0)
-    ticks = sorted({x for line in chart.lines for x in line.x})
-    panel.set_xticks(ticks, [f"{tick:,g}" for tick in ticks], minor=False)
-    panel.set_xticks([], minor=True)
+    if not chart.is_course:
+        ticks = sorted({x for line in chart.lines for x in line.x})
+        panel.set_xticks(ticks, [f"{tick:,g}" for tick in ticks], minor=False)
+        panel.set_xticks([], minor=True)
     panel.set_xlabel(chart.x_label, fontsize=8)
     panel.set_ylabel(chart.unit, fontsize=8)
     panel.legend(fontsize=8, frameon=False)

@@ -89,6 +89,8 @@ class Lines(msgspec.Struct, frozen=True, tag=True):
     bound: float | None = None
     log: bool = False
     """Both axes."""
+    is_course: bool = False
+    """Over time: many points, which nobody reads one by one."""
 
 
 Chart = Bars | Lines
