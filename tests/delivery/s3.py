@@ -13,6 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from media.delivery.object_store import PART_BYTES
+
 PEERS = Path(__file__).resolve().parents[2] / ".peers"
 IS_HERE = (PEERS / "moto").is_dir() and importlib.util.find_spec("s3fs") is not None
 BUCKET = "calls"
@@ -22,18 +24,28 @@ _PIECE_BYTES = 1 << 14
 _VERBS = (b"HEAD ", b"GET ", b"PUT ", b"POST ", b"DELETE ")
 
 
+def free_port() -> int:
+    """Return a port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port
+
+
+def url_of(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
 class S3Server:
-    """moto on a port of its own; `start` and `stop` keep the port, and moto forgets everything when it stops."""
+    """moto on a port of its own; it forgets everything when it stops."""
 
     def __init__(self, **environment: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            self.port: int = taken.getsockname()[1]
+        self.port = free_port()
         self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return url_of(self.port)
 
     def start(self, *, bucket: bool = True) -> None:
         self._process = subprocess.Popen(
@@ -72,21 +84,29 @@ class Way:
     """A proxy in front of a server.
 
     Attributes:
-        mode: "ok", "500", "slow", or what happens to an upload that passes `after_bytes`: "cut", "corrupt".
+        mode: "ok", "500", "held", which stops when more than a part was uploaded until `go_on`, or what happens to
+            an upload that passes `after_bytes`: "cut", "corrupt".
         times: how often that happens; then all is well.
         uploaded_bytes: of all requests.
         happened: how often it did.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, at: int = 0) -> None:
+        """Lead to `port`, from a port that is given or any."""
         self.mode, self.times, self.after_bytes = "ok", 1, 50_000
         self.uploaded_bytes = self.happened = 0
         self._port = port
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
+        self._goes_on = threading.Event()
+        self._server = socket.create_server(("127.0.0.1", at))
+        self.url = url_of(self._server.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
 
+    def go_on(self) -> None:
+        self.mode = "ok"
+        self._goes_on.set()
+
     def close(self) -> None:
+        self._goes_on.set()
         self._server.close()
 
     def _accept(self) -> None:
@@ -116,8 +136,8 @@ class Way:
                 0 if piece.split(b" ", 1)[0] in (b"HEAD", b"GET", b"PUT", b"POST") else body_bytes + len(piece)
             )
             self.uploaded_bytes += len(piece)
-            if self.mode == "slow":
-                time.sleep(0.005)
+            if self.mode == "held" and self.uploaded_bytes > PART_BYTES:
+                self._goes_on.wait()
             if self.mode in ("cut", "corrupt") and body_bytes > self.after_bytes and self._happens():
                 if self.mode == "cut":
                     raise ConnectionError
@@ -137,6 +157,25 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
         while piece := source.recv(1 << 16):
             target.sendall(piece)
         target.shutdown(socket.SHUT_WR)
+
+
+@contextmanager
+def authentication(port: int) -> Iterator[None]:
+    """Have moto judge credentials, which otherwise it does not."""
+    _judge(port, b"0")
+    try:
+        yield
+    finally:
+        _judge(port, b"inf")
+
+
+def _judge(port: int, after_requests: bytes) -> None:
+    head = (
+        f"POST /moto-api/reset-auth HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(after_requests)}"
+    )
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(head.encode() + after_requests)
+        assert b" 200 " in connection.recv(1 << 16)
 
 
 @contextmanager

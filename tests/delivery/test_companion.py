@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,6 +30,7 @@ from strep.clock import ManualClock, SystemClock
 from strep.errors import ConfigurationError
 from tests.delivery.recordings import finished, speech
 from tests.events.test_files import lines_of
+from tests.patience import PATIENCE_S
 
 DOOR = Endpoint("127.0.0.1", 0)
 
@@ -54,7 +56,7 @@ def event_files(directory: Path) -> list[Path]:
 async def until(condition: Callable[[], object]) -> None:
     began = time.monotonic()
     while not condition():
-        assert time.monotonic() - began < 60
+        assert time.monotonic() - began < PATIENCE_S
         await asyncio.sleep(0.02)
 
 
@@ -115,6 +117,19 @@ class TestTheProcess:
         counted = deliveries.snapshot()
         assert (counted["taken"], counted["delivered"], counted["waiting"]) == (1, 1, 0)
         assert counted["delivered_bytes"] == (tmp_path / "call-1.flac").stat().st_size
+
+    async def test_it_takes_what_nobody_else_wants_of_the_machine(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("PYTHONPATH")
+        deliveries, _ = companion(tmp_path, formats=("flac",))
+        await deliveries.start()
+        deliveries.take(finished(tmp_path, pcm=speech(1.0)))
+        await until(lambda: deliveries._process is not None)
+        assert deliveries._process
+        pid = deliveries._process.pid
+        await until(lambda: os.getpriority(os.PRIO_PROCESS, pid) == 19)
+        await deliveries.close()
 
     async def test_its_events_are_those_of_the_call(self, tmp_path: Path) -> None:
         """For all who know a call when they see it again: numbers go on, files are the same."""

@@ -39,9 +39,9 @@ def run(serve: str, simulate: str, folder: Path, **variables: str) -> None:
 
 
 @pytest.mark.realtime
-def test_a_directory(tmp_path: Path) -> None:
+def test_a_directory(tmp_path: Path, eager: str) -> None:
     serve, simulate = COMMANDS[0]
-    run(serve, simulate, tmp_path)
+    run(serve, simulate, tmp_path, PYTHONPATH=eager)
     [day] = (tmp_path / "archive").iterdir()
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", day.name)
     assert sorted(path.suffix for path in day.iterdir()) == [".flac"] * 2 + [".json"] * 2 + [".mp3"] * 2
@@ -55,13 +55,12 @@ def test_a_directory(tmp_path: Path) -> None:
 @pytest.mark.realtime
 @pytest.mark.xdist_group("s3")
 @pytest.mark.skipif(not s3.IS_HERE, reason="no moto or no s3fs here: make peers")
-def test_an_s3_server(tmp_path: Path) -> None:
+def test_an_s3_server(tmp_path: Path, server: s3.S3Server, eager: str) -> None:
     export, serve, simulate = COMMANDS[1]
-    with s3.running(s3.S3Server()) as server:
-        words = shlex.split(export.replace(ENDPOINT, server.url))
-        assert words[:2] == ["$", "export"]
-        run(serve, simulate, tmp_path, **dict(word.split("=", 1) for word in words[2:]))
-        keys = sorted(server.objects())
+    words = shlex.split(export.replace(ENDPOINT, server.url))
+    assert words[:2] == ["$", "export"]
+    run(serve, simulate, tmp_path, PYTHONPATH=eager, **dict(word.split("=", 1) for word in words[2:]))
+    keys = sorted(server.objects())
     today = time.strftime("%m/%d/", time.gmtime())
     names = sorted(path.name for path in (tmp_path / "recordings").iterdir() if path.is_file())
     assert keys == [f"2026/{today}{name}" for name in names]

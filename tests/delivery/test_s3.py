@@ -6,11 +6,10 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -19,6 +18,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from media.carrier.options import SimulationOptions
+from media.carrier.simulation import Target
 from media.delivery.companion import Deliveries
 from media.delivery.jobs import FOLDER
 from media.delivery.object_store import PART_BYTES, ObjectStore, etag_of
@@ -28,7 +29,7 @@ from media.events.bus import EventBus, Told
 from strep.clock import SystemClock
 from tests.delivery import s3
 from tests.delivery.recordings import finished, speech
-from tests.media.test_serve import ENVIRONMENT, serving
+from tests.media.test_serve import address, send, serving
 from tests.patience import PATIENCE_S
 
 pytestmark = [
@@ -39,20 +40,6 @@ pytestmark = [
 ]
 KEY = "pre/2023-11-14/call-1"
 URL = f"s3://{s3.BUCKET}/pre"
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[s3.S3Server]:
-    with s3.running(s3.S3Server()) as server:
-        yield server
-
-
-@pytest.fixture
-def server(shared: s3.S3Server) -> s3.S3Server:
-    client = shared.client("s3")
-    for key in shared.objects():
-        client.delete_object(Bucket=s3.BUCKET, Key=key)
-    return shared
 
 
 @pytest.fixture
@@ -195,9 +182,11 @@ async def test_formats_arrive_and_programs_know_them(
     assert (counted["delivered"], counted["waiting"], counted["oldest_ns"]) == (1, 0, 0)
 
 
-async def test_a_server_that_is_down_and_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    server = s3.S3Server()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+async def test_a_server_that_is_down_and_comes(
+    tmp_path: Path, server: s3.S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = s3.free_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3.url_of(port))
     async with World(tmp_path, formats=("flac",)) as world:
         for number in range(5):
             world.deliveries.take(finished(tmp_path, f"call-{number}", speech(1.0)))
@@ -208,7 +197,7 @@ async def test_a_server_that_is_down_and_comes(tmp_path: Path, monkeypatch: pyte
         assert failed
         assert {told.event.to_json(8000)["step"] for told in failed} == {"upload"}
         assert all(told.event.to_json(8000)["will_retry"] for told in failed)
-        with s3.running(server):
+        with closing(s3.Way(server.port, port)):
             await world.saved(5)
             assert len(server.objects()) == 10
     assert here(tmp_path) == set()
@@ -237,16 +226,15 @@ async def test_killed_amid_an_upload_in_parts(
     tmp_path: Path, server: s3.S3Server, way: s3.Way, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", way.url)
-    way.mode = "slow"
+    way.mode = "held"
     recording = finished(tmp_path, pcm=np.tile(speech(10.0), (60, 1)))
     assert recording.size_bytes > 2 * PART_BYTES
     wanted = sha256_of(recording.path)
     async with World(tmp_path) as world:
         world.deliveries.take(recording)
         await until(lambda: way.uploaded_bytes > PART_BYTES, "uploading")
-        assert os.getpriority(os.PRIO_PROCESS, world.pid) == 19
         os.kill(world.pid, signal.SIGKILL)
-        way.mode = "ok"
+        way.go_on()
         assert recording.path.exists()
         await world.saved()
         assert world.deliveries.snapshot()["process_restarts"] == 1
@@ -255,24 +243,25 @@ async def test_killed_amid_an_upload_in_parts(
     assert (key, sha256_of(tmp_path / "back")) == (f"{KEY}.wav", wanted)
 
 
-async def test_credentials_that_are_put_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_credentials_that_are_put_right(
+    tmp_path: Path, server: s3.S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In the file that names them; nothing has to be started again."""
-    with s3.running(s3.S3Server()) as server:
-        iam = server.client("iam")
-        iam.create_user(UserName="u")
-        key = iam.create_access_key(UserName="u")["AccessKey"]
-        allowed = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
-        iam.put_user_policy(UserName="u", PolicyName="p", PolicyDocument=json.dumps(allowed))
-        _require_authentication(server.port)
-        credentials = tmp_path / "credentials"
-        right = f"[default]\naws_access_key_id={key['AccessKeyId']}\naws_secret_access_key={key['SecretAccessKey']}\n"
-        credentials.write_text(right.replace(key["AccessKeyId"], "AKIAWRONGWRONGWRONG"))
-        for name in s3.USER:
-            monkeypatch.delenv(name)
-        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
-        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-        directory = tmp_path / "recordings"
-        directory.mkdir()
+    iam = server.client("iam")
+    iam.create_user(UserName="u")
+    key = iam.create_access_key(UserName="u")["AccessKey"]
+    allowed = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+    iam.put_user_policy(UserName="u", PolicyName="p", PolicyDocument=json.dumps(allowed))
+    credentials = tmp_path / "credentials"
+    right = f"[default]\naws_access_key_id={key['AccessKeyId']}\naws_secret_access_key={key['SecretAccessKey']}\n"
+    credentials.write_text(right.replace(key["AccessKeyId"], "AKIAWRONGWRONGWRONG"))
+    for name in s3.USER:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+    directory = tmp_path / "recordings"
+    directory.mkdir()
+    with s3.authentication(server.port):
         async with World(directory) as world:
             world.deliveries.take(finished(directory, pcm=speech(1.0)))
             await until(lambda: world.names("recording_failed"), "refusing")
@@ -280,33 +269,22 @@ async def test_credentials_that_are_put_right(tmp_path: Path, monkeypatch: pytes
             assert "call-1.wav" in here(directory)
             credentials.write_text(right)
             await world.saved()
-        assert here(directory) == set()
+    assert here(directory) == set()
 
 
-def _require_authentication(port: int) -> None:
-    with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.sendall(
-            b"POST /moto-api/reset-auth HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1\r\n\r\n0"
-        )
-        assert b" 200 " in connection.recv(1 << 16)
-
-
-def test_a_server_that_is_killed_between_the_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_killed_between_the_steps(tmp_path: Path, server: s3.S3Server, eager: str) -> None:
     """The recordings of a server that died while the store was away are delivered by the next one, once."""
-    server = s3.S3Server()
+    port = s3.free_port()
     options = ["--udp", "127.0.0.1:0", "--record", "recordings", "--deliver-to", URL]
     options += ["--deliver-format", "flac", "--deliver-keep-local", "off", "--deliver-key", "{call_id}"]
-    variables = {"AWS_ENDPOINT_URL": server.url, **s3.USER}
+    variables = {"AWS_ENDPOINT_URL": s3.url_of(port), "PYTHONPATH": eager, **s3.USER}
     jobs = tmp_path / "recordings" / FOLDER
-    with serving(*options, "--idle-timeout", "3s", folder=tmp_path, **variables) as (process, addresses):
-        call = [sys.executable, "-m", "media.cli", "simulate", "--udp", addresses["udp"], "--calls", "3"]
-        subprocess.run(
-            [*call, "--seconds", "1"], check=True, env=ENVIRONMENT, capture_output=True, timeout=PATIENCE_S
-        )
+    with serving(*options, "--idle-timeout", "2s", folder=tmp_path, **variables) as (process, addresses):
+        send(SimulationOptions(calls=3, seconds=1), Target(udp=address(addresses["udp"])))
         _wait(lambda: len(list(jobs.glob("*.flac"))) == 3)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    with s3.running(server), serving(*options, folder=tmp_path, **variables) as (process, _):
+    with closing(s3.Way(server.port, port)), serving(*options, folder=tmp_path, **variables) as (process, _):
         _wait(lambda: not list(jobs.glob("*.job")))
         assert here(tmp_path / "recordings") == set()
         objects = server.objects()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from media.talk.call import LiveCall
 from media.transcribing.process import EngineProcess
 from strep.errors import UsageError
 from tests.media.harness import sidecar
-from tests.media.test_server import LOOPBACK, address, check
+from tests.media.test_server import LOOPBACK, SharedTime, address, check, run_all
 from tests.transcribing.scripted import install
 from tests.transcribing.webvtt import read
 
@@ -79,9 +78,9 @@ async def record_both(
     for simulation in simulations:
         simulation.plan()
     settings: dict[str, Any] = {"udp": LOOPBACK, "record": directory, "record_format": "passthrough", **config}
-    async with Server(ServerConfig(transcribe=transcribe, **settings)) as server:
-        target = Target(udp=address(server.addresses["udp"]))
-        outcomes = await asyncio.gather(*(simulation.run(target) for simulation in simulations))
+    time = SharedTime()
+    async with Server(ServerConfig(transcribe=transcribe, **settings), clock=time) as server:
+        outcomes = await run_all(simulations, Target(udp=address(server.addresses["udp"])), time)
     return server, directory, list(zip(simulations, outcomes, strict=True))
 
 

@@ -34,8 +34,11 @@ def test_word_errors(said: str, heard: str, errors: int) -> None:
     [("pocketsphinx", SENTENCES, 0.15), ("pocketsphinx:grammar=digits", DIGITS, 0.05)],
     ids=["sentences", "digits"],
 )
-async def test_words_are_right(tmp_path: Path, engine: str, texts: Sequence[str], most: float) -> None:
+async def test_words_are_right(
+    tmp_path: Path, engine: str, texts: Sequence[str], most: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All of it is sent at once, so that the test does not take as long as the speech; hence the patience."""
+    monkeypatch.setattr("media.server.SINK_STOP_TIMEOUT_S", PATIENCE_S)
     patience = Limits(workers=1, backlog_s=600, close_s=PATIENCE_S, hang_s=PATIENCE_S)
     heard = await hear_call(engine, monologue(texts, "rms", tmp_path), tmp_path, pacer=Instant(), limits=patience)
     assert len(heard.texts) >= len(texts)
