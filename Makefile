@@ -25,7 +25,7 @@ MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench-test check format fuzz fuzz-guided fuzz-short soak bench peers conversation lock clean
+.PHONY: help setup demo test test-again bench-test check format fuzz fuzz-guided fuzz-short soak bench peers conversation lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +54,9 @@ demo: setup  ## hear it work: the server and a simulated carrier on loopback
 
 test: setup  ## the test suite (JOBS=2 processes)
 	@$(BIN)/pytest -n $(JOBS) --dist loadgroup -m "not bench"
+
+test-again: setup  ## the tests that failed last, one at a time: which fail only in company?
+	@$(BIN)/pytest --last-failed --last-failed-no-failures none -rap -m "not bench"
 
 bench-test: setup  ## do the questions of the benchmarks work, and does the referee agree
 	@$(BIN)/pytest -n $(JOBS) --dist loadgroup -m bench

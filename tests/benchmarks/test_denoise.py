@@ -14,6 +14,7 @@ from benchmarks.readme import section
 from benchmarks.report import Report
 
 
+@pytest.mark.bench
 def test_the_question(tmp_path: Path) -> None:
     settings = denoise.Settings(seconds=8, snr=(5,), keys=20, tracks=(1, 3), cost=0.1, repeats=1)
     report = denoise.QUESTION.measure(settings, Silent(), tmp_path)
@@ -25,6 +26,7 @@ def test_the_question(tmp_path: Path) -> None:
     assert section(report)
 
 
+@pytest.mark.bench
 def test_noise_that_stays_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The referee is worth what it finds."""
     monkeypatch.setattr(denoise, "denoise", lambda tracks: tracks)

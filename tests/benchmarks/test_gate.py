@@ -67,7 +67,7 @@ MOST_BYTES_PER_PACKET = 2_000
 """On the way through a beat, at the worst moment; it was 500. The datagram itself has 196."""
 MOST_BYTES_LEFT = 16 << 10
 """After `MEASURED` beats."""
-CALLS_IN_A_WAVE, WAVES = 60, 3
+CALLS_IN_A_WAVE, WAVES = 30, 2
 MOST_BYTES_LEFT_BY_A_CALL = 100
 """Of those of all waves but the first; it was 20, and does not grow with more waves."""
 

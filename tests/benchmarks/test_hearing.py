@@ -16,6 +16,7 @@ from benchmarks.report import Report
 from media.hearing.verdict import Digit
 
 
+@pytest.mark.bench
 def test_the_question(tmp_path: Path) -> None:
     settings = hearing.Settings(keys=40, speech=0, music=0.01, tracks=(20,), seconds=0.2, repeats=1)
     report = hearing.QUESTION.measure(settings, Silent(), tmp_path)

@@ -21,6 +21,7 @@ pytestmark = [
 ]
 
 
+@pytest.mark.bench
 def test_the_question(tmp_path: Path) -> None:
     report = machines.QUESTION.measure(machines.Settings(calls=4), Silent(), tmp_path)
     assert report.complaints == []
@@ -31,6 +32,7 @@ def test_the_question(tmp_path: Path) -> None:
     assert section(report)
 
 
+@pytest.mark.bench
 def test_the_same_calls_have_the_same_verdicts() -> None:
     one, same = (answers(2, np.random.default_rng(5)) for _ in range(2))
     assert all(np.array_equal(a.pcm, b.pcm) for a, b in zip(one, same, strict=True))

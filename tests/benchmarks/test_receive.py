@@ -16,6 +16,7 @@ from benchmarks.load import PTIME_MS, Load
 from benchmarks.report import Report
 
 pytestmark = [
+    pytest.mark.bench,
     pytest.mark.realtime,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="recvmmsg and /proc are Linux"),
 ]

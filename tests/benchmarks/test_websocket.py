@@ -25,6 +25,7 @@ from media.carrier.stream import MediaStream
 LOAD = StreamLoad(calls=5, ramp_seconds=0.1, plateau_seconds=0.4)
 
 linux = [
+    pytest.mark.bench,
     pytest.mark.realtime,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="epoll and affinity are Linux"),
 ]

@@ -113,14 +113,14 @@ def ends_in_order(plan: Plan, datagrams: list[Datagram]) -> list[Datagram]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_plain_rtp(tmp_path: Path, name: str) -> None:
-    plan, datagrams = simulated(Transport.RTP, calls=2, seconds=20, seed=7, **CASES[name])
+    plan, datagrams = simulated(Transport.RTP, calls=2, seconds=12, seed=7, **CASES[name])
     path = write(tmp_path / "x.pcap", ends_in_order(plan, datagrams))
     assert_agree(ours(path), tshark(path, {d.destination[1] for d in datagrams}), 4)
 
 
 @pytest.mark.parametrize("name", ["clean", "everything", "wrap", "dtx"])
 def test_strep_stripped_of_its_header(tmp_path: Path, name: str) -> None:
-    plan, datagrams = simulated(calls=2, seconds=20, seed=7, **CASES[name])
+    plan, datagrams = simulated(calls=2, seconds=12, seed=7, **CASES[name])
     path, stripped = write(tmp_path / "x.pcap", ends_in_order(plan, datagrams)), tmp_path / "stripped.pcap"
     chop = f"{HEADERS_BEFORE_STREP_BYTES}:24"
     subprocess.run(["editcap", "-L", "-C", chop, path, stripped], check=True, capture_output=True, timeout=PATIENCE_S)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, reject, settings
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from media.carrier import malformed
@@ -22,6 +22,7 @@ from strep.clock import NS_PER_MS, NS_PER_SECOND
 from strep.errors import ConfigurationError
 from strep.g711 import Codec
 from tests.carrier.model_receiver import ReceivedTrack, receive_strep
+from tests.searching import brief
 
 SECONDS = 4.0
 
@@ -101,7 +102,7 @@ all_faults = st.builds(
 
 
 class TestAgainstAReceiver:
-    @settings(max_examples=60)
+    @brief(20)
     @given(networks, all_faults, presses, st.integers(0, 1_000))
     def test_to_the_packet_and_to_the_sample(
         self, network: NetworkModel, faults: Faults, presses: Presses, seed: int

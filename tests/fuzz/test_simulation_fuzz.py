@@ -71,7 +71,7 @@ def receive(plan: Plan) -> tuple[Engine, StrepDoor]:
     return engine, door
 
 
-@brief(30)
+@brief(10)
 @given(
     seed=st.integers(0, 10_000),
     network=networks,

@@ -281,7 +281,7 @@ LENGTHS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 60)), max_size=8
 
 
 @given(RULES, LENGTHS, st.sampled_from([20, 60, 100]))
-@brief(400)
+@brief(150)
 def test_every_call_is_judged_as_the_oracle_says(
     rules: MachineRules, lengths: list[tuple[int, int]], tick_ms: int
 ) -> None:

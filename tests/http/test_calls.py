@@ -12,7 +12,6 @@ import pytest
 
 from media.config import Endpoint, ServerConfig
 from media.http import companion, house
-from media.http.companion import MAX_CONNECTIONS
 from media.http.house import CALLS_AT_ONCE
 from media.server import Server
 from media.status import live_call
@@ -143,11 +142,12 @@ class TestRefusals:
             assert found.door.snapshot()["refused"] == {"no_http": 1}
         assert not caplog.records
 
-    async def test_connections_beyond_the_bound_are_closed(self) -> None:
+    async def test_connections_beyond_the_bound_are_closed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(companion, "MAX_CONNECTIONS", 20)
         async with hall() as found:
             host, port = found.netloc.split(":")
             with ExitStack() as stack:
-                for _ in range(MAX_CONNECTIONS + 1):
+                for _ in range(companion.MAX_CONNECTIONS + 1):
                     client = stack.enter_context(socket.create_connection((host, int(port)), timeout=PATIENCE_S))
                 assert await asyncio.to_thread(is_closed, client)
             assert found.door.turned_away == 1

@@ -78,7 +78,7 @@ async def test_a_nats_server_is_killed_during_50_calls(tmp_path: Path) -> None:
         async with serve(tmp_path, nats.url) as server:
             is_over = asyncio.Event()
             killing = asyncio.create_task(kill_twice(nats, server, is_over))
-            simulation = await run_calls(server, 50, 8)
+            simulation = await run_calls(server, 50, 5)
             is_over.set()
             await killing
             await until(lambda: state(server)["connected"])
@@ -103,7 +103,7 @@ async def test_strep_is_killed_with_a_spool(tmp_path: Path) -> None:
         arguments = ("--udp", "127.0.0.1:0", "--nats", nats.url, "--nats-spool", str(tmp_path / "spool"))
         with serving(*arguments, "--idle-timeout", "60s") as (process, addresses):
             sending = asyncio.create_task(
-                Simulation(SimulationOptions(calls=10, seconds=6)).run(target_of(addresses))
+                Simulation(SimulationOptions(calls=10, seconds=4)).run(target_of(addresses))
             )
             while await count(nats.url) < 100:
                 pass
@@ -137,7 +137,7 @@ async def test_the_process_that_publishes_is_killed(tmp_path: Path) -> None:
     with running(tmp_path / "nats") as nats:
         async with serve(tmp_path, nats.url) as server:
             companion = next(one for one in server._companions if isinstance(one, NatsCompanion))
-            calls = asyncio.create_task(run_calls(server, 5, 6))
+            calls = asyncio.create_task(run_calls(server, 5, 4))
             await until(lambda: state(server)["stored"] >= 20)
             assert companion.pid is not None
             os.kill(companion.pid, signal.SIGKILL)
@@ -172,7 +172,7 @@ def size_of(directory: Path) -> int:
 async def test_calls_are_recorded_without_a_nats_server(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     url = f"nats://user:secret@127.0.0.1:{free_port()}"
     async with serve(tmp_path, url, spool=None, memory_bytes=1 << 16) as server:
-        simulation = await run_calls(server, 5, 3)
+        simulation = await run_calls(server, 5, 2)
         assert state(server)["waiting_bytes"] <= 1 << 16
     totals = state(server)
     assert totals["dropped"] > 0

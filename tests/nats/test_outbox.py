@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from media.nats.message import MAX_BODY_BYTES, Message
@@ -15,6 +15,7 @@ from media.nats.spool import Spool
 from media.nats.waiting import Limits
 from strep.clock import NEVER_NS, NS_PER_SECOND
 from tests.nats.model_stream import REFUSED, ModelStream, drain, message
+from tests.searching import brief
 
 WALL_NS = 1_700_000_000 * NS_PER_SECOND
 
@@ -257,7 +258,7 @@ class Course:
         assert self.outbox.snapshot(self.now_ns)["spool_bytes"] == 0
 
 
-@settings(max_examples=80)
+@brief(20)
 @given(st.randoms(use_true_random=False), st.booleans(), st.integers(400, 4000))
 def test_whatever_breaks(
     tmp_path_factory: pytest.TempPathFactory, rng: random.Random, has_spool: bool, memory_bytes: int

@@ -286,7 +286,7 @@ _PACKET_FATES = st.sampled_from([0, 0, 0, 0, 0, 1, 2, 5, 7, None])
 """Frames of delay of a packet; None is lost. More than three is beyond the reorder wait: given up and patched."""
 
 
-@brief(60)
+@brief(20)
 @given(st.data())
 def test_whatever_comes_and_is_commanded(data: Any) -> None:
     length = 120

@@ -37,7 +37,7 @@ def columns(blocks: list[TrackBlocks]) -> list[list[list[int]]]:
 
 
 @pytest.mark.parametrize("history", [harsh_call, madness])
-@brief(30)
+@brief(15)
 @given(seeds, st.integers(1, 2), st.integers(1, 40))
 def test_the_same_as_code_bytes(
     history: Callable[[int, int, int], list[Event]], seed: int, tracks: int, packets: int

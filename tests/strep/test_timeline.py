@@ -82,7 +82,7 @@ class TestOracle:
 class TestAnyHistory:
     """Senders gone mad; `Bench` checks conservation, the ledger and the order of the blocks at every step."""
 
-    @brief(60)
+    @brief(25)
     @given(seeds, st.integers(1, 3), st.integers(1, 40))
     def test_invariants(self, seed: int, tracks: int, steps: int) -> None:
         bench, history = Bench(tracks), madness(seed, tracks, steps)
@@ -97,7 +97,7 @@ class TestAnyHistory:
         for slot in range(tracks):
             check_is_no_giant(bench, slot, history)
 
-    @brief(40)
+    @brief(20)
     @given(seeds, st.integers(1, 20))
     def test_tracks_do_not_touch_one_another(self, seed: int, steps: int) -> None:
         """What becomes of a track is the same with and without a mad neighbour."""

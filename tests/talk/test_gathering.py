@@ -274,7 +274,7 @@ def play_history(rules: GatherRules, prompt_steps: int | None, keys: dict[int, s
 
 
 @given(RULES, st.one_of(st.none(), st.integers(1, 10)), HISTORIES, st.sets(st.integers(0, 199), max_size=10))
-@brief(300)
+@brief(100)
 def test_every_history_ends_as_the_oracle_says(
     rules: GatherRules, prompt_steps: int | None, keys: dict[int, str], polls: set[int]
 ) -> None:

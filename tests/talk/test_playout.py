@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from media.talk.contract import PlaybackError
@@ -21,6 +21,7 @@ from media.talk.player import Player
 from media.talk.playout import Playout
 from media.talk.rtp_mode import RtpPlayout
 from strep.clock import NEVER_NS, NS_PER_MS, NS_PER_SECOND, ManualClock
+from tests.searching import brief
 from tests.talk import test_mp3_mode, test_rtp_mode
 from tests.talk.model_carrier import (
     PLAYS,
@@ -139,7 +140,7 @@ def check(history: History, heard: np.ndarray[Any, np.dtype[np.int16]]) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@settings(max_examples=150)
+@brief(60)
 @given(operations=st.lists(OPERATIONS, max_size=25), refusals=REFUSALS)
 def test_every_sample_is_heard_or_cut_off_and_we_know_which(
     mode: str, operations: list[tuple[str, Any]], refusals: list[int | None]
@@ -154,7 +155,7 @@ def test_every_sample_is_heard_or_cut_off_and_we_know_which(
 
 
 @pytest.mark.parametrize("mode", MODES)
-@settings(max_examples=150)
+@brief(60)
 @given(operations=st.lists(OPERATIONS | LOSS, max_size=25), refusals=FAULTS, delay_ms=st.sampled_from([20, 150]))
 def test_late_and_lost_marks_hang_nothing_and_lose_nothing_but_what_is_refused(
     mode: str, operations: list[tuple[str, Any]], refusals: list[int | None], delay_ms: int

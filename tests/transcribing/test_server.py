@@ -26,7 +26,7 @@ from tests.transcribing.scripted import install
 from tests.transcribing.webvtt import read
 
 pytestmark = pytest.mark.realtime
-SECONDS = 6.0
+SECONDS = 5.0
 LOUD = load(CONVERSATION)[:, : round(8000 * SECONDS)]
 QUIET = LOUD // 4
 LIMIT = int(np.abs(QUIET.astype(int)).max()) + 500

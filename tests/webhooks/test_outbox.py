@@ -4,11 +4,12 @@ from collections import defaultdict
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from media.webhooks.outbox import Delivery, Outbox, Outcome, RetryPolicy, outcome_of
 from strep.clock import NEVER_NS, NS_PER_SECOND
+from tests.searching import brief
 
 A, B = "https://a/", "https://b/"
 S = NS_PER_SECOND
@@ -230,7 +231,7 @@ def test_what_a_status_means(status: int, outcome: Outcome) -> None:
     assert outcome_of(status) is outcome
 
 
-@settings(max_examples=300)
+@brief(100)
 @given(st.data())
 def test_everything_ends_in_one_way_and_calls_keep_their_order(data: st.DataObject) -> None:
     """Whatever receivers do: nothing is lost, sent twice at a time, or sent before what its call had earlier."""
