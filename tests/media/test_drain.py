@@ -12,6 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from media.config import Endpoint, ServerConfig
 from media.server import Server
+from tests.patience import PATIENCE_S
 from tests.ws.doors import closing
 from tests.ws.fakes import media, start, stop
 
@@ -44,7 +45,7 @@ async def test_a_call_goes_on_to_its_end_and_none_begins(tmp_path: Path) -> None
         await client.send(media(number, number + 1, stream_id="s1"))
     assert not closed.done()
     await client.send(stop(52, stream_id="s1"))
-    await asyncio.wait_for(closed, 60)
+    await asyncio.wait_for(closed, PATIENCE_S)
     await client.close()
     sidecar = json.loads((tmp_path / "s1.json").read_text())
     assert (sidecar["state"], sidecar["reason"]) == ("complete", "stop")
@@ -62,7 +63,7 @@ async def test_calls_that_do_not_end_are_ended(tmp_path: Path, options: dict[str
     server.stop()
     if options["drain_timeout_s"] == 3600.0:
         server.stop()
-    await asyncio.wait_for(closed, 60)
+    await asyncio.wait_for(closed, PATIENCE_S)
     assert (await closing(client))[0] == 1001
     sidecar = json.loads((tmp_path / "s1.json").read_text())
     assert (sidecar["state"], sidecar["reason"]) == ("complete", "shutdown")

@@ -21,6 +21,7 @@ from strep.clock import NS_PER_MS
 from strep.g711 import Codec, decode, encode
 from tests.media.harness import pcm_channels, sidecar
 from tests.media.test_recorded_calls import record
+from tests.patience import PATIENCE_S
 
 HELLO = decode(encode((9000 * np.sin(np.arange(2400) * 0.4)).astype(np.int16), Codec.PCMU), Codec.PCMU)
 HAVE_KEYS = ("telnyx", "twilio", "signalwire")
@@ -56,7 +57,7 @@ async def test_over_a_websocket_keys_are_frames_of_the_dialect(dialect: str, tmp
         is_over.set()
 
     record_to = tmp_path / "rec"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         async with Server(ServerConfig(ws=Endpoint("127.0.0.1", 0), record=record_to), app=app) as server:
             await Simulation(options).run(Target(stream_url=f"ws://{server.addresses['ws']}/{dialect}"), Instant())
             await is_over.wait()

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 
 from media import Server, ServerConfig
 from media.carrier.options import SimulationOptions
+from media.carrier.pacing import Pacer
 from media.carrier.simulation import Simulation, Target
 from media.config import Endpoint
 from media.feed.selection import Selection
@@ -23,6 +25,7 @@ from media.feed.wire import Flag, SampleFormat
 from media.nats.companion import NatsCompanion
 from media.nats.config import NatsConfig
 from media.nats.spool import Spool
+from tests.media.gated import Gated
 from tests.media.test_serve import serving
 from tests.nats.calls import by_track, check_calls, check_whole
 from tests.nats.nats_server import NatsServer, count, everything, free_port, needs_nats, running, until
@@ -50,9 +53,9 @@ def state(server: Server) -> dict[str, Any]:
     return reported if "stored" in reported else dict.fromkeys(EMPTY, 0) | reported
 
 
-async def run_calls(server: Server, calls: int, seconds: float) -> Simulation:
+async def run_calls(server: Server, calls: int, seconds: float, pacer: Pacer | None = None) -> Simulation:
     simulation = Simulation(SimulationOptions(calls=calls, seconds=seconds))
-    await simulation.run(target_of(server.addresses))
+    await simulation.run(target_of(server.addresses), pacer)
     return simulation
 
 
@@ -102,12 +105,13 @@ async def test_strep_is_killed_with_a_spool(tmp_path: Path) -> None:
     with running(tmp_path / "nats") as nats:
         arguments = ("--udp", "127.0.0.1:0", "--nats", nats.url, "--nats-spool", str(tmp_path / "spool"))
         with serving(*arguments, "--idle-timeout", "60s") as (process, addresses):
-            sending = asyncio.create_task(
-                Simulation(SimulationOptions(calls=10, seconds=4)).run(target_of(addresses))
-            )
+            is_away = threading.Event()
+            simulation = Simulation(SimulationOptions(calls=10, seconds=4))
+            sending = asyncio.create_task(simulation.run(target_of(addresses), Gated((2.0, is_away))))
             while await count(nats.url) < 100:
                 pass
             nats.kill()
+            is_away.set()
             await until(lambda: size_of(tmp_path / "spool") > 200_000 or sending.done())
             process.send_signal(signal.SIGKILL)
             process.wait()
@@ -137,12 +141,14 @@ async def test_the_process_that_publishes_is_killed(tmp_path: Path) -> None:
     with running(tmp_path / "nats") as nats:
         async with serve(tmp_path, nats.url) as server:
             companion = next(one for one in server._companions if isinstance(one, NatsCompanion))
-            calls = asyncio.create_task(run_calls(server, 5, 4))
+            is_back = threading.Event()
+            calls = asyncio.create_task(run_calls(server, 5, 5, Gated((3.0, is_back))))
             await until(lambda: state(server)["stored"] >= 20)
             assert companion.pid is not None
             os.kill(companion.pid, signal.SIGKILL)
+            await until(lambda: companion.restarts and "waiting" in companion.snapshot())
+            is_back.set()
             await calls
-            await until(lambda: companion.restarts)
         assert companion.restarts == 1
         check_reception(server)
         found = await everything(nats.url)

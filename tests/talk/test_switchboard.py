@@ -25,6 +25,7 @@ from media.talk.switchboard import Switchboard
 from media.ws.host import StreamStart
 from strep.clock import NS_PER_SECOND, ManualClock
 from tests.media.test_stream_listeners import FakeWire
+from tests.patience import PATIENCE_S
 
 TONE = np.full(8000, 5000, np.int16)
 
@@ -229,7 +230,7 @@ class TestTheEndOfTheServer:
         await turns()
         world.end(info)
         await turns()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await world.board.close()
         assert "call c: its application ignores that it is cancelled, and is left behind" in caplog.text
         assert not app.results

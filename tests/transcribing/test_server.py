@@ -22,6 +22,7 @@ from media.transcribing.process import EngineProcess
 from strep.errors import UsageError
 from tests.media.harness import sidecar
 from tests.media.test_server import LOOPBACK, SharedTime, address, check, run_all
+from tests.patience import PATIENCE_S
 from tests.transcribing.scripted import install
 from tests.transcribing.webvtt import read
 
@@ -36,6 +37,7 @@ LIMIT = int(np.abs(QUIET.astype(int)).max()) + 500
 @pytest.fixture(autouse=True)
 def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path / "site", monkeypatch)
+    monkeypatch.setattr("media.server.SINK_STOP_TIMEOUT_S", PATIENCE_S)
 
 
 @pytest.fixture
@@ -96,7 +98,10 @@ async def test_an_engine_in_trouble_costs_no_recorded_sample_and_no_other_transc
     tmp_path: Path, trouble: str, workers: list[int]
 ) -> None:
     server, directory, calls = await record_both(
-        tmp_path, f"scripted:{trouble}={LIMIT}", transcribe_timeout_s=1.0, transcribe_workers=1
+        tmp_path,
+        f"scripted:{trouble}={LIMIT}",
+        transcribe_timeout_s=2.0 if trouble == "hang" else PATIENCE_S,
+        transcribe_workers=1,
     )
     counter = {"hang": "hung", "crash": "died", "fail": "recognizers_failed"}[trouble]
     assert counters(server)[counter] >= 1

@@ -25,7 +25,8 @@ BEFORE_THE_KILL = CALLS * (1 + DIGITS)
 
 def serving_webhooks(url: str, folder: Path, *arguments: str) -> Any:
     make_key(folder / "key.pem") if not (folder / "key.pem").exists() else None
-    options = ["--udp", "127.0.0.1:0", "--webhook", url, "--webhook-key", "key.pem", "--webhook-spool", "spool"]
+    options = ["--udp", "127.0.0.1:0", "--idle-timeout", "10m", "--webhook", url]
+    options += ["--webhook-key", "key.pem", "--webhook-spool", "spool"]
     return serving(*options, *arguments, folder=folder)
 
 

@@ -9,7 +9,6 @@ import signal
 import socket
 import threading
 import urllib.request
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ import pytest
 
 from media import cli, serve
 from media.carrier.options import SimulationOptions, Transport
-from media.carrier.pacing import RealTime
 from media.carrier.simulation import Simulation, Target
 from media.config import Endpoint, LogConfig, ServerConfig
 from media.settings import load
@@ -27,8 +25,8 @@ from media.workers import supervisor
 from media.workers.control import MAX_MESSAGE_BYTES, Assignment, Ready, decode, send_assignment
 from media.workers.process import start_process
 from media.workers.steering import is_supported
-from strep.clock import NS_PER_SECOND
 from strep.errors import ConfigurationError
+from tests.media.gated import Gated
 from tests.media.harness import pcm_channels, sidecar
 from tests.media.test_serve import address, run, send, serving
 from tests.patience import PATIENCE_S
@@ -69,29 +67,6 @@ def metrics(where: str) -> dict[str, float]:
     with urllib.request.urlopen(f"http://{where}/metrics", timeout=PATIENCE_S) as answer:
         text = answer.read().decode()
     return {name: float(value) for name, value in re.findall(r"^(strep_[^ ]+) (\S+)$", text, re.MULTILINE)}
-
-
-class Gated(RealTime):
-    """The machine's clock, which stands still at some times of the call until somebody lets it go on."""
-
-    def __init__(self, *gates: tuple[float, threading.Event]) -> None:
-        super().__init__()
-        self._gates = deque((round(after_s * NS_PER_SECOND), event) for after_s, event in gates)
-        self._began_ns = super().now_ns()
-        self._stood_ns, self._is_standing = 0, False
-
-    def now_ns(self) -> int:
-        now_ns = super().now_ns() - self._stood_ns
-        if self._gates and now_ns >= self._began_ns + self._gates[0][0]:
-            gate_ns = self._began_ns + self._gates[0][0]
-            if not self._gates[0][1].is_set():
-                self._is_standing = True
-                return gate_ns
-            self._gates.popleft()
-            if self._is_standing:
-                self._stood_ns += now_ns - gate_ns
-                self._is_standing, now_ns = False, gate_ns
-        return now_ns
 
 
 class Sender(threading.Thread):

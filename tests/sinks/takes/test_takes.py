@@ -36,6 +36,7 @@ from strep.header import Direction
 from strep.rtp import RtpPacket
 from tests.media.harness import Directly
 from tests.media.world import FRAME, World, start
+from tests.patience import PATIENCE_S
 
 FRAME_MS, RATE = 20, 8000
 SCHEMA = json.loads(SCHEMA_PATH.read_text())
@@ -118,7 +119,7 @@ def in_a_loop(test: Callable[[Studio], Any], directory: Path, **studio: Any) -> 
 
 
 async def saved(take: TakeHandle) -> FinishedRecording:
-    return await asyncio.wait_for(take.saved(), 10)
+    return await asyncio.wait_for(take.saved(), PATIENCE_S)
 
 
 class TestSpans:
