@@ -104,10 +104,10 @@ def takes_of(config: ServerConfig, finisher: Finisher, clock: Clock, *, has_app:
     return TakesSink(directory, finisher, clock, config.look_back_s) if directory is not None else None
 
 
-def salvages_of(config: ServerConfig, finisher: Finisher) -> list[Salvage]:
+def salvages_of(config: ServerConfig, finisher: Finisher, clock: Clock) -> list[Salvage]:
     """Return what finishes recordings that were left behind, of each directory of them."""
     directories = dict.fromkeys(filter(None, (config.record, config.takes)))
-    return [Salvage(directory, config.idle_timeout_s, finisher) for directory in directories]
+    return [Salvage(directory, config.idle_timeout_s, finisher, clock) for directory in directories]
 
 
 def denoised(

@@ -20,6 +20,7 @@ from typing import Any
 
 from media.sinks import sidecar
 from media.sinks.contract import CallInfo, CallReport, TrackReport
+from media.sinks.damage import is_damaged
 from media.sinks.sidecar import Restart, Sidecar, read_unfinished
 from media.sinks.wav import Encoding, WavFile
 from strep.clock import NS_PER_MS, NS_PER_SECOND, Clock
@@ -81,6 +82,17 @@ class Continuation:
         return event if position is None else event | {"position_samples": position + self.offset_samples}
 
 
+def history(length_samples: int, restarts: Sequence[Restart]) -> list[tuple[int, int, str]]:
+    """Return the ledger of what dead processes wrote: so much of the file, but for the restarts that lie in it."""
+    spans, position = [], 0
+    for gap in restarts:
+        spans.append((position, min(gap.start_samples, length_samples) - position, UNACCOUNTED))
+        position = min(gap.start_samples + gap.length_samples, length_samples)
+        spans.append((gap.start_samples, position - gap.start_samples, Kind.RESTART.value))
+    spans.append((position, length_samples - position, UNACCOUNTED))
+    return [span for span in spans if span[1] > 0]
+
+
 def _with_history(track: TrackReport, restarts: Sequence[Restart]) -> TrackReport:
     """Return the track with what lies before it: all that we know is what was written, and when nobody wrote."""
     spans, position = [], 0
@@ -133,7 +145,7 @@ def _take_over(call: CallInfo, path: Path, encoding: Encoding, clock: Clock) -> 
         return None
     if before.take is not None:  # whoever started it has to start it again
         return None
-    wav = lock_left_behind(path.with_name(before.file), path)
+    wav = lock_left_behind(path.with_name(before.file), path, before)
     if wav is None:
         return None
     rate = call.sample_rate_hz
@@ -147,23 +159,36 @@ def _take_over(call: CallInfo, path: Path, encoding: Encoding, clock: Clock) -> 
     return Continuation(wav, path, offset, before, restarts)
 
 
-def lock_left_behind(audio: Path, path: Path) -> WavFile | None:
-    """Return the file, locked, if nobody writes it and its sidecar still says "recording".
+def lock_left_behind(audio: Path, path: Path, document: Sidecar | None) -> WavFile | None:
+    """Return the file, locked, if nobody writes it and its sidecar is still unfinished, or damaged.
+
+    Args:
+        audio: the file.
+        path: of its sidecar.
+        document: what that says; None if it is damaged.
 
     Raises:
         ValueError: it is no file of ours.
         OSError: it cannot be opened.
     """
-    wav = WavFile.reopen(audio)
+    described = described_format(document) if document else None
+    wav = WavFile.reopen(audio, described)
     for _ in range(_LOCK_TRIES):  # whoever only looks whether it is locked has it for a moment
         if wav is not None:
             break
         threading.Event().wait(_LOCK_PAUSE_S)
-        wav = WavFile.reopen(audio)
-    if wav is not None and read_unfinished(path) is None:  # it was finished before we had the lock
+        wav = WavFile.reopen(audio, described)
+    is_unfinished = read_unfinished(path) is not None if document else is_damaged(path)
+    if wav is not None and not is_unfinished:  # it was finished before we had the lock
         wav.let_go()
         return None
     return wav
+
+
+def described_format(document: Sidecar) -> tuple[Encoding, int] | None:
+    """Return encoding and sample rate of the file that `document` describes."""
+    encodings = [encoding for encoding in Encoding if encoding.label == document.format]
+    return (encodings[0], document.sample_rate_hz) if encodings else None
 
 
 def beginning(call: CallInfo, clock: Clock) -> sidecar.Clock:
@@ -172,10 +197,15 @@ def beginning(call: CallInfo, clock: Clock) -> sidecar.Clock:
 
 
 def _elapsed_ns(before: Sidecar, call: CallInfo, clock: Clock) -> int:
-    """Return how long after position 0 `call` begins; by wall time if the machine was started in between."""
+    """Return how long after position 0 `call` begins."""
+    return elapsed_ns(before, beginning(call, clock).started_monotonic_ns, call.position_0_wall_ns)
+
+
+def elapsed_ns(before: Sidecar, monotonic_ns: int, wall_ns: int) -> int:
+    """Return how long after position 0 a moment is; by wall time if the machine was started in between."""
     if before.clock is not None and before.clock.boot_id and before.clock.boot_id == boot_id():
-        return beginning(call, clock).started_monotonic_ns - before.clock.started_monotonic_ns
-    return call.position_0_wall_ns - before.started_wall_ns
+        return monotonic_ns - before.clock.started_monotonic_ns
+    return wall_ns - before.started_wall_ns
 
 
 @cache

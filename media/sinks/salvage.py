@@ -16,14 +16,17 @@ from typing import Any
 
 import msgspec
 
-from media.sinks.continuation import lock_left_behind
-from media.sinks.contract import CallInfo
+from media.sinks.continuation import UNACCOUNTED, described_format, elapsed_ns, history, lock_left_behind
+from media.sinks.contract import CallInfo, TrackReport
+from media.sinks.damage import describe_anew, is_damaged
 from media.sinks.finisher import Closed, Finisher, finished_recording
 from media.sinks.notes import SUFFIX, Note, Wish, note_of
 from media.sinks.rewriting import remove_left_over
-from media.sinks.sidecar import Sidecar, read_finished, read_unfinished, replace
+from media.sinks.sidecar import Restart, Sidecar, Track, read_finished, read_unfinished, replace
 from media.sinks.wav import WavFile
-from strep.clock import NS_PER_SECOND
+from strep.clock import NS_PER_SECOND, Clock, SystemClock
+from strep.header import Direction
+from strep.ledger import Kind
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,14 +40,18 @@ class Salvage:
         finished: recordings finished.
     """
 
-    def __init__(self, directory: Path, wait_s: float, finisher: Finisher | None = None) -> None:
+    def __init__(
+        self, directory: Path, wait_s: float, finisher: Finisher | None = None, clock: Clock | None = None
+    ) -> None:
         """Prepare.
 
         Args:
             directory: of the recordings.
             wait_s: how long after the start a call may still go on.
             finisher: what gets those that are finished, as it gets others that are closed.
+            clock: to say for how long nobody listened.
         """
+        self._clock = clock or SystemClock()
         self.finished = 0
         self._finisher = finisher
         self._directory = directory
@@ -66,6 +73,7 @@ class Salvage:
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
+        there_again = self._clock.now_ns(), self._clock.wall_ns()
         found, noted = self._found()
         for path in noted:
             if self._stopping.is_set():
@@ -82,7 +90,7 @@ class Salvage:
             if self._stopping.is_set():
                 return
             try:
-                document = finish(path)
+                document = finish(path, *there_again)
                 if document is not None:
                     self.finished += 1
                     self._hand_over(path, document)
@@ -99,7 +107,7 @@ class Salvage:
             document = read_finished(sidecar)
             if document is None:  # it was closed only just, which `finish` will see to
                 note.let_go()
-            elif document.recording_id != note.to_finish.recording_id or document.files:
+            elif note.to_finish.recording_id not in ("", document.recording_id) or document.files:
                 note.drop()
             else:
                 _LOG.warning("recording %s was not finished by a process that died, and is now", sidecar.stem)
@@ -151,10 +159,15 @@ class Salvage:
 
 
 def is_left_behind(path: Path) -> bool:
-    """Whether the sidecar at `path` says that its audio is being recorded, and nobody does."""
+    """Whether the sidecar at `path` says that its audio is being recorded, or nothing any more, and nobody does."""
     try:
         document = read_unfinished(path)
-        wav = WavFile.reopen(path.with_name(document.file)) if document and document.file else None
+        if document is not None and document.file is not None:
+            wav = WavFile.reopen(path.with_name(document.file), described_format(document))
+        elif document is None and is_damaged(path):
+            wav = WavFile.reopen(path.with_suffix(".wav"))
+        else:
+            return False
     except (OSError, ValueError):
         return False
     if wav is not None:
@@ -162,29 +175,57 @@ def is_left_behind(path: Path) -> bool:
     return wav is not None
 
 
-def finish(path: Path) -> Sidecar | None:
+def finish(path: Path, now_ns: int = 0, wall_ns: int = 0) -> Sidecar | None:
     """Bring the file of the sidecar at `path` to its end, and return what it says then; None: somebody else has it.
+
+    Args:
+        path: of the sidecar.
+        now_ns, wall_ns: when a recorder was there again, by both clocks: until then nobody listened.
 
     Raises:
         OSError: the disk does not let us.
         ValueError: the audio is no file of ours.
     """
     document = read_unfinished(path)
-    wav = lock_left_behind(path.with_name(document.file), path) if document and document.file else None
-    if wav is None or document is None:
+    audio = path.with_name(document.file) if document and document.file else path.with_suffix(".wav")
+    wav = lock_left_behind(audio, path, document)
+    if wav is None:
         return None
-    document = msgspec.structs.replace(
+    try:
+        described = _ended(document, wav, now_ns, wall_ns) if document else describe_anew(path, wav)
+        wav.flush_header()
+        replace(path, described)
+    finally:
+        wav.close()
+    _LOG.warning("recording %s was left behind and is finished", path.stem)
+    return described
+
+
+def _ended(document: Sidecar, wav: WavFile, now_ns: int, wall_ns: int) -> Sidecar:
+    """Return the document of a recording that nobody goes on with: what a dead process wrote, and for how long
+    nobody listened then."""
+    length, rate_hz = wav.length_samples, wav.sample_rate_hz
+    restarts = list(document.restarts)
+    deaf = elapsed_ns(document, now_ns, wall_ns) * rate_hz // NS_PER_SECOND - length
+    if deaf > 0 and document.take is None:
+        restarts.append(Restart(length, deaf))
+    return msgspec.structs.replace(
         document,
         state="failed",
         error=ERROR,
         format=wav.encoding.label,
-        length_samples=wav.length_samples,
+        length_samples=length,
+        tracks=_tracks(length, restarts) if length and document.take is None else [],
+        restarts=restarts,
         clock=None,
     )
-    try:
-        wav.flush_header()
-        replace(path, document)
-    finally:
-        wav.close()
-    _LOG.warning("recording %s was left behind and is finished", path.stem)
-    return document
+
+
+def _tracks(length: int, restarts: list[Restart]) -> list[Track]:
+    """Return both tracks, as far as they are known: their ledgers."""
+    ledger = history(length, restarts)
+    totals = dict.fromkeys((kind.value for kind in Kind), 0) | {UNACCOUNTED: 0}
+    for _, count, kind in ledger:
+        totals[kind] += count
+    reports = [TrackReport(direction, None, 0, length, {}, ledger, totals, []) for direction in Direction]
+    return [Track.of(report) for report in reports]
