@@ -155,8 +155,17 @@ def _take_over(call: CallInfo, path: Path, encoding: Encoding, clock: Clock) -> 
     if not same_format or gap > LONGEST_GAP_S * rate or offset - place > CLOCK_SLACK_S * rate:
         wav.let_go()
         return None
-    restarts = (*before.restarts, Restart(wav.length_samples, gap))
-    return Continuation(wav, path, offset, before, restarts)
+    return Continuation(wav, path, offset, before, with_gap(before.restarts, wav.length_samples, offset))
+
+
+def with_gap(restarts: Sequence[Restart], length_samples: int, until_samples: int) -> tuple[Restart, ...]:
+    """Return the restarts of a file that ends at `length_samples` and goes on at `until_samples`.
+
+    A process that died before it had written anything behind its own gap leaves one that is not over: they are one.
+    """
+    over = [gap for gap in restarts if gap.start_samples + gap.length_samples <= length_samples]
+    start = min([gap.start_samples for gap in restarts if gap not in over] + [length_samples])
+    return (*over, Restart(start, until_samples - start))
 
 
 def lock_left_behind(audio: Path, path: Path, document: Sidecar | None) -> WavFile | None:

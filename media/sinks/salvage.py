@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from media.sinks.continuation import UNACCOUNTED, described_format, elapsed_ns, history, lock_left_behind
+from media.sinks.continuation import UNACCOUNTED, described_format, elapsed_ns, history, lock_left_behind, with_gap
 from media.sinks.contract import CallInfo, TrackReport
 from media.sinks.damage import describe_anew, is_damaged
 from media.sinks.finisher import Closed, Finisher, finished_recording
@@ -205,10 +205,10 @@ def _ended(document: Sidecar, wav: WavFile, now_ns: int, wall_ns: int) -> Sideca
     """Return the document of a recording that nobody goes on with: what a dead process wrote, and for how long
     nobody listened then."""
     length, rate_hz = wav.length_samples, wav.sample_rate_hz
-    restarts = list(document.restarts)
-    deaf = elapsed_ns(document, now_ns, wall_ns) * rate_hz // NS_PER_SECOND - length
-    if deaf > 0 and document.take is None:
-        restarts.append(Restart(length, deaf))
+    again = elapsed_ns(document, now_ns, wall_ns) * rate_hz // NS_PER_SECOND
+    restarts = document.restarts
+    if again > length and document.take is None:
+        restarts = list(with_gap(restarts, length, again))
     return msgspec.structs.replace(
         document,
         state="failed",
