@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -20,7 +20,6 @@ from typing import Any
 
 from media.sinks import sidecar
 from media.sinks.contract import CallInfo, CallReport, TrackReport
-from media.sinks.damage import is_damaged
 from media.sinks.sidecar import Restart, Sidecar, read_unfinished
 from media.sinks.wav import Encoding, WavFile
 from strep.clock import NS_PER_MS, NS_PER_SECOND, Clock
@@ -145,7 +144,9 @@ def _take_over(call: CallInfo, path: Path, encoding: Encoding, clock: Clock) -> 
         return None
     if before.take is not None:  # whoever started it has to start it again
         return None
-    wav = lock_left_behind(path.with_name(before.file), path, before)
+    wav = lock_left_behind(
+        path.with_name(before.file), lambda: read_unfinished(path) is not None, described_format(before)
+    )
     if wav is None:
         return None
     rate = call.sample_rate_hz
@@ -168,27 +169,27 @@ def with_gap(restarts: Sequence[Restart], length_samples: int, until_samples: in
     return (*over, Restart(start, until_samples - start))
 
 
-def lock_left_behind(audio: Path, path: Path, document: Sidecar | None) -> WavFile | None:
-    """Return the file, locked, if nobody writes it and its sidecar is still unfinished, or damaged.
+def lock_left_behind(
+    audio: Path, is_left: Callable[[], bool], described: tuple[Encoding, int] | None = None
+) -> WavFile | None:
+    """Return the file, locked, if nobody writes it, and it is still left behind then.
 
     Args:
         audio: the file.
-        path: of its sidecar.
-        document: what that says; None if it is damaged.
+        is_left: whether it is.
+        described: see `WavFile.reopen`.
 
     Raises:
         ValueError: it is no file of ours.
         OSError: it cannot be opened.
     """
-    described = described_format(document) if document else None
     wav = WavFile.reopen(audio, described)
     for _ in range(_LOCK_TRIES):  # whoever only looks whether it is locked has it for a moment
         if wav is not None:
             break
         threading.Event().wait(_LOCK_PAUSE_S)
         wav = WavFile.reopen(audio, described)
-    is_unfinished = read_unfinished(path) is not None if document else is_damaged(path)
-    if wav is not None and not is_unfinished:  # it was finished before we had the lock
+    if wav is not None and not is_left():  # it was finished before we had the lock
         wav.let_go()
         return None
     return wav

@@ -1,4 +1,4 @@
-"""Sidecars of which lost power left the name and not the content: written anew, of what the audio still tells."""
+"""What lost power leaves: sidecars whose content is gone, and such that tell of audio that never came to the disk."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import os
 import uuid
 from pathlib import Path
 
-from media.sinks.sidecar import SCHEMA_VERSION, Sidecar
-from media.sinks.wav import WavFile
+from media.sinks.notes import note_of
+from media.sinks.sidecar import SCHEMA_VERSION, Sidecar, read_finished
+from media.sinks.wav import CHANNELS, Encoding, WavFile
 from strep.clock import NS_PER_SECOND, iso8601
 
+AUDIO_LOST = "the machine lost its power before the end of the audio was on the disk"
 DESCRIPTION_LOST = "the machine lost its power, and this description with it; the audio is what came to the disk"
 
 
@@ -25,6 +27,23 @@ def is_damaged(path: Path) -> bool:
             return True
         file.seek(-1, os.SEEK_END)
         return b"\0" in (head, file.read(1))
+
+
+def read_short(path: Path) -> Sidecar | None:
+    """Return the document at `path` if it tells of a file as it was recorded, and that is shorter."""
+    try:
+        document = read_finished(path)
+        if document is None or document.file is None or document.channels != CHANNELS or document.omitted:
+            return None
+        encoding = next(encoding for encoding in Encoding if encoding.label == document.format)
+        audio = path.with_name(document.file)
+        if note_of(audio).exists():  # it may be shorter because it was written anew
+            return None
+        audio_bytes = audio.stat().st_size - encoding.data_offset
+    except (OSError, ValueError, StopIteration):
+        return None
+    is_short = audio_bytes < document.length_samples * encoding.frame_bytes
+    return document if is_short and not document.trimmed and not document.files else None
 
 
 def describe_anew(path: Path, wav: WavFile) -> Sidecar:
