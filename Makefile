@@ -25,7 +25,7 @@ MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-again bench-test check format fuzz fuzz-guided fuzz-short soak bench peers conversation lock clean
+.PHONY: help setup demo test test-again bench-test check format fuzz fuzz-guided fuzz-short soak kills bench peers conversation lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -93,6 +93,9 @@ fuzz-short: setup  ## the same for some seconds each, if atheris is there (make 
 
 soak: setup  ## play for half an hour to many simulated carriers that refuse at random
 	@STREP_FUZZ=long $(BIN)/pytest --timeout 0 -n $(JOBS) tests/talk/test_mp3_against_the_carrier.py
+
+kills: setup  ## kill the server a hundred times under two hundred calls (ARGS="--workers 2", "--kills 10")
+	@$(BIN)/python -m tests.kills $(ARGS)
 
 bench: setup  ## measure this machine (ARGS="capacity", "receive --quick"; everything by default)
 	@$(BIN)/strep bench $(or $(ARGS),all)

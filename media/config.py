@@ -53,6 +53,8 @@ class ServerConfig:
     """Directory of the recordings; None records nothing."""
     record_format: Literal["pcm16", "passthrough"] = "pcm16"
     """16-bit linear PCM, or the carrier's own code bytes at half the size."""
+    sync_s: float = 1.0
+    """How often what was written is put on the disk, against lost power; 0 leaves it to the kernel."""
     takes: Path | None = None
     """Directory of recordings that applications start; that of `record` unless given."""
     look_back_s: float = 0.0

@@ -81,6 +81,15 @@ OPTIONS = (
         "16-bit linear PCM, or the carrier's own bytes at half the size.",
     ),
     Option(
+        "sync",
+        RECORDING,
+        formats.seconds(0, 60),
+        "250ms",
+        "Put everything written - recordings, spools - on the disk so often, against lost power: one system call per "
+        "file system, beside the media path. 0 leaves it to the kernel, which takes half a minute. Linux only.",
+        field="sync_s",
+    ),
+    Option(
         "takes",
         RECORDING,
         formats.DIRECTORY,

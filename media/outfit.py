@@ -18,6 +18,7 @@ from media.sinks.finisher import Finisher
 from media.sinks.hearing import HearingSink
 from media.sinks.recording import RecordingSink
 from media.sinks.salvage import Salvage
+from media.sinks.syncing import Syncer, is_supported
 from media.sinks.takes.sink import TakesSink
 from media.talk.noise import NoiseControl
 from strep.clock import NS_PER_SECOND, Clock
@@ -104,10 +105,19 @@ def takes_of(config: ServerConfig, finisher: Finisher, clock: Clock, *, has_app:
     return TakesSink(directory, finisher, clock, config.look_back_s) if directory is not None else None
 
 
-def salvages_of(config: ServerConfig, finisher: Finisher) -> list[Salvage]:
+def salvages_of(config: ServerConfig, finisher: Finisher, clock: Clock) -> list[Salvage]:
     """Return what finishes recordings that were left behind, of each directory of them."""
     directories = dict.fromkeys(filter(None, (config.record, config.takes)))
-    return [Salvage(directory, config.idle_timeout_s, finisher) for directory in directories]
+    return [Salvage(directory, config.idle_timeout_s, finisher, clock) for directory in directories]
+
+
+def syncer_of(config: ServerConfig, clock: Clock) -> Syncer | None:
+    """Return what puts on the disk what is written, if anything is."""
+    spools = config.webhook_spool if config.webhooks else None, config.nats.spool if config.nats.urls else None
+    directories = [path for path in (config.record, config.takes, *spools) if path is not None]
+    if not directories or not config.sync_s or not is_supported():
+        return None
+    return Syncer(directories, round(config.sync_s * NS_PER_SECOND), clock)
 
 
 def denoised(
@@ -175,6 +185,8 @@ def transcriber_of(config: ServerConfig, bus: EventBus, clock: Clock, *, has_app
 def companions_of(server: Server, clock: Clock, on_event: OnEvent | None = None) -> list[Companion]:
     """Return the companions, in the order in which they start; they close in the reverse order."""
     config, companions = server.config, list[Companion]()
+    if (syncer := syncer_of(config, clock)) is not None:  # closes last: then all has been written
+        companions.append(syncer)
     if config.record is not None and (config.events == "files" or config.detect):
         companions.append(EventFiles(config.record, server.bus, clock))
     if on_event is not None:
@@ -217,10 +229,11 @@ def closing_s(config: ServerConfig) -> float:
     """Return how long the companions may take to close at the most, one after the other."""
     from media.delivery.companion import CLOSE_S
     from media.events import callback, files
-    from media.sinks import finisher
+    from media.sinks import finisher, syncing
 
     recordings = len(set(filter(None, (config.record, config.takes))))
-    limit_s = finisher.CLOSE_TIMEOUT_S + recordings * CLOSE_S + files.CLOSE_TIMEOUT_S + callback.CLOSE_TIMEOUT_S
+    limit_s = syncing.CLOSE_TIMEOUT_S + finisher.CLOSE_TIMEOUT_S + recordings * CLOSE_S
+    limit_s += files.CLOSE_TIMEOUT_S + callback.CLOSE_TIMEOUT_S
     if config.webhooks:
         from media.webhooks.postman import GRACE_NS
 

@@ -132,7 +132,7 @@ class Server:
         fitted = denoised(fitted, config, self.bus, self._switchboard)
         if self._switchboard is not None:
             fitted.append(Fitted(self._switchboard.listening))
-        self._salvages = salvages_of(config, self.finisher)
+        self._salvages = salvages_of(config, self.finisher, self._clock)
         self.unfinished_sinks: list[str] = []
         self.runners = [SinkRunner(one.sink, self._clock, one.make, self.bus.publish) for one in fitted]
         self._sink_watch = SinkWatch(self.runners)

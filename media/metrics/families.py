@@ -54,6 +54,11 @@ _RECORDING = (
     (CounterMetricFamily, "sidecar_errors", "strep_sidecar_errors", "Sidecars not written, or not in full."),
     (CounterMetricFamily, "patched_samples", "strep_recordings_patched_samples", "Late samples put in their place."),
 )
+_SYNC = (
+    (CounterMetricFamily, "syncs", "strep_disk_syncs", "Times that a file system was synced."),
+    (CounterMetricFamily, "slow", "strep_disk_syncs_slow", "Rounds that took the disk longer than --sync."),
+    (CounterMetricFamily, "errors", "strep_disk_sync_errors", "Syncs that failed: what was written may be lost."),
+)
 _WEBHOOKS = (
     (CounterMetricFamily, "delivered", "strep_webhooks_delivered", "Webhooks that their receiver has taken."),
     (CounterMetricFamily, "retried", "strep_webhooks_retried", "Attempts that were not the first."),
@@ -159,6 +164,7 @@ def families(totals: Totals) -> Iterator[Metric]:
     yield from _plain(_ENGINE, [([], snapshot)])
     yield from _doors(snapshot.get("doors", {}))
     yield from _sinks(snapshot.get("sinks", []))
+    yield from _sync(snapshot.get("companions", {}).get("sync"))
     yield from _webhooks(snapshot.get("companions", {}).get("webhooks"))
     yield from _deliveries(snapshot.get("companions", {}))
     yield from _nats(snapshot.get("companions", {}).get("nats"))
@@ -254,6 +260,18 @@ def _sinks(sinks: list[Snapshot]) -> Iterator[Metric]:
     ]
     if engines:
         yield from _plain(_ENGINES, engines, ("engine",))
+
+
+def _sync(sync: Snapshot | None) -> Iterator[Metric]:
+    """Yield how the disk keeps up, where that is asked for."""
+    if sync is None:
+        return
+    yield from _plain(_SYNC, [([], sync)])
+    took = CounterMetricFamily("strep_disk_sync_seconds", "Time that syncs took.")
+    took.add_metric([], sync.get("took_ns", 0) / NS_PER_SECOND)
+    oldest = GaugeMetricFamily("strep_disk_unsynced_seconds", "Age of what lost power would cost, at most.")
+    oldest.add_metric([], sync.get("oldest_ns", 0) / NS_PER_SECOND)
+    yield from (took, oldest)
 
 
 def _deliveries(companions: dict[str, Snapshot]) -> Iterator[Metric]:

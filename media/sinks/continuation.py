@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -81,6 +81,17 @@ class Continuation:
         return event if position is None else event | {"position_samples": position + self.offset_samples}
 
 
+def history(length_samples: int, restarts: Sequence[Restart]) -> list[tuple[int, int, str]]:
+    """Return the ledger of what dead processes wrote: so much of the file, but for the restarts that lie in it."""
+    spans, position = [], 0
+    for gap in restarts:
+        spans.append((position, min(gap.start_samples, length_samples) - position, UNACCOUNTED))
+        position = min(gap.start_samples + gap.length_samples, length_samples)
+        spans.append((gap.start_samples, position - gap.start_samples, Kind.RESTART.value))
+    spans.append((position, length_samples - position, UNACCOUNTED))
+    return [span for span in spans if span[1] > 0]
+
+
 def _with_history(track: TrackReport, restarts: Sequence[Restart]) -> TrackReport:
     """Return the track with what lies before it: all that we know is what was written, and when nobody wrote."""
     spans, position = [], 0
@@ -133,7 +144,9 @@ def _take_over(call: CallInfo, path: Path, encoding: Encoding, clock: Clock) -> 
         return None
     if before.take is not None:  # whoever started it has to start it again
         return None
-    wav = lock_left_behind(path.with_name(before.file), path)
+    wav = lock_left_behind(
+        path.with_name(before.file), lambda: read_unfinished(path) is not None, described_format(before)
+    )
     if wav is None:
         return None
     rate = call.sample_rate_hz
@@ -143,27 +156,49 @@ def _take_over(call: CallInfo, path: Path, encoding: Encoding, clock: Clock) -> 
     if not same_format or gap > LONGEST_GAP_S * rate or offset - place > CLOCK_SLACK_S * rate:
         wav.let_go()
         return None
-    restarts = (*before.restarts, Restart(wav.length_samples, gap))
-    return Continuation(wav, path, offset, before, restarts)
+    return Continuation(wav, path, offset, before, with_gap(before.restarts, wav.length_samples, offset))
 
 
-def lock_left_behind(audio: Path, path: Path) -> WavFile | None:
-    """Return the file, locked, if nobody writes it and its sidecar still says "recording".
+def with_gap(restarts: Sequence[Restart], length_samples: int, until_samples: int) -> tuple[Restart, ...]:
+    """Return the restarts of a file that ends at `length_samples` and goes on at `until_samples`.
+
+    A process that died before it had written anything behind its own gap leaves one that is not over: they are one.
+    """
+    over = [gap for gap in restarts if gap.start_samples + gap.length_samples <= length_samples]
+    start = min([gap.start_samples for gap in restarts if gap not in over] + [length_samples])
+    return (*over, Restart(start, until_samples - start))
+
+
+def lock_left_behind(
+    audio: Path, is_left: Callable[[], bool], described: tuple[Encoding, int] | None = None
+) -> WavFile | None:
+    """Return the file, locked, if nobody writes it, and it is still left behind then.
+
+    Args:
+        audio: the file.
+        is_left: whether it is.
+        described: see `WavFile.reopen`.
 
     Raises:
         ValueError: it is no file of ours.
         OSError: it cannot be opened.
     """
-    wav = WavFile.reopen(audio)
+    wav = WavFile.reopen(audio, described)
     for _ in range(_LOCK_TRIES):  # whoever only looks whether it is locked has it for a moment
         if wav is not None:
             break
         threading.Event().wait(_LOCK_PAUSE_S)
-        wav = WavFile.reopen(audio)
-    if wav is not None and read_unfinished(path) is None:  # it was finished before we had the lock
+        wav = WavFile.reopen(audio, described)
+    if wav is not None and not is_left():  # it was finished before we had the lock
         wav.let_go()
         return None
     return wav
+
+
+def described_format(document: Sidecar) -> tuple[Encoding, int] | None:
+    """Return encoding and sample rate of the file that `document` describes."""
+    encodings = [encoding for encoding in Encoding if encoding.label == document.format]
+    return (encodings[0], document.sample_rate_hz) if encodings else None
 
 
 def beginning(call: CallInfo, clock: Clock) -> sidecar.Clock:
@@ -172,10 +207,15 @@ def beginning(call: CallInfo, clock: Clock) -> sidecar.Clock:
 
 
 def _elapsed_ns(before: Sidecar, call: CallInfo, clock: Clock) -> int:
-    """Return how long after position 0 `call` begins; by wall time if the machine was started in between."""
+    """Return how long after position 0 `call` begins."""
+    return elapsed_ns(before, beginning(call, clock).started_monotonic_ns, call.position_0_wall_ns)
+
+
+def elapsed_ns(before: Sidecar, monotonic_ns: int, wall_ns: int) -> int:
+    """Return how long after position 0 a moment is; by wall time if the machine was started in between."""
     if before.clock is not None and before.clock.boot_id and before.clock.boot_id == boot_id():
-        return beginning(call, clock).started_monotonic_ns - before.clock.started_monotonic_ns
-    return call.position_0_wall_ns - before.started_wall_ns
+        return monotonic_ns - before.clock.started_monotonic_ns
+    return wall_ns - before.started_wall_ns
 
 
 @cache

@@ -1,8 +1,9 @@
 """`Note`: what is still to be done with a recording that is closed, in a file beside it until that is done.
 
-``.CALL.finish`` is there before the sidecar says that the recording is complete, and is removed when the recording
-was handed over. It is locked meanwhile: one without a lock is of a process that died, and `media.sinks.salvage` of
-the next one takes it up. There is none where nothing is to be done but to tell of the recording.
+``.CALL.finish`` is there before the sidecar says that the recording is complete, of a take from its beginning on, and
+is removed when the recording was handed over. It is locked meanwhile: one without a lock is of a process that died,
+and `media.sinks.salvage` of the next one takes it up. There is none where nothing is to be done but to tell of the
+recording.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class ToFinish(msgspec.Struct, frozen=True):
     """What the file says.
 
     Attributes:
-        recording_id: of what.
+        recording_id: of what; empty if that is not known any more.
         wish: for it.
         omit: what is to be cut out, in samples of the file.
     """
@@ -86,7 +87,10 @@ class Note:
 
     @classmethod
     def take(cls, path: Path) -> Note | None:
-        """Lock the file at `path`; None: there is none, somebody has it, or it says nothing that we know."""
+        """Lock the file at `path`; None: there is none, or somebody has it.
+
+        Of one whose content was lost with the power nobody knows what it said: nothing but what is configured, then.
+        """
         try:
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError:
@@ -94,8 +98,8 @@ class Note:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(fd).st_ino == os.stat(path).st_ino:  # else somebody was done with it just now
-                return cls(path, read_document(os.read(fd, 1 << 20), ToFinish), fd)
-        except (OSError, ValueError) as error:
+                return cls(path, _parsed(os.read(fd, 1 << 20)), fd)
+        except OSError as error:
             _LOG.debug("%s is left alone: %s", path, error)
         os.close(fd)
         return None
@@ -111,6 +115,13 @@ class Note:
         fd, self._fd = self._fd, -1
         if fd >= 0:
             os.close(fd)
+
+
+def _parsed(content: bytes) -> ToFinish:
+    try:
+        return read_document(content, ToFinish)
+    except ValueError:
+        return ToFinish("", Wish())
 
 
 def note_of(audio: Path) -> Path:

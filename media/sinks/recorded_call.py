@@ -70,10 +70,12 @@ class RecordedCall:
         clock: Clock | None = None,
         take: sidecar.Take | None = None,
         recording_id: str = "",
+        wish: Wish | None = None,
     ) -> None:
         """Create file and sidecar, or go on with those of a dead process; failing is an `error`, not an exception.
 
-        A take is never gone on with: whoever started it has to start it again.
+        A take is never gone on with: whoever started it has to start it again. If the process dies, the next one
+        finishes it and makes of it what was wished, so that is written down at once.
         """
         self.call = call
         self.slot = -1
@@ -103,6 +105,8 @@ class RecordedCall:
             self._sidecar = _unused(directory, name)
             self.fail(error)
         self._write_sidecar("recording" if self.wav else "failed", None)
+        if self.wav and wish is not None:
+            self.note = Note.write(self.wav.path, self.recording_id, wish, ())
 
     @property
     def offset_samples(self) -> int:
@@ -180,10 +184,17 @@ class RecordedCall:
         self._close()
         if wish is not None and self._file is not None:
             audio = self._sidecar.with_name(self._file)
-            self.note = Note.write(audio, self.recording_id, wish, self.omit())
+            self._rewrite_note(Note.write(audio, self.recording_id, wish, self.omit()))
             if self.note is None and self.continued:  # the process before may have died when it had left one
                 note_of(audio).unlink(missing_ok=True)
         self._write_sidecar("failed" if self.error else "complete", report, sinks)
+
+    def _rewrite_note(self, note: Note | None) -> None:
+        """Hold the new note, in place of the one of the beginning; keep that where the disk does not take another."""
+        if note is not None:
+            before, self.note = self.note, note
+            if before is not None:
+                before.let_go()
 
     def omit(self) -> Spans:
         """Return what is to be cut out of the file once it is closed, in its samples."""

@@ -16,18 +16,23 @@ from typing import Any
 
 import msgspec
 
-from media.sinks.continuation import lock_left_behind
-from media.sinks.contract import CallInfo
+from media.sinks.continuation import UNACCOUNTED, described_format, elapsed_ns, history, lock_left_behind, with_gap
+from media.sinks.contract import CallInfo, TrackReport
+from media.sinks.damage import AUDIO_LOST, describe_anew, is_damaged, read_short
 from media.sinks.finisher import Closed, Finisher, finished_recording
 from media.sinks.notes import SUFFIX, Note, Wish, note_of
 from media.sinks.rewriting import remove_left_over
-from media.sinks.sidecar import Sidecar, read_finished, read_unfinished, replace
-from media.sinks.wav import WavFile
-from strep.clock import NS_PER_SECOND
+from media.sinks.sidecar import Restart, Sidecar, Track, read_finished, read_unfinished, replace
+from media.sinks.wav import Encoding, WavFile
+from strep.clock import NS_PER_SECOND, Clock, SystemClock
+from strep.header import Direction
+from strep.ledger import Kind
 
 _LOG = logging.getLogger(__name__)
 
 ERROR = "the recorder died, and the call was not heard of again"
+_RECENTLY_NS = 60 * NS_PER_SECOND
+"""So long before the last sidecar was written, what was written may not have been on the disk yet."""
 
 
 class Salvage:
@@ -37,14 +42,18 @@ class Salvage:
         finished: recordings finished.
     """
 
-    def __init__(self, directory: Path, wait_s: float, finisher: Finisher | None = None) -> None:
+    def __init__(
+        self, directory: Path, wait_s: float, finisher: Finisher | None = None, clock: Clock | None = None
+    ) -> None:
         """Prepare.
 
         Args:
             directory: of the recordings.
             wait_s: how long after the start a call may still go on.
             finisher: what gets those that are finished, as it gets others that are closed.
+            clock: to say for how long nobody listened.
         """
+        self._clock = clock or SystemClock()
         self.finished = 0
         self._finisher = finisher
         self._directory = directory
@@ -66,6 +75,7 @@ class Salvage:
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
+        there_again = self._clock.now_ns(), self._clock.wall_ns()
         found, noted = self._found()
         for path in noted:
             if self._stopping.is_set():
@@ -82,7 +92,7 @@ class Salvage:
             if self._stopping.is_set():
                 return
             try:
-                document = finish(path)
+                document = finish(path, *there_again)
                 if document is not None:
                     self.finished += 1
                     self._hand_over(path, document)
@@ -99,7 +109,7 @@ class Salvage:
             document = read_finished(sidecar)
             if document is None:  # it was closed only just, which `finish` will see to
                 note.let_go()
-            elif document.recording_id != note.to_finish.recording_id or document.files:
+            elif note.to_finish.recording_id not in ("", document.recording_id) or document.files:
                 note.drop()
             else:
                 _LOG.warning("recording %s was not finished by a process that died, and is now", sidecar.stem)
@@ -132,7 +142,7 @@ class Salvage:
 
     def _found(self) -> tuple[list[Path], list[Path]]:
         """Return the sidecars of recordings that nobody writes, and the notes of recordings that were closed."""
-        found: list[Path] = []
+        sidecars: list[tuple[int, Path]] = []
         noted: list[Path] = []
         try:
             with os.scandir(self._directory) as entries:
@@ -141,20 +151,27 @@ class Salvage:
                         break
                     if remove_left_over(Path(entry.path)):
                         continue
-                    if entry.name.endswith(".json") and is_left_behind(Path(entry.path)):
-                        found.append(Path(entry.path))
+                    if entry.name.endswith(".json"):
+                        sidecars.append((entry.stat().st_mtime_ns, Path(entry.path)))
                     elif entry.name.startswith(".") and entry.name.endswith(SUFFIX):
                         noted.append(Path(entry.path))
         except OSError as error:
             _LOG.debug("%s cannot be looked through: %s", self._directory, error)
+        recently_ns = max((wall_ns for wall_ns, _ in sidecars), default=0) - _RECENTLY_NS
+        found = [path for wall_ns, path in sidecars if is_left_behind(path, is_recent=wall_ns >= recently_ns)]
         return found, noted
 
 
-def is_left_behind(path: Path) -> bool:
-    """Whether the sidecar at `path` says that its audio is being recorded, and nobody does."""
+def is_left_behind(path: Path, *, is_recent: bool = True) -> bool:
+    """Whether the recording whose sidecar is at `path` is not over, or not all there, and nobody writes it.
+
+    Args:
+        path: of the sidecar.
+        is_recent: look also whether the end of one that is over came to the disk.
+    """
     try:
-        document = read_unfinished(path)
-        wav = WavFile.reopen(path.with_name(document.file)) if document and document.file else None
+        found = _left_behind(path, is_recent=is_recent)
+        wav = WavFile.reopen(*found[1:]) if found else None
     except (OSError, ValueError):
         return False
     if wav is not None:
@@ -162,29 +179,73 @@ def is_left_behind(path: Path) -> bool:
     return wav is not None
 
 
-def finish(path: Path) -> Sidecar | None:
+_Left = tuple[Sidecar | None, Path, tuple[Encoding, int] | None]
+
+
+def _left_behind(path: Path, *, is_recent: bool = True) -> _Left | None:
+    """Return document, audio and how that is encoded, unless the sidecar at `path` is of a recording that is over."""
+    document = read_unfinished(path) or (read_short(path) if is_recent else None)
+    if document is not None and document.file is not None:
+        return document, path.with_name(document.file), described_format(document)
+    return (None, path.with_suffix(".wav"), None) if document is None and is_damaged(path) else None
+
+
+def finish(path: Path, now_ns: int = 0, wall_ns: int = 0) -> Sidecar | None:
     """Bring the file of the sidecar at `path` to its end, and return what it says then; None: somebody else has it.
+
+    Args:
+        path: of the sidecar.
+        now_ns, wall_ns: when a recorder was there again, by both clocks: until then nobody listened.
 
     Raises:
         OSError: the disk does not let us.
         ValueError: the audio is no file of ours.
     """
-    document = read_unfinished(path)
-    wav = lock_left_behind(path.with_name(document.file), path) if document and document.file else None
-    if wav is None or document is None:
+    found = _left_behind(path)
+    if found is None:
         return None
-    document = msgspec.structs.replace(
+    document, audio, described = found
+    wav = lock_left_behind(audio, lambda: _left_behind(path) is not None, described)
+    if wav is None:
+        return None
+    try:
+        ended = _ended(document, wav, now_ns, wall_ns) if document else describe_anew(path, wav)
+        wav.flush_header()
+        replace(path, ended)
+    finally:
+        wav.close()
+    _LOG.warning("recording %s was left behind and is finished", path.stem)
+    return ended
+
+
+def _ended(document: Sidecar, wav: WavFile, now_ns: int, wall_ns: int) -> Sidecar:
+    """Return the document of a recording that nobody goes on with: what a dead process wrote, and for how long
+    nobody listened then."""
+    length, rate_hz = wav.length_samples, wav.sample_rate_hz
+    if document.state != "recording":  # its end is known, and not on the disk
+        short = {"state": "failed", "error": document.error or AUDIO_LOST, "length_samples": length, "tracks": []}
+        return msgspec.structs.replace(document, **short)
+    again = elapsed_ns(document, now_ns, wall_ns) * rate_hz // NS_PER_SECOND
+    restarts = document.restarts
+    if again > length and document.take is None:
+        restarts = list(with_gap(restarts, length, again))
+    return msgspec.structs.replace(
         document,
         state="failed",
         error=ERROR,
         format=wav.encoding.label,
-        length_samples=wav.length_samples,
+        length_samples=length,
+        tracks=_tracks(length, restarts) if length and document.take is None else [],
+        restarts=restarts,
         clock=None,
     )
-    try:
-        wav.flush_header()
-        replace(path, document)
-    finally:
-        wav.close()
-    _LOG.warning("recording %s was left behind and is finished", path.stem)
-    return document
+
+
+def _tracks(length: int, restarts: list[Restart]) -> list[Track]:
+    """Return both tracks, as far as they are known: their ledgers."""
+    ledger = history(length, restarts)
+    totals = dict.fromkeys((kind.value for kind in Kind), 0) | {UNACCOUNTED: 0}
+    for _, count, kind in ledger:
+        totals[kind] += count
+    reports = [TrackReport(direction, None, 0, length, {}, ledger, totals, []) for direction in Direction]
+    return [Track.of(report) for report in reports]

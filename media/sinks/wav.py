@@ -156,8 +156,12 @@ class WavFile:
             raise
 
     @classmethod
-    def reopen(cls, path: Path) -> WavFile | None:
+    def reopen(cls, path: Path, described: tuple[Encoding, int] | None = None) -> WavFile | None:
         """Open a file that was left behind, to go on behind its last whole frame; None if somebody writes it.
+
+        Args:
+            path: of the file.
+            described: encoding and sample rate of a file whose header never came to the disk, if that is known.
 
         Raises:
             ValueError: it is no file of ours.
@@ -170,7 +174,9 @@ class WavFile:
         try:
             file = cls.__new__(cls)
             file.path, file._fd = path, fd
-            file.encoding, file.sample_rate_hz = parse_header(os.pread(fd, LONGEST_HEADER_BYTES, 0))
+            header = os.pread(fd, LONGEST_HEADER_BYTES, 0)
+            is_blank = described is not None and not any(header[: described[0].data_offset])
+            file.encoding, file.sample_rate_hz = described if described and is_blank else parse_header(header)
             audio_bytes = os.fstat(fd).st_size - file.encoding.data_offset
             file.length_samples = max(audio_bytes, 0) // file.encoding.frame_bytes
         except BaseException:

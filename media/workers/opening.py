@@ -2,7 +2,8 @@
 
 STREP and WebSockets: one socket per worker on the same port (SO_REUSEPORT). The kernel steers STREP datagrams by
 call_leg_id (`media.workers.steering`) and spreads new connections. A pair of plain RTP ports belongs to one worker
-as a whole: a packet does not say which call it is of, so both directions have to be in one place.
+as a whole: a packet does not say which call it is of, so both directions have to be in one place. The first worker
+puts on the disk what all of them write (`media.sinks.syncing`).
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class WorkerDoors:
             OSError: an address cannot be had; whatever was bound before is closed again.
         """
         pairs = [config.rtp[index::workers] for index in range(workers)]
-        self.configs = [replace(config, rtp=rtp) for rtp in pairs]
+        sync_s = [config.sync_s, *[0.0] * (workers - 1)]
+        self.configs = [replace(config, rtp=rtp, sync_s=every) for rtp, every in zip(pairs, sync_s, strict=True)]
         self.sockets = [BoundSockets() for _ in range(workers)]
         self.addresses: dict[str, Any] = {}
         self._drops, self._has_closed = 0, False

@@ -1,4 +1,4 @@
-"""``python -m tests.kills --calls 200 --kills 100``: kill a server so often under so many calls, and tell what it cost."""
+"""``python -m tests.kills --calls 200 --kills 100``: kill a server so often under calls, and tell the cost."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ from pathlib import Path
 from tests.kills.campaign import Campaign, summary
 
 ALLOWED_MS = 1000
+
+
+def tell(line: str) -> None:
+    """Say it at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def main() -> int:
@@ -30,25 +36,24 @@ def main() -> int:
             campaign.wait_for_audio()
             for number in range(given.kills):
                 campaign.kill(moments.uniform(0.05, given.longest))
-                print(f"kill {number + 1}", end=" ", flush=True)
+                tell(f"kill {number + 1}")
             campaign.wait_for_audio()
             losses = campaign.end()
         finally:
             campaign.close()
     verdicts = losses.verdicts
-    print(f"\nopened by soxi {losses.opened['soxi']} times, by ffprobe {losses.opened['ffprobe']}")
-    print(
-        f"lost by a kill, ms: {summary(losses.lost_ms)}; over {ALLOWED_MS}: {sum(ms > ALLOWED_MS for ms in losses.lost_ms)}"
-    )
+    tell(f"opened by soxi {losses.opened['soxi']} times, by ffprobe {losses.opened['ffprobe']}")
+    too_much = sum(ms > ALLOWED_MS for ms in losses.lost_ms)
+    tell(f"lost by a kill, ms: {summary(losses.lost_ms)}; over {ALLOWED_MS}: {too_much}")
     gaps_ms = [length / 8 for verdict in verdicts for _, length in verdict.gaps]
-    print(f"restart gaps, ms: {summary(gaps_ms)}; per call: {summary([len(verdict.gaps) for verdict in verdicts])}")
+    tell(f"restart gaps, ms: {summary(gaps_ms)}; per call: {summary([len(verdict.gaps) for verdict in verdicts])}")
     stretches = [stretch for verdict in verdicts for stretch in verdict.stretches]
-    print(f"place after a gap, samples off: {summary([abs(stretch.shift) for stretch in stretches])}")
-    print(f"not there outside gaps, samples a stretch: {summary([stretch.missing for stretch in stretches])}")
+    tell(f"place after a gap, samples off: {summary([abs(stretch.shift) for stretch in stretches])}")
+    tell(f"not there outside gaps, samples a stretch: {summary([stretch.missing for stretch in stretches])}")
     for complaint in losses.complaints[:20]:
-        print(complaint)
-    print(f"{len(verdicts)} calls, {len(losses.complaints)} complaints")
-    return int(bool(losses.complaints) or any(ms > ALLOWED_MS for ms in losses.lost_ms))
+        tell(complaint)
+    tell(f"{len(verdicts)} calls, {len(losses.complaints)} complaints")
+    return int(bool(losses.complaints) or too_much)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Kill a server at random moments under calls, open every file each time, and look at the end what became of them.
 
-``python -m tests.kills.campaign`` does it at length; `tests.kills.test_kills` in short.
+``make kills`` does it at length; `tests.kills.test_kills` in short.
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ class Campaign:
     def _start(self) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "media.cli", "serve", "--udp", f"127.0.0.1:{self._port}"]
         command += ["--record", str(self._recordings), "--log-level", "error", "--idle-timeout", "120"]
+        command += ["--drain-timeout", "0"]
         if self._workers:
             command += ["--workers", str(self._workers)]
         server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
@@ -121,9 +122,7 @@ class Campaign:
             return
         os.killpg(self._server.pid, signal.SIGKILL)
         sent = self._carrier.sent_samples()
-        self._server.wait()
-        assert self._server.stdout is not None
-        self._server.stdout.close()
+        self._reap()
         self._kills.append(Kill(self._look(), self._since, sent))
         self._server = self._start()
         self._since = self._carrier.sent_samples()
@@ -158,7 +157,7 @@ class Campaign:
         self._carrier.stop()
         sent = self._carrier.sent_samples()
         self._server.terminate()
-        self._server.wait()
+        self._reap()
         paths = self.paths()
         assert soxi_samples(paths) == ffprobe_samples(paths)
         for name, samples in zip(self._carrier.names, sent.tolist(), strict=True):
@@ -177,7 +176,12 @@ class Campaign:
         self._carrier.stop()
         with suppress(ProcessLookupError):
             os.killpg(self._server.pid, signal.SIGKILL)
+        self._reap()
+
+    def _reap(self) -> None:
         self._server.wait()
+        assert self._server.stdout is not None
+        self._server.stdout.close()
 
 
 def _records(pid: int) -> bool:

@@ -1,7 +1,7 @@
 """The simulated carrier in a thread: it sends until it is told to stop, and knows what it has sent to the sample.
 
-It speaks noise that is never silent, so that a sample that is 0 in a file is one that is not there, and a dozen of them
-say where in what was sent they belong.
+It speaks noise that is never silent, so that a sample that is 0 in a file is one that is not there, and a dozen of
+them say where in what was sent they belong.
 """
 
 from __future__ import annotations
@@ -63,8 +63,7 @@ class Carrier(threading.Thread):
         sending = asyncio.create_task(
             self._simulation.run(Target(udp=("127.0.0.1", self._port)), on_progress=self._progress)
         )
-        while not self._stopping.is_set() and not sending.done():
-            await asyncio.sleep(0.05)
+        await asyncio.to_thread(self._stopping.wait)
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
 

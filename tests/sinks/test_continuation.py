@@ -258,3 +258,23 @@ class TestNotContinued:
     def test_finished(self, tmp_path: Path, clock: ManualClock) -> None:
         self.left_behind(tmp_path, clock).end()
         self.follow(tmp_path, clock)
+
+
+@pytest.mark.parametrize("format", ["pcm16", "passthrough"])
+def test_a_process_that_died_before_it_wrote_anything_leaves_one_gap(
+    tmp_path: Path, clock: ManualClock, format: Format
+) -> None:
+    first = Process(tmp_path, clock, format)
+    first.record(10)
+    first.die()
+    for _ in range(3):
+        clock.advance(NS_PER_SECOND)
+        Process(tmp_path, clock, format).die()
+    clock.advance(NS_PER_SECOND)
+    last = Process(tmp_path, clock, format, seed=1)
+    last.record(10)
+    last.end()
+    document = check(tmp_path / "leg.json")
+    assert document["restarts"] == [{"start_samples": 8000, "length_samples": 4 * RATE_HZ}]
+    for track in document["tracks"]:
+        assert (track["totals"]["unaccounted"], track["totals"]["restart"]) == (8000, 4 * RATE_HZ)

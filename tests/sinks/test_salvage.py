@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from media.sinks.continuation import take_over
+from media.sinks.continuation import UNACCOUNTED, take_over
+from media.sinks.damage import DESCRIPTION_LOST
 from media.sinks.finished import FinishedRecording
 from media.sinks.finisher import Finisher
+from media.sinks.notes import Wish, note_of
 from media.sinks.recorded_call import RecordedCall, Trouble
 from media.sinks.salvage import ERROR, Salvage, finish, is_left_behind
 from media.sinks.takes.options import TakeOptions
@@ -109,17 +111,24 @@ class TestTakes:
         order = Order(
             call_info(call_id="leg"), TakeOptions(**options), "its-id", 16_000, 16_000, 0, print, print
         )  # fmt: skip
-        take = RecordedCall(order.call, directory, Encoding.PCM16, Trouble(), clock, order.describe(), "its-id")
+        about = (
+            order.describe(),
+            "its-id",
+            Wish(order.options.single, order.options.trim_silence, order.options.format),
+        )
+        take = RecordedCall(order.call, directory, Encoding.PCM16, Trouble(), clock, *about)
         noise = np.random.default_rng(1).integers(-9000, 9000, (8000, 2)).astype("<i2")
         take.write(0, noise)
         assert take.wav is not None
         take.wav.let_go()
+        if take.note is not None:
+            take.note.let_go()
         return take
 
     def test_a_take_is_finished_like_a_call_and_made_what_it_was_to_be(
         self, tmp_path: Path, clock: ManualClock
     ) -> None:
-        self.take_of(tmp_path, clock, track="outbound")
+        self.take_of(tmp_path, clock, track="outbound", trim_silence=True, format="flac")
         done: list[FinishedRecording] = []
         finisher = Finisher(lambda call, event: None, done.append)
         salvage = Salvage(tmp_path, 0, finisher)
@@ -134,6 +143,8 @@ class TestTakes:
         heard = pcm_channels(recording.path)
         assert heard.shape == (8000, 1)
         assert heard.any()
+        assert (recording.trim_silence, recording.format) == (True, "flac"), "what was wished when it began"
+        assert not note_of(recording.path).exists()
 
     def test_what_was_half_written_anew_is_thrown_away(self, tmp_path: Path) -> None:
         left, kept = tmp_path / ".leg.wav.tmp", tmp_path / ".other.tmp"
@@ -156,3 +167,62 @@ def test_documents_that_are_nested_too_deeply_do_not_end_the_search(tmp_path: Pa
         (tmp_path / name).write_bytes(b'{"schema_version": 1, "state": "recording", "identity": ' + 5000 * b"[")
     (tmp_path / "a.wav").write_bytes(b"")
     assert salvage(tmp_path) == 1
+
+
+class TestAfterLostPower:
+    """Names are there whose content is not: whatever of it came to the disk is a recording again."""
+
+    @pytest.mark.parametrize("left", [b"", bytes(1000), b'{\n  "schema_version": 1' + bytes(500)])
+    def test_a_description_that_is_gone_is_written_anew(
+        self, tmp_path: Path, clock: ManualClock, left: bytes
+    ) -> None:
+        left_behind(tmp_path, clock).die()
+        (tmp_path / "leg.json").write_bytes(left)
+        assert salvage(tmp_path) == 1
+        document = check(tmp_path / "leg.json")
+        assert (document["state"], document["error"], document["call_id"]) == ("failed", DESCRIPTION_LOST, "leg")
+        assert document["length_samples"] == len(pcm_channels(tmp_path / "leg.wav")) == 8000
+        assert salvage(tmp_path) == 0
+
+    def test_of_a_recording_that_goes_on_it_is_not(self, tmp_path: Path, clock: ManualClock) -> None:
+        process = left_behind(tmp_path, clock)
+        (tmp_path / "leg.json").write_bytes(b"")
+        assert salvage(tmp_path) == 0
+        process.end()
+        assert check(tmp_path / "leg.json")["state"] == "complete"
+
+    @pytest.mark.parametrize("header", [b"", bytes(80)])
+    def test_a_header_that_is_gone_is_written_anew(self, tmp_path: Path, clock: ManualClock, header: bytes) -> None:
+        left_behind(tmp_path, clock).die()
+        audio = (tmp_path / "leg.wav").read_bytes()[80:] if header else b""
+        (tmp_path / "leg.wav").write_bytes(header + audio)
+        assert salvage(tmp_path) == 1
+        assert check(tmp_path / "leg.json")["length_samples"] == len(audio) // 4
+        assert len(pcm_channels(tmp_path / "leg.wav")) == len(audio) // 4
+
+    def test_a_header_of_another_program_is_not_touched(self, tmp_path: Path, clock: ManualClock) -> None:
+        left_behind(tmp_path, clock).die()
+        (tmp_path / "leg.wav").write_bytes(b"OggS" + bytes(100))
+        assert salvage(tmp_path) == 0
+        assert (tmp_path / "leg.wav").read_bytes() == b"OggS" + bytes(100)
+
+    def test_a_header_that_says_more_than_there_is(self, tmp_path: Path, clock: ManualClock) -> None:
+        left_behind(tmp_path, clock).die()
+        with (tmp_path / "leg.wav").open("r+b") as file:
+            file.truncate(80 + 4 * 5000)
+        assert salvage(tmp_path) == 1
+        assert check(tmp_path / "leg.json")["length_samples"] == len(pcm_channels(tmp_path / "leg.wav")) == 5000
+
+
+def test_the_time_in_which_nobody_listened_is_told(tmp_path: Path, clock: ManualClock) -> None:
+    left_behind(tmp_path, clock).die()
+    clock.advance(60 * NS_PER_SECOND)
+    found = Salvage(tmp_path, 0, clock=clock)
+    found._run()
+    document = check(tmp_path / "leg.json")
+    [gap] = document["restarts"]
+    assert gap["start_samples"] == 8000
+    assert 59 * 8000 <= gap["length_samples"] <= 60 * 8000
+    assert [track["direction"] for track in document["tracks"]] == ["inbound", "outbound"]
+    for track in document["tracks"]:
+        assert {kind: count for kind, count in track["totals"].items() if count} == {UNACCOUNTED: 8000}

@@ -18,6 +18,7 @@ import numpy as np
 from media.blocks import PcmBatch
 from media.sinks.contract import CallInfo, CallReport, SinkOptions
 from media.sinks.finisher import Finisher, hand_over
+from media.sinks.notes import Wish
 from media.sinks.recorded_call import RecordedCall, Trouble
 from media.sinks.takes.recent import Recent
 from media.sinks.takes.running import Order, RunningTake
@@ -153,6 +154,7 @@ class TakesSink:
             self._clock,
             order.describe(),
             order.recording_id,
+            self._wish(order),
         )
         take = RunningTake(order, recording)
         index = order.call.index
@@ -184,13 +186,20 @@ class TakesSink:
         if not self._takes[index]:
             del self._takes[index]
         self.ended += 1
-        wishes: dict[str, Any] = {"trim_silence": order.options.trim_silence, "format": order.options.format}
-        take.finish(now_ns, call_end, self._finisher.wish(order.options.single, **wishes))
+        take.finish(now_ns, call_end, self._wish(order))
         if take.recording.closed() is None:
             self._refuse(order, take.recording.error or "there is no file")
         else:
+            wishes = _wishes(order)
             hand_over(take.recording, self._finisher, single=order.options.single, saved=order.saved, wishes=wishes)
+
+    def _wish(self, order: Order) -> Wish:
+        return self._finisher.wish(order.options.single, **_wishes(order))
 
     def _refuse(self, order: Order, error: str) -> None:
         self._finisher.give_up(order.call, order.recording_id, error)
         order.failed(error)
+
+
+def _wishes(order: Order) -> dict[str, Any]:
+    return {"trim_silence": order.options.trim_silence, "format": order.options.format}

@@ -1,0 +1,92 @@
+"""Lost power at any moment: what is on the disk then is finished at the next start, and little is missing of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from random import Random
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+
+from media.sinks.recording import RecordingSink
+from media.sinks.salvage import Salvage
+from media.sinks.syncing import Syncer
+from media.sinks.wav import Encoding
+from strep.clock import NS_PER_MS, NS_PER_SECOND, ManualClock
+from tests.sinks.lost_power import Disk
+from tests.sinks.rows import Row, batch_of, call_info, call_report
+from tests.sinks.test_sidecar import check
+from tests.sinks.test_wav import play
+
+BLOCKS, BLOCK, CALLS = 60, 800, 2
+MOST_LOST_SAMPLES = (1000 + 1000) * 8
+"""What a process has in memory, and what is written in the interval of `Syncer`."""
+
+
+def record(directory: Path, format: Literal["pcm16", "passthrough"]) -> tuple[Disk, list[tuple[int, int]]]:
+    """Record two calls, the second begins later and ends earlier; return what was done, and when how much was spoken.
+
+    The second are pairs: number of steps, blocks since the beginning of the first call.
+    """
+    clock, disk, spoken = ManualClock(), Disk(directory), list[tuple[int, int]]()
+    sink = RecordingSink(directory, format, clock)
+    syncer = Syncer([directory], NS_PER_SECOND, clock, disk.sync)
+    directory.mkdir()
+    with disk.watching():
+        sink.call_started(call_info(0))
+        for block in range(BLOCKS):
+            if block == 13:
+                sink.call_started(call_info(1))
+            live = [0] if not 13 <= block < 47 else [0, 1]
+            rows = [Row(call, channel, BLOCK * (block - 13 * call)) for call in live for channel in (0, 1)]
+            sink.receive(batch_of(*rows, now_ns=clock.now_ns()))
+            if block == 46:
+                sink.call_ended(call_info(1), call_report(BLOCK * 34))
+            clock.advance(100 * NS_PER_MS)
+            if block % 10 == 7:
+                syncer.step()
+            spoken.append((len(disk.steps), block + 1))
+        sink.call_ended(call_info(0), call_report(BLOCK * BLOCKS))
+        spoken.append((len(disk.steps), BLOCKS))
+    return disk, spoken
+
+
+@pytest.mark.parametrize("format", ["pcm16", "passthrough"])
+@pytest.mark.parametrize("seed", range(2))
+def test_at_any_step(tmp_path: Path, format: Any, seed: int) -> None:
+    disk, spoken = record(tmp_path / "recorded", format)
+    truth = {name: play(tmp_path / "recorded" / name) for name in ("call-0.wav", "call-1.wav")}
+    random, salvaged = Random(seed), 0
+    for count in range(len(disk.steps) + 1):
+        directory = tmp_path / f"after-{count}"
+        directory.mkdir()
+        for name, content in disk.left(count, random).items():
+            (directory / name).write_bytes(content)
+        salvage = Salvage(directory, 0, clock=ManualClock(3600 * NS_PER_SECOND))
+        salvage._run()
+        salvaged += salvage.finished
+        blocks = next(block for steps, block in spoken if steps >= count)
+        _check(directory, disk.synced(count), truth, blocks)
+    assert salvaged > len(disk.steps) // 2
+
+
+def _check(directory: Path, synced: dict[str, bytes], truth: dict[str, Any], blocks: int) -> None:
+    """All that was synced is there, in files that are valid, and it is nearly all that was spoken."""
+    for path in directory.glob("*.json"):
+        document = check(path)
+        assert document["state"] in ("complete", "failed")
+        audio = path.with_suffix(".wav")
+        assert len(play(audio)) == document["length_samples"]
+        encoding = next(encoding for encoding in Encoding if encoding.label == document["format"])
+        data_bytes = len(synced.get(audio.name, b"")) - encoding.data_offset
+        certain = max(data_bytes, 0) // encoding.frame_bytes
+        assert document["length_samples"] >= certain
+        heard = play(audio)[:certain]
+        assert np.array_equal(heard, truth[audio.name][: len(heard)])
+    for name in synced:
+        assert (directory / name).exists() or name.startswith("."), "nothing that was on the disk goes"
+    if blocks * BLOCK > MOST_LOST_SAMPLES:
+        document = json.loads((directory / "call-0.json").read_bytes())
+        assert blocks * BLOCK - document["length_samples"] <= MOST_LOST_SAMPLES
