@@ -161,18 +161,22 @@ def freeze_heap() -> None:
 
 async def _serve(settings: Settings) -> None:
     from media.apps import load_app
+    from media.handover.passing import running
     from media.metrics.totals import REPORT_INTERVAL_S, Totals
     from media.repeat import Repeater
     from media.server import Server
     from media.sinks.plugins import load_sink
+    from media.sockets import BoundSockets
 
     config = settings.server
     app = load_app(config.app) if config.app else None
-    server, totals = Server(config, [partial(load_sink, name) for name in config.sinks], app=app), Totals()
+    sockets, path = BoundSockets(), settings.processes.hand_over
+    server = Server(config, [partial(load_sink, name) for name in config.sinks], sockets=sockets, app=app)
+    totals = Totals()
     end_on_signals(server.stop, drains=config.drain_timeout_s > 0)
     reports = Repeater(REPORT_INTERVAL_S, lambda: totals.report(0, server.snapshot()))
-    with _metrics(settings.processes.metrics, totals) as metrics:
-        async with server:
+    with _metrics(settings.processes.metrics, totals, is_shared=path is not None) as metrics:
+        async with running(server, sockets, path):
             totals.is_up[0] = True
             if metrics:
                 reports.start()
@@ -203,7 +207,7 @@ async def _supervise(settings: Settings, workers: int) -> None:
 
 
 @contextmanager
-def _metrics(endpoint: Endpoint | None, totals: Totals) -> Iterator[dict[str, str]]:
+def _metrics(endpoint: Endpoint | None, totals: Totals, *, is_shared: bool = False) -> Iterator[dict[str, str]]:
     """Serve the metrics if that is wanted; yield where, for the line that says ready."""
     if endpoint is None:
         yield {}
@@ -211,7 +215,7 @@ def _metrics(endpoint: Endpoint | None, totals: Totals) -> Iterator[dict[str, st
     from media.metrics.families import families
     from media.metrics.http import serving
 
-    with serving(endpoint, lambda: families(totals)) as where:
+    with serving(endpoint, lambda: families(totals), is_shared=is_shared) as where:
         yield {"metrics": str(where)}
 
 

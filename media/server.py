@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
@@ -170,8 +170,11 @@ class Server:
 
     # -- life ------------------------------------------------------------------------------------------
 
-    async def start(self) -> None:
+    async def start(self, take_in: Callable[[], None] = lambda: None) -> None:
         """Open all doors.
+
+        Args:
+            take_in: called before the first packet is looked at: it puts calls into the engine that go on.
 
         Raises:
             OSError: an address cannot be had; whatever was opened before is closed again.
@@ -179,11 +182,9 @@ class Server:
         raise_descriptor_limit()
         try:
             await self.doors.open()
-            for companion in self._companions:
-                await companion.start()
-                self._started.append(companion)
+            await self.prepare()
         except BaseException:
-            await self._close_companions()
+            await self.unprepare()
             await self.doors.close_ws()
             await self.doors.close()
             raise
@@ -194,9 +195,20 @@ class Server:
             self._switchboard.start()
         for salvage in self._salvages:
             salvage.start()
+        take_in()
         self.doors.start()
         self._watch.start()
         _LOG.info("receiving", extra={"addresses": self.addresses})
+
+    async def prepare(self) -> None:
+        """Start what runs beside the doors, which `start` does otherwise: all that may take its time, or fail.
+
+        Raises:
+            OSError: something of it cannot start; `unprepare` then.
+        """
+        for companion in self._companions[len(self._started) :]:
+            await companion.start()
+            self._started.append(companion)
 
     def stop(self) -> None:
         """Ask the server to end, `wait_closed` returns then; a second time: without waiting for calls to end."""
@@ -245,10 +257,11 @@ class Server:
             for salvage in self._salvages:  # what it hands over is to be finished as well
                 await loop.run_in_executor(None, salvage.join, SALVAGE_STOP_TIMEOUT_S)
             self.unfinished_sinks = [runner.name for runner, ok in zip(self.runners, finished, strict=True) if not ok]
-            await self._close_companions()
+            await self.unprepare()
         _LOG.debug("closed", extra=self.snapshot())
 
-    async def _close_companions(self) -> None:
+    async def unprepare(self) -> None:
+        """Close what `prepare` has started; a second call does nothing."""
         while self._started:
             companion = self._started.pop()
             try:

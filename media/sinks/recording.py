@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.blocks import PcmBatch
-from media.sinks.contract import CallInfo, CallReport, SinkOptions, SinkUse
+from media.sinks.contract import HANDED_OVER, CallInfo, CallReport, SinkOptions, SinkUse
 from media.sinks.finisher import Finisher, hand_over
 from media.sinks.linear import LinearCalls
 from media.sinks.recorded_call import RecordedCall, Trouble
@@ -165,7 +165,8 @@ class RecordingSink:
     def _continue(self, recording: RecordedCall) -> None:
         """Go on where another process stopped: its file has a length, and maybe a law."""
         self._continued, self._moved = self._continued + 1, self._moved + 1
-        self._stage.rebase(recording.slot, recording.offset_samples)
+        written = recording.wav.length_samples if recording.wav else 0
+        self._stage.rebase(recording.slot, max(recording.offset_samples, written))
         if self._passthrough and recording.wav and recording.wav.length_samples:
             law = Codec[recording.wav.encoding.name]
             self._laws[recording.call.index] = self._stage.law[recording.slot] = law
@@ -193,6 +194,9 @@ class RecordingSink:
         self._linear.remove(call.index, self._clock.now_ns())
         self._unstage(recording)
         self._moved -= recording.continued is not None and not (call.is_linear or self._is_pcm)
+        if report is not None and report.reason == HANDED_OVER:
+            recording.hand_over()
+            return
         wish = self._finisher.wish() if self._finisher is not None else None
         recording.finish(report, wish, self._uses(call))
         if self._finisher is not None:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from media.config import Endpoint, RtpPorts, ServerConfig
-from media.receivers import bind_udp
+from media.receivers import bind_pair, bind_udp
 from media.sockets import BoundSockets
 from media.workers.steering import steer
 
@@ -78,12 +78,7 @@ class WorkerDoors:
             self.addresses["ws"] = _address(group[0])
 
     def _bind_pair(self, ports: RtpPorts, mine: BoundSockets, buffer_bytes: int) -> dict[str, str]:
-        rx = bind_udp(ports.rx, buffer_bytes)
-        try:
-            tx = bind_udp(ports.tx, buffer_bytes)
-        except BaseException:
-            rx.close()
-            raise
+        rx, tx = bind_pair(ports.rx, ports.tx, buffer_bytes)
         mine.rtp[ports.name] = rx, tx
         return {"rx": _address(rx), "tx": _address(tx)}
 
