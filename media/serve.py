@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,8 @@ import click
 
 from media.cli import EXIT_CODES, INTERRUPTED, MISUSED, Refusal
 from media.config import Endpoint, ServerConfig
+from media.handover.activation import assign, take_sockets
+from media.handover.notify import READY, STOPPING, notify, watchdog
 from media.logs import logging_to
 from media.options import OPTIONS
 from media.settings import Settings, load
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from media.metrics.totals import Totals
 
 _LOG = logging.getLogger("strep.serve")
+Given = Mapping[str, Sequence[socket.socket]]
+"""Sockets that systemd has passed, by door."""
 
 _EPILOG = (
     """\b
@@ -114,9 +118,10 @@ def serve(config: Path | None, **flags: Any) -> None:
         try:
             for directory in settings.server.record, settings.server.takes:
                 _try_directory(directory)
+            given = assign(take_sockets(os.environ, os.getpid()), settings.server)
             workers = count_workers(settings)
             with asyncio.Runner(loop_factory=loop_factory() if workers == 1 else None) as runner:
-                runner.run(_serve(settings) if workers == 1 else _supervise(settings, workers))
+                runner.run(_serve(settings, given) if workers == 1 else _supervise(settings, workers, given))
         except OSError as error:
             raise click.ClickException(reason_of(error, settings.server)) from error
 
@@ -159,9 +164,10 @@ def freeze_heap() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, given: Given) -> None:
     from media.apps import load_app
     from media.handover.passing import running
+    from media.handover.room import warn_of_small_buffers
     from media.metrics.totals import REPORT_INTERVAL_S, Totals
     from media.repeat import Repeater
     from media.server import Server
@@ -170,7 +176,9 @@ async def _serve(settings: Settings) -> None:
 
     config = settings.server
     app = load_app(config.app) if config.app else None
-    sockets, path = BoundSockets(), settings.processes.hand_over
+    sockets, path = BoundSockets.of_doors(given, [ports.name for ports in config.rtp]), settings.processes.hand_over
+    if given:
+        warn_of_small_buffers(sockets, config)
     server = Server(config, [partial(load_sink, name) for name in config.sinks], sockets=sockets, app=app)
     totals = Totals()
     end_on_signals(server.stop, drains=config.drain_timeout_s > 0)
@@ -188,10 +196,12 @@ async def _serve(settings: Settings) -> None:
     _complain_about(server.unfinished_sinks)
 
 
-async def _supervise(settings: Settings, workers: int) -> None:
+async def _supervise(settings: Settings, workers: int, given: Given) -> None:
     from media.workers.supervisor import Supervisor, WorkerError
 
-    supervisor = Supervisor(settings.server, settings.log, workers)
+    if settings.processes.hand_over is not None:
+        raise Refusal("hand_over: one process hands over to one; leave out workers, or let systemd hold the sockets")
+    supervisor = Supervisor(settings.server, settings.log, workers, given)
     end_on_signals(supervisor.stop, supervisor.abandon, drains=settings.server.drain_timeout_s > 0)
     with _metrics(settings.processes.metrics, supervisor.totals) as metrics:
         try:
@@ -220,8 +230,12 @@ def _metrics(endpoint: Endpoint | None, totals: Totals, *, is_shared: bool = Fal
 
 
 def _say_ready(addresses: dict[str, Any]) -> None:
+    """Say that it can receive, on standard output and to systemd."""
     click.echo(f"ready {json.dumps(addresses)}")
     sys.stdout.flush()
+    notify(READY)
+    if (alive := watchdog()) is not None:
+        alive.start()
 
 
 def _complain_about(unfinished: list[str]) -> None:
@@ -250,6 +264,7 @@ def end_on_signals(
             os.write(2, b"interrupted again: files are left unfinished\n")
             os._exit(INTERRUPTED)
         _LOG.info(told.pop(0), extra={"signal": number.name})
+        notify(STOPPING)
         stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):

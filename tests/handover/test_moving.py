@@ -108,7 +108,7 @@ class Play:
         return {"told": told, "heard": heard}
 
 
-@brief(15)
+@brief(6)
 @given(st.integers(0, 2**32 - 1), st.sets(st.integers(0, 39), min_size=1, max_size=6))
 def test_the_same_as_if_they_had_stayed(seed: int, moments: set[int]) -> None:
     stayed, moved = Play(seed), Play(seed)
