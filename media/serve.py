@@ -118,10 +118,11 @@ def serve(config: Path | None, **flags: Any) -> None:
         try:
             for directory in settings.server.record, settings.server.takes:
                 _try_directory(directory)
-            given = assign(take_sockets(os.environ, os.getpid()), settings.server)
+            passed, left = take_sockets(os.environ, os.getpid())
+            given = assign(passed, settings.server)
             workers = count_workers(settings)
             with asyncio.Runner(loop_factory=loop_factory() if workers == 1 else None) as runner:
-                runner.run(_serve(settings, given) if workers == 1 else _supervise(settings, workers, given))
+                runner.run(_serve(settings, given, left) if workers == 1 else _supervise(settings, workers, given))
         except OSError as error:
             raise click.ClickException(reason_of(error, settings.server)) from error
 
@@ -164,7 +165,7 @@ def freeze_heap() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-async def _serve(settings: Settings, given: Given) -> None:
+async def _serve(settings: Settings, given: Given, left: Sequence[int]) -> None:
     from media.apps import load_app
     from media.handover.passing import running
     from media.handover.room import warn_of_small_buffers
@@ -184,7 +185,7 @@ async def _serve(settings: Settings, given: Given) -> None:
     end_on_signals(server.stop, drains=config.drain_timeout_s > 0)
     reports = Repeater(REPORT_INTERVAL_S, lambda: totals.report(0, server.snapshot()))
     with _metrics(settings.processes.metrics, totals, is_shared=path is not None) as metrics:
-        async with running(server, sockets, path):
+        async with running(server, sockets, path, left):
             totals.is_up[0] = True
             if metrics:
                 reports.start()

@@ -55,6 +55,8 @@ _LOG = logging.getLogger("strep.server")
 _LOOK_EVERY_S = 0.05
 SINK_STOP_TIMEOUT_S = 30.0
 """How long the end of the server waits for a sink to finish what is queued."""
+SALVAGE_DELAY_S = 15.0
+"""After calls were taken over, until files that nobody writes are looked for."""
 SALVAGE_STOP_TIMEOUT_S = 5.0
 """The same for who finishes what a dead process left, amid one recording."""
 
@@ -77,6 +79,7 @@ class Server:
         recorder: pauses and records them, during the call.
         finisher: what recordings go to when they are closed.
         deliveries: what they go to then, one for each directory.
+        leave: called at the end, before calls are: it may let them go on elsewhere.
         unfinished_sinks: names of sinks that did not finish in time when the server closed.
     """
 
@@ -134,6 +137,8 @@ class Server:
             fitted.append(Fitted(self._switchboard.listening))
         self._salvages = salvages_of(config, self.finisher)
         self.unfinished_sinks: list[str] = []
+        self.leave: Callable[[Server], None] | None = None
+        self._timers: list[asyncio.TimerHandle] = []
         self.runners = [SinkRunner(one.sink, self._clock, one.make, self.bus.publish) for one in fitted]
         self._sink_watch = SinkWatch(self.runners)
         wishes = [one.sink.options for one in fitted]
@@ -170,7 +175,7 @@ class Server:
 
     # -- life ------------------------------------------------------------------------------------------
 
-    async def start(self, take_in: Callable[[], None] = lambda: None) -> None:
+    async def start(self, take_in: Callable[[], None] | None = None) -> None:
         """Open all doors.
 
         Args:
@@ -193,9 +198,13 @@ class Server:
         self._sink_watch.start()
         if self._switchboard is not None:
             self._switchboard.start()
+        if take_in is not None:
+            take_in()
         for salvage in self._salvages:
-            salvage.start()
-        take_in()
+            if take_in is None:
+                salvage.start()
+            else:  # files that are handed over have nobody's lock for a moment
+                self._timers.append(asyncio.get_running_loop().call_later(SALVAGE_DELAY_S, salvage.start))
         self.doors.start()
         self._watch.start()
         _LOG.info("receiving", extra={"addresses": self.addresses})
@@ -219,6 +228,8 @@ class Server:
     async def wait_closed(self) -> None:
         """Wait until `stop` is called, give calls a while to end, then end them and finish all sinks."""
         await self._stopping.wait()
+        if self.leave is not None:
+            self.leave(self)
         await self._drain()
         await self.close()
 
@@ -245,6 +256,8 @@ class Server:
             self.engine.end_all("shutdown")
         finally:  # whatever happened: the sinks finish what they have
             self._watch.stop()
+            for timer in self._timers:
+                timer.cancel()
             for salvage in self._salvages:
                 salvage.stop()
             await self.doors.close()

@@ -77,7 +77,7 @@ class StrepDoor:
         """
         identity = call.info.identity
         leg_id = UUID(identity["call_leg_id"]).int
-        key = leg_id >> 64, leg_id & _LOW, int(Leg[identity["leg"]])
+        key = leg_id >> 64, leg_id & (1 << 64) - 1, int(Leg[identity["leg"]])
         self._calls[key] = call
         return partial(self._forget, key)
 

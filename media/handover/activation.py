@@ -18,6 +18,8 @@ from strep.errors import ConfigurationError
 
 FIRST_DESCRIPTOR = 3
 """SD_LISTEN_FDS_START."""
+CALLS = "calls"
+"""Name of what a process before left with systemd (`media.handover.shelf`): no socket."""
 VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 _DOOR_NAME = re.compile(r"udp|ws|[rt]x-.+")
 _KINDS: dict[int, str] = {socket.SOCK_DGRAM: "datagrams", socket.SOCK_STREAM: "connections"}
@@ -32,30 +34,38 @@ class Door:
     endpoint: Endpoint
 
 
-def take_sockets(environment: MutableMapping[str, str], pid: int) -> list[tuple[str, socket.socket]]:
-    """Return what systemd has passed to the process `pid`, by name; the variables are taken away.
+def take_sockets(
+    environment: MutableMapping[str, str], pid: int
+) -> tuple[list[tuple[str, socket.socket]], list[int]]:
+    """Return what systemd has passed to the process `pid`; the variables are taken away.
+
+    Returns:
+        Sockets with their names, and descriptors of what a process before has left.
 
     Raises:
         ConfigurationError: the variables are not what they should be.
     """
     told_pid, count, names = (environment.pop(name, "") for name in VARIABLES)
     if not told_pid or told_pid != str(pid):  # of another process, such as a shell in between
-        return []
+        return [], []
     if not count.isdecimal():
         raise ConfigurationError(f"LISTEN_FDS={count!r} is no number of sockets")
     named = names.split(":") if names else [""] * int(count)
     if len(named) != int(count):
         raise ConfigurationError(f"LISTEN_FDNAMES has {len(named)} names for LISTEN_FDS={count} sockets")
-    taken = []
+    taken, left = [], []
     for number, name in enumerate(named, FIRST_DESCRIPTOR):
         os.set_inheritable(number, False)
+        if name == CALLS:
+            left.append(number)
+            continue
         try:
             sock = socket.socket(fileno=number)
         except OSError as error:
             raise ConfigurationError(f"LISTEN_FDS: descriptor {number} ({name}) is no socket: {error}") from None
         sock.setblocking(False)
         taken.append((name, sock))
-    return taken
+    return taken, left
 
 
 def assign(passed: Sequence[tuple[str, socket.socket]], config: ServerConfig) -> dict[str, list[socket.socket]]:

@@ -32,6 +32,21 @@ def notify(state: str, environment: Mapping[str, str] | None = None) -> bool:
     return True
 
 
+def store(descriptor: int, name: str, environment: Mapping[str, str] | None = None) -> bool:
+    """Let systemd keep `descriptor` for the next start (``FDSTORE=1``); return whether it was sent."""
+    where = (os.environ if environment is None else environment).get(VARIABLE, "")
+    if not where.startswith(("/", "@")):
+        return False
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            sock.connect("\0" + where[1:] if where[0] == "@" else where)
+            socket.send_fds(sock, [f"FDSTORE=1\nFDNAME={name}".encode()], [descriptor])
+    except OSError as error:
+        _LOG.warning("systemd cannot be given %s: %s", name, error)
+        return False
+    return True
+
+
 def watchdog_interval_s(environment: Mapping[str, str], pid: int) -> float | None:
     """Return how often systemd wants to hear that the process `pid` lives: twice in its time; None: not at all."""
     limit, whose = environment.get(WATCHDOG_VARIABLE, ""), environment.get(WATCHDOG_PID, "")

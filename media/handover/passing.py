@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from media.config import ServerConfig
 from media.handover.link import Calls, Hello, Link, LinkError, Offer, Ready, Refused, Taken, connect, listen
 from media.handover.moved import FORMAT, Moved, decode, encode
 from media.handover.moving import put_in, take_out
+from media.handover.shelf import leave, read, taking, write
 from media.server import Server
 from media.sockets import BoundSockets
 from strep.clock import NS_PER_MS
@@ -21,6 +22,8 @@ from strep.errors import ConfigurationError
 
 _LOG = logging.getLogger("strep.handover")
 
+SYSTEMD = Path("systemd")
+"""What is given instead of a path where the process is a service of systemd, which holds its sockets."""
 ANSWER_TIMEOUT_S = 10.0
 """For words that cost no work."""
 READY_TIMEOUT_S = 300.0
@@ -64,9 +67,7 @@ async def _take_over(server: Server, sockets: BoundSockets, link: Link) -> socke
     answer, descriptors = await link.hear(TAKE_TIMEOUT_S)
     if not isinstance(answer, Calls):
         raise LinkError("hand_over: the process that runs has not handed over; it goes on")
-    with os.fdopen(descriptors[0], "rb") as file:
-        file.seek(0)
-        moved = decode(file.read())
+    moved = read(descriptors[0])
     listener, *received = (socket.socket(fileno=descriptor) for descriptor in descriptors[1:])
     for sock in (listener, *received):
         sock.setblocking(False)
@@ -181,11 +182,8 @@ class HandOverDoor:
         began_ns = server.engine.now_ns()
         sockets, attach = server.doors.detach()
         moved = take_out(server.engine, server.doors.strep, server.doors.rtp)
-        state = os.memfd_create("calls", os.MFD_CLOEXEC)
+        state = write(moved)
         try:
-            data = encode(moved)
-            with os.fdopen(os.dup(state), "wb") as file:
-                file.write(data)
             named = list(sockets.named())
             descriptors = (state, self._listener.fileno(), *(sock.fileno() for _, sock in named))
             link.say(Calls([name for name, _ in named]), descriptors)
@@ -202,7 +200,7 @@ class HandOverDoor:
             if sockets.ws is not None:
                 sockets.ws.close()
         pause_ms = (server.engine.now_ns() - began_ns) / NS_PER_MS
-        figures = {"calls": len(moved.calls), "pause_ms": round(pause_ms, 1), "bytes": len(data)}
+        figures = {"calls": len(moved.calls), "pause_ms": round(pause_ms, 1)}
         _LOG.info("handed over; what is left ends here", extra=figures)
         self.has_handed_over = True
         await server.doors.part()
@@ -225,16 +223,28 @@ def _is_same(wanted: str, where: str) -> bool:
 
 
 @asynccontextmanager
-async def running(server: Server, sockets: BoundSockets, path: Path | None) -> AsyncIterator[None]:
+async def running(
+    server: Server, sockets: BoundSockets, path: Path | None, left: Sequence[int]
+) -> AsyncIterator[None]:
     """Run `server` while the context lasts; as successor, and with one, where `path` is given. See `begin`.
+
+    Args:
+        server: not started.
+        sockets: those that it was made with.
+        path: of the Unix socket, or `SYSTEMD`.
+        left: descriptors of what a process before left with systemd.
 
     Raises:
         ConfigurationError: see `begin`.
         OSError: see `Server.start`.
     """
-    if path is None:
-        async with server:
+    if path is None or path == SYSTEMD:
+        server.leave = leave if path == SYSTEMD else None
+        await server.start(taking(left, server))
+        try:
             yield
+        finally:
+            await server.close()
         return
     try:
         door = await begin(server, sockets, path)

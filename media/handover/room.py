@@ -21,7 +21,8 @@ PACKETS_PER_CALL = 100
 USUAL_CALLS = 100
 """Where nobody said how many there may be."""
 RESTART_S = 4.0
-"""From the end of one process to the first packet of the next, on a busy machine, with room to spare."""
+"""From the end of one process to the first packet of the next, on a busy machine, with room to spare; and before
+it, with ``--hand-over systemd``, `drain_timeout_s`."""
 
 
 def lasts_s(buffer_bytes: int, packets_per_s: float) -> float:

@@ -125,7 +125,7 @@ class TestWorkers:
 class TestVariables:
     def test_of_another_process(self) -> None:
         environment = {"LISTEN_PID": "1", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "udp", "PATH": "/bin"}
-        assert take_sockets(environment, 2) == []
+        assert take_sockets(environment, 2) == ([], [])
         assert environment == {"PATH": "/bin"}
 
     @pytest.mark.parametrize(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from media.carrier.network import NetworkModel
 from media.carrier.options import SimulationOptions, Transport
 from media.carrier.simulation import Simulation, Target
 from media.config import Endpoint
+from media.handover.link import Calls, Hello, LinkError, Message, Offer, Ready, Refused, connect, listen
+from media.handover.moved import FORMAT
 from media.receivers import _ask_for_buffer
 from strep.mmsg import IS_SUPPORTED
 from tests.media.harness import encoded_channels, sidecar
@@ -45,13 +48,20 @@ def wait_until(condition: Callable[[], Any]) -> Any:
 class Process:
     """A server; `end` returns its log."""
 
-    def __init__(self, *arguments: str, command: tuple[str, ...] = (), **environment: str) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        command: tuple[str, ...] = (),
+        descriptors: Iterable[int] = (),
+        **environment: str,
+    ) -> None:
         self.process = subprocess.Popen(
             [*command, sys.executable, "-m", "media.cli", "serve", "--log-format", "json", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env=ENVIRONMENT | environment,
+            pass_fds=tuple(descriptors),
         )
 
     def ready(self) -> dict[str, Any]:
@@ -179,3 +189,155 @@ def test_two_hand_overs_in_mid_call(network: NetworkModel, tmp_path: Path) -> No
     assert not Path(path).exists()
     for carrier in (calls, streams, late):
         check(directory, carrier)
+
+
+def carrying(where: dict[str, Any], seconds: float = 4) -> Carrier:
+    return Carrier(SimulationOptions(calls=2, seconds=seconds, network=NETWORK), Target(udp=address(where["udp"])))
+
+
+class TestFailures:
+    """Whatever becomes of a successor, the process that runs goes on, and nothing is missing."""
+
+    def finish(self, first: Process, calls: Carrier, directory: Path) -> list[dict[str, Any]]:
+        """Let calls and process end; return the log."""
+        calls.join(PATIENCE_S)
+        first.process.send_signal(signal.SIGTERM)
+        log = first.log()
+        assert datagrams([log]) == calls.outcome.truth.datagrams
+        check(directory, calls)
+        return log
+
+    def test_a_successor_that_cannot_begin(self, tmp_path: Path) -> None:
+        directory, path = tmp_path / "recordings", str(tmp_path / "hand-over")
+        doors = ["--record", str(directory), "--record-format", "passthrough", "--hand-over", path]
+        doors += ["--reorder-wait", "200ms"]
+        with processes() as start:
+            first = start("--udp", ":0", *doors)
+            where = first.ready()
+            calls = carrying(where)
+            wait_until(lambda: calls.sent > 50)
+            elsewhere = start("--udp", "127.0.0.2:0", *doors)
+            _, errors = elsewhere.process.communicate(timeout=PATIENCE_S)
+            assert elsewhere.process.returncode == cli.MISUSED
+            assert f"receives udp on {where['udp']}, the new one wants 127.0.0.2:0: give it the same" in errors
+            self.finish(first, calls, directory)
+
+    def test_one_that_dies(self, tmp_path: Path) -> None:
+        """Before it is ready, when all is its own already, and one of another version."""
+        directory, path = tmp_path / "recordings", tmp_path / "hand-over"
+        doors = ["--record", str(directory), "--record-format", "passthrough", "--hand-over", str(path)]
+        doors += ["--reorder-wait", "200ms"]
+        with processes() as start:
+            first = start("--udp", ":0", *doors)
+            where = first.ready()
+            assert path.stat().st_mode & 0o777 == 0o600
+            calls = carrying(where)
+            wait_until(lambda: calls.sent > 50)
+            asyncio.run(self.die(path, where, FORMAT + 1, Refused))
+            asyncio.run(self.die(path, where, FORMAT, Offer))
+            asyncio.run(self.die(path, where, FORMAT, Calls))
+            asyncio.run(self.die(path, where, FORMAT, Calls))
+            log = self.finish(first, calls, directory)
+        told = [line["message"] for line in log if line["logger"] == "strep.handover"]
+        assert sum("a successor is refused" in line for line in told) == 1
+        assert sum("before it was ready" in line for line in told) == 1
+        assert told.count("the calls are taken back") == 2
+
+    async def die(self, path: Path, where: dict[str, Any], number: int, last: type[Message]) -> None:
+        """Be a successor of format `number` that is gone when it has heard `last`."""
+        link = wait_until(lambda: connect(path))
+        link.say(Hello(number, {"udp": where["udp"]}))
+        heard, descriptors = await link.hear(PATIENCE_S)
+        if last is Calls:
+            assert isinstance(heard, Offer)
+            link.say(Ready())
+            heard, descriptors = await link.hear(PATIENCE_S)
+        assert isinstance(heard, last)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        link.close()
+
+    def test_a_socket_that_nobody_listens_at_any_more(self, tmp_path: Path) -> None:
+        path = tmp_path / "hand-over"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as left:
+            left.bind(str(path))
+        with processes() as start:
+            process = start("--udp", ":0", "--hand-over", str(path))
+            process.ready()
+            process.process.send_signal(signal.SIGTERM)
+            assert process.log()[-1]["message"] == "ended"
+        assert not path.exists()
+
+    async def test_another_users_process(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        with listen(tmp_path / "hand-over"):
+            monkeypatch.setattr(os, "getuid", lambda: 12_345)
+            with pytest.raises(LinkError, match="is another user's"):
+                connect(tmp_path / "hand-over")
+
+
+def exec_as_systemd(descriptors: dict[str, int]) -> tuple[str, ...]:
+    """Return a command in front of another that gets `descriptors` from 3 on, as systemd passes them."""
+    program = (
+        "import os, sys\n"
+        f"kept = [os.dup2(fd, 100 + i) for i, fd in enumerate({list(descriptors.values())})]\n"
+        "for i, fd in enumerate(kept): os.dup2(fd, 3 + i); os.close(fd)\n"
+        f"os.environ |= dict(LISTEN_PID=str(os.getpid()), LISTEN_FDS='{len(descriptors)}', "
+        f"LISTEN_FDNAMES='{':'.join(descriptors)}')\n"
+        "os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    return sys.executable, "-c", program
+
+
+def test_a_service_that_systemd_restarts(tmp_path: Path) -> None:
+    """It holds sockets and calls between two processes, and nothing is missing."""
+    directory, notified = tmp_path / "recordings", tmp_path / "notify"
+    with ExitStack() as stack:
+        start = stack.enter_context(processes())
+        udp = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        udp.bind(("127.0.0.1", 0))
+        _ask_for_buffer(udp, Endpoint("127.0.0.1", 0), 16 << 20, warns=False)
+        systemd = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        systemd.bind(str(notified))
+        systemd.settimeout(PATIENCE_S)
+        where = f"127.0.0.1:{udp.getsockname()[1]}"
+        arguments = ["--udp", where, "--record", str(directory), "--record-format", "passthrough"]
+        arguments += ["--hand-over", "systemd", "--drain-timeout", "0", "--reorder-wait", "200ms"]
+
+        def service(**left: int) -> Process:
+            passed = {"strep.socket": udp.fileno(), **left}
+            process = start(
+                *arguments, command=exec_as_systemd(passed), descriptors=passed.values(), NOTIFY_SOCKET=str(notified)
+            )
+            assert process.ready() == {"udp": where}
+            return process
+
+        first = service()
+        assert systemd.recv(100) == b"READY=1"
+        calls = carrying({"udp": where}, seconds=6)
+        wait_until(lambda: calls.sent > 50)
+        first.process.send_signal(signal.SIGTERM)
+        assert systemd.recv(100) == b"STOPPING=1"
+        said, (left,), _, _ = socket.recv_fds(systemd, 100, 4)
+        assert said == b"FDSTORE=1\nFDNAME=calls"
+        first_log = first.log()
+        second = service(calls=left)
+        os.close(left)
+        assert sorted(systemd.recv(100) for _ in range(2)) == [b"FDSTOREREMOVE=1\nFDNAME=calls", b"READY=1"]
+        calls.join(PATIENCE_S)
+        second.process.send_signal(signal.SIGTERM)
+        assert systemd.recv(100) == b"STOPPING=1"
+        _, (last,), _, _ = socket.recv_fds(systemd, 100, 4)
+        logs = [first_log, second.log()]
+        third = start(
+            *arguments[:-6],
+            "--drain-timeout",
+            "0",
+            command=exec_as_systemd({"udp": udp.fileno(), "calls": last}),
+            descriptors=[udp.fileno(), last],
+        )
+        third.ready()
+        os.close(last)
+        third.process.send_signal(signal.SIGTERM)
+        logs.append(third.log())
+    assert datagrams(logs) == calls.outcome.truth.datagrams
+    check(directory, calls)
