@@ -192,17 +192,12 @@ class Engine:
         self._tell(CallEnded(call.info, report))
         self._indexes.give_back(call.info.index)
 
-    def let_go_track(self, track: Track) -> None:
-        """Forget a track of no call yet that goes on in another process."""
-        self._close_track(track)
-
     def take_in(self, call: Call, forget: Forget) -> None:
         """Go on with a call that was begun in another process; its tracks follow."""
         info = call.info
         info.index, info.goes_on, call.publish = self._indexes.take(), True, self._publish
-        self.calls[info.call_id] = call
+        self.calls[info.call_id], self._forgetters[info.call_id] = call, forget
         self.calls_started += 1
-        self._forgetters[info.call_id] = forget
         if info.pauses:
             self.pauses.update(info)
         self._tell(CallStarted(info))
@@ -218,13 +213,12 @@ class Engine:
 
     def _report(self, call: Call, reason: str) -> CallReport:
         report = call_report(call, reason, self.reels.at(call.tape))
-        report.started_wall_ns = call.info.position_0_wall_ns
-        report.ended_wall_ns = self._clock.wall_ns()
+        report.started_wall_ns, report.ended_wall_ns = call.info.position_0_wall_ns, self._clock.wall_ns()
         return report
 
     def _forget(self, call: Call) -> None:
         for track in call.tracks:
-            self._close_track(track)
+            self.close_track(track)
         del self.calls[call.info.call_id]
         self.calls_ended += 1
         forget = self._forgetters.pop(call.info.call_id, None)
@@ -239,7 +233,8 @@ class Engine:
         reel.deliver()
         reel.timeline.finish(*(track.slot for track in tracks))
 
-    def _close_track(self, track: Track) -> None:
+    def close_track(self, track: Track) -> None:
+        """Forget a track."""
         self.desk.remove(track)
         self.reels.close(track)
         del self._joiners[track]
@@ -262,14 +257,9 @@ class Engine:
         """Take frames of known tracks of code bytes, in the order of their arrival."""
         self.timeline.receive(frames)
 
-    def release(self, now_ns: int) -> None:
-        """As `poll`, and hand out what is ready whether that is due or not."""
-        self._next_release_ns = now_ns
-        self.poll(now_ns)
-
-    def poll(self, now_ns: int) -> None:
-        """Give up what is overdue, hand out what is ready, and once a second look after idle calls."""
-        is_due = now_ns >= self._next_release_ns
+    def poll(self, now_ns: int, *, at_once: bool = False) -> None:
+        """Give up what is overdue, hand out what is ready if that is due, now and then look after idle calls."""
+        is_due = at_once or now_ns >= self._next_release_ns
         self.desk.poll(now_ns)
         for reel in self.reels:
             reel.deliver()

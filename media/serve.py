@@ -167,7 +167,7 @@ def freeze_heap() -> None:
 
 async def _serve(settings: Settings, given: Given, left: Sequence[int]) -> None:
     from media.apps import load_app
-    from media.handover.passing import running
+    from media.handover.passing import SYSTEMD, running
     from media.handover.room import warn_of_small_buffers
     from media.metrics.totals import REPORT_INTERVAL_S, Totals
     from media.repeat import Repeater
@@ -177,6 +177,8 @@ async def _serve(settings: Settings, given: Given, left: Sequence[int]) -> None:
 
     config = settings.server
     app = load_app(config.app) if config.app else None
+    if config.http is not None and settings.processes.hand_over not in (None, SYSTEMD):
+        raise Refusal("hand_over: http has a socket that is not handed over; leave out http, or let systemd restart")
     sockets, path = BoundSockets.of_doors(given, [ports.name for ports in config.rtp]), settings.processes.hand_over
     if given:
         warn_of_small_buffers(sockets, config)

@@ -83,6 +83,8 @@ class Server:
         unfinished_sinks: names of sinks that did not finish in time when the server closed.
     """
 
+    leave: Callable[[Server], None] | None = None
+
     def __init__(
         self,
         config: ServerConfig,
@@ -137,8 +139,6 @@ class Server:
             fitted.append(Fitted(self._switchboard.listening))
         self._salvages = salvages_of(config, self.finisher)
         self.unfinished_sinks: list[str] = []
-        self.leave: Callable[[Server], None] | None = None
-        self._timers: list[asyncio.TimerHandle] = []
         self.runners = [SinkRunner(one.sink, self._clock, one.make, self.bus.publish) for one in fitted]
         self._sink_watch = SinkWatch(self.runners)
         wishes = [one.sink.options for one in fitted]
@@ -171,15 +171,12 @@ class Server:
         self._has_closed = False
         self._watch = CounterWatch(self.snapshot)
         self._companions = companions_of(self, self._clock, on_event)
-        self._started: list[Companion] = []
+        self._started, self._timers = list[Companion](), list[asyncio.TimerHandle]()
 
     # -- life ------------------------------------------------------------------------------------------
 
     async def start(self, take_in: Callable[[], None] | None = None) -> None:
-        """Open all doors.
-
-        Args:
-            take_in: called before the first packet is looked at: it puts calls into the engine that go on.
+        """Open all doors; `take_in`, called before the first packet is looked at, puts calls into the engine that go on.
 
         Raises:
             OSError: an address cannot be had; whatever was opened before is closed again.

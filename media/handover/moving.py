@@ -23,7 +23,7 @@ STREP, RTP = "strep", "rtp"
 
 def take_out(engine: Engine, strep: StrepDoor, rtp: dict[str, RtpDoor]) -> Moved:
     """Return the calls of both UDP doors and forget them; what is whole of their audio is handed out before."""
-    engine.release(engine.now_ns())
+    engine.poll(engine.now_ns(), at_once=True)
     calls = [call for call in engine.calls.values() if call.info.door in (STREP, RTP)]
     homeless = {track: name for track in engine.homeless() for name, door in rtp.items() if door.has(track)}
     moved = Moved(
@@ -44,7 +44,7 @@ def take_out(engine: Engine, strep: StrepDoor, rtp: dict[str, RtpDoor]) -> Moved
     for call in calls:
         engine.let_go(call)
     for track in homeless:
-        engine.let_go_track(track)
+        engine.close_track(track)
     return moved
 
 

@@ -144,8 +144,8 @@ def _take_over(call: CallInfo, path: Path, encoding: Encoding, clock: Clock) -> 
         return None
     if call.goes_on:
         before = read_unfinished(path) or before  # what it says now that nobody writes it
-        if before.handed_over is not None:
-            return Continuation(wav, path, before.handed_over.offset_samples, before, tuple(before.restarts))
+        if before.handed_over_samples is not None:
+            return Continuation(wav, path, before.handed_over_samples, before, tuple(before.restarts))
     rate = call.sample_rate_hz
     offset = max(place := round(_elapsed_ns(before, call, clock) * rate / NS_PER_SECOND), wav.length_samples)
     same_format = (wav.encoding is Encoding.PCM16) == (encoding is Encoding.PCM16) and wav.sample_rate_hz == rate

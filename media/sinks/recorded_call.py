@@ -111,6 +111,11 @@ class RecordedCall:
             return -self.take.start_samples
         return self.continued.offset_samples if self.continued else 0
 
+    @property
+    def next_samples(self) -> int:
+        """Where in the file to go on."""
+        return max(self.offset_samples, self.wav.length_samples if self.wav else 0)
+
     def set_encoding(self, encoding: Encoding) -> None:
         """Choose the encoding of a file that is still empty."""
         if self.wav:
@@ -195,7 +200,7 @@ class RecordedCall:
         except OSError as error:
             self.fail(error)
         state: State = "failed" if self.error else "recording"
-        self._write_sidecar(state, None, handed_over=sidecar.HandedOver(self.offset_samples))
+        self._write_sidecar(state, None, handed_over_samples=self.offset_samples)
         wav, self.wav = self.wav, None
         if wav is not None:
             wav.let_go()
@@ -235,7 +240,7 @@ class RecordedCall:
         state: State,
         report: CallReport | None,
         sinks: Sequence[SinkUse] = (),
-        handed_over: sidecar.HandedOver | None = None,
+        handed_over_samples: int | None = None,
     ) -> None:
         length = self.wav.length_samples if self.wav else self._length_samples
         encoding = self.wav.encoding if self.wav else self._encoding
@@ -261,7 +266,7 @@ class RecordedCall:
             started_wall_ns = self.continued.before.started_wall_ns
             started = {"started_wall_ns": started_wall_ns, "started_at": iso8601(started_wall_ns)}
             document = msgspec.structs.replace(document, **started)
-        self.document = document = msgspec.structs.replace(document, handed_over=handed_over)
+        self.document = document = msgspec.structs.replace(document, handed_over_samples=handed_over_samples)
         try:
             self._put_sidecar(document)
         except (OSError, *UNSERIALIZABLE) as error:  # no value in it is worth the recording

@@ -97,13 +97,6 @@ class Restart(msgspec.Struct, frozen=True):
     length_samples: int
 
 
-class HandedOver(msgspec.Struct, frozen=True):
-    """That a process has written all it had, and another one goes on."""
-
-    offset_samples: int
-    """Where in the file position 0 of the call's timeline lies."""
-
-
 class Omitted(msgspec.Struct, frozen=True):
     """Time that is not in the file."""
 
@@ -172,7 +165,7 @@ class Sidecar(msgspec.Struct, frozen=True):
     trimmed: Trimmed | None = None
     files: list[MadeFile] = []
     sinks: list[SinkUse] = []
-    handed_over: HandedOver | None = None
+    handed_over_samples: int | None = None
 
 
 def describe(

@@ -127,7 +127,7 @@ def check(directory: Path, carrier: Carrier) -> None:
     for number, truth in enumerate(carrier.outcome.truth.tracks):
         name = truth.call_leg_id or truth.stream_id
         document = sidecar(directory, name)
-        assert (document["state"], document["restarts"], document["handed_over"]) == ("complete", [], None)
+        assert (document["state"], document["restarts"], document["handed_over_samples"]) == ("complete", [], None)
         assert not list(directory.glob(f"{name}.2.*"))
         (track,) = [each for each in document["tracks"] if each["direction"] == truth.direction]
         statistics = track["statistics"]
