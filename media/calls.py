@@ -43,6 +43,7 @@ class Track:
         handle: what a door finds it by: its slot, or, where payloads are decoded one by one, a number of its own.
         decoder: of payloads that are not what the tape holds; None while all are.
         keys: its telephone-events (RFC 4733); None before the first.
+        early_events: those that wait for its call, and when they came.
     """
 
     slot: int
@@ -55,23 +56,23 @@ class Track:
     handle: int = 0
     decoder: DecodedTrack | None = None
     keys: TelephoneEvents | None = None
-    _early_events: list[tuple[dict[str, Any], int | None]] = field(default_factory=list)
+    early_events: list[tuple[dict[str, Any], int | None]] = field(default_factory=list)
 
     def add_event(self, event: dict[str, Any], now_ns: int | None) -> None:
         """Add `event` to the call, as one of this track; it waits for the call if need be, within bounds."""
         event = event | {"track": self.direction.name.lower()}
         if self.call is not None:
             self.call.add_event(event, now_ns)
-        elif len(self._early_events) < MAX_EVENTS:
-            self._early_events.append((event, now_ns))
+        elif len(self.early_events) < MAX_EVENTS:
+            self.early_events.append((event, now_ns))
 
     def join(self, call: Call) -> None:
         """Belong to `call` from now on."""
         self.call = call
         call.tracks.append(self)
-        for event, now_ns in self._early_events:
+        for event, now_ns in self.early_events:
             call.add_event(event, now_ns)
-        self._early_events.clear()
+        self.early_events.clear()
 
 
 @dataclass(eq=False, slots=True)

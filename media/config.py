@@ -195,6 +195,8 @@ class ProcessConfig:
     """Processes that share the doors; 0 is one per core."""
     metrics: Endpoint | None = None
     """Where counters are served for Prometheus."""
+    hand_over: Path | None = None
+    """Where a process finds the one before, and hands over to the one behind it; see `media.handover`."""
 
 
 @dataclass(frozen=True, slots=True)

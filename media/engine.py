@@ -7,7 +7,7 @@ Per packet nothing happens here: a block of every track that has one ready passe
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from media.blocks import PcmBatch
 from media.calls import Call, CallIndexes, Publish, Track, nobody
@@ -16,11 +16,12 @@ from media.decoding.desk import Desk
 from media.decoding.payload_types import PayloadTypes
 from media.decoding.track import DecodedTrack
 from media.events.calls import CallBegan, CallOver
+from media.outlets import Forget, JoinTrack, Outlet, is_sensitive
 from media.pauses.mask import PauseMask
 from media.reels import Reel, Reels
 from media.reports import call_report
-from media.sinks.contract import CallInfo
-from media.sinks.queue import CallEnded, CallStarted, Item
+from media.sinks.contract import HANDED_OVER, CallInfo, CallReport
+from media.sinks.queue import CallEnded, CallStarted
 from media.tapes import CODE_BYTES, TapeFormat, law_of
 from strep.clock import NEVER_NS, NS_PER_SECOND, Clock
 from strep.frames import FrameBatch
@@ -29,27 +30,6 @@ from strep.table import TrackBlocks
 from strep.timeline import Timeline
 
 HOUSEKEEPING_NS = NS_PER_SECOND
-
-
-class Outlet(Protocol):
-    """The near end of a sink's queue: takes everything at once and never blocks."""
-
-    def put(self, item: Item) -> None:
-        """Queue the beginning of a call, the blocks of a tick, or the end of a call.
-
-        One with an attribute ``is_sensitive`` that is false gets all audio; others get silence where it is paused.
-        """
-
-
-def is_sensitive(outlet: Outlet) -> bool:
-    """Return whether silence is to take the place of what is paused in what `outlet` gets."""
-    return bool(getattr(outlet, "is_sensitive", True))
-
-
-JoinTrack = Callable[[Track, int], Call]
-"""Decides which call a track belongs to, when its first block is due: (track, now_ns) -> call."""
-Forget = Callable[[Call], None]
-"""A door drops what it knows of a call that has ended."""
 
 
 class Engine:
@@ -198,20 +178,53 @@ class Engine:
         self._hand_out(self._clock.now_ns())
         statistics = [self.reels.of(track).timeline.statistics(track.slot) for track in call.tracks]
         self.conservation_errors += sum(not s.conserved or s.in_flight != 0 for s in statistics)
+        report = self._report(call, reason)
+        self._forget(call)
+        self._publish(call.info, CallOver(reason=reason, duration_samples=report.length_samples, note=report.note))
+        self._tell(CallEnded(call.info, report))
+        self._indexes.give_back(call.info.index)
+
+    def let_go(self, call: Call) -> None:
+        """Forget a call that goes on in another process: outlets are told, and nobody that listens to events."""
+        call.has_ended = True
+        report = self._report(call, HANDED_OVER)
+        self._forget(call)
+        self._tell(CallEnded(call.info, report))
+        self._indexes.give_back(call.info.index)
+
+    def take_in(self, call: Call, forget: Forget) -> None:
+        """Go on with a call that was begun in another process; its tracks follow."""
+        info = call.info
+        info.index, info.goes_on, call.publish = self._indexes.take(), True, self._publish
+        self.calls[info.call_id], self._forgetters[info.call_id] = call, forget
+        self.calls_started += 1
+        if info.pauses:
+            self.pauses.update(info)
+        self._tell(CallStarted(info))
+
+    def take_in_track(self, track: Track, join: JoinTrack) -> None:
+        """Go on with a track whose slot is on its reel already, with a decoder if it is decoded packet by packet."""
+        self._joiners[track] = join
+        self.reels.of(track).take_in(track)
+        if track.handle != track.slot:
+            self.desk.add(track)
+        if track.call is not None:
+            track.call.tracks.append(track)
+
+    def _report(self, call: Call, reason: str) -> CallReport:
         report = call_report(call, reason, self.reels.at(call.tape))
-        report.started_wall_ns = call.info.position_0_wall_ns
-        report.ended_wall_ns = self._clock.wall_ns()
+        report.started_wall_ns, report.ended_wall_ns = call.info.position_0_wall_ns, self._clock.wall_ns()
+        return report
+
+    def _forget(self, call: Call) -> None:
         for track in call.tracks:
-            self._close_track(track)
+            self.close_track(track)
         del self.calls[call.info.call_id]
         self.calls_ended += 1
         forget = self._forgetters.pop(call.info.call_id, None)
         if forget is not None:
             forget(call)
-        self._publish(call.info, CallOver(reason=reason, duration_samples=report.length_samples, note=report.note))
         self.pauses.forget(call.info)
-        self._tell(CallEnded(call.info, report))
-        self._indexes.give_back(call.info.index)
 
     def _finish(self, reel: Reel, tracks: Collection[Track]) -> None:
         """Resolve all that tracks of one reel still hold."""
@@ -220,7 +233,8 @@ class Engine:
         reel.deliver()
         reel.timeline.finish(*(track.slot for track in tracks))
 
-    def _close_track(self, track: Track) -> None:
+    def close_track(self, track: Track) -> None:
+        """Forget a track."""
         self.desk.remove(track)
         self.reels.close(track)
         del self._joiners[track]
@@ -228,7 +242,7 @@ class Engine:
     def end_all(self, reason: str) -> None:
         """End every call, also those of tracks that have not joined one yet."""
         now_ns = self._clock.now_ns()
-        homeless = self._homeless()
+        homeless = self.homeless()
         for reel in self.reels:
             self._finish(reel, reel.tracks.values())  # where the homeless begin is known only then
         self._hand_out(now_ns)
@@ -243,9 +257,9 @@ class Engine:
         """Take frames of known tracks of code bytes, in the order of their arrival."""
         self.timeline.receive(frames)
 
-    def poll(self, now_ns: int) -> None:
-        """Give up what is overdue, hand out what is ready, and once a second look after idle calls."""
-        is_due = now_ns >= self._next_release_ns
+    def poll(self, now_ns: int, *, at_once: bool = False) -> None:
+        """Give up what is overdue, hand out what is ready if that is due, now and then look after idle calls."""
+        is_due = at_once or now_ns >= self._next_release_ns
         self.desk.poll(now_ns)
         for reel in self.reels:
             reel.deliver()
@@ -310,12 +324,12 @@ class Engine:
         """Return when audio of `track` last found its place: not when packets last arrived."""
         return max(self.reels.of(track).timeline.last_delivery_ns(track.slot), track.first_arrival_ns)
 
-    def _homeless(self) -> list[Track]:
+    def homeless(self) -> list[Track]:
         """Return the tracks of which it is not known yet what call they belong to."""
         return [track for track in self._joiners if track.call is None]
 
     def _end_idle_calls(self, now_ns: int) -> None:
-        for track in self._homeless():
+        for track in self.homeless():
             if now_ns - track.first_arrival_ns > NS_PER_SECOND:
                 self._join(track, now_ns)
         oldest = now_ns - self._idle_timeout_ns

@@ -11,6 +11,7 @@ from media.admission.options import SHEDDING_OPTIONS, TRUST_OPTIONS
 from media.config import LogConfig, ProcessConfig
 from media.delivery.options import DELIVERY_OPTIONS
 from media.formats import Format
+from media.handover.options import HANDOVER_OPTIONS
 from media.hearing.machine import MachineRules
 from media.nats.options import NATS_OPTIONS
 from media.option import PREFIX, Option
@@ -297,6 +298,7 @@ OPTIONS = (
         "Processes that share the doors, each with the legs that are its own; 0 is one per core. Linux only.",
         owner=ProcessConfig,
     ),
+    *HANDOVER_OPTIONS,
     Option(
         "metrics",
         PROCESSES,

@@ -73,6 +73,16 @@ class Pulse:
         """Let `take` have what `receiver` drains."""
         self._feeds.append((receiver, take))
 
+    def detach(self) -> Callable[[], None]:
+        """Drain no receiver any more: what comes waits in the kernel; return what takes that back."""
+        feeds, self._feeds = self._feeds, []
+
+        def attach() -> None:
+            self._feeds = feeds
+            self.wake()
+
+        return attach
+
     def add_source(self, deliver: Callable[[int], int]) -> None:
         """Call `deliver(now_ns)` every beat: it hands frames to the engine and returns how many."""
         self._before_poll.append(deliver)

@@ -58,6 +58,17 @@ class Reel:
         self.payload_types[slot] = 0
         return track
 
+    def take_in(self, track: Track) -> None:
+        """Let `track`, which came with its slot from another timeline, be here; it lies where it lay there."""
+        slot = track.slot
+        self.tracks[slot] = track
+        self._grow()
+        is_placed = track.call is not None and track.offset_samples is not None
+        self.index_of_slot[slot] = track.call.info.index if track.call is not None and is_placed else UNJOINED
+        self.offset_of_slot[slot] = track.offset_samples or 0
+        self.channel_of_slot[slot] = track.direction
+        self.payload_types[slot] = 0
+
     def _grow(self) -> None:
         capacity = self.timeline.capacity
         missing = capacity - len(self.index_of_slot)

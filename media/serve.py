@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,8 @@ import click
 
 from media.cli import EXIT_CODES, INTERRUPTED, MISUSED, Refusal
 from media.config import Endpoint, ServerConfig
+from media.handover.activation import assign, take_sockets
+from media.handover.notify import READY, STOPPING, notify, watchdog
 from media.logs import logging_to
 from media.options import OPTIONS
 from media.settings import Settings, load
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from media.metrics.totals import Totals
 
 _LOG = logging.getLogger("strep.serve")
+Given = Mapping[str, Sequence[socket.socket]]
+"""Sockets that systemd has passed, by door."""
 
 _EPILOG = (
     """\b
@@ -114,9 +118,11 @@ def serve(config: Path | None, **flags: Any) -> None:
         try:
             for directory in settings.server.record, settings.server.takes:
                 _try_directory(directory)
+            passed, left = take_sockets(os.environ, os.getpid())
+            given = assign(passed, settings.server)
             workers = count_workers(settings)
             with asyncio.Runner(loop_factory=loop_factory() if workers == 1 else None) as runner:
-                runner.run(_serve(settings) if workers == 1 else _supervise(settings, workers))
+                runner.run(_serve(settings, given, left) if workers == 1 else _supervise(settings, workers, given))
         except OSError as error:
             raise click.ClickException(reason_of(error, settings.server)) from error
 
@@ -159,20 +165,29 @@ def freeze_heap() -> None:
     gc.set_threshold(*GC_THRESHOLDS)
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, given: Given, left: Sequence[int]) -> None:
     from media.apps import load_app
+    from media.handover.passing import SYSTEMD, running
+    from media.handover.room import warn_of_small_buffers
     from media.metrics.totals import REPORT_INTERVAL_S, Totals
     from media.repeat import Repeater
     from media.server import Server
     from media.sinks.plugins import load_sink
+    from media.sockets import BoundSockets
 
     config = settings.server
     app = load_app(config.app) if config.app else None
-    server, totals = Server(config, [partial(load_sink, name) for name in config.sinks], app=app), Totals()
+    if config.http is not None and settings.processes.hand_over not in (None, SYSTEMD):
+        raise Refusal("hand_over: http has a socket that is not handed over; leave out http, or let systemd restart")
+    sockets, path = BoundSockets.of_doors(given, [ports.name for ports in config.rtp]), settings.processes.hand_over
+    if given:
+        warn_of_small_buffers(sockets, config)
+    server = Server(config, [partial(load_sink, name) for name in config.sinks], sockets=sockets, app=app)
+    totals = Totals()
     end_on_signals(server.stop, drains=config.drain_timeout_s > 0)
     reports = Repeater(REPORT_INTERVAL_S, lambda: totals.report(0, server.snapshot()))
-    with _metrics(settings.processes.metrics, totals) as metrics:
-        async with server:
+    with _metrics(settings.processes.metrics, totals, is_shared=path is not None) as metrics:
+        async with running(server, sockets, path, left):
             totals.is_up[0] = True
             if metrics:
                 reports.start()
@@ -184,10 +199,12 @@ async def _serve(settings: Settings) -> None:
     _complain_about(server.unfinished_sinks)
 
 
-async def _supervise(settings: Settings, workers: int) -> None:
+async def _supervise(settings: Settings, workers: int, given: Given) -> None:
     from media.workers.supervisor import Supervisor, WorkerError
 
-    supervisor = Supervisor(settings.server, settings.log, workers)
+    if settings.processes.hand_over is not None:
+        raise Refusal("hand_over: one process hands over to one; leave out workers, or let systemd hold the sockets")
+    supervisor = Supervisor(settings.server, settings.log, workers, given)
     end_on_signals(supervisor.stop, supervisor.abandon, drains=settings.server.drain_timeout_s > 0)
     with _metrics(settings.processes.metrics, supervisor.totals) as metrics:
         try:
@@ -203,7 +220,7 @@ async def _supervise(settings: Settings, workers: int) -> None:
 
 
 @contextmanager
-def _metrics(endpoint: Endpoint | None, totals: Totals) -> Iterator[dict[str, str]]:
+def _metrics(endpoint: Endpoint | None, totals: Totals, *, is_shared: bool = False) -> Iterator[dict[str, str]]:
     """Serve the metrics if that is wanted; yield where, for the line that says ready."""
     if endpoint is None:
         yield {}
@@ -211,13 +228,17 @@ def _metrics(endpoint: Endpoint | None, totals: Totals) -> Iterator[dict[str, st
     from media.metrics.families import families
     from media.metrics.http import serving
 
-    with serving(endpoint, lambda: families(totals)) as where:
+    with serving(endpoint, lambda: families(totals), is_shared=is_shared) as where:
         yield {"metrics": str(where)}
 
 
 def _say_ready(addresses: dict[str, Any]) -> None:
+    """Say that it can receive, on standard output and to systemd."""
     click.echo(f"ready {json.dumps(addresses)}")
     sys.stdout.flush()
+    notify(READY)
+    if (alive := watchdog()) is not None:
+        alive.start()
 
 
 def _complain_about(unfinished: list[str]) -> None:
@@ -246,6 +267,7 @@ def end_on_signals(
             os.write(2, b"interrupted again: files are left unfinished\n")
             os._exit(INTERRUPTED)
         _LOG.info(told.pop(0), extra={"signal": number.name})
+        notify(STOPPING)
         stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self
 from uuid import UUID
 
@@ -55,6 +55,8 @@ _LOG = logging.getLogger("strep.server")
 _LOOK_EVERY_S = 0.05
 SINK_STOP_TIMEOUT_S = 30.0
 """How long the end of the server waits for a sink to finish what is queued."""
+SALVAGE_DELAY_S = 15.0
+"""After calls were taken over, until files that nobody writes are looked for."""
 SALVAGE_STOP_TIMEOUT_S = 5.0
 """The same for who finishes what a dead process left, amid one recording."""
 
@@ -77,8 +79,11 @@ class Server:
         recorder: pauses and records them, during the call.
         finisher: what recordings go to when they are closed.
         deliveries: what they go to then, one for each directory.
+        leave: called at the end, before calls are: it may let them go on elsewhere.
         unfinished_sinks: names of sinks that did not finish in time when the server closed.
     """
+
+    leave: Callable[[Server], None] | None = None
 
     def __init__(
         self,
@@ -166,12 +171,12 @@ class Server:
         self._has_closed = False
         self._watch = CounterWatch(self.snapshot)
         self._companions = companions_of(self, self._clock, on_event)
-        self._started: list[Companion] = []
+        self._started, self._timers = list[Companion](), list[asyncio.TimerHandle]()
 
     # -- life ------------------------------------------------------------------------------------------
 
-    async def start(self) -> None:
-        """Open all doors.
+    async def start(self, take_in: Callable[[], None] | None = None) -> None:
+        """Open all doors; `take_in`, called before the first packet is looked at, puts calls into the engine that go on.
 
         Raises:
             OSError: an address cannot be had; whatever was opened before is closed again.
@@ -179,11 +184,9 @@ class Server:
         raise_descriptor_limit()
         try:
             await self.doors.open()
-            for companion in self._companions:
-                await companion.start()
-                self._started.append(companion)
+            await self.prepare()
         except BaseException:
-            await self._close_companions()
+            await self.unprepare()
             await self.doors.close_ws()
             await self.doors.close()
             raise
@@ -192,11 +195,26 @@ class Server:
         self._sink_watch.start()
         if self._switchboard is not None:
             self._switchboard.start()
+        if take_in is not None:
+            take_in()
         for salvage in self._salvages:
-            salvage.start()
+            if take_in is None:
+                salvage.start()
+            else:  # files that are handed over have nobody's lock for a moment
+                self._timers.append(asyncio.get_running_loop().call_later(SALVAGE_DELAY_S, salvage.start))
         self.doors.start()
         self._watch.start()
         _LOG.info("receiving", extra={"addresses": self.addresses})
+
+    async def prepare(self) -> None:
+        """Start what runs beside the doors, which `start` does otherwise: all that may take its time, or fail.
+
+        Raises:
+            OSError: something of it cannot start; `unprepare` then.
+        """
+        for companion in self._companions[len(self._started) :]:
+            await companion.start()
+            self._started.append(companion)
 
     def stop(self) -> None:
         """Ask the server to end, `wait_closed` returns then; a second time: without waiting for calls to end."""
@@ -207,6 +225,8 @@ class Server:
     async def wait_closed(self) -> None:
         """Wait until `stop` is called, give calls a while to end, then end them and finish all sinks."""
         await self._stopping.wait()
+        if self.leave is not None:
+            self.leave(self)
         await self._drain()
         await self.close()
 
@@ -233,6 +253,8 @@ class Server:
             self.engine.end_all("shutdown")
         finally:  # whatever happened: the sinks finish what they have
             self._watch.stop()
+            for timer in self._timers:
+                timer.cancel()
             for salvage in self._salvages:
                 salvage.stop()
             await self.doors.close()
@@ -245,10 +267,11 @@ class Server:
             for salvage in self._salvages:  # what it hands over is to be finished as well
                 await loop.run_in_executor(None, salvage.join, SALVAGE_STOP_TIMEOUT_S)
             self.unfinished_sinks = [runner.name for runner, ok in zip(self.runners, finished, strict=True) if not ok]
-            await self._close_companions()
+            await self.unprepare()
         _LOG.debug("closed", extra=self.snapshot())
 
-    async def _close_companions(self) -> None:
+    async def unprepare(self) -> None:
+        """Close what `prepare` has started; a second call does nothing."""
         while self._started:
             companion = self._started.pop()
             try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from strep.errors import ConfigurationError
 
 
 @dataclass(slots=True)
@@ -29,6 +31,28 @@ class BoundSockets:
         for name, (rx, tx) in self.rtp.items():
             yield f"rx {name}", rx
             yield f"tx {name}", tx
+
+    @classmethod
+    def of_doors(cls, given: Mapping[str, Sequence[socket.socket]], pairs: Iterable[str]) -> BoundSockets:
+        """Return what systemd has passed for one process, by door (`media.handover.activation`).
+
+        Raises:
+            ConfigurationError: two for one door, or half a pair.
+        """
+        for name, sockets in given.items():
+            if len(sockets) > 1:
+                raise ConfigurationError(
+                    f"systemd passes {len(sockets)} sockets for {name}, and one process takes one: "
+                    f"give --workers {len(sockets)}, or leave one in its units"
+                )
+        one = {name: sockets[0] for name, sockets in given.items()}
+        halves = [name for name in pairs if (f"rx-{name}" in one) != (f"tx-{name}" in one)]
+        if halves:
+            raise ConfigurationError(
+                f"systemd passes one socket of the pair {halves[0]}: both are needed, or neither"
+            )
+        rtp = {name: (one[f"rx-{name}"], one[f"tx-{name}"]) for name in pairs if f"rx-{name}" in one}
+        return cls(one.get("udp"), one.get("ws"), rtp)
 
     @classmethod
     def of(cls, named: dict[str, socket.socket]) -> BoundSockets:

@@ -20,6 +20,7 @@ from strep.express import ExpressLane
 from strep.frames import FrameBatch
 from strep.g711 import LINEAR, Codec
 from strep.ledger import Kind, Ledger
+from strep.moving import MovedTracks, copy_out, put_in
 from strep.placing import receive_round
 from strep.realign import realign
 from strep.release import flush, release_blocks
@@ -109,6 +110,28 @@ class Timeline:
         table.previous.pop(slot, None)
         table.held.pop(slot, None)
         table.lost.pop(slot, None)
+
+    def copy_out(self, *slots: int) -> MovedTracks:
+        """Return distinct tracks whole, to go on elsewhere; what was released must have been taken. Then `close`."""
+        which = np.array(slots, np.int64)
+        self._lane.leave(which)
+        return copy_out(self._table, which)
+
+    def put_in(self, moved: MovedTracks) -> list[int]:
+        """Return the slots of tracks that go on here as they were elsewhere.
+
+        Raises:
+            ValueError: they come from another version, or do not fit on the tapes here; none is taken in.
+        """
+        codecs = [None if codec == LINEAR else Codec(codec) for codec in moved.column("codec").tolist()]
+        slots = [self.open(codec) for codec in codecs]
+        try:
+            put_in(self._table, np.array(slots, np.int64), moved)
+        except BaseException:
+            for slot in slots:
+                self.close(slot)
+            raise
+        return slots
 
     def statistics(self, slot: int) -> TrackStatistics:
         """Return a frozen copy of the counters of `slot`."""

@@ -78,6 +78,13 @@ class LegGuard:
         self.quarantine.hold(leg, datagram)
         return None
 
+    def take_in(self, announced: Iterable[tuple[Leg, float]], held: Iterable[tuple[Leg, Held]], now_ns: int) -> None:
+        """Go on with what was announced in another process, for how many seconds, and with what waits there."""
+        for leg, good_for_s in announced:
+            self.announced.add(leg, now_ns, round(good_for_s * NS_PER_SECOND))
+        for leg, datagram in held:
+            self.quarantine.hold(leg, datagram)
+
 
 def _follows(earlier: bytes, later: bytes) -> bool:
     """Tell whether two STREP packets are neighbours of one RTP source."""

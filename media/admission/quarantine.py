@@ -86,6 +86,10 @@ class Quarantine:
         self.held -= len(found.datagrams)
         return found.datagrams
 
+    def release_all(self) -> list[tuple[Leg, Held]]:
+        """Give back all that waits, in the order of its arrival per leg, and keep it no more."""
+        return [(leg, datagram) for leg in list(self._legs) for datagram in self.release(leg)]
+
     def expire(self, now_ns: int) -> None:
         """Drop the legs that have waited for too long."""
         while self._legs and now_ns - next(iter(self._legs.values())).since_ns > KEEP_NS:

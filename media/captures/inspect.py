@@ -26,7 +26,8 @@ from media.decoding.payload_types import PayloadType, PayloadTypes
 from media.doors.rtp import RtpDoor
 from media.doors.sources import pack_source
 from media.doors.strep import StrepDoor
-from media.engine import Engine, Outlet
+from media.engine import Engine
+from media.outlets import Outlet
 from media.sinks.contract import CallInfo, CallReport, Sink
 from media.sinks.queue import CallEnded, CallStarted, Item
 from media.sinks.recording import RecordingSink

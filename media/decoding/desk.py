@@ -35,6 +35,11 @@ class Desk:
         track.handle = next(self._handles)
         self._tracks[track.handle] = track
 
+    def watch(self, track: Track) -> None:
+        """Take note of what `track` waits for, which has come from elsewhere."""
+        if _deadline(track) != NEVER_NS:
+            self._waiting.add(track)
+
     def receive(self, track: Track, packet: Packet) -> None:
         """Decode a packet, when its turn has come."""
         decoder = track.decoder

@@ -27,7 +27,7 @@ _END = 0x80
 
 
 @dataclass(slots=True)
-class _Key:
+class Key:
     """An event that goes on."""
 
     ssrc: int
@@ -35,6 +35,16 @@ class _Key:
     code: int
     duration: int
     arrival_ns: int
+
+
+@dataclass(slots=True)
+class MovedEvents:
+    """All that `TelephoneEvents` know, for another process."""
+
+    packets: int
+    clock_hz: int
+    pressed: Key | None
+    last: tuple[int, int] | None
 
 
 class TelephoneEvents:
@@ -50,7 +60,7 @@ class TelephoneEvents:
         """Start without an event; `clock_hz` is the unit of durations."""
         self.packets = 0
         self._clock_hz = clock_hz
-        self._pressed: _Key | None = None
+        self._pressed: Key | None = None
         self._last: tuple[int, int] | None = None  # SSRC and timestamp of the newest event that is reported
 
     def deadline(self) -> int:
@@ -70,6 +80,17 @@ class TelephoneEvents:
     def poll(self, now_ns: int) -> list[dict[str, Any]]:
         """Return the event whose last packets are lost, if its time is over."""
         return self.finish() if self.deadline() <= now_ns else []
+
+    def copy_out(self) -> MovedEvents:
+        """Return what goes on elsewhere."""
+        return MovedEvents(self.packets, self._clock_hz, self._pressed, self._last)
+
+    @classmethod
+    def of(cls, moved: MovedEvents) -> TelephoneEvents:
+        """Return what was elsewhere."""
+        events = cls(moved.clock_hz)
+        events.packets, events._pressed, events._last = moved.packets, moved.pressed, moved.last
+        return events
 
     def finish(self) -> list[dict[str, Any]]:
         """Return the event that goes on: nothing more will come."""
@@ -92,7 +113,7 @@ class TelephoneEvents:
             if key is not None and key.ssrc == ssrc and _is_not_after(timestamp, key.timestamp):
                 return []
             over = self.finish()
-            key = self._pressed = _Key(ssrc, timestamp, code, duration, arrival_ns)
+            key = self._pressed = Key(ssrc, timestamp, code, duration, arrival_ns)
         key.duration, key.arrival_ns = max(key.duration, duration), arrival_ns
         return over + self.finish() if has_ended else over
 

@@ -8,6 +8,7 @@ timeline goes by the same arrival times, so this delays nothing twice.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -48,6 +49,18 @@ class Fate(Enum):
     FIRST = "the first of a stream: nothing came before"
     NEXT = "follows the one before, whatever is missing between them"
     BEHIND = "comes twice or too late: its place in the order is taken or given up"
+
+
+@dataclass(slots=True)
+class MovedOrder:
+    """All that a `DecodeOrder` knows, for another process."""
+
+    ssrc: int | None
+    highest: int
+    next: int | None
+    waiting: dict[int, Packet]
+    copies: dict[int, list[Packet]]
+    deadline_ns: int
 
 
 class DecodeOrder:
@@ -111,6 +124,15 @@ class DecodeOrder:
         for number, copies in self._copies.items():
             if number >= extended:
                 copies[:] = [_shifted(copy, ticks) for copy in copies]
+
+    def copy_out(self) -> MovedOrder:
+        """Return what goes on elsewhere."""
+        return MovedOrder(self._ssrc, self._highest, self._next, self._waiting, self._copies, self._deadline_ns)
+
+    def put_in(self, moved: MovedOrder) -> None:
+        """Go on with what was elsewhere."""
+        self._ssrc, self._highest, self._next = moved.ssrc, moved.highest, moved.next
+        self._waiting, self._copies, self._deadline_ns = moved.waiting, moved.copies, moved.deadline_ns
 
     def _give_up(self) -> Iterator[tuple[Packet, Fate]]:
         first = min(self._waiting)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from media.codecs import Encoding, FrameDecoder, decoder_for
-from media.decoding.order import DecodeOrder, Fate, Packet
+from media.decoding.order import DecodeOrder, Fate, MovedOrder, Packet
 from media.frame_buffer import FrameBuffer
 from media.talk.contract import Pcm
 from media.talk.resampler import Resampler
@@ -15,6 +17,20 @@ MEMORYLESS = ("PCMU", "PCMA", "L16")
 """Each of their payloads says all: they are decoded as they come, and late ones still find their place."""
 OVERTAKEN_S = 10
 """A timestamp that goes back by less is of a packet that came late, by more of a sender that began anew."""
+
+
+@dataclass(slots=True)
+class MovedDecoder:
+    """All that a `DecodedTrack` knows, for another process, but what is in the memory of codec and resampler."""
+
+    encoding: Encoding
+    clock_hz: int | None
+    is_ordered: bool
+    order: MovedOrder
+    ssrc: int | None
+    timestamp: int | None
+    due_timestamp: int
+    end_samples: int
 
 
 class DecodedTrack:
@@ -81,6 +97,18 @@ class DecodedTrack:
         """Decode everything that waits: no packet follows."""
         for each, fate in self._order.flush():
             self._deliver(each, fate)
+
+    def copy_out(self) -> MovedDecoder:
+        """Return what goes on elsewhere."""
+        place = self._ssrc, self._timestamp, self._due_timestamp, self._end_samples
+        return MovedDecoder(self.encoding, self._clock_hz, self._is_ordered, self._order.copy_out(), *place)
+
+    def put_in(self, moved: MovedDecoder) -> None:
+        """Go on with what was elsewhere: positions are exact, and the codec begins anew."""
+        self._is_ordered = moved.is_ordered
+        self._order.put_in(moved.order)
+        self._ssrc, self._timestamp = moved.ssrc, moved.timestamp
+        self._due_timestamp, self._end_samples = moved.due_timestamp, moved.end_samples
 
     def shift(self, sequence_number: int, shift_samples: int) -> None:
         """Move what waits from `sequence_number` on; see `media.ws.chunks.Placement`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+from collections.abc import Callable
 from ipaddress import ip_network
 from typing import Any
 
@@ -17,7 +18,7 @@ from media.doors.stream import StreamDoor, StreamListener
 from media.doors.strep import StrepDoor
 from media.engine import Engine
 from media.pulse import Pulse, Take
-from media.receivers import Receiver, open_receiver
+from media.receivers import Receiver, bind_pair, bind_udp, open_receiver
 from media.repeat import Repeater
 from media.sockets import BoundSockets
 from media.status import datagram_totals, stream_totals
@@ -84,6 +85,7 @@ class Reception:
         self._capacity = Capacity(limits, self._usage, clock)
         self._housekeeping = Repeater(1.0, self._look_at_capacity)
         self._receivers: list[Receiver] = []
+        self._open = BoundSockets()
         self._ws: MediaWebSocketServer | None = None
 
     async def open(self) -> None:
@@ -94,7 +96,8 @@ class Reception:
         """
         config = self._config
         if config.udp is not None:
-            address = await self._listen(config.udp, self.strep.receive, self._sockets.udp, most=STREP_BATCH)
+            self._open.udp = self._sockets.udp or bind_udp(config.udp, config.receive_buffer_bytes)
+            address = await self._listen(config.udp, self.strep.receive, self._open.udp, most=STREP_BATCH)
             self.addresses["udp"] = str(address)
         if config.rtp:
             self.addresses["rtp"] = {ports.name: await self._listen_rtp(ports) for ports in config.rtp}
@@ -123,6 +126,22 @@ class Reception:
         self._pulse.add_source(self._deliver_streams)
         self._pulse.start()
         self._housekeeping.start()
+
+    def detach(self) -> tuple[BoundSockets, Callable[[], None]]:
+        """Leave in the kernel what comes by UDP from now on; return the sockets, and what takes that back.
+
+        The sockets are ours until `part`: hand on descriptors of them.
+        """
+        sockets = BoundSockets(self._open.udp, None, dict(self._open.rtp))
+        sockets.ws = self._ws.listener() if self._ws is not None else None
+        return sockets, self._pulse.detach()
+
+    async def part(self) -> None:
+        """Close the sockets of UDP, which somebody else has now, and take no more connections."""
+        await self.close()
+        self._receivers.clear()
+        if self._ws is not None:
+            self._ws.stop_listening()
 
     async def settle(self) -> None:
         """Take in what has come so far, and nothing after it."""
@@ -173,15 +192,15 @@ class Reception:
         def take_outbound(batch: DatagramBatch, now_ns: int) -> None:
             door.receive(batch, Direction.OUTBOUND, now_ns)
 
-        rx, tx = self._sockets.rtp.get(ports.name, (None, None))
+        buffer_bytes = self._config.receive_buffer_bytes
+        rx, tx = self._sockets.rtp.get(ports.name) or bind_pair(ports.rx, ports.tx, buffer_bytes)
+        self._open.rtp[ports.name] = rx, tx
         return {
             "rx": str(await self._listen(ports.rx, take_inbound, rx)),
             "tx": str(await self._listen(ports.tx, take_outbound, tx)),
         }
 
-    async def _listen(
-        self, endpoint: Endpoint, take: Take, sock: socket.socket | None, *, most: int = 1024
-    ) -> Endpoint:
+    async def _listen(self, endpoint: Endpoint, take: Take, sock: socket.socket, *, most: int = 1024) -> Endpoint:
         receiver = await open_receiver(
             endpoint,
             self._clock,

@@ -19,7 +19,7 @@ from media.admission.legs import LegGuard
 from media.calls import Call, Track
 from media.doors.joining import Joining
 from media.doors.packets import frames_of
-from media.doors.sources import describe_source, source_words
+from media.doors.sources import describe_source, pack_source, source_words
 from media.engine import Engine
 from media.tapes import format_of
 from strep.clock import NS_PER_MS, NS_PER_SECOND
@@ -76,6 +76,20 @@ class RtpDoor:
             packets, slot = packets.take(kept), slot[kept]
         self._engine.receive(frames_of(batch, packets, slot, self._engine))
 
+    def has(self, track: Track) -> bool:
+        """Whether `track` is of this door."""
+        return track.handle in self._keys
+
+    def take_in(self, track: Track) -> None:
+        """Go on with a track that another process has begun; `join` and `forget` are the door's part of it."""
+        source = np.frombuffer(pack_source(track.source["address"], track.source["port"]), np.uint8)[None]
+        high, low, port = (int(word[0]) for word in source_words(source))
+        key = high, low, track.source["ssrc"] | port << 32 | track.direction << 48
+        self._demux.add(key, track.handle)
+        self._keys[track.handle] = key
+        if track.call is not None:
+            self._joining.add(track, track.call)
+
     def _slot_of_newcomer(
         self, key: Key, packets: PacketColumns, i: int, batch: DatagramBatch, direction: Direction
     ) -> int:
@@ -93,19 +107,20 @@ class RtpDoor:
         arrival_ns = int(batch.arrival_ns[row])
         encoding = self._engine.payload_types.opening(int(packets.payload_type[i]))
         track = self._engine.open_track(
-            lambda slot: Track(slot, direction, arrival_ns, source), encoding, self._join, format_of(encoding)
+            lambda slot: Track(slot, direction, arrival_ns, source), encoding, self.join, format_of(encoding)
         )
         self._demux.add(key, track.handle)
         self._keys[track.handle] = key
         return track.handle
 
-    def _join(self, track: Track, now_ns: int) -> Call:
+    def join(self, track: Track, now_ns: int) -> Call:
+        """Return the call of `track`, a new one if need be."""
         call = self._continued_by(track) or self._joining.partner(track)
         if call is None or call.tape != track.tape:  # one recording has one rate
             started = datetime.fromtimestamp(self._engine.wall_ns(track.first_arrival_ns) / NS_PER_SECOND, UTC)
             name = f"{self.name}-{started:%Y%m%dT%H%M%S}-{track.source['ssrc']:08x}"
             identity = {"name": self.name, "source": track.source}
-            call = self._engine.open_call(name, "rtp", identity, track.first_arrival_ns, self._forget, track.tape)
+            call = self._engine.open_call(name, "rtp", identity, track.first_arrival_ns, self.forget, track.tape)
         self._joining.add(track, call)
         return call
 
@@ -116,7 +131,8 @@ class RtpDoor:
                 return other.call
         return None
 
-    def _forget(self, call: Call) -> None:
+    def forget(self, call: Call) -> None:
+        """Drop what is known of a call that has ended."""
         self._joining.remove(call)
         for track in call.tracks:
             self._demux.discard(self._keys.pop(track.handle))

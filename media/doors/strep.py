@@ -16,6 +16,7 @@ from media.codecs import Encoding
 from media.doors.packets import frames_of
 from media.doors.sources import describe_source, source_and
 from media.engine import Engine
+from media.outlets import Forget
 from media.tapes import format_of
 from strep.datagrams import DatagramBatch, PacketColumns, collect, parse_strep
 from strep.demux import UNKNOWN, Demux, Key
@@ -68,6 +69,17 @@ class StrepDoor:
         released = self.guard.register(leg, now_ns, good_for_ns)
         if released:
             self._take(collect(list(released)))
+
+    def take_in(self, call: Call) -> Forget:
+        """Go on with a call that another process has begun; return what has to be done at its end.
+
+        Its tracks are found again by where they come from, with their next packets.
+        """
+        identity = call.info.identity
+        leg_id = UUID(identity["call_leg_id"]).int
+        key = leg_id >> 64, leg_id & (1 << 64) - 1, int(Leg[identity["leg"]])
+        self._calls[key] = call
+        return partial(self._forget, key)
 
     def _take(self, batch: DatagramBatch) -> None:
         packets = parse_strep(batch)
@@ -148,7 +160,7 @@ class StrepDoor:
         if not (self.guard.may_move(known, address, silent_ns) and self.guard.admits_address(address)):
             self.rejected[Reject.SOURCE] += 1
             return UNKNOWN
-        keys = self._keys[track.handle]
+        keys = self._keys.setdefault(track.handle, [])  # none of a track that another process has begun
         while keys and (known != address or len(keys) >= _MOST_SOURCES):
             self._demux.discard(keys.pop(0))
         self._add(key, track.handle)

@@ -40,12 +40,15 @@ class _Collector(Collector):
 
 
 class _Server(ThreadingMixIn, WSGIServer):
+    is_shared = False
     daemon_threads = True
     block_on_close = False
 
     def server_bind(self) -> None:
         # Not HTTPServer's: it looks up the name of the address, which may take seconds.
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if self.is_shared:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
@@ -63,13 +66,18 @@ class _Handler(WSGIRequestHandler):
 
 
 @contextmanager
-def serving(endpoint: Endpoint, families: Families) -> Iterator[Endpoint]:
+def serving(endpoint: Endpoint, families: Families, *, is_shared: bool = False) -> Iterator[Endpoint]:
     """Serve metrics while the context lasts; yield where, with the port that the system chose.
+
+    Args:
+        endpoint: where.
+        families: what.
+        is_shared: another process of this user may serve there as well, one of which takes over from the other.
 
     Raises:
         OSError: the address cannot be had.
     """
-    server = _listen(endpoint, families)
+    server = _listen(endpoint, families, is_shared=is_shared)
     thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
     thread.start()
     try:
@@ -80,10 +88,10 @@ def serving(endpoint: Endpoint, families: Families) -> Iterator[Endpoint]:
         thread.join()
 
 
-def _listen(endpoint: Endpoint, families: Families) -> _Server:
+def _listen(endpoint: Endpoint, families: Families, *, is_shared: bool) -> _Server:
     found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, _, _, _, address = found[0]
-    kind = type("Server", (_Server,), {"address_family": family})
+    kind = type("Server", (_Server,), {"address_family": family, "is_shared": is_shared})
     try:
         server: _Server = kind(address, _Handler)
     except OSError as error:

@@ -112,6 +112,16 @@ def bind_udp(endpoint: Endpoint, receive_buffer_bytes: int, *, joins_group: bool
     return sock
 
 
+def bind_pair(rx: Endpoint, tx: Endpoint, receive_buffer_bytes: int) -> tuple[socket.socket, socket.socket]:
+    """Return a socket on each of two endpoints; see `bind_udp`."""
+    first = bind_udp(rx, receive_buffer_bytes)
+    try:
+        return first, bind_udp(tx, receive_buffer_bytes)
+    except BaseException:
+        first.close()
+        raise
+
+
 def _bind(endpoint: Endpoint, *, joins_group: bool) -> socket.socket:
     family, kind, protocol, _, address = socket.getaddrinfo(
         endpoint.host, endpoint.port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE

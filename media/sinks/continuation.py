@@ -34,6 +34,8 @@ LONGEST_GAP_S = 300
 CLOCK_SLACK_S = 60
 """How far the file may be ahead of the clock: the sender's may be faster, but not another clock."""
 _LOCK_TRIES, _LOCK_PAUSE_S = 10, 2 * NS_PER_MS / NS_PER_SECOND
+_HAND_OVER_TRIES = 5000
+"""The process that hands a call over has its audio in a queue; ours has 30 s of room meanwhile."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -46,7 +48,7 @@ class Continuation:
         path: of the sidecar.
         offset_samples: where in the file the new process' position 0 lies.
         before: what the sidecar said.
-        restarts: all of them, the one that makes this a continuation included.
+        restarts: all of them, the one that makes this a continuation included; a hand-over is none.
     """
 
     wav: WavFile
@@ -57,6 +59,8 @@ class Continuation:
 
     def joined(self, report: CallReport) -> CallReport:
         """Return the report of the new process as that of the whole call."""
+        if not self.restarts:  # every process before handed all of it over
+            return replace(report, started_wall_ns=self.before.started_wall_ns)
         seen: set[int] = set()
         tracks = []
         for track in report.tracks:
@@ -131,6 +135,8 @@ def take_over(call: CallInfo, directory: Path, encoding: Encoding, clock: Clock)
         except (OSError, ValueError) as error:
             _LOG.warning("recording %s was left behind and cannot be continued: %s", path.stem, error)
             continue
+        if taken and call.goes_on:
+            return taken
         if taken:
             gap_ms = taken.restarts[-1].length_samples * 1000 // call.sample_rate_hz
             _LOG.warning("recording %s goes on after a gap of %d ms", path.stem, gap_ms)
@@ -144,11 +150,15 @@ def _take_over(call: CallInfo, path: Path, encoding: Encoding, clock: Clock) -> 
         return None
     if before.take is not None:  # whoever started it has to start it again
         return None
-    wav = lock_left_behind(
-        path.with_name(before.file), lambda: read_unfinished(path) is not None, described_format(before)
-    )
+    tries = _HAND_OVER_TRIES if call.goes_on else _LOCK_TRIES
+    audio = path.with_name(before.file)
+    wav = lock_left_behind(audio, lambda: read_unfinished(path) is not None, described_format(before), tries)
     if wav is None:
         return None
+    if call.goes_on:
+        before = read_unfinished(path) or before  # what it says now that nobody writes it
+        if before.handed_over_samples is not None:
+            return Continuation(wav, path, before.handed_over_samples, before, tuple(before.restarts))
     rate = call.sample_rate_hz
     offset = max(place := round(_elapsed_ns(before, call, clock) * rate / NS_PER_SECOND), wav.length_samples)
     same_format = (wav.encoding is Encoding.PCM16) == (encoding is Encoding.PCM16) and wav.sample_rate_hz == rate
@@ -170,7 +180,10 @@ def with_gap(restarts: Sequence[Restart], length_samples: int, until_samples: in
 
 
 def lock_left_behind(
-    audio: Path, is_left: Callable[[], bool], described: tuple[Encoding, int] | None = None
+    audio: Path,
+    is_left: Callable[[], bool],
+    described: tuple[Encoding, int] | None = None,
+    tries: int = _LOCK_TRIES,
 ) -> WavFile | None:
     """Return the file, locked, if nobody writes it, and it is still left behind then.
 
@@ -178,13 +191,14 @@ def lock_left_behind(
         audio: the file.
         is_left: whether it is.
         described: see `WavFile.reopen`.
+        tries: with 2 ms between them.
 
     Raises:
         ValueError: it is no file of ours.
         OSError: it cannot be opened.
     """
     wav = WavFile.reopen(audio, described)
-    for _ in range(_LOCK_TRIES):  # whoever only looks whether it is locked has it for a moment
+    for _ in range(tries):  # whoever only looks whether it is locked has it for a moment
         if wav is not None:
             break
         threading.Event().wait(_LOCK_PAUSE_S)

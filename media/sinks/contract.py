@@ -48,6 +48,9 @@ from media.events.merging import DigitMerger, ToldSoFar
 from media.pauses.spans import Pause, is_paused_at
 from strep.header import Direction
 
+HANDED_OVER = "handed_over"
+"""Reason of the end, for sinks, of a call that goes on in another process, where it begins as `CallInfo.goes_on`."""
+
 
 class WhenBehind(Enum):
     """What the queue in front of a sink does when it is full."""
@@ -129,6 +132,7 @@ class CallInfo:
         identity: what the carrier said: call_leg_id, leg, stream_id, call_control_id, from, to, ...
         origin_wall_ns: wall time of position 0, which is known, and set, before the first block; 0 until then.
         pauses: spans of which nothing may be kept; it grows while the call goes on.
+        goes_on: it was begun in another process, which handed it over: its first block lies amid the call.
         told: which of its events were told; of the event bus.
         uses: what sinks have got of it that are done with it, by who counts; of `media.sinks.usage`.
     """
@@ -142,6 +146,7 @@ class CallInfo:
     is_linear: bool = False
     origin_wall_ns: int = 0
     pauses: list[Pause] = field(default_factory=list)
+    goes_on: bool = False
     told: ToldSoFar = field(init=False, repr=False, compare=False)
     uses: dict[int, SinkUse] = field(default_factory=dict, repr=False, compare=False)
 
@@ -199,7 +204,7 @@ class CallReport:
     """How a call ended.
 
     Attributes:
-        reason: "stop", "closed", "hang_up", "idle" or "shutdown".
+        reason: "stop", "closed", "hang_up", "idle", "shutdown" or `HANDED_OVER`.
         ended_wall_ns: wall time of the end.
         length_samples: length of the longest track on the call's timeline.
         tracks: one report per direction that was ever seen, inbound first.

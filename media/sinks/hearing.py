@@ -90,7 +90,7 @@ class HearingSink:
         if not can_be_heard(call.sample_rate_hz):
             _LOG.warning("nothing is heard in call %s: it has %d Hz", call.call_id, call.sample_rate_hz)
         self._everybody.add(call.index, call.sample_rate_hz)
-        if MACHINE in self.kinds and call.index in self._everybody:
+        if MACHINE in self.kinds and call.index in self._everybody and not call.goes_on:  # it is judged already
             self._everybody.judge(call.index * CHANNELS + Direction.INBOUND, self._rules)
         for demand in self._demands.get(id(call), ()):
             self._begin(demand)

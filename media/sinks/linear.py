@@ -39,7 +39,7 @@ class LinearCall:
         self.patched_samples = 0
         self.since_ns = 0
         self._step, self._lag = rate_hz * STEP_MS // 1000, rate_hz * LAG_MS // 1000
-        self._base = max(recording.offset_samples, 0)  # a take begins behind the call's position 0
+        self._base = recording.next_samples  # a take begins behind the call's position 0
         self._ends = [self._base, self._base]
         self._frames = np.zeros((2 * self._step + self._lag, CHANNELS), "<i2")
 

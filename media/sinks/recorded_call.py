@@ -115,6 +115,11 @@ class RecordedCall:
             return -self.take.start_samples
         return self.continued.offset_samples if self.continued else 0
 
+    @property
+    def next_samples(self) -> int:
+        """Where in the file to go on."""
+        return max(self.offset_samples, self.wav.length_samples if self.wav else 0)
+
     def set_encoding(self, encoding: Encoding) -> None:
         """Choose the encoding of a file that is still empty."""
         if self.wav:
@@ -196,6 +201,21 @@ class RecordedCall:
             if before is not None:
                 before.let_go()
 
+    def hand_over(self) -> None:
+        """Let another process go on with the file; it is told where, and waits for the lock until then."""
+        if self.wav is None:
+            self._write_sidecar("failed", None)
+            return
+        try:
+            self.wav.flush_header()
+        except OSError as error:
+            self.fail(error)
+        state: State = "failed" if self.error else "recording"
+        self._write_sidecar(state, None, handed_over_samples=self.offset_samples)
+        wav, self.wav = self.wav, None
+        if wav is not None:
+            wav.let_go()
+
     def omit(self) -> Spans:
         """Return what is to be cut out of the file once it is closed, in its samples."""
         take, offset = self.take, self.offset_samples
@@ -226,7 +246,13 @@ class RecordedCall:
             self.fail(error)
         self._length_samples, self._encoding = wav.length_samples, wav.encoding
 
-    def _write_sidecar(self, state: State, report: CallReport | None, sinks: Sequence[SinkUse] = ()) -> None:
+    def _write_sidecar(
+        self,
+        state: State,
+        report: CallReport | None,
+        sinks: Sequence[SinkUse] = (),
+        handed_over_samples: int | None = None,
+    ) -> None:
         length = self.wav.length_samples if self.wav else self._length_samples
         encoding = self.wav.encoding if self.wav else self._encoding
         note = report.note if report else ""
@@ -251,7 +277,7 @@ class RecordedCall:
             started_wall_ns = self.continued.before.started_wall_ns
             started = {"started_wall_ns": started_wall_ns, "started_at": iso8601(started_wall_ns)}
             document = msgspec.structs.replace(document, **started)
-        self.document = document
+        self.document = document = msgspec.structs.replace(document, handed_over_samples=handed_over_samples)
         try:
             self._put_sidecar(document)
         except (OSError, *UNSERIALIZABLE) as error:  # no value in it is worth the recording

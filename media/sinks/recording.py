@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.blocks import PcmBatch
-from media.sinks.contract import CallInfo, CallReport, SinkOptions, SinkUse
+from media.sinks.contract import HANDED_OVER, CallInfo, CallReport, SinkOptions, SinkUse
 from media.sinks.finisher import Finisher, hand_over
 from media.sinks.linear import LinearCalls
 from media.sinks.recorded_call import RecordedCall, Trouble
@@ -133,9 +133,8 @@ class RecordingSink:
         self._slots = np.full(1, -1, np.intp)  # by CallInfo.index; the last is a sentinel, -1
         self._laws = np.full(1, _NO_LAW, np.uint8)  # as _slots: the law of a passthrough file
         self._offsets = np.zeros(1, np.int64)  # as _slots: where in its file a call's position 0 lies
-        self._next_sweep_ns = 0
         self._started = self._ended = self._blocks = self._single_rows = self._patched = 0
-        self._continued = self._moved = 0
+        self._next_sweep_ns = self._continued = self._moved = 0
 
     def call_started(self, call: CallInfo) -> None:
         """Create the call's file and sidecar."""
@@ -165,7 +164,7 @@ class RecordingSink:
     def _continue(self, recording: RecordedCall) -> None:
         """Go on where another process stopped: its file has a length, and maybe a law."""
         self._continued, self._moved = self._continued + 1, self._moved + 1
-        self._stage.rebase(recording.slot, recording.offset_samples)
+        self._stage.rebase(recording.slot, recording.next_samples)
         if self._passthrough and recording.wav and recording.wav.length_samples:
             law = Codec[recording.wav.encoding.name]
             self._laws[recording.call.index] = self._stage.law[recording.slot] = law
@@ -193,8 +192,10 @@ class RecordingSink:
         self._linear.remove(call.index, self._clock.now_ns())
         self._unstage(recording)
         self._moved -= recording.continued is not None and not (call.is_linear or self._is_pcm)
-        wish = self._finisher.wish() if self._finisher is not None else None
-        recording.finish(report, wish, self._uses(call))
+        if report is not None and report.reason == HANDED_OVER:
+            recording.hand_over()
+            return
+        recording.finish(report, self._finisher.wish() if self._finisher is not None else None, self._uses(call))
         if self._finisher is not None:
             hand_over(recording, self._finisher)
 

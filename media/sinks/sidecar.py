@@ -165,6 +165,7 @@ class Sidecar(msgspec.Struct, frozen=True):
     trimmed: Trimmed | None = None
     files: list[MadeFile] = []
     sinks: list[SinkUse] = []
+    handed_over_samples: int | None = None
 
 
 def describe(

@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from media.config import Endpoint, RtpPorts, ServerConfig
-from media.receivers import bind_udp
+from media.receivers import bind_pair, bind_udp
 from media.sockets import BoundSockets
 from media.workers.steering import steer
+from strep.errors import ConfigurationError
 
 BACKLOG = 100
 _SO_MEMINFO = 55
@@ -35,10 +36,13 @@ class WorkerDoors:
         addresses: as `Server.addresses`, of all doors.
     """
 
-    def __init__(self, config: ServerConfig, workers: int) -> None:
-        """Bind all.
+    def __init__(
+        self, config: ServerConfig, workers: int, given: Mapping[str, Sequence[socket.socket]] | None = None
+    ) -> None:
+        """Bind all, but those that are `given` by systemd, see `media.handover.activation`.
 
         Raises:
+            ConfigurationError: of a door that workers share a number of sockets is given that does not do.
             OSError: an address cannot be had; whatever was bound before is closed again.
         """
         pairs = [config.rtp[index::workers] for index in range(workers)]
@@ -47,6 +51,7 @@ class WorkerDoors:
         self.sockets = [BoundSockets() for _ in range(workers)]
         self.addresses: dict[str, Any] = {}
         self._drops, self._has_closed = 0, False
+        self._given = given or {}
         try:
             self._bind(config, workers)
         except BaseException:
@@ -60,7 +65,7 @@ class WorkerDoors:
             def bind(endpoint: Endpoint, joins_group: bool) -> socket.socket:
                 return bind_udp(endpoint, buffer_bytes, joins_group=joins_group)
 
-            group = _bind_group(config.udp, workers, bind)
+            group = self._group("udp", workers) or _bind_group(config.udp, workers, bind)
             for mine, sock in zip(self.sockets, group, strict=True):
                 mine.udp = sock
             if workers > 1:
@@ -73,19 +78,31 @@ class WorkerDoors:
                 for ports in config.rtp
             }
         if config.ws is not None:
-            group = _bind_group(config.ws, workers, _bind_tcp)
+            listening = self._group("ws", workers, can_be_one=True)
+            group = listening or _bind_group(config.ws, workers, _bind_tcp)
             for mine, sock in zip(self.sockets, group, strict=True):
                 mine.ws = sock
-                sock.listen(BACKLOG)
+                if not listening:
+                    sock.listen(BACKLOG)
             self.addresses["ws"] = _address(group[0])
 
+    def _group(self, name: str, workers: int, *, can_be_one: bool = False) -> list[socket.socket]:
+        """Return the sockets that systemd has passed for a door that all workers share, none if there are none."""
+        group = list(self._given.get(name, ()))
+        if can_be_one and len(group) == 1:
+            return [group[0], *(group[0].dup() for _ in range(workers - 1))]
+        if group and len(group) != workers:
+            raise ConfigurationError(
+                f"systemd passes {len(group)} sockets for {name}, and {workers} workers need as many: "
+                f"{workers} socket units with ReusePort=yes and the same address, or --workers {len(group)}"
+            )
+        if len(group) > 1 and not all(sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT) for sock in group):
+            raise ConfigurationError(f"systemd passes sockets for {name} without ReusePort=yes: their units need it")
+        return group
+
     def _bind_pair(self, ports: RtpPorts, mine: BoundSockets, buffer_bytes: int) -> dict[str, str]:
-        rx = bind_udp(ports.rx, buffer_bytes)
-        try:
-            tx = bind_udp(ports.tx, buffer_bytes)
-        except BaseException:
-            rx.close()
-            raise
+        given = self._given.get(f"rx-{ports.name}"), self._given.get(f"tx-{ports.name}")
+        rx, tx = (given[0][0], given[1][0]) if given[0] and given[1] else bind_pair(ports.rx, ports.tx, buffer_bytes)
         mine.rtp[ports.name] = rx, tx
         return {"rx": _address(rx), "tx": _address(tx)}
 

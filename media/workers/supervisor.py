@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from media.cli import FAILED
@@ -54,8 +56,14 @@ class Supervisor:
         broken: workers that died while they were to end.
     """
 
-    def __init__(self, config: ServerConfig, log: LogConfig, workers: int) -> None:
-        """Prepare; `start` opens the doors.
+    def __init__(
+        self,
+        config: ServerConfig,
+        log: LogConfig,
+        workers: int,
+        given: Mapping[str, Sequence[socket.socket]] | None = None,
+    ) -> None:
+        """Prepare; `start` opens the doors, but those that are `given` by systemd, see `media.handover.activation`.
 
         Raises:
             ConfigurationError: this system cannot, or these doors cannot be shared.
@@ -71,6 +79,7 @@ class Supervisor:
         self.unfinished_sinks: list[str] = []
         self.broken: list[str] = []
         self._config, self._log, self._count = config, log, workers
+        self._given = given or {}
         self._live: dict[int, WorkerProcess] = {}
         self._spare: WorkerProcess | None = None
         self._ready = [asyncio.Event() for _ in range(workers)]
@@ -95,7 +104,7 @@ class Supervisor:
         """
         raise_descriptor_limit()
         self._desk.prepare()
-        self._doors = WorkerDoors(self._desk.config, self._count)
+        self._doors = WorkerDoors(self._desk.config, self._count, self._given)
         if self._config.receiver != "asyncio-dgram":
             # The kernel's own count: it goes on where a worker is missing, and no successor counts it again.
             self.totals.measured["kernel_drops"] = self._doors.kernel_drops

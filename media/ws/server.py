@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from functools import partial
 from socket import socket as Listener
 from typing import Any
@@ -48,6 +49,16 @@ class MediaWebSocketServer:
         address, port = next(iter(self._server.sockets)).getsockname()[:2]
         logger.info("media WebSocket on %s port %d", address, port)
         return address, port
+
+    def listener(self) -> Listener:
+        """Return the listening socket, as one more descriptor of it."""
+        assert self._server is not None
+        return Listener(fileno=os.dup(next(iter(self._server.sockets)).fileno()))
+
+    def stop_listening(self) -> None:
+        """Take no more connections; those that there are go on."""
+        if self._server is not None:
+            self._server.close()
 
     async def close(self) -> None:
         """Stop listening, close every connection with 1001, and wait until their streams are detached."""

@@ -1,0 +1,258 @@
+"""Both sides of a hand-over: `take_over` from the process that runs, and `HandOverDoor` for the one behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from media.config import ServerConfig
+from media.handover.link import Calls, Hello, Link, LinkError, Offer, Ready, Refused, Taken, connect, listen
+from media.handover.moved import FORMAT, Moved, decode, encode
+from media.handover.moving import put_in, take_out
+from media.handover.shelf import leave, read, taking, write
+from media.server import Server
+from media.sockets import BoundSockets
+from strep.clock import NS_PER_MS
+from strep.errors import ConfigurationError
+
+_LOG = logging.getLogger("strep.handover")
+
+SYSTEMD = Path("systemd")
+"""What is given instead of a path where the process is a service of systemd, which holds its sockets."""
+ANSWER_TIMEOUT_S = 10.0
+"""For words that cost no work."""
+READY_TIMEOUT_S = 300.0
+"""For a successor to start all that it has."""
+TAKE_TIMEOUT_S = 30.0
+"""For the one moment in which nobody receives: after it the calls are taken back."""
+
+
+async def begin(server: Server, sockets: BoundSockets, path: Path) -> HandOverDoor:
+    """Start `server`: with what the process at `path` hands over, or as the first; return where the next one asks.
+
+    Args:
+        server: not started.
+        sockets: those that it was made with; they become what is handed over.
+        path: of the Unix socket.
+
+    Raises:
+        ConfigurationError: the other process refuses, or has other doors; it goes on as it was.
+        OSError: as `Server.start`.
+    """
+    link = connect(path)
+    if link is None:
+        await server.start()
+        return HandOverDoor(server, listen(path), path)
+    try:
+        listener = await _take_over(server, sockets, link)
+    finally:
+        link.close()
+    return HandOverDoor(server, listener, path)
+
+
+async def _take_over(server: Server, sockets: BoundSockets, link: Link) -> socket.socket:
+    link.say(Hello(FORMAT, doors_of(server.config)))
+    answer, _ = await link.hear(ANSWER_TIMEOUT_S)
+    if isinstance(answer, Refused):
+        raise ConfigurationError(f"hand_over: {answer.text}")
+    if not isinstance(answer, Offer):
+        raise LinkError("hand_over: the process that runs is ending, or of another version; try again")
+    await server.prepare()
+    link.say(Ready())
+    answer, descriptors = await link.hear(TAKE_TIMEOUT_S)
+    if not isinstance(answer, Calls):
+        raise LinkError("hand_over: the process that runs has not handed over; it goes on")
+    moved = read(descriptors[0])
+    listener, *received = (socket.socket(fileno=descriptor) for descriptor in descriptors[1:])
+    for sock in (listener, *received):
+        sock.setblocking(False)
+    given = BoundSockets.of(dict(zip(answer.sockets, received, strict=True)))
+    sockets.udp, sockets.ws, sockets.rtp = given.udp, given.ws, given.rtp
+    await server.start(lambda: put_in(moved, server.engine, server.doors.strep, server.doors.rtp))
+    link.say(Taken())
+    _LOG.info("took over", extra={"calls": len(moved.calls), "sockets": answer.sockets})
+    return listener
+
+
+def doors_of(config: ServerConfig) -> dict[str, str]:
+    """Return where the doors are to be, by the names of `BoundSockets.named`."""
+    doors = {name: end for name, end in (("udp", config.udp), ("ws", config.ws)) if end is not None}
+    for ports in config.rtp:
+        doors |= {f"rx {ports.name}": ports.rx, f"tx {ports.name}": ports.tx}
+    return {name: str(end) for name, end in doors.items()}
+
+
+class HandOverDoor:
+    """Where the successor asks.
+
+    Attributes:
+        has_handed_over: another process has sockets and calls.
+    """
+
+    def __init__(self, server: Server, listener: socket.socket, path: Path) -> None:
+        """Wait for successors of `server`, which runs."""
+        self.has_handed_over = False
+        self._server, self._listener, self._path = server, listener, path
+        self._task = asyncio.get_running_loop().create_task(self._serve(), name="hand-over")
+
+    async def close(self) -> None:
+        """Wait for nobody any more."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._listener.close()
+        if not self.has_handed_over:
+            self._path.unlink(missing_ok=True)
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        while not self.has_handed_over:
+            readable = asyncio.Event()
+            loop.add_reader(self._listener, readable.set)
+            try:
+                await readable.wait()
+            finally:
+                loop.remove_reader(self._listener)
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                continue
+            link = Link(sock)
+            try:
+                await self._talk(link)
+            except (OSError, TimeoutError, LinkError) as error:
+                _LOG.warning("a successor did not take over: %s", str(error) or "it said nothing")
+            except Exception:
+                _LOG.exception("handing over failed")
+            finally:
+                link.close()
+
+    async def _talk(self, link: Link) -> None:
+        if (uid := link.peer_uid) != os.getuid():
+            _LOG.warning("a process of another user wants to take over", extra={"uid": uid})
+            return
+        hello, _ = await link.hear(ANSWER_TIMEOUT_S)
+        if not isinstance(hello, Hello):
+            return
+        if text := self._objection(hello):
+            _LOG.warning("a successor is refused: %s", text)
+            link.say(Refused(text))
+            return
+        link.say(Offer(self._addresses()))
+        ready, _ = await link.hear(READY_TIMEOUT_S)
+        if not isinstance(ready, Ready):
+            _LOG.warning("a successor ended before it was ready; this process goes on")
+            return
+        await self._hand_over(link)
+
+    def _addresses(self) -> dict[str, str]:
+        told = self._server.doors.addresses
+        doors: dict[str, str] = {name: told[name] for name in ("udp", "ws") if name in told}
+        for name, pair in told.get("rtp", {}).items():
+            doors |= {f"{side} {name}": pair[side] for side in ("rx", "tx")}
+        return doors
+
+    def _objection(self, hello: Hello) -> str:
+        """Return why the successor cannot have what is here, "" if it can."""
+        if hello.format != FORMAT:
+            return (
+                f"the process that runs hands over in format {FORMAT}, the new one takes format {hello.format}: "
+                "stop the one that runs, which drains it, and start the new one"
+            )
+        if self._server.config.receiver == "asyncio-dgram":
+            return "the process that runs receives with asyncio-dgram, which cannot let go of its sockets"
+        if self._server.engine.draining_since_ns <= self._server.engine.now_ns():
+            return "the process that runs is ending"
+        for name, where in self._addresses().items():
+            wanted = hello.doors.get(name)
+            if wanted is None:
+                return f"the process that runs receives {name} on {where}, and the new one does not: give it the same"
+            if not _is_same(wanted, where):
+                return (
+                    f"the process that runs receives {name} on {where}, the new one wants {wanted}: give it the same"
+                )
+        return ""
+
+    async def _hand_over(self, link: Link) -> None:
+        server = self._server
+        began_ns = server.engine.now_ns()
+        sockets, attach = server.doors.detach()
+        moved = take_out(server.engine, server.doors.strep, server.doors.rtp)
+        state = write(moved)
+        try:
+            named = list(sockets.named())
+            descriptors = (state, self._listener.fileno(), *(sock.fileno() for _, sock in named))
+            link.say(Calls([name for name, _ in named]), descriptors)
+            answer, _ = await link.hear(TAKE_TIMEOUT_S)
+            if not isinstance(answer, Taken):
+                raise LinkError("it ended before it received")
+        except BaseException:
+            put_in(_again(moved), server.engine, server.doors.strep, server.doors.rtp)
+            attach()
+            _LOG.warning("the calls are taken back")
+            raise
+        finally:
+            os.close(state)
+            if sockets.ws is not None:
+                sockets.ws.close()
+        pause_ms = (server.engine.now_ns() - began_ns) / NS_PER_MS
+        figures = {"calls": len(moved.calls), "pause_ms": round(pause_ms, 1)}
+        _LOG.info("handed over; what is left ends here", extra=figures)
+        self.has_handed_over = True
+        await server.doors.part()
+        server.stop()
+
+
+def _again(moved: Moved) -> Moved:
+    """Return what can be put in once more, nothing of it shared with what was taken out."""
+    return decode(encode(moved))
+
+
+def _is_same(wanted: str, where: str) -> bool:
+    """Whether an address that is asked for, perhaps with port 0, is that of a socket."""
+    host, _, port = wanted.rpartition(":")
+    bound_host, _, bound_port = where.rpartition(":")
+    if port not in ("0", bound_port):
+        return False
+    found = socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)
+    return bound_host.strip("[]") in {str(address[4][0]) for address in found}
+
+
+@asynccontextmanager
+async def running(
+    server: Server, sockets: BoundSockets, path: Path | None, left: Sequence[int]
+) -> AsyncIterator[None]:
+    """Run `server` while the context lasts; as successor, and with one, where `path` is given. See `begin`.
+
+    Args:
+        server: not started.
+        sockets: those that it was made with.
+        path: of the Unix socket, or `SYSTEMD`.
+        left: descriptors of what a process before left with systemd.
+
+    Raises:
+        ConfigurationError: see `begin`.
+        OSError: see `Server.start`.
+    """
+    if path is None or path == SYSTEMD:
+        server.leave = leave if path == SYSTEMD else None
+        await server.start(taking(left, server))
+        try:
+            yield
+        finally:
+            await server.close()
+        return
+    try:
+        door = await begin(server, sockets, path)
+    except BaseException:
+        await server.unprepare()
+        raise
+    try:
+        yield
+    finally:
+        await door.close()
+        await server.close()

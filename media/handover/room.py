@@ -1,0 +1,54 @@
+"""How long a socket's receive buffer lasts while nobody drains it::
+
+    calls x packets per second and call x seconds x kernel memory per packet <= SO_RCVBUF as getsockopt returns it
+
+A STREP or RTP packet of 20 ms of G.711 takes `PACKET_BYTES` of the kernel's memory, and a call sends 50 a second in
+each direction. Linux doubles what is asked for, so 16 MiB hold 43,690 packets: 100 calls for 4.4 s.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+
+from media.config import ServerConfig
+from media.sockets import BoundSockets
+
+_LOG = logging.getLogger("strep.serve")
+
+PACKET_BYTES = 768
+PACKETS_PER_CALL = 100
+USUAL_CALLS = 100
+"""Where nobody said how many there may be."""
+RESTART_S = 4.0
+"""From the end of one process to the first packet of the next, on a busy machine, with room to spare; and before
+it, with ``--hand-over systemd``, `drain_timeout_s`."""
+
+
+def lasts_s(buffer_bytes: int, packets_per_s: float) -> float:
+    """Return how long a buffer of so many bytes, as getsockopt returns them, holds what comes."""
+    return buffer_bytes / PACKET_BYTES / packets_per_s
+
+
+def warn_of_small_buffers(sockets: BoundSockets, config: ServerConfig) -> None:
+    """Say which sockets would overflow during a restart."""
+    calls = config.max_calls or USUAL_CALLS
+    for name, sock in sockets.named():
+        if name == "ws":
+            continue
+        packets_per_s = config.max_packets_per_s or calls * PACKETS_PER_CALL
+        if name != "udp":  # one direction of one tap
+            packets_per_s //= 2
+        buffer_bytes = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+        seconds = lasts_s(buffer_bytes, packets_per_s)
+        if seconds < RESTART_S:
+            wanted = round(RESTART_S * packets_per_s * PACKET_BYTES / 2)
+            _LOG.warning(
+                "the receive buffer of %s holds %.1f s of %d packets/s, and a restart may take %g s; "
+                "let its unit say ReceiveBuffer=%d",
+                name,
+                seconds,
+                packets_per_s,
+                RESTART_S,
+                wanted,
+            )

@@ -1,0 +1,30 @@
+"""What an engine hands calls and audio to, and what doors tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from media.calls import Call, Track
+from media.sinks.queue import Item
+
+
+class Outlet(Protocol):
+    """The near end of a sink's queue: takes everything at once and never blocks."""
+
+    def put(self, item: Item) -> None:
+        """Queue the beginning of a call, the blocks of a tick, or the end of a call.
+
+        One with an attribute ``is_sensitive`` that is false gets all audio; others get silence where it is paused.
+        """
+
+
+def is_sensitive(outlet: Outlet) -> bool:
+    """Return whether silence is to take the place of what is paused in what `outlet` gets."""
+    return bool(getattr(outlet, "is_sensitive", True))
+
+
+JoinTrack = Callable[[Track, int], Call]
+"""Decides which call a track belongs to, when its first block is due: (track, now_ns) -> call."""
+Forget = Callable[[Call], None]
+"""A door drops what it knows of a call that has ended."""
