@@ -164,7 +164,7 @@ class TestTakes:
 def test_documents_that_are_nested_too_deeply_do_not_end_the_search(tmp_path: Path, clock: ManualClock) -> None:
     left_behind(tmp_path, clock).die()
     for name in ("a.json", ".a.finish"):
-        (tmp_path / name).write_bytes(b'{"schema_version": 1, "state": "recording", "identity": ' + 5000 * b"[")
+        (tmp_path / name).write_bytes(b'{"schema_version": 1, "state": "recording", "a": ' + 5000 * b"[")
     (tmp_path / "a.wav").write_bytes(b"")
     assert salvage(tmp_path) == 1
 

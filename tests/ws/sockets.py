@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from socket import MSG_DONTWAIT, socket, socketpair
 from typing import Any
 
@@ -117,8 +117,9 @@ def framed(message: str | bytes, *, first: int = 0x81, key: bytes = KEY) -> byte
     payload = message.encode() if isinstance(message, str) else message
     size = len(payload)
     length = bytes((0x80 | size,)) if size < 126 else bytes((0x80 | 126,)) + size.to_bytes(2, "big")
-    masked = bytes(byte ^ key[i % 4] for i, byte in enumerate(payload))
-    return bytes((first,)) + length + key + masked
+    keys = (key * (size // 4 + 1))[:size]
+    masked = int.from_bytes(payload, "big") ^ int.from_bytes(keys, "big")
+    return bytes((first,)) + length + key + masked.to_bytes(size, "big")
 
 
 class Session:
@@ -186,6 +187,11 @@ class Session:
         return heard, self.host.calls, totals, sequencers, events, [t.written for t in self.transports]
 
 
+@cache
+def _audio(value: int, samples: int) -> bytes:
+    return bytes((value * 7 + i * (value % 5)) % 256 for i in range(samples))
+
+
 def frame_of(
     direction: int,
     chunk: int,
@@ -195,7 +201,7 @@ def frame_of(
     value: int,
     stream_id: str = STREAM_ID,
 ) -> bytes:
-    payload = bytes((value * 7 + i * (value % 5)) % 256 for i in range(samples))
+    payload = _audio(value, samples)
     track = "inbound" if direction == 0 else "outbound"
     return framed(
         media(chunk, sequence_number, payload=payload, track=track, timestamp=timestamp, stream_id=stream_id)

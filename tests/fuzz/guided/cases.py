@@ -22,6 +22,10 @@ CASES: list[tuple[str, str, bytes]] = [
         b"\3\1" + bytes(4) + b"\0\0\0\0\1\0\0\0" + bytes(8) + b"\xb6",
     ),
     ("files", "a job nested too deeply", b'\4{"name":' + DEEP),
-    ("files", "a sidecar nested too deeply", b"\0" + pieces(document()[:-5] + b',"take":{"a":' + DEEP, b"RIFF")),
-    ("files", "a note nested too deeply", b"\0" + pieces(document("complete"), b"RIFF", DEEP)),
+    (
+        "files",
+        "a sidecar nested too deeply",
+        b"\0" + pieces(document().replace(b'"events": []', b'"events": [{"a": ' + DEEP)),
+    ),
+    ("files", "a note nested too deeply", b"\0" + pieces(document("complete"), b"RIFF", b'{"a":' + DEEP)),
 ]

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -82,19 +83,23 @@ def main() -> int:
 
 def weather(console: Console, name: str, storm: Storm, most: int) -> None:
     """Let one storm pass."""
+    say = partial(console.print, soft_wrap=True)
     columns = TextColumn("{task.description:14}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    warm_bytes, is_warm = rss_bytes(), False
+    warm_bytes, tenths, before_s = rss_bytes(), 0, time.perf_counter()
     with Progress(*columns, console=console, refresh_per_second=1, transient=True) as progress:
         task = progress.add_task(name, total=most)
         while storm.mutated < most:
             storm.step()
             progress.update(task, completed=storm.mutated)
-            if not is_warm and storm.mutated * 10 >= most:
-                warm_bytes, is_warm = rss_bytes(), True
+            if storm.mutated * 10 // most > tenths:
+                tenths = storm.mutated * 10 // most
+                warm_bytes = rss_bytes() if tenths == 1 else warm_bytes
+                if not console.is_terminal:
+                    say(f"{name}: {storm.mutated:,} after {time.perf_counter() - before_s:.0f} s")
     end_bytes = rss_bytes()
     told = ", ".join(f"{reason} {number:,}" for reason, number in storm.finish().items())
-    console.print(f"{name}: {storm.mutated:,} mutated; {told}", soft_wrap=True)
-    console.print(f"  {warm_bytes / 2**20:.1f} MiB after a tenth, {end_bytes / 2**20:.1f} MiB at the end")
+    say(f"{name}: {storm.mutated:,} mutated; {told}")
+    say(f"  {warm_bytes / 2**20:.1f} MiB after a tenth, {end_bytes / 2**20:.1f} MiB at the end")
     assert end_bytes - warm_bytes < MOST_GROWTH_BYTES, "it grows"
 
 

@@ -36,6 +36,9 @@ class Wire(Transport):
         self.is_over = False
         self._address = address
 
+    def __del__(self) -> None:
+        """It is closed; and garbage may be collected amid a message that is nested too deeply."""
+
     def get_extra_info(self, name: str) -> Any:
         return (self._address, 5000) if name == "peername" else self.here
 
