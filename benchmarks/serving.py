@@ -81,7 +81,12 @@ class Serving:
         command = [sys.executable, "-m", "media.cli", "serve", "--metrics", "127.0.0.1:0", *arguments]
         with log.open("wb") as errors:
             self._process = subprocess.Popen(
-                command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+                command,
+                cwd=REPOSITORY,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
             )
         assert self._process.stdout is not None
         word, _, addresses = self._process.stdout.readline().decode().partition(" ")

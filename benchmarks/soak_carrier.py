@@ -95,7 +95,7 @@ def _send(wave: Wave, scratch: str) -> None:
     except Exception as error:  # it would be one line of many on standard error
         traceback.print_exc()
         result = WaveResult(
-            wave.number, wave.kind, wave.calls, wave.seconds, 0, 0, 0, 0, 0, 0, wave.calls, 0, 0, 0, {}, (0.0, 0.0),
+            wave.number, wave.kind, wave.calls, wave.seconds, 0, 0, 0, 0, 0, 0, wave.calls, 0, 0, 0, 0, {}, (0.0, 0.0),
             [f"the sender failed: {error}"],
         )  # fmt: skip
     _path(wave.number, scratch).write_bytes(msgspec.json.encode(result))

@@ -197,5 +197,6 @@ def conditions(course: Course) -> Cells:
          f"{max(one.lag_s for one in course.samples):.2f} s behind"],
         ["the sender", f"at most {late_p99:.0f} ms late at p99 of a wave, {late:.0f} ms at worst"],
         ["opened", f"by soxi {opened['soxi']:,}, by ffprobe {opened['ffprobe']:,}"],
+        ["the sender stalled", f"for seconds in {course.sum('stalled_tracks'):,} tracks, which have a restart there"],
         ["came late, patched", f"{course.sum('late_patched_samples'):,} samples"],
     ]  # fmt: skip

@@ -191,6 +191,7 @@ class Conversation(asyncio.Protocol):
                     timer.cancel()
             self.connection.closed(self._now_ns())
             self._desk.settle(self)
+            self._seat = None  # it knows this one
 
     # -- Wire ------------------------------------------------------------------------------------------
 
