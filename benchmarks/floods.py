@@ -273,15 +273,16 @@ def _talkers(settings: Settings) -> Flooding:
 
 QUESTION = Question(
     name="floods",
-    explains="""A server records calls, half of them STREP over UDP, half media streams, over a perfect line. Meanwhile
-comes a flood, each kind against a server of its own: datagrams of made-up legs at the same port, evenly and as many as
-the kernel takes, with --udp-legs open and probation and --max-calls twice the calls; sockets with half a request, from
-many addresses; subscribers of audio and events that do not read; media streams that do not read what is played to them.
+    explains="""A server records calls, half of them STREP over UDP, half media streams, over a perfect line.
+Meanwhile comes a flood, each kind against a server of its own: datagrams of made-up legs at the same port, evenly
+and as many as the kernel takes, with --udp-legs open and probation and --max-calls twice the calls; sockets with
+half a request, from many addresses; subscribers of audio and events that do not read; media streams that do not
+read what is played to them.
 
-Every sample of every recorded call is compared with what was sent. Memory and descriptors are looked at five times a
-second, and as often somebody knocks at the WebSocket door; recovered is the server when it answers that within 0.25 s
-again. A flood shares the kernel's queue with the calls if it comes to the same port: what it displaces there is counted
-(dropped by the kernel) and no server can do anything about it but read faster; see docs/failures.md.""",
+Every sample of every recorded call is compared with what was sent. Memory and descriptors are looked at five times
+a second, and as often somebody knocks at the WebSocket door; recovered is the server when it answers that within
+0.25 s again. A flood shares the kernel's queue with the calls if it comes to the same port: what it displaces there
+is counted (dropped by the kernel) and no server can do anything about it but read faster; see docs/failures.md.""",
     settings=Settings,
     quick=Settings(calls=10, seconds=6.0, legs=20_000, rates=(10_000,), sockets=300, readers=6),
     measure=measure,

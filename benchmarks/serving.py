@@ -1,4 +1,4 @@
-"""``strep serve`` as users run it, a process of its own, seen from outside: what it serves as metrics, what it weighs."""
+"""``strep serve`` as users run it, a process of its own, seen from outside: what it counts, and what it weighs."""
 
 from __future__ import annotations
 

@@ -128,8 +128,8 @@ def answers(course: Course) -> list[str]:
     calls, counted = course.sum("calls"), course.totals
     tracks, short = course.sum("exact_tracks"), course.sum("short_tracks")
     found = [
-        f"{calls:,} calls in {course.minutes:g} min, {_live(course)} live: {course.sum('missing_files')} files missing, "
-        f"{tracks:,} of {2 * calls:,} tracks to the sample what was sent"
+        f"{calls:,} calls in {course.minutes:g} min, {_live(course)} live: "
+        f"{course.sum('missing_files')} files missing, {tracks:,} of {2 * calls:,} tracks to the sample what was sent"
         + (f", {short:,} short of what the kernel dropped" if short else ""),
         f"{course.sum('sent'):,} packets and frames left the carrier = {course.sum('received'):,} received + "
         f"{counted['kernel_drops']:,} dropped by the kernel",

@@ -219,7 +219,7 @@ class Engine:
         self.pauses.forget(call.info)
         self._tell(CallEnded(call.info, report))
         self._indexes.give_back(call.info.index)
-        call.tracks = []  # they know the call: a circle is left to the collector, which hardly ever comes (freeze_heap)
+        call.tracks = []  # they know the call, and a circle is left to the collector, which hardly ever comes
 
     def _finish(self, reel: Reel, tracks: Collection[Track]) -> None:
         """Resolve all that tracks of one reel still hold."""

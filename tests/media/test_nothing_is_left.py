@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,12 +54,17 @@ async def call(server: Server, kind: str, seed: int) -> None:
     )
     before = server.engine.calls_ended
     await Simulation(options).run(target, Instant())
-    while server.engine.calls_ended == before:
+    await until(lambda: server.engine.calls_ended > before and not server.engine.calls)
+    await until(lambda: not any(runner.snapshot().queued_items for runner in server.runners))
+    await until(lambda: not server.doors.totals()["doors"]["ws"]["connections"])
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    for _ in range(6000):
+        if holds():
+            return
         await asyncio.sleep(0.01)
-    while server.engine.calls or any(runner.snapshot().queued_items for runner in server.runners):
-        await asyncio.sleep(0.01)
-    while server.doors.totals()["doors"]["ws"]["connections"]:
-        await asyncio.sleep(0.01)
+    raise AssertionError("it does not come to that")
 
 
 @pytest.mark.parametrize("kind", ["strep", "rtp", "telnyx", "twilio"])
