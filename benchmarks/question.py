@@ -49,7 +49,7 @@ GOALS = {
     "capacity": "2,500 calls for 60 s, no packet lost",
     "latency": "8 ms at p99",
     "memory": "96 KiB per call; nothing stays",
-    "soak": "an hour of 500 calls at a time: no file missing, every packet accounted for, memory and descriptors flat",
+    "soak": "an hour of 500 calls: no file missing, every packet accounted for, memory and descriptors flat",
     "floods": "not a packet lost that the kernel has not dropped; memory bounded",
     "workers": "1.1; both directions of a leg in one worker",
     "startup": "ready in 0.5 s; imports in 0.15 and 0.25 s",
