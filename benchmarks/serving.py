@@ -1,4 +1,4 @@
-"""``strep serve`` as users run it, a process of its own, seen from outside: what it serves as metrics, what it weighs."""
+"""``strep serve`` as users run it, a process of its own, seen from outside: what it counts, and what it weighs."""
 
 from __future__ import annotations
 
@@ -81,7 +81,12 @@ class Serving:
         command = [sys.executable, "-m", "media.cli", "serve", "--metrics", "127.0.0.1:0", *arguments]
         with log.open("wb") as errors:
             self._process = subprocess.Popen(
-                command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+                command,
+                cwd=REPOSITORY,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                start_new_session=True,
             )
         assert self._process.stdout is not None
         word, _, addresses = self._process.stdout.readline().decode().partition(" ")

@@ -23,8 +23,8 @@ from benchmarks.report import Report
 from benchmarks.serving import Metrics, Serving
 from benchmarks.soak_carrier import Errand
 from benchmarks.soak_course import Sample, sample
-from benchmarks.soak_wave import WaveResult
 from benchmarks.soak_table import Course, complaints
+from benchmarks.soak_wave import WaveResult
 
 _RTP_PAIRS = 2
 _IDLE_TIMEOUT_S = 15
@@ -156,20 +156,20 @@ def _when_quiet(server: Serving) -> Metrics:
 
 QUESTION = Question(
     name="soak",
-    explains="""`strep serve --record` runs as a process of its own. A carrier, which is one process for each wave of
-calls, sends STREP (60 %), plain RTP (20 %), and media streams of Telnyx and Twilio (10 % each), both directions, over a
-line that loses, delays, reorders and doubles packets. About 500 calls are live, each lasts 60 to 80 seconds, so that
-seven begin and seven end every second.
+    explains="""`strep serve --record` runs as a process of its own. A carrier, which is one process for each wave
+of calls, sends STREP (60 %), plain RTP (20 %), and media streams of Telnyx and Twilio (10 % each), both directions,
+over a line that loses, delays, reorders and doubles packets. About 500 calls are live, each lasts 60 to 80 seconds,
+so that seven begin and seven end every second.
 
 Every few seconds the server is looked at from outside: memory (smaps_rollup), descriptors, threads, calls, kernel
-drops, lag. Flat means: laid through the second half by least squares, the part of it that does not come of the calls
-that are there rises by no more than its bound in an hour; and when the last call has gone there are as many
+drops, lag. Flat means: laid through the second half by least squares, the part of it that does not come of the
+calls that are there rises by no more than its bound in an hour; and when the last call has gone there are as many
 descriptors as before the first.
 
-Who sent a wave reads all of its files back when the server has finished them: one recording per call, complete, of the
-right length, every sample what was sent or what the truth says was lost, every packet in a counter. soxi opens all,
-ffprobe one of each wave. Packets that left the carrier are those that the server received and those that the kernel
-dropped, to the packet.""",
+Who sent a wave reads all of its files back when the server has finished them: one recording per call, complete, of
+the right length, every sample what was sent or what the truth says was lost, every packet in a counter. soxi opens
+all, ffprobe one of each wave. Packets that left the carrier are those that the server received and those that the
+kernel dropped, to the packet.""",
     settings=Settings,
     quick=Settings(minutes=0.4, calls=40, shortest=4.0, longest=8.0, look=1.0),
     measure=measure,

@@ -1,4 +1,4 @@
-"""The carrier of a soak: begins a wave of each kind at a time, each in a process of its own, and tells what came of it.
+"""The carrier of a soak: begins a wave of each kind at a time, each in its own process, and tells what came of it.
 
 As a program it is told what to do in its argument, an `Errand` in JSON, and says a `WaveResult` a line. A wave's
 process is forked from this one, which has everything imported: it is there at once, and takes its memory with it.
@@ -95,8 +95,8 @@ def _send(wave: Wave, scratch: str) -> None:
     except Exception as error:  # it would be one line of many on standard error
         traceback.print_exc()
         result = WaveResult(
-            wave.number, wave.kind, wave.calls, wave.seconds, 0, 0, 0, 0, 0, 0, wave.calls, 0, 0, 0, {}, (0.0, 0.0),
-            [f"the sender failed: {error}"],
+            wave.number, wave.kind, wave.calls, wave.seconds, 0, 0, 0, 0, 0, 0, wave.calls, 0, 0, 0, 0, {},
+            (0.0, 0.0), [f"the sender failed: {error}"],
         )  # fmt: skip
     _path(wave.number, scratch).write_bytes(msgspec.json.encode(result))
 

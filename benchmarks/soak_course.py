@@ -1,8 +1,8 @@
 """The course of a soak: what the server was like every few seconds, and whether that is flat.
 
 More calls take more memory and more descriptors, and how many are going on wavers. So what is judged is a plane,
-``figure = constant + per call * calls + drift * time``, laid through the second half by least squares: `drift` is what
-does not come of the calls that are there. Flat is a drift of no more than a bound in an hour.
+``figure = constant + per call * calls + drift * time``, laid through the second half by least squares: `drift` is
+what does not come of the calls that are there. Flat is a drift of no more than a bound in an hour.
 """
 
 from __future__ import annotations

@@ -128,8 +128,8 @@ def answers(course: Course) -> list[str]:
     calls, counted = course.sum("calls"), course.totals
     tracks, short = course.sum("exact_tracks"), course.sum("short_tracks")
     found = [
-        f"{calls:,} calls in {course.minutes:g} min, {_live(course)} live: {course.sum('missing_files')} files missing, "
-        f"{tracks:,} of {2 * calls:,} tracks to the sample what was sent"
+        f"{calls:,} calls in {course.minutes:g} min, {_live(course)} live: "
+        f"{course.sum('missing_files')} files missing, {tracks:,} of {2 * calls:,} tracks to the sample what was sent"
         + (f", {short:,} short of what the kernel dropped" if short else ""),
         f"{course.sum('sent'):,} packets and frames left the carrier = {course.sum('received'):,} received + "
         f"{counted['kernel_drops']:,} dropped by the kernel",
@@ -197,5 +197,6 @@ def conditions(course: Course) -> Cells:
          f"{max(one.lag_s for one in course.samples):.2f} s behind"],
         ["the sender", f"at most {late_p99:.0f} ms late at p99 of a wave, {late:.0f} ms at worst"],
         ["opened", f"by soxi {opened['soxi']:,}, by ffprobe {opened['ffprobe']:,}"],
+        ["the sender stalled", f"for seconds in {course.sum('stalled_tracks'):,} tracks, which have a restart there"],
         ["came late, patched", f"{course.sum('late_patched_samples'):,} samples"],
     ]  # fmt: skip

@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks import wav
 from benchmarks.referee import limited
@@ -35,6 +36,7 @@ LINE = NetworkModel(loss=0.01, reorder=0.01, duplicate=0.005, jitter_ms=10)
 """An ordinary bad line, for datagrams."""
 STREAM = NetworkModel(jitter_ms=10)
 """What TCP makes of it."""
+Channel = NDArray[Any]
 _GRID_NS = 20 * NS_PER_MS
 _FILES_TIMEOUT_S = 180.0
 _LOOK_S = 1.0
@@ -54,6 +56,7 @@ class Wave(msgspec.Struct, frozen=True):
         start_ns: of the first one, on the monotonic clock.
         addresses: of the server; with several pairs of RTP ports the waves take turns.
         recordings: directory.
+        is_clean: the line is perfect: what is not there then is the server's fault.
     """
 
     number: int
@@ -64,6 +67,14 @@ class Wave(msgspec.Struct, frozen=True):
     start_ns: int
     addresses: dict[str, Any]
     recordings: str
+    is_clean: bool = False
+
+    @property
+    def network(self) -> NetworkModel:
+        """What becomes of packets on their way."""
+        if self.is_clean:
+            return NetworkModel()
+        return LINE if self.kind in ("strep", "rtp") else STREAM
 
     @property
     def options(self) -> SimulationOptions:
@@ -77,7 +88,7 @@ class Wave(msgspec.Struct, frozen=True):
             stagger_ms=self.stagger_s * 1000,
             audio=None,  # a sound of its own for every track
             seed=1000 + self.number,
-            network=LINE if self.kind in transports else STREAM,
+            network=self.network,
             websocket=WebSocketOptions(dialect=dialect, tracks=("inbound", "outbound")),
         )
 
@@ -114,6 +125,7 @@ class WaveResult(msgspec.Struct, frozen=True):
         received: packets and frames in the sidecars.
         missing_files: calls without a complete recording.
         exact_tracks: that are what was sent, to the sample.
+        stalled_tracks: of these, that have silence where the sender itself had stalled for seconds.
         short_tracks: that lack packets which were sent: the kernel dropped them.
         late_patched_samples: that came when their place had been given up, and were put there all the same.
         opened: by which program, how many files.
@@ -133,6 +145,7 @@ class WaveResult(msgspec.Struct, frozen=True):
     received: int
     missing_files: int
     exact_tracks: int
+    stalled_tracks: int
     short_tracks: int
     late_patched_samples: int
     opened: dict[str, int]
@@ -183,6 +196,7 @@ def play(wave: Wave) -> WaveResult:
         verdict.received,
         verdict.missing,
         verdict.exact,
+        verdict.stalled,
         verdict.short,
         verdict.late_patched,
         verdict.opened,
@@ -198,7 +212,7 @@ class Verdict:
         """Look at nothing yet."""
         self._wave, self._plan, self._tracks = wave, plan, tracks
         self._directory = Path(wave.recordings)
-        self.received = self.missing = self.exact = self.short = self.late_patched = 0
+        self.received = self.missing = self.exact = self.stalled = self.short = self.late_patched = 0
         self.opened: dict[str, int] = {}
 
     def complaints(self) -> Iterator[str]:
@@ -285,19 +299,35 @@ class Verdict:
         if dropped < 0:
             yield f"{truth.direction}: {-dropped} packets more than were sent"
         expected = self._plan.expected_encoded(number)
-        start = report["start_samples"]
-        heard = audio.frames[start : start + len(expected), report["channel"]]
-        if dropped == 0 and (report["length_samples"] != truth.total_samples or len(heard) != len(expected)):
-            yield f"{truth.direction}: {report['length_samples']} samples of {truth.total_samples}"
+        heard = audio.frames[report["start_samples"] :, report["channel"]]
+        heard, put_in = _without_restarts(heard, report)
+        heard, length = heard[: len(expected)], report["length_samples"] - put_in
+        if dropped == 0 and (length != truth.total_samples or len(heard) != len(expected)):
+            yield f"{truth.direction}: {length} samples of {truth.total_samples}"
         elif np.array_equal(heard, expected):
             self.exact += 1
+            self.stalled += put_in > 0
         elif dropped > 0 and _lacks(heard, expected) <= dropped * truth.samples_per_packet:
             self.short += 1
         else:
             yield f"{truth.direction}: the samples are not those that were sent"
 
 
-def _lacks(heard: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> int:
+def _without_restarts(heard: Channel, report: dict[str, Any]) -> tuple[Channel, int]:
+    """Return the channel without the silence that the ledger calls restart, and how much of that there was.
+
+    A sender that did not get the processor for seconds, and goes on late, is put there by the arrival clock.
+    """
+    spans = [span for span in report["ledger"] if span["kind"] == "restart"]
+    is_kept = np.ones(len(heard), np.bool_)
+    for span in spans:
+        first = span["start_samples"] - report["start_samples"]
+        place = slice(first, first + span["length_samples"])
+        is_kept[place] = heard[place] != _SILENCE  # sound there would be kept, and found wrong
+    return heard[is_kept], int(len(heard) - is_kept.sum())
+
+
+def _lacks(heard: Channel, expected: Channel) -> int:
     """Return how many samples are silence that were not sent so, or missing at the end; a lot if others are wrong."""
     known = expected[: len(heard)]
     wrong = heard != known

@@ -45,7 +45,8 @@ class Engine:
         calls_started, calls_ended: totals; their difference is the number of live calls.
         conservation_errors: tracks whose packets did not add up at their end; always 0.
         draining_since_ns: calls go on, but none begins with what has come since; doors see to that.
-        shortage: why no call may begin at present, "" if one may; doors see to that, too.
+        shortage: why no call may begin at present, "" if one may; doors see to that, too. Looked at once a second.
+        max_calls: that may live at once; 0 is any number. Kept to the call, whatever comes within that second.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class Engine:
         self.desk = Desk()
         self.calls: dict[str, Call] = {}
         self.pauses = PauseMask()
-        self.draining_since_ns, self.shortage = NEVER_NS, ""
+        self.draining_since_ns, self.shortage, self.max_calls = NEVER_NS, "", 0
         self.calls_started = self.calls_ended = self.conservation_errors = 0
         self._clock, self._publish = clock, publish
         self._outlets = list(outlets)
@@ -107,6 +108,12 @@ class Engine:
     def has_room(self) -> bool:
         """Whether one more track may be opened."""
         return len(self._joiners) < self._max_tracks
+
+    def refusal(self) -> str:
+        """Return why no call may begin now, "" if one may: `shortage`, and `max_calls` to the call."""
+        if 0 < self.max_calls <= len(self.calls):
+            return f"{len(self.calls)} live calls, at most {self.max_calls}"
+        return self.shortage
 
     def open_call(
         self,
@@ -225,6 +232,7 @@ class Engine:
         if forget is not None:
             forget(call)
         self.pauses.forget(call.info)
+        call.tracks = []  # they know the call, and a circle is left to the collector, which hardly ever comes
 
     def _finish(self, reel: Reel, tracks: Collection[Track]) -> None:
         """Resolve all that tracks of one reel still hold."""

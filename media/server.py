@@ -150,7 +150,7 @@ class Server:
             self._clock,
             [*filter(None, [self._switchboard]), *self.runners],
             idle_timeout_ns=round(config.idle_timeout_s * NS_PER_SECOND),
-            max_tracks=config.max_tracks,
+            max_tracks=min(config.max_tracks, 2 * (config.max_calls or config.max_tracks)),
             patience_ns=round(patience_ms * NS_PER_MS),
             payload_types=PayloadTypes(config.payload_types),
             publish=self.bus.publish,

@@ -83,6 +83,7 @@ class Reception:
         self._gate, self._certificate = gate_of(config), certificate_of(config)
         limits = CapacityLimits(config.max_calls, config.max_packets_per_s, config.min_free_bytes)
         self._capacity = Capacity(limits, self._usage, clock)
+        engine.max_calls = config.max_calls
         self._housekeeping = Repeater(1.0, self._look_at_capacity)
         self._receivers: list[Receiver] = []
         self._open = BoundSockets()

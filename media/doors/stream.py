@@ -119,8 +119,8 @@ class StreamDoor:
             raise StreamRefused(CLOSE_TRY_AGAIN_LATER, "the server is ending")
         if not self._engine.has_room():
             raise StreamRefused(CLOSE_TRY_AGAIN_LATER, "no free track: the server is at its limit")
-        if self._engine.shortage:
-            raise StreamRefused(CLOSE_TRY_AGAIN_LATER, f"the server is at its limit: {self._engine.shortage}")
+        if refusal := self._engine.refusal():
+            raise StreamRefused(CLOSE_TRY_AGAIN_LATER, f"the server is at its limit: {refusal}")
         stream = Stream(start, ChunkSequencer(start.encoding.sample_rate_hz), [start])
         stream.call = self._open_call(stream, now_ns)
         self._streams[start.stream_id] = stream

@@ -134,7 +134,7 @@ class StrepDoor:
             self.rejected[Reject.ADDRESS] += 1
         elif call is None and arrival_ns > self._engine.draining_since_ns:
             self.rejected[Reject.ENDING] += 1
-        elif not self._engine.has_room() or (call is None and self._engine.shortage):
+        elif not self._engine.has_room() or (call is None and self._engine.refusal()):
             self.rejected[Reject.NO_ROOM] += 1
         elif call is None and not self._is_admitted((high, low), batch, int(row)):
             pass  # it waits

@@ -152,6 +152,19 @@ class TestTime:
             assert door.server.snapshot().closed == {1011: 1}
             client.writer.close()
 
+    async def test_a_pong_that_this_side_has_not_read_yet(self) -> None:
+        """A server that is behind with reading hangs up on nobody for it."""
+        async with open_door(replace(PATIENT, ping_interval_s=0.05, ping_timeout_s=1)) as door, connect(door.url):
+            [conversation] = door.server._desk.open
+            conversation._transport.pause_reading()
+            while not conversation._looks:  # noqa: ASYNC110 - nothing to wait for but this
+                await asyncio.sleep(0.001)
+            conversation._transport.resume_reading()
+            late = conversation._pings
+            while conversation._pings == late and conversation.is_open:  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+            assert conversation.is_open
+
     async def test_peer_that_vanishes(self) -> None:
         async with open_door() as door:
             client = await RawClient.connect(door.address, door.port)
