@@ -14,6 +14,7 @@ CASES: list[tuple[str, str, bytes]] = [
     ("small", "an answer of NATS nested too deeply raised RecursionError", b'\4\0{"error":' + DEEP),
     ("small", "a number of 5000 digits in a query raised ValueError", b"\2" + pieces(b"", b"", b"", b"9" * 5000)),
     ("small", "a token in place of a query's name was in the log", b"\0" + pieces(b"/?" + b"t" * 20)),
+    ("express", "a backlog that no sweep had read; the test's mistake", b"\xe1" * 71),
     ("files", "a webhook's record that is no UTF-8 ended the search", b"\2" + pieces(b'{"url":"\xa5"}')),
     ("files", "so did one nested too deeply", b"\2" + pieces(b'{"data":' + DEEP)),
     (
