@@ -1,8 +1,8 @@
 """`Spool`: messages on disk while there is nobody to take them: segment files, written once, read once, deleted.
 
 A record is written in one piece and not forced to the disk: it survives the end of this process, however that comes,
-but not that of the machine. A record that was cut short, or that is not what was written, ends its segment; so much
-is counted. ::
+and that of the machine if it is older than a moment (`media.sinks.syncing`). A record that was cut short, or that is
+not what was written, ends its segment; so much is counted. ::
 
      0        4        8     10    12          20
     +--------+--------+-----+-----+-----------+---------+----+------+

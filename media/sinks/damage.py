@@ -12,21 +12,24 @@ from media.sinks.wav import CHANNELS, Encoding, WavFile
 from strep.clock import NS_PER_SECOND, iso8601
 
 AUDIO_LOST = "the machine lost its power before the end of the audio was on the disk"
+_HEAD = b'{\n  "schema_version"'
+"""As every document of ours begins that was not written on a full disk."""
 DESCRIPTION_LOST = "the machine lost its power, and this description with it; the audio is what came to the disk"
 
 
 def is_damaged(path: Path) -> bool:
-    """Whether what is at `path` is no document of ours any more: empty, or zeros at one of its ends.
+    """Whether what is at `path` was a document of ours and is none any more: empty, zeros at an end, or cut off.
 
     Raises:
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
-        head = file.read(1)
+        head = file.read(len(_HEAD))
         if not head:
             return True
         file.seek(-1, os.SEEK_END)
-        return b"\0" in (head, file.read(1))
+        tail = file.read(1)
+    return b"\0" in (head[:1], tail) or (head == _HEAD and tail != b"\n")
 
 
 def read_short(path: Path) -> Sidecar | None:

@@ -2,8 +2,8 @@
 
 A file a delivery, ``<spool>/<process>/<number>``, mode 0600: a line of JSON that says for whom, then the event. It is
 written before the first attempt and removed when the delivery is over; a process that is killed between the two
-leaves it, and its receiver may get the event once more. Nothing is synced to the disk: a machine that loses its power
-may lose events.
+leaves it, and its receiver may get the event once more. A machine that loses its power may lose those of
+the last moment: `media.sinks.syncing` puts everything on the disk once a second, and nobody waits for it here.
 
 Processes share a spool (``--workers``): each has a folder, whose file ``lock`` it holds as long as it lives. What
 lies in a folder that nobody holds is *adopted* by whoever finds it, oldest folder first. Folders and files of other

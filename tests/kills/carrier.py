@@ -29,7 +29,8 @@ _SILENT = (0x7F, 0xFF)
 def noise(seed: int) -> NDArray[np.int16]:
     """Return (n, 2) int16: half a minute of what G.711 has room for, and none of it 0."""
     codes = np.setdiff1d(np.arange(256), _SILENT)
-    return mu_law_table()[np.random.default_rng(seed).choice(codes, (_LOOP_S * RATE_HZ, 2))]
+    spoken: NDArray[np.int16] = mu_law_table()[np.random.default_rng(seed).choice(codes, (_LOOP_S * RATE_HZ, 2))]
+    return spoken
 
 
 class Carrier(threading.Thread):

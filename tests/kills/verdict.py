@@ -65,7 +65,7 @@ def judge(directory: Path, name: str, loop: NDArray[np.int16], sent_samples: int
         verdict.complaints.append(f"{name}: one file and one sidecar, not {found}")
         return verdict
     sidecar: dict[str, Any] = json.loads((directory / f"{name}.json").read_bytes())
-    frames = wav.read(directory / f"{name}.wav").frames
+    frames: NDArray[Any] = wav.read(directory / f"{name}.wav").frames
     if (sidecar["state"], sidecar["length_samples"]) != ("complete", len(frames)):
         verdict.complaints.append(f"{name}: {sidecar['state']}, {sidecar['length_samples']} of {len(frames)} samples")
     verdict.gaps = [(gap["start_samples"], gap["length_samples"]) for gap in sidecar["restarts"]]

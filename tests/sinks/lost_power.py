@@ -56,7 +56,7 @@ class Disk:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Write down what is done meanwhile."""
-        notes = {
+        notes: dict[str, Callable[..., None]] = {
             "open": self._opened,
             "close": self._closed,
             "pwrite": self._written_at,

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
+from media.sinks.damage import is_damaged
 from media.sinks.recording import RecordingSink
 from media.sinks.salvage import Salvage
 from media.sinks.syncing import Syncer
@@ -75,6 +76,9 @@ def test_at_any_step(tmp_path: Path, format: Any, seed: int) -> None:
 def _check(directory: Path, synced: dict[str, bytes], truth: dict[str, Any], blocks: int) -> None:
     """All that was synced is there, in files that are valid, and it is nearly all that was spoken."""
     for path in directory.glob("*.json"):
+        if is_damaged(path):  # and so is its audio, or that would tell what it is: it began a moment ago
+            assert path.name not in synced
+            continue
         document = check(path)
         assert document["state"] in ("complete", "failed")
         audio = path.with_suffix(".wav")
