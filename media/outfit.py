@@ -66,7 +66,7 @@ class Fitted:
     def of(cls, given: Sink | MakeSink) -> Fitted:
         """Return what a user of the server gave: a sink, or what makes one."""
         if hasattr(given, "receive") and not isinstance(given, type):
-            return cls(given)
+            return cls(cast(Sink, given))
         make = cast(MakeSink, given)
         return cls(make(), make)
 
@@ -220,7 +220,7 @@ def _http_door(server: Server, endpoint: Endpoint, clock: Clock) -> HttpDoor:
         from media.http.house import OneServer
 
         house = OneServer(server.engine, server.legs, asyncio.get_running_loop())
-        return Api(house, clock, feed, server.bus, incoming)
+        return Api(house, clock, feed, server.bus, incoming, alarms=server.alarms.report)
 
     return HttpDoor(endpoint, server.config.http_token, make_api)
 

@@ -12,6 +12,7 @@ from uuid import UUID
 from media.admission.announced import GOOD_FOR_S
 from media.admission.configured import memory_of
 from media.admission.desk import LegDesk
+from media.alarms.watch import Alarms
 from media.config import ServerConfig
 from media.decoding.payload_types import PayloadTypes
 from media.delivery.fitting import deliveries_of, taking
@@ -80,6 +81,7 @@ class Server:
         finisher: what recordings go to when they are closed.
         deliveries: what they go to then, one for each directory.
         leave: called at the end, before calls are: it may let them go on elsewhere.
+        alarms: what is the matter with it.
         unfinished_sinks: names of sinks that did not finish in time when the server closed.
     """
 
@@ -170,6 +172,7 @@ class Server:
         self._stopping, self._at_once = asyncio.Event(), asyncio.Event()
         self._has_closed = False
         self._watch = CounterWatch(self.snapshot)
+        self.alarms = Alarms(lambda: {**self.snapshot(), "capacity": self.doors.capacity()}, self._clock)
         self._companions = companions_of(self, self._clock, on_event)
         self._started, self._timers = list[Companion](), list[asyncio.TimerHandle]()
 
@@ -204,6 +207,7 @@ class Server:
                 self._timers.append(asyncio.get_running_loop().call_later(SALVAGE_DELAY_S, salvage.start))
         self.doors.start()
         self._watch.start()
+        self.alarms.start()
         _LOG.info("receiving", extra={"addresses": self.addresses})
 
     async def prepare(self) -> None:
@@ -255,6 +259,7 @@ class Server:
             self._watch.stop()
             for timer in self._timers:
                 timer.cancel()
+            self.alarms.stop()
             for salvage in self._salvages:
                 salvage.stop()
             await self.doors.close()
@@ -310,6 +315,7 @@ class Server:
             "events": dict(self.bus.published),
             "companions": {companion.name: companion.snapshot() for companion in self._companions},
             "sinks": [sink_totals(runner.snapshot()) for runner in self.runners],
+            "alarms": self.alarms.snapshot(),
         }
 
     def uses_of(self, call: CallInfo) -> list[SinkUse]:
