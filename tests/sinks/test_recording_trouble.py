@@ -193,14 +193,14 @@ class TestOurOwnMistakes:
         sink = RecordingSink(tmp_path, clock=ManualClock())
         for index in (0, 1):
             sink.call_started(call_info(index))
-        return sink, [sink._live[index] for index in (0, 1)]
+        return sink, [sink._live[index] for index in (1, 0)]
 
     def expect(self, directory: Path, sink: RecordingSink) -> None:
-        """Call 0 failed, call 1 is whole, and nothing is left behind."""
-        bad, good = (json.loads((directory / f"call-{index}.json").read_bytes()) for index in (0, 1))
+        """Call 1 failed, call 0 is whole, and nothing is left behind."""
+        bad, good = (json.loads((directory / f"call-{index}.json").read_bytes()) for index in (1, 0))
         assert (bad["state"], bad["error"]) == ("failed", "ZeroDivisionError: a mistake")
         assert (good["state"], good["length_samples"]) == ("complete", 40_000)
-        assert np.array_equal(play(directory / "call-1.wav").T, [spoken(channel, 50) for channel in (0, 1)])
+        assert np.array_equal(play(directory / "call-0.wav").T, [spoken(channel, 50) for channel in (0, 1)])
         assert (sink.snapshot().failed, sink.snapshot().live, sink.snapshot().ended) == (1, 0, 2)
         assert not sink._live
         assert not sink._by_slot
@@ -247,7 +247,7 @@ class TestOurOwnMistakes:
         create = WavFile.create
 
         def create_but_one(directory: Path, name: str, *rest: Any) -> WavFile:
-            return mistake() if name == "call-0" else create(directory, name, *rest)
+            return mistake() if name == "call-1" else create(directory, name, *rest)
 
         monkeypatch.setattr(WavFile, "create", create_but_one)
         for index in (0, 1):
