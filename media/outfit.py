@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from media.http.api import Api
     from media.http.companion import HttpDoor
     from media.server import Server
+    from media.talk.call import Application
     from media.talk.switchboard import Switchboard
     from media.transcribing.sink import TranscribingSink
 
@@ -180,6 +181,23 @@ def transcriber_of(config: ServerConfig, bus: EventBus, clock: Clock, *, has_app
     )
     wish = Wish(parse_choice(config.transcribe), config.transcribe_tracks) if config.transcribe else None
     return TranscribingSink(wish, limits, config.record, bus, clock)
+
+
+def switchboard_of(
+    app: Application, config: ServerConfig, clock: Clock, bus: EventBus, hearing: HearingSink | None
+) -> Switchboard:
+    """Import all of talking back: before there are calls, and not where none of them is talked to."""
+    from media.talk.mode import PlaybackMode
+    from media.talk.switchboard import Switchboard
+
+    mode = PlaybackMode(
+        config.playback,
+        config.playback_codec.upper(),
+        config.playback_rate_hz,
+        is_big_endian=config.playback_l16 == "big-endian",
+        keep_alive=config.playback_keep_alive == "on",
+    )
+    return Switchboard(app, mode, clock, bus, hearing)
 
 
 def companions_of(server: Server, clock: Clock, on_event: OnEvent | None = None) -> list[Companion]:

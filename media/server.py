@@ -28,6 +28,7 @@ from media.outfit import (
     recording_of,
     salvages_of,
     sinks_of,
+    switchboard_of,
     takes_of,
     transcriber_of,
 )
@@ -49,7 +50,6 @@ from strep.timeline import Timeline
 if TYPE_CHECKING:
     from media.events.callback import OnEvent
     from media.talk.call import Application
-    from media.talk.switchboard import Switchboard
 
 _LOG = logging.getLogger("strep.server")
 
@@ -133,7 +133,7 @@ class Server:
         fitted = [Fitted(sink) for sink in recording_of(config, self._clock, self.finisher, self.uses_of)]
         fitted += [*map(Fitted.of, sinks), *map(Fitted, own_sinks)]
         hearing = next((sink for sink in own_sinks if isinstance(sink, HearingSink)), None)
-        self._switchboard = _switchboard(app, config, self._clock, self.bus, hearing) if app is not None else None
+        self._switchboard = switchboard_of(app, config, self._clock, self.bus, hearing) if app is not None else None
         if self._switchboard is not None and hearing is None:
             fitted.append(Fitted(self._switchboard.hearing))
         fitted = denoised(fitted, config, self.bus, self._switchboard)
@@ -171,8 +171,7 @@ class Server:
         self.legs = LegDesk(self.doors.strep, self._clock, memory_of(config) if remembers_legs else None)
         self._stopping, self._at_once = asyncio.Event(), asyncio.Event()
         self._has_closed = False
-        self._watch = CounterWatch(self.snapshot)
-        self.alarms = Alarms(lambda: {**self.snapshot(), "capacity": self.doors.capacity()}, self._clock)
+        self._watch, self.alarms = CounterWatch(self.snapshot), Alarms(self._look_around, self._clock)
         self._companions = companions_of(self, self._clock, on_event)
         self._started, self._timers = list[Companion](), list[asyncio.TimerHandle]()
 
@@ -318,6 +317,9 @@ class Server:
             "alarms": self.alarms.snapshot(),
         }
 
+    def _look_around(self) -> dict[str, Any]:
+        return {**self.snapshot(), "capacity": self.doors.capacity()}
+
     def uses_of(self, call: CallInfo) -> list[SinkUse]:
         """Return what each sink got of a call so far; from any thread, also when it has ended."""
         return [runner.use_of(call) for runner in self.runners]
@@ -336,20 +338,3 @@ class Server:
     def live_calls(self) -> list[dict[str, Any]]:
         """Return every live call with the statistics of its tracks."""
         return live_calls(self.engine)
-
-
-def _switchboard(
-    app: Application, config: ServerConfig, clock: Clock, bus: EventBus, hearing: HearingSink | None
-) -> Switchboard:
-    """Import all of talking back: before there are calls, and not where none of them is talked to."""
-    from media.talk.mode import PlaybackMode
-    from media.talk.switchboard import Switchboard
-
-    mode = PlaybackMode(
-        config.playback,
-        config.playback_codec.upper(),
-        config.playback_rate_hz,
-        is_big_endian=config.playback_l16 == "big-endian",
-        keep_alive=config.playback_keep_alive == "on",
-    )
-    return Switchboard(app, mode, clock, bus, hearing)

@@ -57,7 +57,7 @@ class Alarms:
 def report_of(alarms: Iterable[Snapshot], wall_ns: int) -> dict[str, Any]:
     """Return what is raised among the alarms of a snapshot, critical ones first, JSON values.
 
-    ``{"status": "ok", or the worst severity, "alarms": [{"name", "severity", "since", "meaning", "detail", "remedy"}]}``
+    ``{"status", "alarms": [{"name", "severity", "since", "meaning", "detail", "remedy"}]}``; "ok" if there are none.
     """
     raised = sorted((alarm for alarm in alarms if alarm.get("is_raised")), key=lambda alarm: str(alarm["severity"]))
     said = [

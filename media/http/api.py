@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -65,7 +64,7 @@ class Api:
     bus: EventBus | None = None
     incoming: Incoming | None = None
     in_order: asyncio.Lock = field(default_factory=asyncio.Lock)
-    alarms: Callable[[], dict[str, Any]] = partial(report_of, (), 0)
+    alarms: Callable[[], dict[str, Any]] = lambda: report_of((), 0)
     readers: set[Stream] = field(default_factory=set)
     is_stopping: bool = False
     refused: dict[str, int] = field(default_factory=dict)
