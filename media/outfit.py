@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from media.http.api import Api
     from media.http.companion import HttpDoor
     from media.server import Server
+    from media.talk.call import Application
     from media.talk.switchboard import Switchboard
     from media.transcribing.sink import TranscribingSink
 
@@ -66,7 +67,7 @@ class Fitted:
     def of(cls, given: Sink | MakeSink) -> Fitted:
         """Return what a user of the server gave: a sink, or what makes one."""
         if hasattr(given, "receive") and not isinstance(given, type):
-            return cls(given)
+            return cls(cast(Sink, given))
         make = cast(MakeSink, given)
         return cls(make(), make)
 
@@ -182,6 +183,23 @@ def transcriber_of(config: ServerConfig, bus: EventBus, clock: Clock, *, has_app
     return TranscribingSink(wish, limits, config.record, bus, clock)
 
 
+def switchboard_of(
+    app: Application, config: ServerConfig, clock: Clock, bus: EventBus, hearing: HearingSink | None
+) -> Switchboard:
+    """Import all of talking back: before there are calls, and not where none of them is talked to."""
+    from media.talk.mode import PlaybackMode
+    from media.talk.switchboard import Switchboard
+
+    mode = PlaybackMode(
+        config.playback,
+        config.playback_codec.upper(),
+        config.playback_rate_hz,
+        is_big_endian=config.playback_l16 == "big-endian",
+        keep_alive=config.playback_keep_alive == "on",
+    )
+    return Switchboard(app, mode, clock, bus, hearing)
+
+
 def companions_of(server: Server, clock: Clock, on_event: OnEvent | None = None) -> list[Companion]:
     """Return the companions, in the order in which they start; they close in the reverse order."""
     config, companions = server.config, list[Companion]()
@@ -220,7 +238,7 @@ def _http_door(server: Server, endpoint: Endpoint, clock: Clock) -> HttpDoor:
         from media.http.house import OneServer
 
         house = OneServer(server.engine, server.legs, asyncio.get_running_loop())
-        return Api(house, clock, feed, server.bus, incoming)
+        return Api(house, clock, feed, server.bus, incoming, alarms=server.alarms.report)
 
     return HttpDoor(endpoint, server.config.http_token, make_api)
 

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
+from media.alarms.lag import LagMeter
 from media.engine import Engine
 from media.receivers import Receiver
 from strep.clock import NEVER_NS, NS_PER_MS, NS_PER_SECOND, Clock
@@ -52,12 +53,14 @@ class Pulse:
 
     Attributes:
         beats: beats so far.
+        lag: how late they were.
         failures: beats in which something raised that should not have; logged, and the next beat comes.
     """
 
     def __init__(self, engine: Engine, clock: Clock, *, interval_ms: float, patience_ms: float = 0) -> None:
         """Prepare to beat every `interval_ms`, or as seldom as every `patience_ms` if that is longer."""
         self.beats = self.failures = 0
+        self.lag = LagMeter()
         self._engine = engine
         self._clock = clock
         self._interval_ns = self._shortest_ns = round(interval_ms * NS_PER_MS)
@@ -67,7 +70,7 @@ class Pulse:
         self._timer: Timer | None = None
         self._quiet_beats = 0
         self._is_asleep = False
-        self._next_ns = self._last_ns = 0
+        self._next_ns = self._last_ns = self._due_ns = 0
 
     def add(self, receiver: Receiver, take: Take) -> None:
         """Let `take` have what `receiver` drains."""
@@ -111,10 +114,13 @@ class Pulse:
             self._schedule(0)
 
     def _schedule(self, delay_ns: int) -> None:
+        self._due_ns = self._clock.now_ns() + delay_ns
         self._timer = self._loop.call_later(delay_ns / NS_PER_SECOND, self._beat)
 
     def _beat(self) -> None:
-        taken, has_backlog = self._drain_safely(self._clock.now_ns())
+        now_ns = self._clock.now_ns()
+        self.lag.add(now_ns - self._due_ns)
+        taken, has_backlog = self._drain_safely(now_ns)
         self._quiet_beats = 0 if taken else self._quiet_beats + 1
         if self._quiet_beats > IDLE_BEATS and self._engine.audio_deadline() == NEVER_NS:
             self._sleep()
@@ -175,12 +181,18 @@ class Pulse:
         self._is_asleep = True
         for receiver, _ in self._feeds:
             receiver.call_when_readable(self.wake)
+        self._rest()
+
+    def _rest(self) -> None:
+        self._due_ns = self._clock.now_ns() + NS_PER_SECOND
         self._timer = self._loop.call_later(1.0, self._beat_asleep)
 
     def _beat_asleep(self) -> None:
         if self._is_asleep:
-            taken, _ = self._drain_safely(self._clock.now_ns())
+            now_ns = self._clock.now_ns()
+            self.lag.add(now_ns - self._due_ns)
+            taken, _ = self._drain_safely(now_ns)
             if taken:
                 self.wake()
             else:
-                self._timer = self._loop.call_later(1.0, self._beat_asleep)
+                self._rest()

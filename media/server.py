@@ -12,6 +12,7 @@ from uuid import UUID
 from media.admission.announced import GOOD_FOR_S
 from media.admission.configured import memory_of
 from media.admission.desk import LegDesk
+from media.alarms.watch import Alarms
 from media.config import ServerConfig
 from media.decoding.payload_types import PayloadTypes
 from media.delivery.fitting import deliveries_of, taking
@@ -27,6 +28,7 @@ from media.outfit import (
     recording_of,
     salvages_of,
     sinks_of,
+    switchboard_of,
     takes_of,
     transcriber_of,
 )
@@ -48,7 +50,6 @@ from strep.timeline import Timeline
 if TYPE_CHECKING:
     from media.events.callback import OnEvent
     from media.talk.call import Application
-    from media.talk.switchboard import Switchboard
 
 _LOG = logging.getLogger("strep.server")
 
@@ -80,6 +81,7 @@ class Server:
         finisher: what recordings go to when they are closed.
         deliveries: what they go to then, one for each directory.
         leave: called at the end, before calls are: it may let them go on elsewhere.
+        alarms: what is the matter with it.
         unfinished_sinks: names of sinks that did not finish in time when the server closed.
     """
 
@@ -131,7 +133,7 @@ class Server:
         fitted = [Fitted(sink) for sink in recording_of(config, self._clock, self.finisher, self.uses_of)]
         fitted += [*map(Fitted.of, sinks), *map(Fitted, own_sinks)]
         hearing = next((sink for sink in own_sinks if isinstance(sink, HearingSink)), None)
-        self._switchboard = _switchboard(app, config, self._clock, self.bus, hearing) if app is not None else None
+        self._switchboard = switchboard_of(app, config, self._clock, self.bus, hearing) if app is not None else None
         if self._switchboard is not None and hearing is None:
             fitted.append(Fitted(self._switchboard.hearing))
         fitted = denoised(fitted, config, self.bus, self._switchboard)
@@ -169,14 +171,14 @@ class Server:
         self.legs = LegDesk(self.doors.strep, self._clock, memory_of(config) if remembers_legs else None)
         self._stopping, self._at_once = asyncio.Event(), asyncio.Event()
         self._has_closed = False
-        self._watch = CounterWatch(self.snapshot)
+        self._watch, self.alarms = CounterWatch(self.snapshot), Alarms(self._look_around, self._clock)
         self._companions = companions_of(self, self._clock, on_event)
         self._started, self._timers = list[Companion](), list[asyncio.TimerHandle]()
 
     # -- life ------------------------------------------------------------------------------------------
 
     async def start(self, take_in: Callable[[], None] | None = None) -> None:
-        """Open all doors; `take_in`, called before the first packet is looked at, puts calls into the engine that go on.
+        """Open all doors; `take_in`, called before the first packet is looked at, puts in calls that go on.
 
         Raises:
             OSError: an address cannot be had; whatever was opened before is closed again.
@@ -204,6 +206,7 @@ class Server:
                 self._timers.append(asyncio.get_running_loop().call_later(SALVAGE_DELAY_S, salvage.start))
         self.doors.start()
         self._watch.start()
+        self.alarms.start()
         _LOG.info("receiving", extra={"addresses": self.addresses})
 
     async def prepare(self) -> None:
@@ -255,6 +258,7 @@ class Server:
             self._watch.stop()
             for timer in self._timers:
                 timer.cancel()
+            self.alarms.stop()
             for salvage in self._salvages:
                 salvage.stop()
             await self.doors.close()
@@ -310,7 +314,11 @@ class Server:
             "events": dict(self.bus.published),
             "companions": {companion.name: companion.snapshot() for companion in self._companions},
             "sinks": [sink_totals(runner.snapshot()) for runner in self.runners],
+            "alarms": self.alarms.snapshot(),
         }
+
+    def _look_around(self) -> dict[str, Any]:
+        return {**self.snapshot(), "capacity": self.doors.capacity()}
 
     def uses_of(self, call: CallInfo) -> list[SinkUse]:
         """Return what each sink got of a call so far; from any thread, also when it has ended."""
@@ -330,20 +338,3 @@ class Server:
     def live_calls(self) -> list[dict[str, Any]]:
         """Return every live call with the statistics of its tracks."""
         return live_calls(self.engine)
-
-
-def _switchboard(
-    app: Application, config: ServerConfig, clock: Clock, bus: EventBus, hearing: HearingSink | None
-) -> Switchboard:
-    """Import all of talking back: before there are calls, and not where none of them is talked to."""
-    from media.talk.mode import PlaybackMode
-    from media.talk.switchboard import Switchboard
-
-    mode = PlaybackMode(
-        config.playback,
-        config.playback_codec.upper(),
-        config.playback_rate_hz,
-        is_big_endian=config.playback_l16 == "big-endian",
-        keep_alive=config.playback_keep_alive == "on",
-    )
-    return Switchboard(app, mode, clock, bus, hearing)

@@ -56,18 +56,21 @@ class Capacity:
 
     Attributes:
         shortage: why no call may begin, "" if one may.
+        usage: as it was at the last look.
     """
 
     def __init__(self, limits: CapacityLimits, usage: Callable[[], Usage], clock: Clock) -> None:
         """Judge what `usage` returns."""
         self.shortage = ""
+        self.usage: Usage | None = None
         self._limits, self._usage, self._clock = limits, usage, clock
         self._log = ThrottledLog(_LOG, clock)
         self._last: tuple[int, int] | None = None  # when it was looked at, and packets then
 
     def look(self) -> None:
         """Look again."""
-        before, self.shortage = self.shortage, self._judge(self._usage(), self._clock.now_ns())
+        self.usage = self._usage()
+        before, self.shortage = self.shortage, self._judge(self.usage, self._clock.now_ns())
         if self.shortage:
             self._log.warning(f"no call may begin: {self.shortage}")
         elif before:

@@ -182,6 +182,17 @@ class Reception:
             "kernel_drops": sum(receiver.kernel_drops for receiver in self._receivers),
             "receive_errors": sum(receiver.errors for receiver in self._receivers),
             "failed_beats": self._pulse.failures,
+            "loop_lag": self._pulse.lag.snapshot(),
+        }
+
+    def capacity(self) -> dict[str, Any]:
+        """Return what room there was for calls a second ago, and what is short."""
+        usage = self._capacity.usage
+        return {
+            "shortage": self._capacity.shortage,
+            "min_free_bytes": self._config.min_free_bytes,
+            "free_bytes": usage.free_bytes if usage is not None else None,
+            "free_descriptors": usage.free_descriptors if usage is not None else None,
         }
 
     async def _listen_rtp(self, ports: RtpPorts) -> dict[str, str]:
@@ -219,6 +230,7 @@ class Reception:
         return Usage(len(self._engine.calls), packets, free_bytes(self._config.record), free_descriptors())
 
     def _look_at_capacity(self) -> None:
+        self._pulse.lag.mark()
         self._capacity.look()
         self._engine.shortage = self._capacity.shortage
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from aiohttp import web
+
+from media.alarms.watch import report_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +52,7 @@ class Api:
         bus: what happens in them; the same.
         incoming: judges webhooks of the carrier; None where none are taken.
         in_order: held while one of them is acted on.
+        alarms: returns what is raised, see `media.alarms.watch.report_of`; from any thread.
         readers: those of audio and events.
         is_stopping: they are to leave.
         refused: requests that ended in an error, by its code.
@@ -60,6 +64,7 @@ class Api:
     bus: EventBus | None = None
     incoming: Incoming | None = None
     in_order: asyncio.Lock = field(default_factory=asyncio.Lock)
+    alarms: Callable[[], dict[str, Any]] = lambda: report_of((), 0)
     readers: set[Stream] = field(default_factory=set)
     is_stopping: bool = False
     refused: dict[str, int] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from media.http import calls, carrier, events, legs, pcm
+from media.http import alarms, calls, carrier, events, legs, pcm
 from media.http.access import Access
 from media.http.api import API, Api, ApiError, error_reply, json_reply
 
@@ -21,7 +21,7 @@ OPEN_PATHS = frozenset({"/healthz", "/readyz", carrier.PATH})
 """For whoever asks: nothing of calls is told there, and webhooks show a signature."""
 MAX_REQUEST_BYTES = 1 << 20
 """Of a body; routes that read one have a smaller bound (`media.http.bodies`)."""
-ROUTES = (calls.routes, legs.routes, carrier.routes, pcm.routes, events.routes)
+ROUTES = (calls.routes, legs.routes, carrier.routes, pcm.routes, events.routes, alarms.routes)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -50,15 +50,10 @@ def make_app(api: Api, access: Access) -> web.Application:
 
     app = web.Application(middlewares=[guard], client_max_size=MAX_REQUEST_BYTES)
     app[API] = api
-    app.router.add_get("/healthz", _health)
     app.router.add_get("/readyz", _readiness)
     for routes in ROUTES:
         app.add_routes(routes())
     return app
-
-
-async def _health(request: web.Request) -> web.Response:
-    return json_reply({"status": "ok"})
 
 
 async def _readiness(request: web.Request) -> web.Response:

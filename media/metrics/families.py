@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from media.metrics.totals import Snapshot, Totals
@@ -42,8 +42,11 @@ _SINK = (
     (CounterMetricFamily, "delivered_blocks", "strep_sink_delivered_blocks", "Blocks that the sink was given."),
     (CounterMetricFamily, "dropped_blocks", "strep_sink_dropped_blocks", "Blocks dropped because it was behind."),
     (CounterMetricFamily, "dropped_calls", "strep_sink_dropped_calls", "Calls that the sink was never told of."),
-    (CounterMetricFamily, "errors", "strep_sink_errors", "Exceptions that left the sink."),
-    (GaugeMetricFamily, "detached", "strep_sink_detached", "1 when the sink fell behind and is fed no more."),
+    (CounterMetricFamily, "errors", "strep_sink_errors", "Exceptions that left the sink, and calls that hung."),
+    (CounterMetricFamily, "restarts", "strep_sink_restarts", "Times the sink was replaced since it had failed."),
+    (GaugeMetricFamily, "hung", "strep_sink_hung", "1 while a call into the sink does not return."),
+    (GaugeMetricFamily, "abandoned", "strep_sink_abandoned_threads", "Threads of its predecessors that hang."),
+    (GaugeMetricFamily, "detached", "strep_sink_detached", "1 when the sink is fed no more, for good."),
 )
 _RECORDING = (
     (GaugeMetricFamily, "live", "strep_recordings", "Calls being recorded."),
@@ -162,6 +165,8 @@ def families(totals: Totals) -> Iterator[Metric]:
     """Yield everything there is to say."""
     snapshot = totals.snapshot()
     yield from _plain(_ENGINE, [([], snapshot)])
+    yield from _alarms(snapshot.get("alarms", []))
+    yield from _loop_lag(snapshot.get("loop_lag"))
     yield from _doors(snapshot.get("doors", {}))
     yield from _sinks(snapshot.get("sinks", []))
     yield from _sync(snapshot.get("companions", {}).get("sync"))
@@ -185,6 +190,27 @@ def _plain(table: _Table, rows: list[tuple[list[str], Snapshot]], labels: tuple[
             if name in snapshot:
                 family.add_metric(values, snapshot[name])
         yield family
+
+
+def _alarms(alarms: list[Snapshot]) -> Iterator[Metric]:
+    labels = ["name", "severity"]
+    is_raised = GaugeMetricFamily("strep_alarm", "1 while it is raised: docs/alarms.md.", labels=labels)
+    raised = CounterMetricFamily("strep_alarms_raised", "Times that it was raised.", labels=labels)
+    for alarm in alarms:
+        values = [alarm["name"], alarm["severity"]]
+        is_raised.add_metric(values, alarm.get("is_raised", False))
+        raised.add_metric(values, alarm["raised"])
+    yield from (is_raised, raised)
+
+
+def _loop_lag(lag: Snapshot | None) -> Iterator[Metric]:
+    if lag is not None:
+        text = "How late beats of the receive path were."
+        yield HistogramMetricFamily(
+            "strep_loop_lag_seconds", text, buckets=list(lag["buckets"].items()), sum_value=lag["sum_seconds"]
+        )
+        text = "99 % of the last 10 s' beats were not later, in the worst process."
+        yield GaugeMetricFamily("strep_loop_lag_p99_seconds", text, value=lag.get("p99_ns", 0) / NS_PER_SECOND)
 
 
 def _doors(doors: dict[str, Snapshot]) -> Iterator[Metric]:

@@ -16,12 +16,12 @@ REPORT_INTERVAL_S = 1.0
 """How old a snapshot may be."""
 GAUGES = frozenset(
     {"calls", "tracks", "connections", "queued_items", "queued_bytes", "live", "stage_bytes"}
-    | {"waiting", "waiting_bytes", "in_flight", "held", "left_for_later"}
+    | {"abandoned", "waiting", "waiting_bytes", "in_flight", "held", "left_for_later"}
     | {"workers", "streams", "backlog_seconds"}
     | {"under_way", "spool_bytes", "spool_unread_bytes", "intake_bytes", "subscriptions", "readers"}
 )
 """Names, at any depth, of what goes up and down."""
-WORST = frozenset({"lag_ns", "oldest_ns", "oldest_ms", "backlog_age_seconds"})
+WORST = frozenset({"lag_ns", "oldest_ns", "oldest_ms", "backlog_age_seconds", "age_ns", "p99_ns", "longest_ns"})
 """Of these, a sum would say nothing."""
 
 

@@ -132,7 +132,7 @@ def take_over(call: CallInfo, directory: Path, encoding: Encoding, clock: Clock)
         path, number = Path(name), number + 1
         try:
             taken = _take_over(call, path, encoding, clock)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # of the disk, or a mistake of ours: the call gets a recording of its own
             _LOG.warning("recording %s was left behind and cannot be continued: %s", path.stem, error)
             continue
         if taken and call.goes_on:

@@ -62,6 +62,7 @@ class Finisher:
 
     Attributes:
         finished, unchanged: recordings, and those of them that could not be written anew.
+        gone: recordings that were closed, and whose file was not there then.
     """
 
     name = "finisher"
@@ -75,7 +76,7 @@ class Finisher:
             delivers: it does more with each than tell of it.
         """
         self._delivers = delivers
-        self.finished = self.unchanged = 0
+        self.finished = self.unchanged = self.gone = 0
         self._publish, self._finished = publish, finished or telling(publish)
         self._waiting: queue.SimpleQueue[Closed | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="finisher", daemon=True)
@@ -96,7 +97,12 @@ class Finisher:
 
     def snapshot(self) -> dict[str, Any]:
         """Return counters."""
-        return {"finished": self.finished, "unchanged": self.unchanged, "waiting": self._waiting.qsize()}
+        return {
+            "finished": self.finished,
+            "unchanged": self.unchanged,
+            "gone": self.gone,
+            "waiting": self._waiting.qsize(),
+        }
 
     def wish(
         self, single: Single | None = None, trim_silence: bool = False, format: FileFormat | None = None
@@ -208,6 +214,7 @@ def hand_over(recording: RecordedCall, finisher: Finisher, **closed: Any) -> Non
     try:
         finished = finished_recording(call, path, document, ended_ns, **closed.pop("wishes", {}))
     except OSError as error:  # somebody took it away
+        finisher.gone += 1
         finisher.give_up(call, recording.recording_id, str(error))
         if recording.note is not None:
             recording.note.drop()

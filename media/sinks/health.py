@@ -1,4 +1,4 @@
-"""What is known of a sink at one moment: `SinkSnapshot`."""
+"""What is known of a sink at one moment: `SinkSnapshot`, and what the recording says of itself."""
 
 from __future__ import annotations
 
@@ -52,6 +52,34 @@ class SinkSnapshot:
     detached: bool
     closed: bool
     details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingSnapshot:
+    """Counters since the start, and what is going on.
+
+    Attributes:
+        live: calls being recorded, failed ones not included.
+        started, ended: calls; the difference is what is going on.
+        failed: recordings that ended early.
+        sidecar_errors: calls with a sidecar that could not be written, or not all of it.
+        blocks: rows taken.
+        single_rows: rows among them that took the slow path.
+        patched_samples: samples put into a part of a file that had been written.
+        stage_bytes: memory reserved for staging.
+        continued: recordings taken over from a process that died.
+    """
+
+    live: int
+    started: int
+    ended: int
+    failed: int
+    sidecar_errors: int
+    blocks: int
+    single_rows: int
+    patched_samples: int
+    stage_bytes: int
+    continued: int
 
 
 def details_of(sink: Sink) -> dict[str, Any]:

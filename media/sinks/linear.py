@@ -128,14 +128,20 @@ class LinearCalls:
         ):
             call = self._calls.get(index)
             if call is not None and first < last:
-                call.place(channel, position + first, pcm[first:last], batch.now_ns)
-                call.write_due(batch.now_ns)
+                try:
+                    call.place(channel, position + first, pcm[first:last], batch.now_ns)
+                    call.write_due(batch.now_ns)
+                except Exception as error:  # a mistake of ours costs this recording and no other
+                    call.recording.fail(error)
                 self._drop_failed(call)
 
     def sweep(self, now_ns: int) -> None:
         """Write what has waited for long."""
         for call in list(self._calls.values()):
-            call.sweep(now_ns)
+            try:
+                call.sweep(now_ns)
+            except Exception as error:
+                call.recording.fail(error)
             self._drop_failed(call)
 
     def remove(self, index: int, now_ns: int) -> None:

@@ -1,8 +1,8 @@
 """`RecordedCall`: the file and the sidecar of one call, and what becomes of them when the disk refuses.
 
-A disk that refuses ends this recording and no other: what was written stays, under a header that fits it, and
-the sidecar says why. Nothing here raises `OSError`; `error`, the counters of `Trouble` and the log tell. The log
-names every call with trouble, however many they are: each is somebody's lost recording.
+A disk that refuses, or a mistake of ours, ends this recording and no other: what was written stays, under a header
+that fits it, and the sidecar says why. What is done with the file does not raise; `error`, the counters of `Trouble`
+and the log tell. The log names every call with trouble, however many they are: each is somebody's lost recording.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class RecordedCall:
                 self.wav = WavFile.create(directory, name, encoding, call.sample_rate_hz)
             self._file = self.wav.path.name
             self._sidecar = self.wav.path.with_suffix(".json")
-        except OSError as error:
+        except Exception as error:
             self._sidecar = _unused(directory, name)
             self.fail(error)
         self._write_sidecar("recording" if self.wav else "failed", None)
@@ -125,7 +125,7 @@ class RecordedCall:
         if self.wav:
             try:
                 self.wav.set_encoding(encoding)
-            except OSError as error:
+            except Exception as error:
                 self.fail(error)
 
     def write(self, position_samples: int, frames: NDArray[Any]) -> None:
@@ -140,7 +140,7 @@ class RecordedCall:
             try:
                 self.wav.write(position_samples, frames)
                 self.wav.flush_header()
-            except OSError as error:
+            except Exception as error:
                 self.fail(error)
 
     def patch(self, channel: int, position_samples: int, samples: NDArray[Any]) -> None:
@@ -153,7 +153,7 @@ class RecordedCall:
                 self.wav.write(position_samples, frames)
                 if self.wav.length_samples > before:
                     self.wav.flush_header()
-            except OSError as error:
+            except Exception as error:
                 self.fail(error)
 
     def cut(self, length_samples: int) -> None:
@@ -161,7 +161,7 @@ class RecordedCall:
         if self.wav:
             try:
                 self.wav.cut(length_samples)
-            except OSError as error:
+            except Exception as error:
                 self.fail(error)
 
     def _note_origin(self) -> None:
@@ -184,7 +184,7 @@ class RecordedCall:
         try:
             if self.wav and report:
                 self.wav.extend(report.length_samples)
-        except OSError as error:
+        except Exception as error:
             self.fail(error)
         self._close()
         if wish is not None and self._file is not None:
@@ -242,7 +242,7 @@ class RecordedCall:
             return
         try:
             wav.close()
-        except OSError as error:
+        except Exception as error:
             self.fail(error)
         self._length_samples, self._encoding = wav.length_samples, wav.encoding
 

@@ -13,23 +13,27 @@ one; what a lagging channel or a late packet brings for a part that is in the fi
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from media.blocks import PcmBatch
+from media.sinks.columns import lengthened
 from media.sinks.contract import HANDED_OVER, CallInfo, CallReport, SinkOptions, SinkUse
 from media.sinks.finisher import Finisher, hand_over
+from media.sinks.health import RecordingSnapshot
 from media.sinks.linear import LinearCalls
 from media.sinks.recorded_call import RecordedCall, Trouble
 from media.sinks.stage import Positions, Slots, Stage, Tracks
 from media.sinks.wav import Encoding
 from strep.clock import NS_PER_MS, Clock, SystemClock
 from strep.g711 import Codec, decode, transcode_table
+
+_LOG = logging.getLogger(__name__)
 
 FLUSH_SAMPLES = 4_096
 """A call is written whenever so much of it, header included, fills the file: half a second, 16 KiB.
@@ -55,38 +59,10 @@ _SWEEP_NS = 250 * NS_PER_MS
 _NO_LAW = 0xFF
 
 
-@dataclass(frozen=True, slots=True)
-class RecordingSnapshot:
-    """Counters since the start, and what is going on.
-
-    Attributes:
-        live: calls being recorded, failed ones not included.
-        started, ended: calls; the difference is what is going on.
-        failed: recordings that ended early.
-        sidecar_errors: calls with a sidecar that could not be written, or not all of it.
-        blocks: rows taken.
-        single_rows: rows among them that took the slow path.
-        patched_samples: samples put into a part of a file that had been written.
-        stage_bytes: memory reserved for staging.
-        continued: recordings taken over from a process that died.
-    """
-
-    live: int
-    started: int
-    ended: int
-    failed: int
-    sidecar_errors: int
-    blocks: int
-    single_rows: int
-    patched_samples: int
-    stage_bytes: int
-    continued: int
-
-
 class RecordingSink:
     """Writes ``<directory>/<call_id>.wav`` and ``.json`` for every call.
 
-    No method raises because of the disk; see `RecordedCall`.
+    No method raises because of the disk, see `RecordedCall`; a mistake of ours ends the recording that it is about.
     """
 
     def __init__(
@@ -146,9 +122,9 @@ class RecordingSink:
         recording = RecordedCall(call, self._directory, encoding, self._trouble, self._clock)
         self._live[call.index] = recording
         if call.index >= len(self._slots) - 1:
-            self._slots = _lengthened(self._slots, 2 * call.index + 64, -1)
-            self._laws = _lengthened(self._laws, len(self._slots), _NO_LAW)
-            self._offsets = _lengthened(self._offsets, len(self._slots), 0)
+            self._slots = lengthened(self._slots, 2 * call.index + 64, -1)
+            self._laws = lengthened(self._laws, len(self._slots), _NO_LAW)
+            self._offsets = lengthened(self._offsets, len(self._slots), 0)
         if recording.wav and is_linear:
             self._continued += recording.continued is not None
             self._linear.add(recording)
@@ -171,33 +147,60 @@ class RecordingSink:
 
     def receive(self, batch: PcmBatch) -> None:
         """Stage the blocks, write the calls that are due."""
-        now_ns = batch.now_ns
+        if len(batch):
+            try:
+                self._put(batch)
+            except Exception:
+                indexes: list[int] = np.unique(batch.call).tolist()  # what is in its place is put there once more
+                self._each_alone(indexes, lambda index: self._put(batch.take(batch.call == index)))
+        if not len(batch) or batch.now_ns >= self._next_sweep_ns:
+            self._next_sweep_ns = batch.now_ns + _SWEEP_NS
+            try:
+                self._sweep(batch.now_ns)
+            except Exception:
+                indexes = [recording.call.index for recording in self._by_slot.values()]
+                self._each_alone(indexes, lambda index: self._write_all(self._live[index].slot, batch.now_ns))
+
+    def _put(self, batch: PcmBatch) -> None:
         if batch.is_linear:
             self._linear.receive(batch)
             self._blocks += len(batch)
-        elif len(batch):
-            self._write(*self._stage.full(self._take(batch), LAG_SAMPLES), now_ns)
-        if not len(batch) or now_ns >= self._next_sweep_ns:
-            self._next_sweep_ns = now_ns + _SWEEP_NS
-            self._sweep(now_ns)
+        else:
+            self._write(*self._stage.full(self._take(batch), LAG_SAMPLES), batch.now_ns)
+
+    def _each_alone(self, indexes: list[int], do: Callable[[int], None]) -> None:
+        """Do for each call what cannot be done for all: a mistake ends the recording that it is about."""
+        for index in indexes:
+            try:
+                do(index)
+            except Exception as error:
+                _LOG.exception("a mistake of ours")
+                if index in self._live:
+                    self._live[index].fail(error)
+                    self._unstage(self._live[index])
 
     def call_ended(self, call: CallInfo, report: CallReport | None) -> None:
         """Write everything, pad the shorter channel, close, write the sidecar."""
         recording = self._live.pop(call.index, None)
         if recording is None:
             return
-        self._ended += 1
-        if recording.slot >= 0:
-            self._write_all(recording.slot, self._clock.now_ns())
-        self._linear.remove(call.index, self._clock.now_ns())
+        try:
+            if recording.slot >= 0:
+                self._write_all(recording.slot, self._clock.now_ns())
+            self._linear.remove(call.index, self._clock.now_ns())
+        except Exception as error:
+            _LOG.exception("a mistake of ours")
+            recording.fail(error)
         self._unstage(recording)
         self._moved -= recording.continued is not None and not (call.is_linear or self._is_pcm)
         if report is not None and report.reason == HANDED_OVER:
             recording.hand_over()
+            self._ended += 1
             return
         recording.finish(report, self._finisher.wish() if self._finisher is not None else None, self._uses(call))
         if self._finisher is not None:
             hand_over(recording, self._finisher)
+        self._ended += 1
 
     def close(self) -> None:
         """End the recordings of calls that nobody ended."""
@@ -341,10 +344,3 @@ class RecordingSink:
         self._stage.law[recording.slot] = codec
         recording.set_encoding(Encoding.of(codec))
         self._drop_failed(recording.slot)
-
-
-def _lengthened(column: NDArray[Any], length: int, fill: int) -> NDArray[Any]:
-    """Return the column with `fill` behind it; the last entry is always `fill`."""
-    longer = np.full(length, fill, column.dtype)
-    longer[: len(column)] = column
-    return longer

@@ -5,13 +5,12 @@ A batch costs a sum per sink, whatever the number of its rows and calls, in the 
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from media.blocks import PcmBatch
+from media.sinks.columns import lengthened
 from media.sinks.contract import CallInfo, CallReport, SinkUse
 from media.sinks.queue import CallEnded, CallStarted, Item, SinkQueue
 
@@ -83,9 +82,7 @@ class Uses:
     def _begin(self, call: CallInfo) -> None:
         if call.index >= len(self._delivered):
             columns = (self._delivered, self._errors, self._restarts)
-            self._delivered, self._errors, self._restarts = (
-                _lengthened(column, 2 * call.index) for column in columns
-            )
+            self._delivered, self._errors, self._restarts = (lengthened(column, 2 * call.index) for column in columns)
         self.told[call.index] = call
         self._delivered[call.index] = self._errors[call.index] = 0
         self._restarts[call.index] = self.restarts
@@ -104,9 +101,3 @@ def _dropped_in(report: CallReport, sink: str) -> tuple[int, int]:
     """Return the blocks and samples of a call that the queue of `sink` dropped, by what it put into its report."""
     events = (event for event in report.events if event.get("type") == "sink_dropped" and event.get("sink") == sink)
     return next(((event["blocks"], event["samples"]) for event in events), (0, 0))
-
-
-def _lengthened(column: NDArray[Any], size: int) -> NDArray[Any]:
-    longer = np.zeros(size, column.dtype)
-    longer[: len(column)] = column
-    return longer

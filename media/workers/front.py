@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,15 +28,15 @@ class FrontDesk:
         addresses: of the HTTP door, once it is open.
     """
 
-    def __init__(self, config: ServerConfig, workers: int, send: Send) -> None:
-        """Prepare; `send` tells a worker something.
+    def __init__(self, config: ServerConfig, workers: int, send: Send, alarms: Callable[[], dict[str, Any]]) -> None:
+        """Prepare; `send` tells a worker something, `alarms` returns what is raised in any of them.
 
         Raises:
             ConfigurationError: what is configured cannot be.
         """
         self.config = config
         self.addresses: dict[str, str] = {}
-        self._given, self._workers, self._send = config, workers, send
+        self._given, self._workers, self._send, self._alarms = config, workers, send, alarms
         self._house: AllWorkers | None = None
         self._directory: Path | None = None
         self._door = None
@@ -102,4 +103,4 @@ class FrontDesk:
         from media.http.api import Api
 
         assert self._house is not None
-        return Api(self._house, SystemClock(), incoming=self._incoming)
+        return Api(self._house, SystemClock(), incoming=self._incoming, alarms=self._alarms)

@@ -14,6 +14,8 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+from media.alarms.reconciliation import reconcile
+from media.alarms.watch import Alarms, report_of
 from media.cli import FAILED
 from media.config import LogConfig, ServerConfig
 from media.limits import raise_descriptor_limit
@@ -26,6 +28,7 @@ from media.workers.front import FrontDesk
 from media.workers.opening import WorkerDoors
 from media.workers.process import WorkerProcess
 from media.workers.steering import is_supported
+from strep.clock import SystemClock
 from strep.errors import ConfigurationError
 
 _LOG = logging.getLogger("strep.workers")
@@ -54,6 +57,7 @@ class Supervisor:
         totals: what all workers counted.
         unfinished_sinks: as `Server.unfinished_sinks`.
         broken: workers that died while they were to end.
+        missing_recordings: of calls of workers that ended as they should.
     """
 
     def __init__(
@@ -90,8 +94,11 @@ class Supervisor:
         self._last_words: set[int] = set()
         self._heard: dict[int, float] = {}
         self._watch = Repeater(REPORT_INTERVAL_S, self._kill_the_silent)
-        self._desk = FrontDesk(config, workers, self._send)
+        self._desk = FrontDesk(config, workers, self._send, self.alarms_report)
         self.totals.others.append(self._desk.snapshot)
+        self._alarms = Alarms(self._about_workers, SystemClock())
+        self.totals.others.append(lambda: {"alarms": self._alarms.snapshot()})
+        self.missing_recordings = 0
 
     # -- life ------------------------------------------------------------------------------------------
 
@@ -123,6 +130,7 @@ class Supervisor:
         except BaseException:
             await self.close()
             raise
+        self._alarms.start()
         _LOG.info("receiving", extra={"workers": self._count, "addresses": self.addresses})
 
     async def _wait_ready(self) -> None:
@@ -145,6 +153,7 @@ class Supervisor:
         """End the workers; a second call does nothing."""
         self._stopping.set()
         self._watch.stop()
+        self._alarms.stop()
         self._dismiss_spare()
         self._doors.close_listeners()
         for worker in self._live.values():
@@ -256,6 +265,7 @@ class Supervisor:
             if isinstance(message, Ended):
                 self._last_words.add(index)
                 self.unfinished_sinks += message.unfinished_sinks
+                self.missing_recordings += reconcile(message.snapshot).missing
 
     def _send(self, index: int, order: Order) -> bool:
         """Tell worker `index` something, if it works; else it is told when it begins."""
@@ -274,6 +284,14 @@ class Supervisor:
     def _note_end(self, index: int, code: int) -> None:
         if index in self._began and index not in self._last_words:  # before, it had nothing to lose
             self.broken.append(f"worker {index} ({_how(code)})")
+
+    def alarms_report(self) -> dict[str, Any]:
+        """Return what is raised in any of the processes."""
+        return report_of(self.totals.snapshot()["alarms"], SystemClock().wall_ns())
+
+    def _about_workers(self) -> dict[str, Any]:
+        down = [index for index, is_up in enumerate(self.totals.is_up) if not is_up]
+        return {"worker_restarts": sum(self.totals.restarts), "workers_down": down}
 
     def _prepare_spare(self) -> None:
         if self._spare is None and not self._stopping.is_set():

@@ -20,7 +20,7 @@ from media.cli import FAILED, MISUSED, OK
 from media.logs import logging_to
 from media.metrics.totals import REPORT_INTERVAL_S
 from media.repeat import Repeater
-from media.serve import freeze_heap, loop_factory, reason_of
+from media.serve import freeze_heap, loop_factory, reason_of, shorten_turns
 from media.server import Server
 from media.sinks.plugins import load_sink
 from media.sockets import BoundSockets
@@ -91,6 +91,7 @@ async def _serve(assignment: Assignment, sockets: BoundSockets, control: socket.
     async with server:
         _say(control, Ready())
         freeze_heap()
+        shorten_turns()
         reports.start()
         await server.wait_closed()
     reports.stop()

@@ -158,7 +158,7 @@ class TestConfiguration:
         server = Server(ServerConfig(udp=DOOR, record=tmp_path, denoise=rules), sinks=[own])
         assert [type(runner.sink) for runner in server.runners] == [DenoisedSink, DenoisedSink]
         server = Server(ServerConfig(udp=DOOR, record=tmp_path, denoise=rules[:1]), sinks=[own])
-        assert [type(runner.sink) for runner in server.runners] == [DenoisedSink, RecordingSink]
+        assert [type(runner.sink) for runner in server.runners] == [RecordingSink, DenoisedSink]
 
     def test_what_is_not_there(self) -> None:
         config = ServerConfig(udp=DOOR, denoise=(Denoised("recording"),))

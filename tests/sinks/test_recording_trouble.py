@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from media.sinks import recording
+from media.sinks.recorded_call import RecordedCall
 from media.sinks.recording import RecordingSink
+from media.sinks.wav import WavFile
 from strep.clock import NS_PER_MS, ManualClock
 from tests.sinks.rows import Row, batch_of, call_info, call_report, spoken
 from tests.sinks.test_wav import DiskOf, play
@@ -181,3 +183,78 @@ def lowest_free_descriptor() -> int:
 def test_the_stage_holds_what_it_must() -> None:
     room = recording._STAGE_SAMPLES - recording.FLUSH_SAMPLES - recording.LAG_SAMPLES
     assert room >= 800, "a block of 100 ms on top of the fullest stage"
+
+
+class TestOurOwnMistakes:
+    """What raises where nobody foresaw it ends the recording that it is about, and no other."""
+
+    @pytest.fixture
+    def world(self, tmp_path: Path) -> tuple[RecordingSink, list[RecordedCall]]:
+        sink = RecordingSink(tmp_path, clock=ManualClock())
+        for index in (0, 1):
+            sink.call_started(call_info(index))
+        return sink, [sink._live[index] for index in (1, 0)]
+
+    def expect(self, directory: Path, sink: RecordingSink) -> None:
+        """Call 1 failed, call 0 is whole, and nothing is left behind."""
+        bad, good = (json.loads((directory / f"call-{index}.json").read_bytes()) for index in (1, 0))
+        assert (bad["state"], bad["error"]) == ("failed", "ZeroDivisionError: a mistake")
+        assert (good["state"], good["length_samples"]) == ("complete", 40_000)
+        assert np.array_equal(play(directory / "call-0.wav").T, [spoken(channel, 50) for channel in (0, 1)])
+        assert (sink.snapshot().failed, sink.snapshot().live, sink.snapshot().ended) == (1, 0, 2)
+        assert not sink._live
+        assert not sink._by_slot
+
+    @pytest.mark.parametrize("method", ["write", "flush_header", "patch"])
+    def test_in_a_file(self, tmp_path: Path, world: Any, monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+        sink, (bad, _) = world
+        assert bad.wav is not None
+        monkeypatch.setattr(bad.wav, "read" if method == "patch" else method, mistake)
+        sink.receive(batch_of(*[Row(call, 0, 6400) for call in (0, 1)]))
+        sink.receive(batch_of(*[Row(call, 0, 12_000) for call in (0, 1)]))
+        record_two(sink, 50)
+        self.expect(tmp_path, sink)
+
+    def test_in_the_columns(self, tmp_path: Path, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A batch that cannot be taken as a whole is taken call by call."""
+        sink, (bad, _) = world
+        scatter, slot = sink._stage.scatter, bad.slot
+
+        def scatter_but_one(tracks: Any, positions: Any, rows: Any, now_ns: int) -> None:
+            if slot in (tracks >> 1).tolist() and positions.max() >= 8000:
+                mistake()
+            scatter(tracks, positions, rows, now_ns)
+
+        monkeypatch.setattr(sink._stage, "scatter", scatter_but_one)
+        record_two(sink, 50)
+        self.expect(tmp_path, sink)
+
+    def test_at_the_end(self, tmp_path: Path, world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        sink, (bad, _) = world
+        write_all, slot = sink._write_all, bad.slot
+
+        def write_all_but_one(which: int, now_ns: int) -> None:
+            if which == slot:
+                mistake()
+            write_all(which, now_ns)
+
+        monkeypatch.setattr(sink, "_write_all", write_all_but_one)
+        record_two(sink, 50)
+        self.expect(tmp_path, sink)
+
+    def test_at_the_beginning(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        sink = RecordingSink(tmp_path, clock=ManualClock())
+        create = WavFile.create
+
+        def create_but_one(directory: Path, name: str, *rest: Any) -> WavFile:
+            return mistake() if name == "call-1" else create(directory, name, *rest)
+
+        monkeypatch.setattr(WavFile, "create", create_but_one)
+        for index in (0, 1):
+            sink.call_started(call_info(index))
+        record_two(sink, 50)
+        self.expect(tmp_path, sink)
+
+
+def mistake(*_: Any) -> Any:
+    raise ZeroDivisionError("a mistake")

@@ -47,7 +47,7 @@ class World:
     raised_at: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:
-        self.runner = SinkRunner(self.make(), self.clock, self.make, lambda call, event: self._hear(call, event))
+        self.runner = SinkRunner(self.make(), self.clock, self.make, self._hear)
 
     def _hear(self, call: CallInfo, event: Event) -> None:
         self.told.append((call.call_id, event))
@@ -104,9 +104,15 @@ class Scripted:
     def receive(self, batch: PcmBatch) -> None:
         if not len(batch):
             return
-        rows = [(self.calls[index].call_id, at) for index, at in zip(batch.call.tolist(), batch.positions.tolist())]
+        places = zip(batch.call.tolist(), batch.positions.tolist(), strict=True)
+        rows = [(self.calls[index].call_id, at) for index, at in places]
         lives = self.world.runner.snapshot()
-        self._act(lambda: [self.world.raised_at[call].append(at) for call, at in rows])
+
+        def note_raise() -> None:
+            for call, at in rows:
+                self.world.raised_at[call].append(at)
+
+        self._act(note_raise)
         if self.world.runner.snapshot().abandoned > lives.abandoned:
             return  # it hung, and what it makes of its blocks now is nobody's
         if not any(at in self.world.raised_at[call] for call, at in rows):
