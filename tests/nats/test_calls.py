@@ -42,9 +42,11 @@ def target_of(addresses: dict[str, Any]) -> Target:
     return Target(udp=(host, int(port)))
 
 
-def serve(directory: Path, url: str, **nats: Any) -> Server:
+def serve(directory: Path, url: str, *, idle_timeout_s: float = 2.0, **nats: Any) -> Server:
     config = NatsConfig((url,), **{"spool": directory / "spool", **nats})
-    return Server(ServerConfig(udp=LOOPBACK, record=directory / "recordings", nats=config, idle_timeout_s=2.0))
+    return Server(
+        ServerConfig(udp=LOOPBACK, record=directory / "recordings", nats=config, idle_timeout_s=idle_timeout_s)
+    )
 
 
 def state(server: Server) -> dict[str, Any]:
@@ -139,7 +141,7 @@ async def test_strep_is_killed_with_a_spool(tmp_path: Path) -> None:
 async def test_the_process_that_publishes_is_killed(tmp_path: Path) -> None:
     """Another one takes over, in the midst of the calls, and no recording notices."""
     with running(tmp_path / "nats") as nats:
-        async with serve(tmp_path, nats.url) as server:
+        async with serve(tmp_path, nats.url, idle_timeout_s=600.0) as server:
             companion = next(one for one in server._companions if isinstance(one, NatsCompanion))
             is_back = threading.Event()
             calls = asyncio.create_task(run_calls(server, 5, 5, Gated((3.0, is_back))))
