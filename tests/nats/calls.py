@@ -31,7 +31,8 @@ def by_track(found: Iterable[Any]) -> dict[tuple[str, Direction], list[PcmMessag
 
 def check_whole(messages: list[PcmMessage], *, has_end: bool = True) -> np.ndarray[Any, np.dtype[np.int16]]:
     """Return the audio of a track; every message is there once, in order, and without a gap."""
-    assert [pcm.sequence_number for pcm in messages] == list(range(len(messages)))
+    numbers = [pcm.sequence_number for pcm in messages]
+    assert numbers == list(range(len(messages))), numbers
     position = messages[0].position_samples
     for pcm in messages:
         assert pcm.position_samples == position

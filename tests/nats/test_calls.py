@@ -17,7 +17,6 @@ import pytest
 
 from media import Server, ServerConfig
 from media.carrier.options import SimulationOptions
-from media.carrier.pacing import Pacer
 from media.carrier.simulation import Simulation, Target
 from media.config import Endpoint
 from media.feed.selection import Selection
@@ -44,7 +43,9 @@ def target_of(addresses: dict[str, Any]) -> Target:
 
 def serve(directory: Path, url: str, **nats: Any) -> Server:
     config = NatsConfig((url,), **{"spool": directory / "spool", **nats})
-    return Server(ServerConfig(udp=LOOPBACK, record=directory / "recordings", nats=config, idle_timeout_s=2.0))
+    return Server(
+        ServerConfig(udp=LOOPBACK, record=directory / "recordings", nats=config, idle_timeout_s=idle_timeout_s)
+    )
 
 
 def state(server: Server) -> dict[str, Any]:
@@ -53,9 +54,9 @@ def state(server: Server) -> dict[str, Any]:
     return reported if "stored" in reported else dict.fromkeys(EMPTY, 0) | reported
 
 
-async def run_calls(server: Server, calls: int, seconds: float, pacer: Pacer | None = None) -> Simulation:
+async def run_calls(server: Server, calls: int, seconds: float) -> Simulation:
     simulation = Simulation(SimulationOptions(calls=calls, seconds=seconds))
-    await simulation.run(target_of(server.addresses), pacer)
+    await simulation.run(target_of(server.addresses))
     return simulation
 
 
@@ -141,14 +142,12 @@ async def test_the_process_that_publishes_is_killed(tmp_path: Path) -> None:
     with running(tmp_path / "nats") as nats:
         async with serve(tmp_path, nats.url) as server:
             companion = next(one for one in server._companions if isinstance(one, NatsCompanion))
-            is_back = threading.Event()
-            calls = asyncio.create_task(run_calls(server, 5, 5, Gated((3.0, is_back))))
+            calls = asyncio.create_task(run_calls(server, 5, 6))
             await until(lambda: state(server)["stored"] >= 20)
             assert companion.pid is not None
             os.kill(companion.pid, signal.SIGKILL)
-            await until(lambda: companion.restarts and "waiting" in companion.snapshot())
-            is_back.set()
             await calls
+            await until(lambda: companion.restarts)
         assert companion.restarts == 1
         check_reception(server)
         found = await everything(nats.url)

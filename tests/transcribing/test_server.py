@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from media.events.transcripts import Transcription, TranscriptionMissing
 from media.metrics.families import families
 from media.metrics.totals import Totals
 from media.talk.call import LiveCall
+from media.transcribing import limits
 from media.transcribing.process import EngineProcess
 from strep.errors import UsageError
 from tests.media.harness import sidecar
@@ -38,6 +40,7 @@ LIMIT = int(np.abs(QUIET.astype(int)).max()) + 500
 def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path / "site", monkeypatch)
     monkeypatch.setattr("media.server.SINK_STOP_TIMEOUT_S", PATIENCE_S)
+    monkeypatch.setattr(limits, "Limits", partial(limits.Limits, close_s=PATIENCE_S))
 
 
 @pytest.fixture
