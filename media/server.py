@@ -176,7 +176,7 @@ class Server:
     # -- life ------------------------------------------------------------------------------------------
 
     async def start(self, take_in: Callable[[], None] | None = None) -> None:
-        """Open all doors; `take_in`, called before the first packet is looked at, puts calls into the engine that go on.
+        """Open all doors; `take_in`, called before any packet is looked at, puts calls into the engine that go on.
 
         Raises:
             OSError: an address cannot be had; whatever was opened before is closed again.
