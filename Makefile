@@ -92,7 +92,8 @@ fuzz-short: setup  ## the same for some seconds each, if atheris is there (make 
 	@touch $@
 
 soak: setup  ## play for half an hour to many simulated carriers that refuse at random
-	@STREP_FUZZ=long $(BIN)/pytest --timeout 0 -n $(JOBS) tests/talk/test_mp3_against_the_carrier.py
+	@STREP_FUZZ=long $(BIN)/pytest --timeout 0 -n $(JOBS) tests/talk/test_mp3_against_the_carrier.py \
+	  tests/handover/test_processes.py::test_twenty_hand_overs_under_200_calls
 
 kills: setup  ## kill the server a hundred times under two hundred calls (ARGS="--workers 2", "--kills 10")
 	@$(BIN)/python -m tests.kills $(ARGS)
