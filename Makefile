@@ -10,7 +10,7 @@ UV_VERSION := 0.13.8
 BIN        := .venv/bin
 INSTALLED  := .venv/.installed
 PEERS      := ffmpeg tshark sox espeak-ng flite mpg123 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
-              gstreamer1.0-plugins-bad nodejs node-ws golang-go golang-github-pion-rtp-dev nats-server openssl
+              gstreamer1.0-plugins-bad nodejs node-ws golang-go golang-github-pion-rtp-dev nats-server openssl systemd
 # Of pipecat, the half gigabyte that it asks for left out: what its serializers import, and .venv has not.
 PIPECAT    := pipecat-ai aiofiles docstring-parser loguru loudness sentencex wait-for2
 # Telnyx's own package, which verifies webhooks, and what of its needs .venv has not.
@@ -92,7 +92,8 @@ fuzz-short: setup  ## the same for some seconds each, if atheris is there (make 
 	@touch $@
 
 soak: setup  ## play for half an hour to many simulated carriers that refuse at random
-	@STREP_FUZZ=long $(BIN)/pytest --timeout 0 -n $(JOBS) tests/talk/test_mp3_against_the_carrier.py
+	@STREP_FUZZ=long $(BIN)/pytest --timeout 0 -n $(JOBS) tests/talk/test_mp3_against_the_carrier.py \
+	  tests/handover/test_processes.py::test_twenty_hand_overs_under_200_calls
 
 kills: setup  ## kill the server a hundred times under two hundred calls (ARGS="--workers 2", "--kills 10")
 	@$(BIN)/python -m tests.kills $(ARGS)

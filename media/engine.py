@@ -99,8 +99,6 @@ class Engine:
         """Return the wall time, in ns since the epoch, of a monotonic moment of this process."""
         return self._clock.wall_ns() - (self._clock.now_ns() - now_ns)
 
-    # -- calls and tracks ------------------------------------------------------------------------------
-
     def touch(self, call: Call) -> None:
         """Take note that the carrier spoke up on `call` otherwise than by audio."""
         call.last_activity_ns = self._clock.now_ns()
@@ -219,9 +217,7 @@ class Engine:
             track.call.tracks.append(track)
 
     def _report(self, call: Call, reason: str) -> CallReport:
-        report = call_report(call, reason, self.reels.at(call.tape))
-        report.started_wall_ns, report.ended_wall_ns = call.info.position_0_wall_ns, self._clock.wall_ns()
-        return report
+        return call_report(call, reason, self.reels.at(call.tape), self._clock.wall_ns())
 
     def _forget(self, call: Call) -> None:
         for track in call.tracks:
@@ -258,8 +254,6 @@ class Engine:
             self._join(track, now_ns)
         for call in list(self.calls.values()):
             self.end_call(call, reason)
-
-    # -- audio -----------------------------------------------------------------------------------------
 
     def receive(self, frames: FrameBatch) -> None:
         """Take frames of known tracks of code bytes, in the order of their arrival."""
@@ -325,8 +319,6 @@ class Engine:
         self.reels.of(track).place(track, track.call)
         if not track.call.info.origin_wall_ns and track.call.origin_ns is not None:
             track.call.info.origin_wall_ns = self.wall_ns(track.call.origin_ns)
-
-    # -- the end of silence ----------------------------------------------------------------------------
 
     def last_delivery_ns(self, track: Track) -> int:
         """Return when audio of `track` last found its place: not when packets last arrived."""

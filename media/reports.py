@@ -11,8 +11,8 @@ from media.sinks.contract import CallReport, TrackReport
 from strep.g711 import LINEAR, Codec
 
 
-def call_report(call: Call, reason: str, reel: Reel) -> CallReport:
-    """Return the report of `call`, whose tracks are finished but not closed yet; times are the caller's to add."""
+def call_report(call: Call, reason: str, reel: Reel, ended_wall_ns: int) -> CallReport:
+    """Return the report of `call`, whose tracks are finished but not closed yet."""
     ordered = sorted(call.tracks, key=lambda track: (track.direction, track.first_arrival_ns))
     tracks = [with_pauses(track_report(track, reel), call.info.pauses) for track in ordered]
     length = max((track.start_samples + track.length_samples for track in tracks), default=0)
@@ -22,7 +22,7 @@ def call_report(call: Call, reason: str, reel: Reel) -> CallReport:
     has_audio = any(track.codec is not None for track in tracks)
     unsupported = any(track.payload_types for track in tracks)
     note = "" if has_audio else "unsupported_payload" if unsupported else "no_media"
-    return CallReport(reason, 0, length, tracks, events, note)
+    return CallReport(reason, ended_wall_ns, length, tracks, events, note, call.info.position_0_wall_ns)
 
 
 def track_report(track: Track, reel: Reel) -> TrackReport:

@@ -51,6 +51,8 @@ Examples:
     strep serve --ws :9001 --app parrot --playback rtp
   A function of your own, greet in greeter.py here, and each call recorded:
     strep serve --ws :9001 --app greeter:greet --record recordings
+  Take over from the process that runs, in mid-call, as often as you like:
+    strep serve --udp 0.0.0.0:9000 --record recordings --hand-over /run/strep/hand-over
   Options from a file, and from the environment:
     strep serve --config strep.toml
     STREP_UDP=:9000 STREP_RTP="lab=4000,4001;office=4010,4011" strep serve

@@ -178,7 +178,11 @@ class Server:
     # -- life ------------------------------------------------------------------------------------------
 
     async def start(self, take_in: Callable[[], None] | None = None) -> None:
+<<<<<<< HEAD
         """Open all doors; `take_in`, called before the first packet is looked at, puts in calls that go on.
+=======
+        """Open all doors; `take_in`, called before any packet is looked at, puts calls into the engine that go on.
+>>>>>>> handover
 
         Raises:
             OSError: an address cannot be had; whatever was opened before is closed again.

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +16,9 @@ import pytest
 from media.config import Endpoint, RtpPorts, ServerConfig
 from media.handover.activation import assign, take_sockets
 from media.handover.notify import notify, watchdog_interval_s
+from media.handover.passing import SYSTEMD
 from media.handover.room import lasts_s
+from media.settings import load
 from media.sockets import BoundSockets
 from media.workers.opening import WorkerDoors
 from strep.errors import ConfigurationError
@@ -166,3 +172,27 @@ class TestNotify:
 
 def test_how_long_a_buffer_lasts() -> None:
     assert lasts_s(32 << 20, 100 * 100) == pytest.approx(4.369, abs=0.001)
+
+
+UNITS = Path(__file__).resolve().parents[2] / "deploy" / "systemd"
+
+
+class TestUnits:
+    def test_the_sockets_are_the_doors_of_the_service(self) -> None:
+        """What `strep.socket` binds is what `strep.service` gives as options, word for word."""
+        service, sockets = ((UNITS / f"strep.{kind}").read_text() for kind in ("service", "socket"))
+        for option, directive in (("--udp", "ListenDatagram"), ("--ws", "ListenStream")):
+            (given,) = re.findall(rf"{option} (\S+)", service)
+            assert re.findall(rf"^{directive}=(.*)$", sockets, re.MULTILINE) == [given]
+        command = re.findall(r"^ExecStart=\S+ serve (.*)$", service, re.MULTILINE)[0].split()
+        flags = {flag[2:].replace("-", "_"): value for flag, value in zip(command[::2], command[1::2], strict=True)}
+        assert load(flags, {}).processes.hand_over == SYSTEMD
+
+    @pytest.mark.peer
+    @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="make peers")
+    def test_systemd_understands_them(self, tmp_path: Path) -> None:
+        for unit in UNITS.iterdir():
+            (tmp_path / unit.name).write_text(unit.read_text().replace("/opt/strep/bin/strep", sys.executable))
+        command = ["systemd-analyze", "verify", "--man=no", *map(str, sorted(tmp_path.iterdir()))]
+        verified = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        assert (verified.returncode, verified.stderr) == (0, "")

@@ -33,6 +33,7 @@ from tests.media.test_server import CHANNEL
 
 pytestmark = pytest.mark.skipif(not IS_SUPPORTED, reason="needs Linux")
 PATIENCE_S = 120.0
+SOAK_S = 150
 
 
 def wait_until(condition: Callable[[], Any]) -> Any:
@@ -125,7 +126,7 @@ def check(directory: Path, carrier: Carrier) -> None:
     A carrier that is starved by a busy machine seems to hold, so silence may be anywhere (`strep.realign`).
     """
     for number, truth in enumerate(carrier.outcome.truth.tracks):
-        name = truth.call_leg_id or truth.stream_id
+        name = truth.stream_id or truth.call_leg_id
         document = sidecar(directory, name)
         assert (document["state"], document["restarts"], document["handed_over_samples"]) == ("complete", [], None)
         assert not list(directory.glob(f"{name}.2.*"))
@@ -179,7 +180,8 @@ def test_two_hand_overs_in_mid_call(network: NetworkModel, tmp_path: Path) -> No
         assert third.ready() == where
         calls.join(PATIENCE_S)
         streams.join(PATIENCE_S)
-        late = Carrier(SimulationOptions(Transport.WEBSOCKET, calls=1, seconds=0.2), Target(stream_url=f"ws://{ws}/"))
+        another = SimulationOptions(Transport.WEBSOCKET, calls=1, seconds=0.2, seed=7)
+        late = Carrier(another, Target(stream_url=f"ws://{ws}/"))
         late.join(PATIENCE_S)
         third.process.send_signal(signal.SIGTERM)
         logs = [process.log() for process in (first, second, third)]
@@ -340,4 +342,37 @@ def test_a_service_that_systemd_restarts(tmp_path: Path) -> None:
         third.process.send_signal(signal.SIGTERM)
         logs.append(third.log())
     assert datagrams(logs) == calls.outcome.truth.datagrams
+    check(directory, calls)
+
+
+@pytest.mark.skipif(os.environ.get("STREP_FUZZ") != "long", reason="make soak")
+def test_twenty_hand_overs_under_200_calls(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As above, longer; tells how long the switches took."""
+    directory, path = tmp_path / "recordings", str(tmp_path / "hand-over")
+    doors = ["--record", str(directory), "--record-format", "passthrough", "--reorder-wait", "200ms"]
+    doors += ["--hand-over", path, "--receive-buffer", "128MiB", "--drain-timeout", "0"]
+    logs: list[list[dict[str, Any]]] = []
+    with processes() as start:
+        running = start("--udp", ":0", *doors)
+        udp = running.ready()["udp"]
+        options = SimulationOptions(calls=200, seconds=SOAK_S, network=NETWORK)
+        calls = Carrier(options, Target(udp=address(udp)))
+        wait_until(lambda: calls.sent > 200)
+        while calls.is_alive() and len(logs) < 20:
+            successor = start("--udp", udp, *doors)
+            assert successor.ready() == {"udp": udp}
+            logs.append(running.log())
+            running = successor
+        calls.join(2 * SOAK_S + PATIENCE_S)
+        running.process.send_signal(signal.SIGTERM)
+        logs.append(running.log())
+    received, sent = datagrams(logs), calls.outcome.truth.datagrams
+    pauses = sorted(line["pause_ms"] for log in logs for line in log if "pause_ms" in line)
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\n{sent} packets sent, {received} received, {sent - received} lost; {len(pauses)} hand-overs, "
+            f"pause in ms: {pauses[0]} at least, {pauses[len(pauses) // 2]} in the middle, {pauses[-1]} at most\n"
+        )
+    assert received == sent
+    assert len(pauses) >= 20
     check(directory, calls)
