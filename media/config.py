@@ -197,6 +197,8 @@ class ProcessConfig:
     """Where counters are served for Prometheus."""
     hand_over: Path | None = None
     """Where a process finds the one before, and hands over to the one behind it; see `media.handover`."""
+    metrics_token: str = field(default="", repr=False)
+    """What requests there have to show; without one, only this machine may ask."""
 
 
 @dataclass(frozen=True, slots=True)
