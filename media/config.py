@@ -143,6 +143,8 @@ class ServerConfig:
     """While the disk of the recordings has less, no call begins."""
     udp_legs: Literal["open", "probation", "registered"] = "open"
     """Which legs may begin at the STREP port, see `media.admission.legs`."""
+    udp_leg_wait_s: float = 3.0
+    """How long a leg may wait to be admitted."""
     telnyx_public_keys: tuple[str, ...] = ()
     """In base64: whose webhooks announce legs, at the HTTP door."""
     state: Path | None = None

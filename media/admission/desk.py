@@ -84,7 +84,7 @@ class LegDesk:
             self._tell(leg, left_s)
 
     def register(self, leg: UUID, good_for_s: float = GOOD_FOR_S) -> None:
-        """Let `leg` begin from now on, with what has come of it in the last 3 s."""
+        """Let `leg` begin from now on, with what waits of it."""
         if self._memory is not None:
             self._memory.add(leg, self._wall_s() + good_for_s)
         self._tell(leg, good_for_s)

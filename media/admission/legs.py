@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from media.admission.announced import GOOD_FOR_S, Announced
-from media.admission.quarantine import Held, Leg, Quarantine
+from media.admission.quarantine import KEEP_NS, Held, Leg, Quarantine
 from strep.clock import NS_PER_SECOND
 from strep.header import HEADER_BYTES
 from strep.rtp import FIXED_HEADER_BYTES
@@ -38,10 +38,17 @@ class LegGuard:
         quarantine: datagrams of legs that are not admitted yet.
     """
 
-    def __init__(self, mode: LegMode = "open", networks: Iterable[Network] = (), *, is_pinned: bool = True) -> None:
-        """Start without an announcement; `is_pinned`: sources are kept to."""
+    def __init__(
+        self,
+        mode: LegMode = "open",
+        networks: Iterable[Network] = (),
+        *,
+        is_pinned: bool = True,
+        keep_ns: int = KEEP_NS,
+    ) -> None:
+        """Start without an announcement; `is_pinned`: sources are kept to; `keep_ns`: so long a leg may wait."""
         self.mode, self.is_pinned = mode, is_pinned
-        self.announced, self.quarantine = Announced(), Quarantine()
+        self.announced, self.quarantine = Announced(), Quarantine(keep_ns)
         self._networks = tuple(networks)
 
     def admits_address(self, address: str) -> bool:
