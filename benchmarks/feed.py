@@ -21,11 +21,12 @@ from benchmarks import environment
 from benchmarks.progress import Say
 from benchmarks.question import Question
 from benchmarks.report import Bar, Bars, Report, Spread, Table
+from media.admission.desk import LegDesk
 from media.blocks import PcmBatch
 from media.carrier.audio import CONVERSATION, load
 from media.config import Endpoint
+from media.doors.strep import StrepDoor
 from media.engine import Engine
-from media.events.bus import EventBus
 from media.feed.selection import Selection
 from media.feed.sink import FeedSink
 from media.feed.subscription import Limits
@@ -158,11 +159,14 @@ def _feed(settings: Settings, wish: str, readers: int) -> float:
 
 async def _write(settings: Settings, wish: str) -> tuple[float, list[str]]:
     """Return the same of the thread that writes to a reader in another process, and what that missed."""
+    from media.http.api import Api
     from media.http.companion import HttpDoor
+    from media.http.house import OneServer
 
     feed, clock = FeedSink(BLOCK_MS), SystemClock()
     engine = Engine(Timeline(), clock, [], idle_timeout_ns=NS_PER_SECOND, max_tracks=2)
-    door = HttpDoor(engine, EventBus(clock), feed, Endpoint("127.0.0.1", 0), "")
+    house = OneServer(engine, LegDesk(StrepDoor(engine), clock), asyncio.get_running_loop())
+    door = HttpDoor(Endpoint("127.0.0.1", 0), "", lambda: Api(house, clock, feed))
     await door.start()
     url = f"ws://{door.addresses['http']}/v1/pcm?{wish}"
     command = [sys.executable, "-m", "benchmarks.feed_reader", url]

@@ -143,6 +143,8 @@ class ServerConfig:
     """While the disk of the recordings has less, no call begins."""
     udp_legs: Literal["open", "probation", "registered"] = "open"
     """Which legs may begin at the STREP port, see `media.admission.legs`."""
+    udp_leg_wait_s: float = 3.0
+    """How long a leg may wait to be admitted."""
     telnyx_public_keys: tuple[str, ...] = ()
     """In base64: whose webhooks announce legs, at the HTTP door."""
     state: Path | None = None
@@ -197,6 +199,8 @@ class ProcessConfig:
     """Where counters are served for Prometheus."""
     hand_over: Path | None = None
     """Where a process finds the one before, and hands over to the one behind it; see `media.handover`."""
+    metrics_token: str = field(default="", repr=False)
+    """What requests there have to show; without one, only this machine may ask."""
 
 
 @dataclass(frozen=True, slots=True)

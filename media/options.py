@@ -304,7 +304,17 @@ OPTIONS = (
         PROCESSES,
         formats.ENDPOINT,
         "127.0.0.1:9100",
-        "Serve counters for Prometheus on http://HOST:PORT/metrics.",
+        "Serve counters for Prometheus on http://HOST:PORT/metrics. Where other machines can reach it, a token is "
+        "needed.",
+        owner=ProcessConfig,
+    ),
+    Option(
+        "metrics_token",
+        PROCESSES,
+        Format("TOKEN", _parse_name, is_secret=True),
+        "a-long-random-word",
+        "What scrapes have to show as Authorization: Bearer TOKEN. Another one than --http-token, which opens all "
+        "calls; better given as the variable.",
         owner=ProcessConfig,
     ),
     Option(

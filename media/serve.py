@@ -21,7 +21,7 @@ import click
 
 from media.alarms.reconciliation import reconcile
 from media.cli import EXIT_CODES, INTERRUPTED, MISUSED, Refusal
-from media.config import Endpoint, ServerConfig
+from media.config import ProcessConfig, ServerConfig
 from media.handover.activation import assign, take_sockets
 from media.handover.notify import READY, STOPPING, notify, watchdog
 from media.logs import logging_to
@@ -199,7 +199,7 @@ async def _serve(settings: Settings, given: Given, left: Sequence[int]) -> None:
     totals = Totals()
     end_on_signals(server.stop, drains=config.drain_timeout_s > 0)
     reports = Repeater(REPORT_INTERVAL_S, lambda: totals.report(0, server.snapshot()))
-    with _metrics(settings.processes.metrics, totals, is_shared=path is not None) as metrics:
+    with _metrics(settings.processes, totals, is_shared=path is not None) as metrics:
         async with running(server, sockets, path, left):
             totals.is_up[0] = True
             if metrics:
@@ -221,7 +221,7 @@ async def _supervise(settings: Settings, workers: int, given: Given) -> None:
         raise Refusal("hand_over: one process hands over to one; leave out workers, or let systemd hold the sockets")
     supervisor = Supervisor(settings.server, settings.log, workers, given)
     end_on_signals(supervisor.stop, supervisor.abandon, drains=settings.server.drain_timeout_s > 0)
-    with _metrics(settings.processes.metrics, supervisor.totals) as metrics:
+    with _metrics(settings.processes, supervisor.totals) as metrics:
         try:
             async with supervisor:
                 _say_ready(supervisor.addresses | metrics)
@@ -235,15 +235,15 @@ async def _supervise(settings: Settings, workers: int, given: Given) -> None:
 
 
 @contextmanager
-def _metrics(endpoint: Endpoint | None, totals: Totals, *, is_shared: bool = False) -> Iterator[dict[str, str]]:
+def _metrics(processes: ProcessConfig, totals: Totals, *, is_shared: bool = False) -> Iterator[dict[str, str]]:
     """Serve the metrics if that is wanted; yield where, for the line that says ready."""
-    if endpoint is None:
+    if processes.metrics is None:
         yield {}
         return
     from media.metrics.families import families
     from media.metrics.http import serving
 
-    with serving(endpoint, lambda: families(totals), is_shared=is_shared) as where:
+    with serving(processes.metrics, lambda: families(totals), processes.metrics_token, is_shared=is_shared) as where:
         yield {"metrics": str(where)}
 
 

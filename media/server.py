@@ -331,7 +331,7 @@ class Server:
     def register_leg(self, call_leg_id: UUID, good_for_s: float = GOOD_FOR_S) -> None:
         """Announce a leg to the STREP door, with `ServerConfig.udp_legs` "registered"; in the event loop.
 
-        It may begin, again and again, for so long, and what has come of it in the last 3 s is taken now.
+        It may begin, again and again, for so long, and what waits of it is taken now.
         """
         self.legs.register(call_leg_id, good_for_s)
 

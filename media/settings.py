@@ -86,6 +86,8 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], config_file: 
     processes = ProcessConfig(**values[ProcessConfig])
     _check(server)
     _check_http(server, processes)
+    if processes.metrics:
+        check_access(processes.metrics, processes.metrics_token, "metrics", "sees how many calls there are")
     if processes.metrics and processes.metrics.port and processes.metrics == server.ws:
         raise ConfigurationError(f"ws and metrics are both on TCP {server.ws}; one of them must move")
     return Settings(server, LogConfig(**values[LogConfig]), tuple(warnings), processes)

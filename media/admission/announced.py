@@ -10,6 +10,7 @@ from strep.clock import NS_PER_SECOND
 
 GOOD_FOR_S = 14_400.0
 """So long an announcement is good unless it says otherwise: as long as Telnyx lets a call last (time_limit_secs)."""
+GOOD_FOR_NS = round(GOOD_FOR_S * NS_PER_SECOND)
 MOST = 100_000
 """Beyond it the oldest is forgotten."""
 

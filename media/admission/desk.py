@@ -25,7 +25,7 @@ class AnnouncedDoor(Protocol):
 
     guard: LegGuard
 
-    def register(self, leg: Leg, now_ns: int, good_for_ns: int) -> None:
+    def register(self, call_leg_id: UUID, now_ns: int, good_for_ns: int) -> None:
         """Announce a leg."""
 
 
@@ -84,7 +84,7 @@ class LegDesk:
             self._tell(leg, left_s)
 
     def register(self, leg: UUID, good_for_s: float = GOOD_FOR_S) -> None:
-        """Let `leg` begin from now on, with what has come of it in the last 3 s."""
+        """Let `leg` begin from now on, with what waits of it."""
         if self._memory is not None:
             self._memory.add(leg, self._wall_s() + good_for_s)
         self._tell(leg, good_for_s)
@@ -100,7 +100,7 @@ class LegDesk:
         return status_of(self._door.guard, self._clock.now_ns())
 
     def _tell(self, leg: UUID, good_for_s: float) -> None:
-        self._door.register(halves(leg), self._clock.now_ns(), round(good_for_s * NS_PER_SECOND))
+        self._door.register(leg, self._clock.now_ns(), round(good_for_s * NS_PER_SECOND))
 
     def _wall_s(self) -> float:
         return self._clock.wall_ns() / NS_PER_SECOND

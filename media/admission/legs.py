@@ -16,8 +16,8 @@ import ipaddress
 from collections.abc import Iterable
 from typing import Literal
 
-from media.admission.announced import GOOD_FOR_S, Announced
-from media.admission.quarantine import Held, Leg, Quarantine
+from media.admission.announced import GOOD_FOR_NS, Announced
+from media.admission.quarantine import KEEP_NS, Held, Leg, Quarantine
 from strep.clock import NS_PER_SECOND
 from strep.header import HEADER_BYTES
 from strep.rtp import FIXED_HEADER_BYTES
@@ -38,10 +38,17 @@ class LegGuard:
         quarantine: datagrams of legs that are not admitted yet.
     """
 
-    def __init__(self, mode: LegMode = "open", networks: Iterable[Network] = (), *, is_pinned: bool = True) -> None:
-        """Start without an announcement; `is_pinned`: sources are kept to."""
+    def __init__(
+        self,
+        mode: LegMode = "open",
+        networks: Iterable[Network] = (),
+        *,
+        is_pinned: bool = True,
+        keep_ns: int = KEEP_NS,
+    ) -> None:
+        """Start without an announcement; `is_pinned`: sources are kept to; `keep_ns`: so long a leg may wait."""
         self.mode, self.is_pinned = mode, is_pinned
-        self.announced, self.quarantine = Announced(), Quarantine()
+        self.announced, self.quarantine = Announced(), Quarantine(keep_ns)
         self._networks = tuple(networks)
 
     def admits_address(self, address: str) -> bool:
@@ -57,7 +64,7 @@ class LegGuard:
         """Tell whether a direction whose packets came from `old`, the last `silent_ns` ago, may come from `new`."""
         return not self.is_pinned or old == new or silent_ns >= SILENT_NS
 
-    def register(self, leg: Leg, now_ns: int, good_for_ns: int = round(GOOD_FOR_S * NS_PER_SECOND)) -> list[Held]:
+    def register(self, leg: Leg, now_ns: int, good_for_ns: int = GOOD_FOR_NS) -> list[Held]:
         """Announce a leg; return what has come of it already."""
         self.announced.add(leg, now_ns, good_for_ns)
         return self.quarantine.release(leg)

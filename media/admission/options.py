@@ -111,8 +111,16 @@ TRUST_OPTIONS = (
         formats.choice("open", "probation", "registered"),
         "registered",
         "Which STREP legs may begin: any with its first packet, with two packets in order, or announced ones (by "
-        "POST /v1/legs at --http, or webhooks, --telnyx-public-key). What waits is kept for 3 s, and nothing of it "
-        "is lost.",
+        "POST /v1/legs at --http, or webhooks, --telnyx-public-key). What waits is taken then, "
+        "nothing of it is lost.",
+    ),
+    Option(
+        "udp_leg_wait",
+        TRUST,
+        formats.seconds(0.1, 300),
+        "10s",
+        "How long a leg may wait for that; up to 200 packets of it, 1 s, are kept meanwhile.",
+        field="udp_leg_wait_s",
     ),
     Option(
         "telnyx_public_key",

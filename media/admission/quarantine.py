@@ -44,8 +44,9 @@ class Quarantine:
         held: datagrams that wait.
     """
 
-    def __init__(self) -> None:
-        """Start empty."""
+    def __init__(self, keep_ns: int = KEEP_NS) -> None:
+        """Start empty; what waits is kept for `keep_ns`."""
+        self._keep_ns = keep_ns
         self.dropped = self.held = 0
         self._legs: OrderedDict[Leg, _Waiting] = OrderedDict()
         self._bytes = 0
@@ -92,7 +93,7 @@ class Quarantine:
 
     def expire(self, now_ns: int) -> None:
         """Drop the legs that have waited for too long."""
-        while self._legs and now_ns - next(iter(self._legs.values())).since_ns > KEEP_NS:
+        while self._legs and now_ns - next(iter(self._legs.values())).since_ns > self._keep_ns:
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:

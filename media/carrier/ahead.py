@@ -16,13 +16,11 @@ Int64 = NDArray[np.int64]
 
 
 class Timetable(Protocol):
-    """A `media.carrier.plan.Plan`, or a `media.carrier.steady.Steady`; `start` and `stop` number deliveries.
+    """A `media.carrier.plan.Plan`, or a `media.carrier.steady.Steady`; `start` and `stop` number deliveries."""
 
-    Attributes:
-        scripts: the tracks.
-    """
-
-    scripts: Sequence[TrackScript]
+    @property
+    def scripts(self) -> Sequence[TrackScript]:
+        """The tracks."""
 
     def __len__(self) -> int:
         """Return the number of deliveries."""

@@ -66,7 +66,10 @@ class Reception:
             ConfigurationError: a door that lets anybody in from elsewhere, or a file that cannot be used.
         """
         guard = LegGuard(
-            config.udp_legs, map(ip_network, config.udp_networks), is_pinned=config.udp_sources == "pinned"
+            config.udp_legs,
+            map(ip_network, config.udp_networks),
+            is_pinned=config.udp_sources == "pinned",
+            keep_ns=round(config.udp_leg_wait_s * NS_PER_SECOND),
         )
         self.strep = StrepDoor(engine, guard)
         self.rtp = {ports.name: RtpDoor(ports.name, engine, guard) for ports in config.rtp}

@@ -9,6 +9,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from media.admission.announced import GOOD_FOR_NS
 from media.admission.legs import LegGuard
 from media.admission.quarantine import Held
 from media.calls import Call, Track
@@ -23,6 +24,7 @@ from strep.demux import UNKNOWN, Demux, Key
 from strep.header import Direction, Leg
 from strep.reject import Reject
 
+_LOW = (1 << 64) - 1
 TURNED_AWAY = 256
 """Of a drain; further packets of unknown legs or sources are not looked at, so that a flood takes a bounded time."""
 _MOST_SOURCES = 4
@@ -64,9 +66,9 @@ class StrepDoor:
             quarantine.expire(now_ns)
         self.rejected[Reject.QUARANTINE] = quarantine.dropped
 
-    def register(self, leg: tuple[int, int], now_ns: int, good_for_ns: int) -> None:
-        """Announce a leg, by the halves of its id: it may begin, and what has come of it already is taken now."""
-        released = self.guard.register(leg, now_ns, good_for_ns)
+    def register(self, call_leg_id: UUID, now_ns: int, good_for_ns: int = GOOD_FOR_NS) -> None:
+        """Announce a leg: it may begin, and what has come of it already is taken now."""
+        released = self.guard.register((call_leg_id.int >> 64, call_leg_id.int & _LOW), now_ns, good_for_ns)
         if released:
             self._take(collect(list(released)))
 

@@ -45,10 +45,7 @@ class Access:
     def denial(self, headers: Mapping[str, str]) -> Denial | None:
         """Return why a request with such headers is refused; None if it is not."""
         if self.token:
-            given = headers.get("Authorization", "")
-            shown = given[len(_BEARER) :] if given[: len(_BEARER)].lower() == _BEARER.lower() else ""
-            # In constant time: how far a guess is right must not show in how long it takes.
-            if hmac.compare_digest(shown.encode("utf-8", "replace"), self.token.encode()):
+            if shows(headers.get("Authorization", ""), self.token):
                 return None
             return Denial(401, "unauthorized", "send the token as the header: Authorization: Bearer TOKEN")
         host = headers.get("Host", "")
@@ -58,6 +55,13 @@ class Access:
         if origin is not None and origin.partition("://")[2] != host:
             return Denial(403, "origin", f"web pages of {origin} may not read calls; use a token")
         return None
+
+
+def shows(authorization: str, token: str) -> bool:
+    """Whether a header Authorization shows `token`, as RFC 6750 section 2.1 has it."""
+    shown = authorization[len(_BEARER) :] if authorization[: len(_BEARER)].lower() == _BEARER.lower() else ""
+    # In constant time: how far a guess is right must not show in how long it takes.
+    return hmac.compare_digest(shown.encode("utf-8", "replace"), token.encode())
 
 
 def host_of(netloc: str) -> str:
@@ -75,14 +79,20 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def check_access(endpoint: Endpoint, token: str) -> None:
-    """Check that nobody opens the calls to a network by leaving something out.
+def check_access(endpoint: Endpoint, token: str, name: str = "http", gets: str = "hears all calls") -> None:
+    """Check that nobody opens something to a network by leaving something out.
+
+    Args:
+        endpoint: where it listens.
+        token: what requests have to show there.
+        name: of the option.
+        gets: what whoever asks there does.
 
     Raises:
         ConfigurationError: others can reach `endpoint`, and there is no token.
     """
     if not token and not is_loopback(endpoint.host):
         raise ConfigurationError(
-            f"http: {endpoint} can be reached from other machines, and whoever reaches it hears all calls. Set a "
-            "token (variable STREP_HTTP_TOKEN, or --http-token), or listen on 127.0.0.1"
+            f"{name}: {endpoint} can be reached from other machines, and whoever reaches it {gets}. Set a token "
+            f"(variable STREP_{name.upper()}_TOKEN, or --{name}-token), or listen on 127.0.0.1"
         )

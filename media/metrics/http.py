@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from media.config import Endpoint
+from media.http.access import shows
 
 PATH = "/metrics"
 REQUEST_TIMEOUT_S = 10.0
@@ -66,18 +67,21 @@ class _Handler(WSGIRequestHandler):
 
 
 @contextmanager
-def serving(endpoint: Endpoint, families: Families, *, is_shared: bool = False) -> Iterator[Endpoint]:
+def serving(
+    endpoint: Endpoint, families: Families, token: str = "", *, is_shared: bool = False
+) -> Iterator[Endpoint]:
     """Serve metrics while the context lasts; yield where, with the port that the system chose.
 
     Args:
         endpoint: where.
         families: what.
+        token: what requests have to show, if there is one.
         is_shared: another process of this user may serve there as well, one of which takes over from the other.
 
     Raises:
         OSError: the address cannot be had.
     """
-    server = _listen(endpoint, families, is_shared=is_shared)
+    server = _listen(endpoint, families, token, is_shared=is_shared)
     thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
     thread.start()
     try:
@@ -88,7 +92,7 @@ def serving(endpoint: Endpoint, families: Families, *, is_shared: bool = False) 
         thread.join()
 
 
-def _listen(endpoint: Endpoint, families: Families, *, is_shared: bool) -> _Server:
+def _listen(endpoint: Endpoint, families: Families, token: str, *, is_shared: bool) -> _Server:
     found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, _, _, _, address = found[0]
     kind = type("Server", (_Server,), {"address_family": family, "is_shared": is_shared})
@@ -98,12 +102,17 @@ def _listen(endpoint: Endpoint, families: Families, *, is_shared: bool) -> _Serv
         raise OSError(error.errno, f"cannot serve metrics on {endpoint}: {error.strerror}") from error
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(families))
-    server.set_app(_only_metrics(make_wsgi_app(registry)))
+    server.set_app(_only_metrics(make_wsgi_app(registry), token))
     return server
 
 
-def _only_metrics(app: Any) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
+def _only_metrics(app: Any, token: str) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        shown = str(environ.get("HTTP_AUTHORIZATION", "")).encode("latin-1").decode(errors="replace")  # PEP 3333
+        if token and not shows(shown, token):
+            headers = [("Content-Type", "text/plain"), ("WWW-Authenticate", "Bearer")]
+            start_response("401 Unauthorized", headers)
+            return [b"Send the token as the header: Authorization: Bearer TOKEN\n"]
         if environ["PATH_INFO"] == PATH:
             answered: Iterable[bytes] = app(environ, start_response)
             return answered

@@ -29,6 +29,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from media.nats.message import Message
+from media.sinks.wav import make_directory
 
 _RECORD = struct.Struct("<IIHHq")
 _CRC_BYTES = 4
@@ -94,7 +95,7 @@ class Spool:
         """
         for number in range(_MAX_HOLDERS):
             directory = parent / str(number)
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(directory)
             lock = _hold(directory)
             if lock is None:
                 continue

@@ -25,6 +25,7 @@ from typing import NamedTuple
 import msgspec
 
 from media.documents import read_document
+from media.sinks.wav import make_directory
 
 _LOG = logging.getLogger("strep.webhooks")
 BLOCK_BYTES = 4096
@@ -141,7 +142,7 @@ class Spool(Memory):
             raise OSError(error.errno, text) from error
 
     def _make_folder(self) -> None:
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(self._directory)
         unborn = self._directory / f".{self._own.name}"
         unborn.mkdir(mode=0o700)  # nobody adopts it before it is held
         fd = self._lock(unborn)

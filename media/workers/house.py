@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 from uuid import UUID
@@ -78,7 +79,7 @@ class AllWorkers:
 
     async def call(self, call_id: str) -> dict[str, Any] | None:
         """See `House`."""
-        answers = await self._in_loop(self._ask_all(lambda number: Ask(number, "call", call_id)))
+        answers = await self._in_loop(self._ask_all(partial(Ask, about="call", call_id=call_id)))
         return next((found for found in answers if found is not None), None)
 
     async def register(self, leg: UUID, good_for_s: float) -> None:
@@ -105,7 +106,7 @@ class AllWorkers:
 
     async def legs(self) -> dict[str, Any]:
         """See `House`; numbers added up, and as many of those that wait as all workers list."""
-        answers = await self._in_loop(self._ask_all(lambda number: Ask(number, "legs")))
+        answers = await self._in_loop(self._ask_all(partial(Ask, about="legs")))
         total: dict[str, Any] = dict(answers[0])
         for more in answers[1:]:
             for name, value in more.items():
@@ -115,7 +116,7 @@ class AllWorkers:
     async def shortage(self) -> str:
         """See `House`; of a worker that has any."""
         try:
-            answers = await self._in_loop(self._ask_all(lambda number: Ask(number, "shortage")))
+            answers = await self._in_loop(self._ask_all(partial(Ask, about="shortage")))
         except ApiError as error:
             return str(error)
         return next(filter(None, answers), "")
@@ -128,9 +129,7 @@ class AllWorkers:
             at = max(0, offset - total)
             while True:
                 wanted = min(limit - len(found), CALLS_AT_ONCE)
-                said = await self._ask(
-                    index, lambda number, at=at, wanted=wanted: Ask(number, "calls", "", at, wanted)
-                )
+                said = await self._ask(index, partial(Ask, about="calls", offset=at, limit=wanted))
                 found += said["calls"]
                 at += len(said["calls"])
                 if not said["calls"] or len(found) >= limit:

@@ -170,7 +170,7 @@ class TestRegistration:
             port.world.tick()
         assert port.world.engine.calls == {}
         assert (port.door.guard.quarantine.held, port.rejected()) == (100, {})
-        port.door.register((0, 1), port.world.clock.now_ns(), HOUR_NS)
+        port.door.register(UUID(int=1), port.world.clock.now_ns(), HOUR_NS)
         for number in range(50, 60):
             for direction in Direction:
                 port.send(number, direction=direction)
@@ -186,14 +186,14 @@ class TestRegistration:
         for number in range(10):
             port.send(number, leg=2)
         port.world.clock.advance(4 * NS_PER_SECOND)
-        port.door.register((0, 1), port.world.clock.now_ns(), HOUR_NS)
+        port.door.register(UUID(int=1), port.world.clock.now_ns(), HOUR_NS)
         port.send(0, leg=1)
         assert port.rejected() == {"QUARANTINE": 10}
         assert list(port.world.engine.calls) == [str(UUID(int=1))]
 
     def test_an_announcement_is_good_for_a_time(self) -> None:
         port = Port("registered")
-        port.door.register((0, 1), port.world.clock.now_ns(), HOUR_NS)
+        port.door.register(UUID(int=1), port.world.clock.now_ns(), HOUR_NS)
         port.world.clock.advance(3601 * NS_PER_SECOND)
         port.send(0)
         assert port.world.engine.calls == {}
@@ -222,7 +222,7 @@ def test_a_flood_of_made_up_legs_touches_no_running_call(mode: str) -> None:
     """30,000 ids among 10 calls: bounded in memory and in what is looked at, and the calls are whole."""
     port, random = Port(mode, max_tracks=200), np.random.default_rng(3)
     for leg in range(1, 11):
-        port.door.register((0, leg), port.world.clock.now_ns(), HOUR_NS)
+        port.door.register(UUID(int=leg), port.world.clock.now_ns(), HOUR_NS)
     flood = 0
     for number in range(60):
         made_up = [

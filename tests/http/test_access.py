@@ -75,6 +75,22 @@ class TestServe:
         found = load(given, {"STREP_HTTP_TOKEN": TOKEN}).server
         assert (found.http, found.http_token) == (Endpoint("0.0.0.0", 9080), TOKEN)
 
+    def test_metrics_for_others_without_a_token(self) -> None:
+        given = {"udp": ":9000", "metrics": "0.0.0.0:9100"}
+        with pytest.raises(ConfigurationError, match="STREP_METRICS_TOKEN"):
+            load(given, {})
+        assert load(given, {"STREP_METRICS_TOKEN": TOKEN}).processes.metrics_token == TOKEN
+
+    def test_legs_that_nobody_could_announce(self) -> None:
+        given = {"udp": ":9000", "udp_legs": "registered"}
+        with pytest.raises(ConfigurationError, match="nobody could announce a leg"):
+            load(given, {})
+        assert load(given | {"http": ":9080", "workers": "2"}, {}).server.udp_legs == "registered"
+        with pytest.raises(ConfigurationError, match="webhooks come to the HTTP door"):
+            load({"udp": ":9000", "telnyx_public_key": "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="}, {})
+        with pytest.raises(ConfigurationError, match="32 bytes in base64"):
+            load({"udp": ":9000", "http": ":9080", "telnyx_public_key": "secret"}, {})
+
     def test_two_doors_in_one_place(self) -> None:
         with pytest.raises(ConfigurationError, match="one of them must move"):
             load({"ws": ":9080", "http": ":9080"}, {})

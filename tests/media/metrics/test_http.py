@@ -37,6 +37,17 @@ def samples(text: str) -> dict[str, Any]:
     }
 
 
+def test_who_has_no_token_sees_nothing() -> None:
+    with serving(LOOPBACK, lambda: families(Totals()), "wörd") as where:
+        url = f"http://{where}/metrics"
+        for given in ({}, {"Authorization": "Bearer word"}, {"Authorization": "wörd".encode().decode("latin-1")}):
+            with pytest.raises(urllib.error.HTTPError, match="401"):
+                urllib.request.urlopen(urllib.request.Request(url, headers=given), timeout=60)
+        shown = {"Authorization": "Bearer " + "wörd".encode().decode("latin-1")}
+        with urllib.request.urlopen(urllib.request.Request(url, headers=shown), timeout=60) as answer:
+            assert b"strep_worker_up" in answer.read()
+
+
 def recorded(directory: Path) -> list[str]:
     names = [path.stem for path in directory.glob("*.wav")]
     assert names

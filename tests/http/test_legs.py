@@ -1,0 +1,170 @@
+"""Legs are announced and taken back over HTTP, by the control API and by the carrier's webhooks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from media.carrier.announcing import STARTED, STOPPED
+from media.http import bodies
+from media.http.carrier import PATH
+from media.http.legs import MAX_BODY_BYTES
+from media.webhooks import incoming as incoming_module
+from media.webhooks.incoming import Incoming
+from media.webhooks.signing import Signer, Verifier, make_key
+from strep.clock import NS_PER_SECOND, ManualClock
+from tests.http.door import Hall, hall
+from tests.webhooks.test_incoming import body
+
+pytestmark = pytest.mark.realtime
+LEG = UUID(int=1)
+
+
+@pytest.fixture
+def signer(tmp_path: Path) -> Signer:
+    return make_key(tmp_path / "carrier.pem")
+
+
+def taking(signer: Signer) -> Incoming:
+    return Incoming(Verifier([signer.public_key]))
+
+
+def now_ns(found: Hall) -> int:
+    return found.world.clock.wall_ns()
+
+
+async def post(found: Hall, signer: Signer, sent: bytes) -> tuple[int, str]:
+    """Return status and outcome, or the code of the error."""
+    headers = signer.headers(sent, now_ns(found) // NS_PER_SECOND)
+    status, document, _ = await found.get(PATH, "POST", sent, **headers)
+    return status, document["outcome"] if status == 200 else document["error"]["code"]
+
+
+class TestControl:
+    async def test_announce_look_and_take_back(self) -> None:
+        async with hall() as found:
+            said = json.dumps({"call_leg_id": str(LEG).upper(), "expires_s": 600}).encode()
+            status, document, _ = await found.get("/v1/legs", "POST", said)
+            assert (status, document) == (201, {"call_leg_id": str(LEG), "expires_s": 600})
+            document = (await found.get("/v1/legs"))[1]
+            assert (document["mode"], document["announced"], document["waiting"]) == ("registered", 1, [])
+            assert found.strep.guard.announced.has((0, 1), found.world.clock.now_ns() + 600 * NS_PER_SECOND)
+            assert not found.strep.guard.announced.has((0, 1), found.world.clock.now_ns() + 601 * NS_PER_SECOND)
+            assert (await found.get(f"/v1/legs/{LEG}", "DELETE"))[0] == 200
+            status, document, _ = await found.get(f"/v1/legs/{LEG}", "DELETE")
+            assert (status, document["error"]["code"]) == (404, "no_such_leg")
+            assert len(found.strep.guard.announced) == 0
+
+    @pytest.mark.parametrize(
+        ("sent", "status", "code"),
+        [
+            (b"", 400, "body"),
+            (b"[]", 400, "body"),
+            (b'{"call_leg_id": 1}', 400, "body"),
+            (b'{"call_leg_id": "x"}', 400, "call_leg_id"),
+            (b'{"call_leg_id": "../../../../../../etc/passwd000000"}', 400, "call_leg_id"),
+            (b'{"call_leg_id": "00000000-0000-0000-0000-000000000001", "expires_s": 0}', 400, "body"),
+            (b'{"call_leg_id": "00000000-0000-0000-0000-000000000001", "expires_s": 1e9}', 400, "body"),
+            (b'{"call_leg_id": "00000000-0000-0000-0000-000000000001", "expires": 5}', 400, "body"),
+            (b"[" * (MAX_BODY_BYTES - 1), 400, "body"),
+            (b"[" * (MAX_BODY_BYTES + 1), 413, "too_large"),
+        ],
+    )
+    async def test_what_is_no_announcement(self, sent: bytes, status: int, code: str) -> None:
+        async with hall() as found:
+            got, document, _ = await found.get("/v1/legs", "POST", sent)
+            assert (got, document["error"]["code"]) == (status, code)
+            assert len(found.strep.guard.announced) == 0
+
+    async def test_it_takes_the_token(self) -> None:
+        async with hall("secret") as found:
+            sent = json.dumps({"call_leg_id": str(LEG)}).encode()
+            assert (await found.get("/v1/legs", "POST", sent))[0] == 401
+            assert (await found.get("/v1/legs"))[0] == 401
+            assert (await found.get(f"/v1/legs/{LEG}", "DELETE"))[0] == 401
+            assert (await found.get("/v1/legs", "POST", sent, Authorization="Bearer secret"))[0] == 201
+
+    async def test_no_web_page_announces_a_leg(self) -> None:
+        async with hall() as found:
+            sent = json.dumps({"call_leg_id": str(LEG)}).encode()
+            assert (await found.get("/v1/legs", "POST", sent, Origin="https://evil.example"))[0] == 403
+
+
+class TestWebhooks:
+    async def test_a_fork_is_announced_and_taken_back(self, signer: Signer) -> None:
+        """Without the token, whatever name the request came by: the signature says who it is."""
+        async with hall("secret", taking(signer)) as found:
+            assert await post(found, signer, body(STARTED, LEG, now_ns(found))) == (200, "announced")
+            assert found.strep.guard.announced.has((0, 1), found.world.clock.now_ns())
+            assert await post(found, signer, body(STOPPED, LEG, now_ns(found) + 1000)) == (200, "withdrawn")
+            assert len(found.strep.guard.announced) == 0
+            assert found.door.snapshot()["carrier"] == {"announced": 1, "withdrawn": 1}
+
+    async def test_what_is_not_the_carriers(self, signer: Signer, tmp_path: Path) -> None:
+        async with hall("", taking(signer)) as found:
+            other = make_key(tmp_path / "other.pem")
+            sent = body(STARTED, LEG, now_ns(found))
+            assert await post(found, other, sent) == (403, "bad_signature")
+            status, document, _ = await found.get(PATH, "POST", sent)
+            assert (status, document["error"]["code"]) == (401, "unsigned")
+            assert await post(found, signer, b"rubbish") == (400, "malformed")
+            assert await post(found, signer, bytes(incoming_module.MAX_BODY_BYTES + 1)) == (413, "too_large")
+            assert (await found.get(PATH))[0] == 405
+            snapshot = found.door.snapshot()
+            assert snapshot["carrier"] == dict.fromkeys(["unsigned", "bad_signature", "malformed", "too_large"], 1)
+            assert snapshot["refused"]["bad_signature"] == 1
+            assert len(found.strep.guard.announced) == 0
+
+    async def test_a_body_that_says_no_length_is_bounded_too(self, signer: Signer) -> None:
+        async with hall("", taking(signer)) as found:
+            assert await asyncio.to_thread(chunked, found.netloc, b"x" * (incoming_module.MAX_BODY_BYTES + 1)) == 413
+
+    async def test_a_body_that_does_not_come(self, signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(bodies, "BODY_TIMEOUT_S", 0.05)
+        async with hall("", taking(signer)) as found:
+            assert await asyncio.to_thread(chunked, found.netloc, None) == 408
+            assert found.door.snapshot()["carrier"] == {"too_slow": 1}
+
+    async def test_one_that_cannot_be_acted_on_is_asked_for_again(
+        self, signer: Signer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async with hall("", taking(signer)) as found:
+            sent = body(STARTED, LEG, now_ns(found))
+            with monkeypatch.context() as patch:
+                patch.delattr(type(found.legs), "register")
+                assert await post(found, signer, sent) == (503, "failed")
+            assert await post(found, signer, sent) == (200, "announced")
+
+    async def test_without_a_key_nothing_is_taken(self, signer: Signer) -> None:
+        async with hall() as found:
+            assert await post(found, signer, body()) == (404, "no_key")
+
+
+async def test_readiness(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with hall("secret") as found:
+        assert (await found.get("/readyz"))[:2] == (200, {"status": "ready"})
+        found.world.engine.shortage = "no room"
+        status, document, _ = await found.get("/readyz")
+        assert (status, document["error"]["code"]) == (503, "not_ready")
+        assert "no room" not in document["error"]["message"]
+        found.world.engine.shortage = ""
+        found.world.engine.draining_since_ns = found.world.clock.now_ns()
+        assert (await found.get("/readyz"))[0] == 503
+        assert (await found.get("/healthz"))[0] == 200
+    assert isinstance(found.world.clock, ManualClock)
+
+
+def chunked(netloc: str, sent: bytes | None) -> int:
+    """Post in chunks, or promise a body and send none; return the status."""
+    host, _, port = netloc.rpartition(":")
+    head = f"POST {PATH} HTTP/1.1\r\nHost: {netloc}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    with socket.create_connection((host, int(port)), timeout=60) as client:
+        client.sendall(head)
+        if sent is not None:
+            client.sendall(b"%x\r\n%b\r\n0\r\n\r\n" % (len(sent), sent))
+        return int(client.recv(100).split()[1])
