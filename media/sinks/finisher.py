@@ -21,7 +21,7 @@ import msgspec
 from media.events.kinds import Event
 from media.events.recordings import RecordingFailed, RecordingSaved
 from media.sealing.keys import Recipients
-from media.sinks import sealed, sidecar
+from media.sinks import sealed_edits, sidecar
 from media.sinks.audio_files import SEALED_WAV, is_sealed, sidecar_of
 from media.sinks.contract import CallInfo
 from media.sinks.finished import FileFormat, Finished, FinishedRecording
@@ -153,7 +153,7 @@ class Finisher:
 
     def _rewrite(self, path: Path, omit: Spans, single: Single | None) -> int:
         if is_sealed(path):
-            return sealed.edit(path, self._recipients, omit, single)
+            return sealed_edits.edit(path, self._recipients, omit, single)
         return rewrite(path, omit=omit, single=single)
 
     def _rewritten(self, closed: Closed) -> FinishedRecording:

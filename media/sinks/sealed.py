@@ -1,9 +1,11 @@
 """`SealedWav`: a recording that only the holder of a private key can read, with the verbs of `WavFile`.
 
-Nothing of it is ever on the disk in clear, nor is anything written over: what a late packet corrects is one more
-record, and so is what a file loses when it is closed. A process keeps the key of what it writes in memory and
-nowhere else; one that goes on with the file of another, or edits a closed one, adds a segment with a key of its own
-and needs only the public keys. `media.sealing.records` has the layout.
+Nothing of it is ever on the disk in clear. What a late packet corrects is one more record, and so is what a file
+loses when it is closed. What must not be there at all - a call was paused, and what one track had brought beyond that
+is taken back; a take ended before what it has - is taken out of its records: they and all behind them are sealed
+anew, with numbers that were not used before. A process keeps the key of what it writes in memory and nowhere else;
+one that goes on with the file of another, or edits a closed one, adds a segment with a key of its own and needs only
+the public keys. `media.sealing.records` has the layout.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ from media.sinks.wav import Encoding, lock
 
 _LAST_POSITION = (1 << 63) - 1
 MAX_ABOUT_BYTES = 2 << 20
+_SILENT = 8
+"""What is not louder is silence; A-law has none that is softer (ITU-T G.711)."""
 
 
 class SealedWav:
@@ -66,6 +70,7 @@ class SealedWav:
         self.is_complete = False
         self._end = 0
         self._sealer: Sealer | None = None
+        self._before = 0  # up to here others have written
 
     @classmethod
     def reopen(cls, path: Path, recipients: Recipients) -> SealedWav | None:
@@ -93,6 +98,7 @@ class SealedWav:
         except BaseException:
             os.close(fd)
             raise
+        file._before = file.length_samples
         return file
 
     def _look_at(self, found: Segment | Record) -> None:
@@ -133,8 +139,61 @@ class SealedWav:
         self._put(BOTH, position_samples, frames)
 
     def patch(self, channel: int, position_samples: int, samples: NDArray[Any]) -> None:
-        """Put (n,) samples of one channel in their place; the other one stays as it is."""
-        self._put(channel, position_samples, np.ascontiguousarray(samples, self.encoding.dtype))
+        """Put (n,) samples of one channel in their place; the other one stays as it is.
+
+        Silence takes what was there out of the file.
+        """
+        samples = np.ascontiguousarray(samples, self.encoding.dtype)
+        if not len(samples):
+            return
+        if not self._is_silence(samples):
+            self._put(channel, position_samples, samples)
+            return
+        self._take_out(channel, position_samples, samples)
+        if position_samples < self._before:  # nobody here can take anything out of that
+            self._put(channel, position_samples, samples)
+        self.extend(position_samples + len(samples))
+
+    def _is_silence(self, samples: NDArray[Any]) -> bool:
+        if self.encoding is not Encoding.PCM16:
+            return bool((samples == self.encoding.silence).all())
+        return bool((np.abs(samples.astype(np.int32)) <= _SILENT).all())
+
+    def _take_out(self, channel: int, position: int, instead: NDArray[Any] | None) -> None:
+        """Put other samples into the records that have some of a channel, or of `BOTH`, or nothing from there on."""
+        if self._sealer is None:
+            return
+        sealer, read = self._sealer, reader_of(self._fd)
+        until = position + len(instead) if instead is not None else _LAST_POSITION
+        found = [one for one in scan(read, self._end, sealer.segment.offset) if isinstance(one, Record)]
+        concerned = [_overlaps(record, channel, position, until) for record in found]
+        if not any(concerned):
+            return
+        first = concerned.index(True)
+        contents = [sealer.open(record, read(record.sealed_bytes, record.content_offset)) for record in found[first:]]
+        self._end = found[first].offset
+        os.ftruncate(self._fd, self._end)
+        for record, content, is_concerned in zip(found[first:], contents, concerned[first:], strict=True):
+            changed = self._without(record, content, channel, position, instead) if is_concerned else content
+            place = {"position": record.position, "count": record.count}
+            self._append(record.kind, changed, **place, format=record.format, channel=record.channel)
+
+    def _without(
+        self, record: Record, content: bytes, channel: int, position: int, instead: NDArray[Any] | None
+    ) -> bytes:
+        samples = np.frombuffer(content, self.encoding.dtype).copy()
+        columns = samples.reshape(record.count, -1)  # one, or both
+        column: slice | int = slice(None)
+        if channel != BOTH:
+            column = channel if record.channel == BOTH else 0
+        first = max(position - record.position, 0)
+        if instead is None:
+            columns[first:, column] = self.encoding.silence
+        else:
+            last = min(position + len(instead) - record.position, record.count)
+            skipped = record.position + first - position
+            columns[first:last, column] = instead[skipped : skipped + last - first]
+        return samples.tobytes()
 
     def _put(self, channel: int, position: int, samples: NDArray[Any]) -> None:
         step, format = self.sample_rate_hz, Format[self.encoding.name]
@@ -164,8 +223,9 @@ class SealedWav:
             self.length_samples = length_samples
 
     def cut(self, length_samples: int) -> None:
-        """Shorten the file if it is longer: what is behind is left out when it is opened."""
+        """Shorten the file if it is longer."""
         if length_samples < self.length_samples:
+            self._take_out(BOTH, length_samples, None)
             self._append(Kind.LENGTH, position=length_samples, format=Format[self.encoding.name])
             self.length_samples = length_samples
 
@@ -230,35 +290,7 @@ class SealedWav:
         self._end += size
 
 
-def edit(path: Path, recipients: Recipients, omit: Sequence[tuple[int, int]], single: str | None) -> int:
-    """Add to a closed file what is to be left out of it; see `SealedWav.edit`. What there is stays as it is.
-
-    Raises:
-        OSError: it cannot be done, or somebody has the file.
-        ValueError: it is no file of ours, or none of which this can be made.
-    """
-    file = SealedWav.reopen(path, recipients)
-    if file is None:
-        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), str(path))
-    try:
-        if single is not None and file.encoding is not Encoding.PCM16:
-            raise ValueError(f"{path.name} is {file.encoding.label}: only PCM can be mixed")
-        length = file.edit(omit, single)
-        file.close()
-    finally:
-        file.let_go()
-    return length
-
-
-def edited_length(path: Path) -> int | None:
-    """Return the length that an `edit` of the file has left; None: there was none.
-
-    Raises:
-        OSError: it cannot be read, or somebody has it.
-        ValueError: it is no file of ours.
-    """
-    file = SealedWav.reopen(path, ())
-    if file is None:
-        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN), str(path))
-    file.let_go()
-    return file.edited_samples if file.is_complete else None
+def _overlaps(record: Record, channel: int, first: int, last: int) -> bool:
+    is_of_it = channel == BOTH or record.channel in (channel, BOTH)
+    is_there = record.position < last and first < record.position + record.count
+    return record.kind is Kind.AUDIO and is_of_it and is_there

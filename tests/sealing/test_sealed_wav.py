@@ -14,10 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.sealing.age import NoKeyFits
+from media.sealing.keys import Identity
 from media.sealing.opening import Opened
 from media.sealing.records import Damaged, Kind, Record, reader_of, scan
 from media.sinks.audio_files import create, reopen, sidecar_of, stem_of
-from media.sinks.sealed import SealedWav, edit, edited_length
+from media.sinks.sealed import SealedWav
+from media.sinks.sealed_edits import edit, edited_length
 from media.sinks.wav import Encoding, WavFile
 from tests.sealing.people import ALICE, BOB, EVE, FOR_ALICE, about, heard, in_clear
 from tests.sinks.test_wav import ENCODINGS, as_pcm, noise, play
@@ -39,7 +41,7 @@ def kinds(path: Path) -> list[Kind]:
 
 def steps() -> st.SearchStrategy[list[tuple[str, int, int]]]:
     """Verb, position or channel with it, count."""
-    verb = st.sampled_from(["write", "write", "inbound", "outbound", "extend", "die"])
+    verb = st.sampled_from(["write", "write", "inbound", "outbound", "silence", "extend", "die"])
     return st.lists(st.tuples(verb, st.integers(0, 40_000), st.integers(0, 20_000)), max_size=12)
 
 
@@ -61,6 +63,8 @@ class TestAgainstThePlainFile:
                         file.extend(position)
                     elif verb == "write":
                         file.write(position, noise(encoding, count, position))
+                    elif verb == "silence":
+                        file.patch(position % 2, position, np.full(count, encoding.silence, encoding.dtype))
                     else:
                         samples = noise(encoding, count, position)[:, 0]
                         file.patch(int(verb == "outbound"), position, samples)
@@ -250,6 +254,57 @@ class TestCutAnywhere:
         file.close()
         with Opened(path, [ALICE]) as opened:
             assert opened.is_complete
+
+
+def everything(path: Path, key: Identity = ALICE) -> bytes:
+    """Return the content of all records, superseded ones as well."""
+    with Opened(path, [key]) as opened:
+        return b"".join(opened._content(record) for record in opened._records)
+
+
+class TestTakenOut:
+    """What must not be there is not there for who reads records that are superseded either."""
+
+    @pytest.mark.parametrize("encoding", ENCODINGS)
+    def test_what_is_overwritten_with_silence(self, tmp_path: Path, encoding: Encoding) -> None:
+        file, frames = sealed(tmp_path, encoding), noise(encoding, 3000)
+        for first in range(0, 3000, 500):
+            file.write(first, frames[first : first + 500])
+        file.patch(0, 2900, frames[100:140, 1])
+        file.patch(0, 1200, np.full(1100, encoding.silence, encoding.dtype))
+        file.close()
+        expected = frames.copy()
+        expected[2900:2940, 0] = frames[100:140, 1]
+        expected[1200:2300, 0] = encoding.silence
+        assert (heard(file.path) == as_pcm(encoding, expected)).all()
+        content = everything(file.path)
+        for first in range(0, 3000, 100):
+            assert (frames[first : first + 100].tobytes() in content) == (not 1200 <= first < 2300)
+        with file.path.open("rb") as there:
+            found = [one for one in scan(reader_of(there.fileno()), 1 << 20) if isinstance(one, Record)]
+            assert [one.number for one in found] == [0, 1, *range(7, 13)], "no number is used twice"
+
+    def test_what_is_cut_off(self, tmp_path: Path) -> None:
+        file, frames = sealed(tmp_path), noise(Encoding.PCM16, 3000)
+        for first in range(0, 3000, 1000):
+            file.write(first, frames[first : first + 1000])
+        file.patch(1, 2500, frames[:100, 0])
+        file.cut(1500)
+        file.close()
+        assert (heard(file.path) == frames[:1500]).all()
+        assert frames[1500:1501].tobytes() not in everything(file.path)
+        assert frames[2000:2010].tobytes() not in everything(file.path)
+
+    def test_who_goes_on_supersedes_what_others_wrote(self, tmp_path: Path) -> None:
+        file, frames = sealed(tmp_path), noise(Encoding.PCM16, 1000)
+        file.write(0, frames)
+        file.let_go()
+        again: Any = reopen(file.path, FOR_ALICE)
+        again.patch(0, 500, np.zeros(600, "<i2"))
+        again.close()
+        expected = np.concatenate([frames, np.zeros((100, 2), "<i2")])
+        expected[500:, 0] = 0
+        assert (heard(file.path) == expected).all()
 
 
 class TestAltered:
