@@ -69,7 +69,7 @@ def keygen(file: Path) -> None:
     "-o", "--output", metavar="OUT", help="Where to write, FILE without .sealed by default; - is standard output."
 )
 @click.option("--about", is_flag=True, help="Show what is sealed beside the audio, JSON: whose it is, keys pressed.")
-def unseal(file: Path, keys: tuple[Path, ...], output: str | None, about: bool) -> int:
+def unseal(file: Path, keys: tuple[Path, ...], output: str | None, about: bool) -> None:
     """Open a sealed recording, take, transcript or file of events: all of it is verified, then written."""
     if output is None and not about and not file.name.endswith(SUFFIX):
         raise click.UsageError(f"{file.name} does not end in {SUFFIX}: say with -o where to write")
@@ -81,7 +81,7 @@ def unseal(file: Path, keys: tuple[Path, ...], output: str | None, about: bool) 
                     click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
             else:
                 _write(opened.chunks(), output or file.with_name(file.name.removesuffix(SUFFIX)))
-            return _verdict(file, opened)
+            is_whole = _is_whole(file, opened)
     except ImportError:
         raise ConfigurationError(NOT_INSTALLED) from None
     except NoKeyFits as error:
@@ -92,15 +92,17 @@ def unseal(file: Path, keys: tuple[Path, ...], output: str | None, about: bool) 
         raise click.ClickException(f"{file}: {error}; nothing was written") from None
     except OSError as error:
         raise click.ClickException(f"{error.filename or output}: {error.strerror}") from None
+    if not is_whole:
+        click.get_current_context().exit(UNFINISHED)
 
 
-def _verdict(file: Path, opened: Opened) -> int:
-    """Say what is to be known of the file; return the exit code."""
+def _is_whole(file: Path, opened: Opened) -> bool:
+    """Return whether the end is there, and say so if it is not."""
     if opened.is_complete:
-        return 0
+        return True
     length = "" if opened.is_text else f" after {opened.length_samples / opened.sample_rate_hz:.2f} s"
     click.echo(f"{file}: unfinished: it ends{length}, and its last record is missing or cut", err=True)
-    return UNFINISHED
+    return False
 
 
 def _write(chunks: Iterable[bytes], target: str | Path) -> None:
