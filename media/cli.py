@@ -99,6 +99,14 @@ class LazyGroup(click.Group):
         "inspect": ("media.captures.command:inspect", "Show the calls in a packet capture."),
         "replay": ("media.captures.command:replay", "Send the calls of a packet capture again."),
         "token": ("media.admission.command:token", "Make a token that lets media streams in."),
+        "keygen": (
+            "media.sealing.command:keygen",
+            "Make a key that opens recordings, and show its public half.",
+        ),
+        "unseal": (
+            "media.sealing.command:unseal",
+            "Open an encrypted recording, or its transcript or events.",
+        ),
         "demo": ("media.demo.command:demo", "See it work: server and carrier on this machine, half a minute."),
         "keys": ("media.webhooks.command:keys", "Make a key to sign webhooks with, and show its public half."),
         "bench": ("benchmarks.command:bench", "Measure what a packet costs here, how many calls it carries, ..."),

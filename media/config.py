@@ -14,6 +14,7 @@ from media.decoding.payload_types import PayloadType
 from media.denoising.rules import Denoised
 from media.hearing.machine import DEFAULT_RULES, MachineRules
 from media.nats.config import NatsConfig
+from media.sealing.keys import Recipient
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ class ServerConfig:
     """Whether they stay in the directory as well, once they are there."""
     deliver_at_once: int = 2
     """Recordings that are converted and sent at a time."""
+    encrypt_to: tuple[Recipient, ...] = ()
+    """Who can read what is written of calls; nobody in particular: it is in clear. See `media.sealing`."""
     detect: tuple[str, ...] = ()
     """What to listen for in all calls: dtmf, voice, tones, machine; see `media.hearing`."""
     machine_rules: MachineRules = DEFAULT_RULES

@@ -15,6 +15,7 @@ from media.handover.options import HANDOVER_OPTIONS
 from media.hearing.machine import MachineRules
 from media.nats.options import NATS_OPTIONS
 from media.option import PREFIX, Option
+from media.sealing.options import SEALING_OPTIONS
 from media.transcribing.options import TRANSCRIBING_OPTIONS
 from media.webhooks.options import WEBHOOK_OPTIONS
 
@@ -106,6 +107,7 @@ OPTIONS = (
         field="look_back_s",
     ),
     *DELIVERY_OPTIONS,
+    *SEALING_OPTIONS,
     Option(
         "detect",
         RECORDING,

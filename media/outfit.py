@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from media.config import Endpoint, ServerConfig
@@ -80,7 +81,16 @@ def recording_of(
         return []
     is_pcm = any(rule.sink == RECORDING for rule in config.denoise)
     return [
-        RecordingSink(config.record, config.record_format, clock, config.max_tracks, finisher, uses, is_pcm=is_pcm)
+        RecordingSink(
+            config.record,
+            config.record_format,
+            clock,
+            config.max_tracks,
+            finisher,
+            uses,
+            is_pcm=is_pcm,
+            recipients=config.encrypt_to,
+        )
     ]
 
 
@@ -103,13 +113,18 @@ def sinks_of(config: ServerConfig, bus: EventBus) -> list[Sink]:
 def takes_of(config: ServerConfig, finisher: Finisher, clock: Clock, *, has_app: bool) -> TakesSink | None:
     """Return the sink of recordings that are started during calls, if anybody may start one."""
     directory = config.takes or (config.record if has_app else None)
-    return TakesSink(directory, finisher, clock, config.look_back_s) if directory is not None else None
+    return (
+        TakesSink(directory, finisher, clock, config.look_back_s, config.encrypt_to)
+        if directory is not None
+        else None
+    )
 
 
 def salvages_of(config: ServerConfig, finisher: Finisher, clock: Clock) -> list[Salvage]:
     """Return what finishes recordings that were left behind, of each directory of them."""
     directories = dict.fromkeys(filter(None, (config.record, config.takes)))
-    return [Salvage(directory, config.idle_timeout_s, finisher, clock) for directory in directories]
+    wait_s, keys = config.idle_timeout_s, config.encrypt_to
+    return [Salvage(directory, wait_s, finisher, clock, keys) for directory in directories]
 
 
 def syncer_of(config: ServerConfig, clock: Clock) -> Syncer | None:
@@ -170,6 +185,7 @@ def transcriber_of(config: ServerConfig, bus: EventBus, clock: Clock, *, has_app
     """Return the sink that transcribes all calls, or those that an application names; None: nobody can name one."""
     if not config.transcribe and not has_app:
         return None
+    from media.transcribing.desk import Desk
     from media.transcribing.limits import Limits
     from media.transcribing.plugins import parse_choice
     from media.transcribing.sink import TranscribingSink, Wish
@@ -180,7 +196,7 @@ def transcriber_of(config: ServerConfig, bus: EventBus, clock: Clock, *, has_app
         hang_s=config.transcribe_timeout_s,
     )
     wish = Wish(parse_choice(config.transcribe), config.transcribe_tracks) if config.transcribe else None
-    return TranscribingSink(wish, limits, config.record, bus, clock)
+    return TranscribingSink(wish, limits, config.record, bus, clock, partial(Desk, recipients=config.encrypt_to))
 
 
 def switchboard_of(
@@ -206,7 +222,7 @@ def companions_of(server: Server, clock: Clock, on_event: OnEvent | None = None)
     if (syncer := syncer_of(config, clock)) is not None:  # closes last: then all has been written
         companions.append(syncer)
     if config.record is not None and (config.events == "files" or config.detect):
-        companions.append(EventFiles(config.record, server.bus, clock))
+        companions.append(EventFiles(config.record, server.bus, clock, config.encrypt_to))
     if on_event is not None:
         companions.append(EventCallback(on_event, server.bus, clock))
     if config.webhooks:

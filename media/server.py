@@ -32,6 +32,7 @@ from media.outfit import (
     takes_of,
     transcriber_of,
 )
+from media.sealing.checks import check_sealing
 from media.sinks.contract import CallInfo, MakeSink, Sink, SinkUse, block_ms_of
 from media.sinks.finisher import Finisher
 from media.sinks.hearing import HearingSink
@@ -116,7 +117,7 @@ class Server:
         """
         if config.udp is None and config.ws is None and not config.rtp:
             raise ConfigurationError("no door: give at least one of udp, rtp, ws")
-        self.config = config
+        self.config = check_sealing(config)
         self._clock = clock or SystemClock()
         self.bus = EventBus(self._clock)
         self.deliveries = deliveries_of(config, self.bus, self._clock)
@@ -124,6 +125,7 @@ class Server:
             self.bus.publish,
             taking(self.deliveries),
             delivers=bool(config.deliver_to) or config.deliver_format != ("wav",),
+            recipients=config.encrypt_to,
         )
         takes = takes_of(config, self.finisher, self._clock, has_app=app is not None)
         self.transcriber = transcriber_of(config, self.bus, self._clock, has_app=app is not None)
@@ -178,11 +180,7 @@ class Server:
     # -- life ------------------------------------------------------------------------------------------
 
     async def start(self, take_in: Callable[[], None] | None = None) -> None:
-<<<<<<< HEAD
         """Open all doors; `take_in`, called before the first packet is looked at, puts in calls that go on.
-=======
-        """Open all doors; `take_in`, called before any packet is looked at, puts calls into the engine that go on.
->>>>>>> handover
 
         Raises:
             OSError: an address cannot be had; whatever was opened before is closed again.

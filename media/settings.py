@@ -26,6 +26,7 @@ from media.http.access import check_access
 from media.nats.config import NatsConfig
 from media.option import PREFIX, Option
 from media.options import BY_NAME, OPTIONS
+from media.sealing.checks import check_sealing, plain_beside
 from strep.errors import ConfigurationError
 
 TABLE = "serve"
@@ -85,6 +86,8 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], config_file: 
     server = ServerConfig(**values[ServerConfig], nats=NatsConfig(**values[NatsConfig]))
     processes = ProcessConfig(**values[ProcessConfig])
     _check(server)
+    check_sealing(server)
+    warnings += plain_beside(server)
     _check_http(server, processes)
     if processes.metrics:
         check_access(processes.metrics, processes.metrics_token, "metrics", "sees how many calls there are")

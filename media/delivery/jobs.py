@@ -14,6 +14,7 @@ import msgspec
 from media.delivery.encoders import FORMATS
 from media.delivery.stores import sync_directory
 from media.documents import read_document
+from media.sinks.audio_files import SEALED_WAV, is_sealed, stem_of
 from media.sinks.contract import CallInfo
 from media.sinks.finished import FileFormat, FinishedRecording
 from media.sinks.wav import make_directory
@@ -55,7 +56,7 @@ class JobFile(msgspec.Struct, frozen=True):
         url: where it is in the store; empty before it is there.
     """
 
-    format: FileFormat
+    format: FileFormat | Literal["wav.sealed"]
     encoding: str
     size_bytes: int
     sha256: str
@@ -81,6 +82,7 @@ class Job(msgspec.Struct, frozen=True):
         leading_samples, trailing_samples: silence that was cut off.
         store, key: where the files are delivered to, the URL and their common beginning; chosen before the first byte
             is sent.
+        is_sealed: the recording can be opened by nobody here.
     """
 
     version: int
@@ -107,6 +109,7 @@ class Job(msgspec.Struct, frozen=True):
     trailing_samples: int = 0
     store: str = ""
     key: str = ""
+    is_sealed: bool = False
 
     @classmethod
     def of(cls, recording: FinishedRecording, wall_ns: int) -> Job:
@@ -114,7 +117,7 @@ class Job(msgspec.Struct, frozen=True):
         call = recording.call
         return cls(
             VERSION,
-            recording.path.stem,
+            stem_of(recording.path),
             JobCall(
                 call.call_id, call.door, call.started_wall_ns, call.sample_rate_hz, call.identity, call.is_linear
             ),
@@ -129,6 +132,7 @@ class Job(msgspec.Struct, frozen=True):
             recording.format,
             recording.error,
             wall_ns,
+            is_sealed=is_sealed(recording.path),
         )
 
     @property
@@ -247,6 +251,10 @@ class JobFolder:
     def final(self, job: Job, ending: str) -> Path:
         """Return where a file of the job lies in the directory of the recordings."""
         return self.recordings / f"{job.name}.{ending}"
+
+    def recording(self, job: Job) -> Path:
+        """Return where the recording lies."""
+        return self.final(job, SEALED_WAV if job.is_sealed else "wav")
 
     def file(self, job: Job, file: JobFile) -> Path:
         """Return where a file that was made lies now."""

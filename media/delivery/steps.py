@@ -22,6 +22,7 @@ from media.delivery.keys import key_of
 from media.delivery.settings import DeliverySettings
 from media.delivery.stores import Store, sha256_of, sync_directory
 from media.documents import read_document
+from media.sinks.audio_files import SEALED_WAV
 from media.sinks.finished import FileFormat
 
 
@@ -36,7 +37,9 @@ def prepare(job: Job, folder: JobFolder, settings: DeliverySettings) -> Job:
         ValueError: the recording is no audio, or cannot be made into what is wanted.
         OSError: it is gone, or the disk refuses.
     """
-    source = Audio.of(folder.final(job, "wav"))
+    if job.is_sealed:
+        return _as_it_is(job, folder)
+    source = Audio.of(folder.recording(job))
     first, last = source.sounding() if job.trim_silence else (0, source.length_samples)
     audio = Audio(source.path, source.sample_rate_hz, source.channels, first, last)
     is_whole = audio.length_samples == source.length_samples
@@ -60,6 +63,14 @@ def prepare(job: Job, folder: JobFolder, settings: DeliverySettings) -> Job:
         trailing_samples=source.length_samples - last,
         files=tuple(files),
     )
+
+
+def _as_it_is(job: Job, folder: JobFolder) -> Job:
+    """Return the job of a recording that is delivered as it was recorded."""
+    path = folder.recording(job)
+    encoding = str(_described(job, folder).get("format"))
+    file = JobFile(SEALED_WAV, encoding, path.stat().st_size, sha256_of(path), is_staged=False)
+    return replace(job, state="prepared", files=(file,))
 
 
 def store(job: Job, folder: JobFolder, template: str, target: Store, save: Callable[[Job], None]) -> Job:
@@ -106,9 +117,9 @@ def settle(job: Job, folder: JobFolder, settings: DeliverySettings) -> None:
     Raises:
         OSError: the disk refuses.
     """
-    sidecar, wav = folder.final(job, SIDECAR), folder.final(job, "wav")
+    sidecar, recording = folder.final(job, SIDECAR), folder.recording(job)
     if job.state == "stored" and not settings.keep_local:
-        wav.unlink(missing_ok=True)
+        recording.unlink(missing_ok=True)
         folder.remove(job)
         sidecar.unlink(missing_ok=True)
         return
@@ -117,8 +128,8 @@ def settle(job: Job, folder: JobFolder, settings: DeliverySettings) -> None:
             os.replace(folder.staged(job, file.format), folder.final(job, file.format))
     write_file(sidecar, _sidecar(job, folder, job.name))
     sync_directory(folder.recordings)
-    if not any(file.format == "wav" for file in job.files):
-        wav.unlink(missing_ok=True)
+    if not any(file.format in ("wav", SEALED_WAV) for file in job.files):
+        recording.unlink(missing_ok=True)
     folder.remove(job)
 
 

@@ -27,13 +27,16 @@ from media.events.background import Background
 from media.events.bus import EventBus, Told
 from media.events.calls import CallOver
 from media.events.transcripts import Transcription
+from media.sealing.keys import Recipients
+from media.sealing.records import SUFFIX as SEALED
+from media.sealing.text import SealedText
 from media.sinks.contract import CallInfo
 from media.sinks.wav import make_directory
 from media.throttle import ThrottledLog
 from strep.clock import Clock, iso8601
 
 SUFFIX = ".events.jsonl"
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
 MAX_ENDED = 10_000
 """Calls that have ended, of which late events (a recording is saved) still find their file."""
@@ -50,10 +53,10 @@ class EventFiles:
 
     name = "event-files"
 
-    def __init__(self, directory: Path, bus: EventBus, clock: Clock) -> None:
-        """Write into `directory`, which `start` makes if it is not there."""
+    def __init__(self, directory: Path, bus: EventBus, clock: Clock, recipients: Recipients = ()) -> None:
+        """Write into `directory`, which `start` makes if it is not there; sealed where there are recipients."""
         self.written = self.failed = 0
-        self._directory = directory
+        self._directory, self._recipients = directory, recipients
         self._trouble = ThrottledLog(_LOG, clock)
         # By the id() of a `CallInfo`, which is kept, so that no other call can have it.
         self._files: OrderedDict[int, tuple[CallInfo, EventFile]] = OrderedDict()
@@ -109,25 +112,37 @@ class EventFiles:
         if key not in self._files:
             call = first.call
             if call.index < 0 or first.sequence > 1:  # another process', or forgotten already: nothing is kept of it
-                return EventFile.reopened(self._directory, call)
-            self._files[key] = call, EventFile(self._directory, call)
+                return EventFile.reopened(self._directory, call, recipients=self._recipients)
+            self._files[key] = call, EventFile(self._directory, call, recipients=self._recipients)
         return self._files[key][1]
 
 
 class EventFile:
     """The events of one call: mode 0600, whole lines only, and no file before the first."""
 
-    def __init__(self, directory: Path, call: CallInfo, suffix: str = SUFFIX) -> None:
+    def __init__(self, directory: Path, call: CallInfo, suffix: str = SUFFIX, recipients: Recipients = ()) -> None:
         self._stem, self._suffix = os.path.join(directory, call.call_id), suffix
+        self._text = None
+        if recipients:
+            self._text, self._suffix = SealedText(recipients), suffix + SEALED
         self._path = ""
         started_at = iso8601(call.started_wall_ns)
         head: dict[str, Any] = {"event": "call", "call_id": call.call_id, "started_at": started_at}
         self._head = head | {"sample_rate_hz": call.sample_rate_hz}
 
     @classmethod
-    def reopened(cls, directory: Path, call: CallInfo, suffix: str = SUFFIX) -> EventFile:
-        """Return the file that there is of the call, by its first line, or a new one."""
-        file, number = cls(directory, call, suffix), 1
+    def reopened(
+        cls, directory: Path, call: CallInfo, suffix: str = SUFFIX, recipients: Recipients = ()
+    ) -> EventFile:
+        """Return the file that there is of the call, by its first line, or a new one.
+
+        Of sealed ones, whose lines nobody can read here, the last of that name; the call is said again in it.
+        """
+        file, number = cls(directory, call, suffix, recipients), 1
+        if recipients:
+            while os.path.lexists(path := _numbered(file._stem, file._suffix, number)):
+                file._path, number = path, number + 1
+            return file
         head = msgspec.json.encode(file._head) + b"\n"
         while os.path.lexists(path := _numbered(file._stem, suffix, number)):
             with suppress(OSError), open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as there:
@@ -149,8 +164,12 @@ class EventFile:
             self._path, fd = create_unused(self._stem, self._suffix, _FLAGS)
         try:
             size = os.fstat(fd).st_size
-            told = documents if size else [self._head, *documents]
-            append_or_nothing(fd, b"".join(msgspec.json.encode(document) + b"\n" for document in told), size)
+            begins = not size or not (self._text is None or self._text.goes_on(size))
+            told = [self._head, *documents] if begins else documents
+            content = b"".join(msgspec.json.encode(document) + b"\n" for document in told)
+            if self._text is not None:
+                content, size = self._text.seal(fd, content, size)
+            append_or_nothing(fd, content, size)
         finally:
             os.close(fd)
 

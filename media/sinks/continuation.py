@@ -18,10 +18,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from media.sealing.keys import Recipients
 from media.sinks import sidecar
+from media.sinks.audio_files import AudioFile, is_sealed, reopen
 from media.sinks.contract import CallInfo, CallReport, TrackReport
 from media.sinks.sidecar import Restart, Sidecar, read_unfinished
-from media.sinks.wav import Encoding, WavFile
+from media.sinks.wav import Encoding
 from strep.clock import NS_PER_MS, NS_PER_SECOND, Clock
 from strep.ledger import Kind
 
@@ -51,7 +53,7 @@ class Continuation:
         restarts: all of them, the one that makes this a continuation included; a hand-over is none.
     """
 
-    wav: WavFile
+    wav: AudioFile
     path: Path
     offset_samples: int
     before: Sidecar
@@ -118,7 +120,9 @@ def _with_history(track: TrackReport, restarts: Sequence[Restart]) -> TrackRepor
     )
 
 
-def take_over(call: CallInfo, directory: Path, encoding: Encoding, clock: Clock) -> Continuation | None:
+def take_over(
+    call: CallInfo, directory: Path, encoding: Encoding, clock: Clock, recipients: Recipients = ()
+) -> Continuation | None:
     """Return the unfinished recording of `call` that nobody writes any more, or None: there hardly ever is one.
 
     Args:
@@ -126,12 +130,13 @@ def take_over(call: CallInfo, directory: Path, encoding: Encoding, clock: Clock)
         directory: of the recordings.
         encoding: what would be written into a new file; a G.711 law stands for either.
         clock: to find the place of the call's beginning in the file.
+        recipients: for whom it would be sealed; a recording in clear does not go on sealed, nor the other way round.
     """
     stem, number = os.path.join(directory, call.call_id), 1
     while os.path.exists(name := f"{stem}.json" if number == 1 else f"{stem}.{number}.json"):
         path, number = Path(name), number + 1
         try:
-            taken = _take_over(call, path, encoding, clock)
+            taken = _take_over(call, path, encoding, clock, recipients)
         except Exception as error:  # of the disk, or a mistake of ours: the call gets a recording of its own
             _LOG.warning("recording %s was left behind and cannot be continued: %s", path.stem, error)
             continue
@@ -144,15 +149,19 @@ def take_over(call: CallInfo, directory: Path, encoding: Encoding, clock: Clock)
     return None
 
 
-def _take_over(call: CallInfo, path: Path, encoding: Encoding, clock: Clock) -> Continuation | None:
+def _take_over(
+    call: CallInfo, path: Path, encoding: Encoding, clock: Clock, recipients: Recipients
+) -> Continuation | None:
     before = read_unfinished(path)
     if before is None or before.file is None or (before.call_id, before.door) != (call.call_id, call.door):
         return None
     if before.take is not None:  # whoever started it has to start it again
         return None
+    if is_sealed(Path(before.file)) != bool(recipients):
+        return None
     tries = _HAND_OVER_TRIES if call.goes_on else _LOCK_TRIES
-    audio = path.with_name(before.file)
-    wav = lock_left_behind(audio, lambda: read_unfinished(path) is not None, described_format(before), tries)
+    audio, is_left = path.with_name(before.file), lambda: read_unfinished(path) is not None
+    wav = lock_left_behind(audio, is_left, described_format(before), tries, recipients)
     if wav is None:
         return None
     if call.goes_on:
@@ -184,7 +193,8 @@ def lock_left_behind(
     is_left: Callable[[], bool],
     described: tuple[Encoding, int] | None = None,
     tries: int = _LOCK_TRIES,
-) -> WavFile | None:
+    recipients: Recipients = (),
+) -> AudioFile | None:
     """Return the file, locked, if nobody writes it, and it is still left behind then.
 
     Args:
@@ -192,17 +202,20 @@ def lock_left_behind(
         is_left: whether it is.
         described: see `WavFile.reopen`.
         tries: with 2 ms between them.
+        recipients: for whom a sealed one goes on.
 
     Raises:
-        ValueError: it is no file of ours.
+        ValueError: it is no file of ours, or sealed, and nobody said for whom to go on.
         OSError: it cannot be opened.
     """
-    wav = WavFile.reopen(audio, described)
+    if is_sealed(audio) and not recipients:
+        raise ValueError("it is sealed; its end can be sealed with --encrypt-to only")
+    wav = reopen(audio, recipients, described)
     for _ in range(tries):  # whoever only looks whether it is locked has it for a moment
         if wav is not None:
             break
         threading.Event().wait(_LOCK_PAUSE_S)
-        wav = WavFile.reopen(audio, described)
+        wav = reopen(audio, recipients, described)
     if wav is not None and not is_left():  # it was finished before we had the lock
         wav.let_go()
         return None

@@ -6,9 +6,10 @@ import os
 import uuid
 from pathlib import Path
 
+from media.sinks.audio_files import AudioFile, is_sealed
 from media.sinks.notes import note_of
 from media.sinks.sidecar import SCHEMA_VERSION, Sidecar, read_finished
-from media.sinks.wav import CHANNELS, Encoding, WavFile
+from media.sinks.wav import CHANNELS, Encoding
 from strep.clock import NS_PER_SECOND, iso8601
 
 AUDIO_LOST = "the machine lost its power before the end of the audio was on the disk"
@@ -40,7 +41,9 @@ def read_short(path: Path) -> Sidecar | None:
             return None
         encoding = next(encoding for encoding in Encoding if encoding.label == document.format)
         audio = path.with_name(document.file)
-        if note_of(audio).exists():  # it may be shorter because it was written anew
+        if (
+            is_sealed(audio) or note_of(audio).exists()
+        ):  # the one says itself whether it is whole; it may be shorter because it was written anew
             return None
         audio_bytes = audio.stat().st_size - encoding.data_offset
     except (OSError, ValueError, StopIteration):
@@ -49,7 +52,7 @@ def read_short(path: Path) -> Sidecar | None:
     return document if is_short and not document.trimmed and not document.files else None
 
 
-def describe_anew(path: Path, wav: WavFile) -> Sidecar:
+def describe_anew(path: Path, wav: AudioFile) -> Sidecar:
     """Return what can be said of the recording whose sidecar, at `path`, is damaged.
 
     It is of the call that its file is named after, and ended when that was written to for the last time.

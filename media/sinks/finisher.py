@@ -20,7 +20,9 @@ import msgspec
 
 from media.events.kinds import Event
 from media.events.recordings import RecordingFailed, RecordingSaved
-from media.sinks import sidecar
+from media.sealing.keys import Recipients
+from media.sinks import sealed_edits, sidecar
+from media.sinks.audio_files import SEALED_WAV, is_sealed, sidecar_of
 from media.sinks.contract import CallInfo
 from media.sinks.finished import FileFormat, Finished, FinishedRecording
 from media.sinks.notes import Note, Wish, length_if_rewritten
@@ -67,14 +69,23 @@ class Finisher:
 
     name = "finisher"
 
-    def __init__(self, publish: Publish, finished: Finished | None = None, *, delivers: bool = False) -> None:
+    def __init__(
+        self,
+        publish: Publish,
+        finished: Finished | None = None,
+        *,
+        delivers: bool = False,
+        recipients: Recipients = (),
+    ) -> None:
         """Prepare; `start` begins.
 
         Args:
             publish: told that recordings are saved, unless `finished` is given.
             finished: takes them over.
             delivers: it does more with each than tell of it.
+            recipients: for whom sealed recordings are sealed.
         """
+        self._recipients = recipients
         self._delivers = delivers
         self.finished = self.unchanged = self.gone = 0
         self._publish, self._finished = publish, finished or telling(publish)
@@ -146,13 +157,18 @@ class Finisher:
         while self.step():
             pass
 
+    def _rewrite(self, path: Path, omit: Spans, single: Single | None) -> int:
+        if is_sealed(path):
+            return sealed_edits.edit(path, self._recipients, omit, single)
+        return rewrite(path, omit=omit, single=single)
+
     def _rewritten(self, closed: Closed) -> FinishedRecording:
         recording = closed.recording
         if not closed.omit and closed.single is None:
             return recording
         length = length_if_rewritten(recording.path, closed.document, closed.single) if closed.is_again else None
         if length is None:
-            length = rewrite(recording.path, omit=closed.omit, single=closed.single)
+            length = self._rewrite(recording.path, closed.omit, closed.single)
         channels = 1 if closed.single else recording.channels
         base = recording.start_samples
         gone = tuple((start + base, count) for start, count in closed.omit)
@@ -183,7 +199,7 @@ def finished_recording(
         call=call,
         recording_id=document.recording_id,
         path=path,
-        sidecar=path.with_suffix(".json"),
+        sidecar=sidecar_of(path),
         is_take=document.take is not None,
         channels=document.channels,
         sample_rate_hz=document.sample_rate_hz,
@@ -234,7 +250,7 @@ def telling(publish: Publish) -> Finished:
     return tell
 
 
-def saved_event(recording: FinishedRecording, format: str = "wav") -> RecordingSaved:
+def saved_event(recording: FinishedRecording) -> RecordingSaved:
     """Return the event of a recording that is where it is to be."""
     return RecordingSaved(
         position_samples=recording.start_samples,
@@ -242,7 +258,7 @@ def saved_event(recording: FinishedRecording, format: str = "wav") -> RecordingS
         started_at=iso8601(recording.started_wall_ns),
         ended_at=iso8601(recording.ended_wall_ns),
         channels="single" if recording.channels == 1 else "dual",
-        format=format,
+        format=SEALED_WAV if is_sealed(recording.path) else "wav",
         path=str(recording.path),
         size_bytes=recording.size_bytes,
         duration_samples=recording.length_samples,

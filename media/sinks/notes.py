@@ -18,8 +18,10 @@ from pathlib import Path
 import msgspec
 
 from media.documents import read_document
+from media.sinks.audio_files import is_sealed, stem_of
 from media.sinks.finished import FileFormat
 from media.sinks.rewriting import TEMPORARY, Single, Spans, create_locked
+from media.sinks.sealed_edits import edited_length
 from media.sinks.sidecar import Sidecar
 from media.sinks.wav import Encoding
 
@@ -126,7 +128,7 @@ def _parsed(content: bytes) -> ToFinish:
 
 def note_of(audio: Path) -> Path:
     """Return where the note of the recording at `audio` lies."""
-    return audio.with_name(f".{audio.stem}{SUFFIX}")
+    return audio.with_name(f".{stem_of(audio)}{SUFFIX}")
 
 
 def length_if_rewritten(audio: Path, document: Sidecar, single: Single | None) -> int | None:
@@ -134,7 +136,10 @@ def length_if_rewritten(audio: Path, document: Sidecar, single: Single | None) -
 
     Raises:
         OSError: it is not there.
+        ValueError: it is no file of ours.
     """
+    if is_sealed(audio):
+        return edited_length(audio)
     encoding = next(encoding for encoding in Encoding if encoding.label == document.format)
     data_bytes = audio.stat().st_size - encoding.data_offset
     if data_bytes // encoding.frame_bytes == document.length_samples:

@@ -7,6 +7,7 @@ and the log tell. The log names every call with trouble, however many they are: 
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import uuid
@@ -18,14 +19,18 @@ from typing import Any
 import msgspec
 from numpy.typing import NDArray
 
+from media.events.kinds import WITHHELD
 from media.pauses.spans import omitted
+from media.sealing.keys import Recipients
 from media.sinks import sidecar
+from media.sinks.audio_files import AudioFile, create, sidecar_of
 from media.sinks.continuation import beginning, boot_id, take_over
 from media.sinks.contract import CallInfo, CallReport, SinkUse
 from media.sinks.notes import Note, Wish, note_of
 from media.sinks.rewriting import Spans
+from media.sinks.sealed import SealedWav
 from media.sinks.sidecar import UNSERIALIZABLE, Sidecar, State, describe, overwrite, replace
-from media.sinks.wav import Encoding, WavFile, make_directory
+from media.sinks.wav import Encoding, make_directory
 from strep.clock import NS_PER_SECOND, Clock, SystemClock, iso8601
 
 _LOG = logging.getLogger(__name__)
@@ -71,6 +76,7 @@ class RecordedCall:
         take: sidecar.Take | None = None,
         recording_id: str = "",
         wish: Wish | None = None,
+        recipients: Recipients = (),
     ) -> None:
         """Create file and sidecar, or go on with those of a dead process; failing is an `error`, not an exception.
 
@@ -79,7 +85,7 @@ class RecordedCall:
         """
         self.call = call
         self.slot = -1
-        self.wav: WavFile | None = None
+        self.wav: AudioFile | None = None
         self.error: str | None = None
         self.note: Note | None = None
         self._has_audio = False
@@ -89,8 +95,9 @@ class RecordedCall:
         self._length_samples = 0
         self._encoding = encoding
         self._clock = clock or SystemClock()
+        self._recipients = recipients
         self.take = take
-        self.continued = take_over(call, directory, encoding, self._clock) if take is None else None
+        self.continued = take_over(call, directory, encoding, self._clock, recipients) if take is None else None
         recording_id = self.continued.before.recording_id if self.continued else recording_id
         self.recording_id = recording_id or str(uuid.uuid4())
         name = call.call_id if take is None else f"{call.call_id}.{take.name}"
@@ -98,9 +105,9 @@ class RecordedCall:
             if self.continued:
                 self.wav = self.continued.wav
             else:
-                self.wav = WavFile.create(directory, name, encoding, call.sample_rate_hz)
+                self.wav = create(directory, name, encoding, call.sample_rate_hz, recipients)
             self._file = self.wav.path.name
-            self._sidecar = self.wav.path.with_suffix(".json")
+            self._sidecar = sidecar_of(self.wav.path)
         except Exception as error:
             self._sidecar = _unused(directory, name)
             self.fail(error)
@@ -147,10 +154,8 @@ class RecordedCall:
         """Put one track's samples into frames that are in the file already."""
         if self.wav:
             try:
-                frames = self.wav.read(position_samples, len(samples))
-                frames[:, channel] = samples
                 before = self.wav.length_samples
-                self.wav.write(position_samples, frames)
+                self.wav.patch(channel, position_samples, samples)
                 if self.wav.length_samples > before:
                     self.wav.flush_header()
             except Exception as error:
@@ -184,6 +189,8 @@ class RecordedCall:
         try:
             if self.wav and report:
                 self.wav.extend(report.length_samples)
+                if isinstance(self.wav, SealedWav):
+                    self.wav.describe(self._about(report))
         except Exception as error:
             self.fail(error)
         self._close()
@@ -215,6 +222,12 @@ class RecordedCall:
         wav, self.wav = self.wav, None
         if wav is not None:
             wav.let_go()
+
+    def _about(self, report: CallReport) -> dict[str, Any]:
+        """Return what a sealed file says itself: whose it is, and the keys that its sidecar does not tell."""
+        call, events = self.call, report.events
+        about = {"call_id": call.call_id, "recording_id": self.recording_id, "door": call.door}
+        return about | {"identity": call.identity, "started_wall_ns": report.started_wall_ns, "events": events}
 
     def omit(self) -> Spans:
         """Return what is to be cut out of the file once it is closed, in its samples."""
@@ -258,6 +271,8 @@ class RecordedCall:
         note = report.note if report else ""
         if state == "complete" and length == 0:
             note = note or NO_MEDIA
+        if report and self._recipients:
+            report = dataclasses.replace(report, events=[_without_digit(event) for event in report.events])
         document = describe(
             self.call,
             report,
@@ -272,6 +287,7 @@ class RecordedCall:
             recording_id=self.recording_id,
             take=self.take,
             sinks=sinks,
+            encrypted_to=[str(recipient) for recipient in self._recipients],
         )
         if self.continued:
             started_wall_ns = self.continued.before.started_wall_ns
@@ -315,6 +331,11 @@ class RecordedCall:
             self._trouble.sidecars += 1
             if self.error is None or self._file is not None:
                 _LOG.warning("sidecar %s %s", self._sidecar.name, text)
+
+
+def _without_digit(event: dict[str, Any]) -> dict[str, Any]:
+    """Return an event of the carrier; of a key not which it was."""
+    return event | {"digit": WITHHELD} if "digit" in event else event
 
 
 def _unused(directory: Path, name: str) -> Path:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.blocks import PcmBatch
+from media.sealing.keys import Recipients
 from media.sinks.columns import lengthened
 from media.sinks.contract import HANDED_OVER, CallInfo, CallReport, SinkOptions, SinkUse
 from media.sinks.finisher import Finisher, hand_over
@@ -75,6 +76,7 @@ class RecordingSink:
         uses: Callable[[CallInfo], Sequence[SinkUse]] = lambda call: (),
         *,
         is_pcm: bool = False,
+        recipients: Recipients = (),
     ) -> None:
         """Prepare; the directory is made with the first call.
 
@@ -87,11 +89,11 @@ class RecordingSink:
             finisher: what gets the recordings that are closed.
             uses: tells what each sink got of a call, for its sidecar.
             is_pcm: PCM comes of all calls, for a filter is in front.
+            recipients: for whom to seal them; nobody: they are in clear.
         """
         # A disk may stall for seconds while the kernel writes back: wait, for what is dropped here is lost.
         self.options = SinkOptions("recording", max_queue_bytes=512 << 20, max_queue_seconds=30.0, patience_ms=100)
-        self._directory = Path(directory)
-        self._passthrough = format == "passthrough"
+        self._directory, self._passthrough = Path(directory), format == "passthrough"
         self._encoding = Encoding.PCMU if self._passthrough else Encoding.PCM16
         self._clock = clock or SystemClock()
         self._trouble, self._finisher, self._uses = Trouble(), finisher, uses
@@ -102,10 +104,8 @@ class RecordingSink:
             decode=not self._passthrough,
             calls=calls,
         )
-        self._linear = LinearCalls()
-        self._is_pcm = is_pcm
-        self._live: dict[int, RecordedCall] = {}
-        self._by_slot: dict[int, RecordedCall] = {}
+        self._linear, self._is_pcm, self._recipients = LinearCalls(), is_pcm, recipients
+        self._live, self._by_slot = dict[int, RecordedCall](), dict[int, RecordedCall]()
         self._slots = np.full(1, -1, np.intp)  # by CallInfo.index; the last is a sentinel, -1
         self._laws = np.full(1, _NO_LAW, np.uint8)  # as _slots: the law of a passthrough file
         self._offsets = np.zeros(1, np.int64)  # as _slots: where in its file a call's position 0 lies
@@ -119,7 +119,8 @@ class RecordingSink:
         self._started += 1
         is_linear = call.is_linear or self._is_pcm
         encoding = Encoding.PCM16 if is_linear else self._encoding
-        recording = RecordedCall(call, self._directory, encoding, self._trouble, self._clock)
+        about = self._directory, encoding, self._trouble, self._clock
+        recording = RecordedCall(call, *about, recipients=self._recipients)
         self._live[call.index] = recording
         if call.index >= len(self._slots) - 1:
             self._slots = lengthened(self._slots, 2 * call.index + 64, -1)
@@ -131,8 +132,7 @@ class RecordingSink:
         elif recording.wav:
             recording.slot = self._stage.claim()
             self._by_slot[recording.slot] = recording
-            self._slots[call.index] = recording.slot
-            self._laws[call.index] = _NO_LAW
+            self._slots[call.index], self._laws[call.index] = recording.slot, _NO_LAW
             self._offsets[call.index] = recording.offset_samples
             if recording.continued:
                 self._continue(recording)

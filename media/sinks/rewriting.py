@@ -61,11 +61,11 @@ def rewrite(path: Path, *, omit: Spans = (), single: Single | None = None) -> in
                 raise ValueError(f"{path.name} is {encoding.label}: only PCM can be mixed")
             frame_bytes, channels = encoding.frame_bytes, 1 if single else CHANNELS
             length = (os.fstat(source.fileno()).st_size - encoding.data_offset) // frame_bytes
-            kept = list(_kept(omit, length))
-            left = sum(count for _, count in kept)
+            spans = list(kept(omit, length))
+            left = sum(count for _, count in spans)
             with open(create_locked(temporary), "wb") as target:
                 target.write(serialize_header(encoding, rate_hz, left, channels))
-                for position, count in kept:
+                for position, count in spans:
                     source.seek(encoding.data_offset + position * frame_bytes)
                     frames = _frames(source.read(count * frame_bytes), encoding)
                     target.write((mixed(frames, single) if single else frames).tobytes())
@@ -97,7 +97,7 @@ def _frames(data: bytes, encoding: Encoding) -> NDArray[Any]:
     return np.frombuffer(data, encoding.dtype).reshape(-1, CHANNELS)
 
 
-def _kept(omit: Spans, length: int) -> Iterator[tuple[int, int]]:
+def kept(omit: Spans, length: int) -> Iterator[tuple[int, int]]:
     """Yield start and length of what is between the spans, in chunks."""
     position = 0
     for start, count in [*omit, (length, 0)]:

@@ -16,6 +16,8 @@ from typing import Any
 
 import msgspec
 
+from media.sealing.keys import Recipients
+from media.sinks.audio_files import SEALED_WAV, AudioFile, reopen
 from media.sinks.continuation import UNACCOUNTED, described_format, elapsed_ns, history, lock_left_behind, with_gap
 from media.sinks.contract import CallInfo, TrackReport
 from media.sinks.damage import AUDIO_LOST, describe_anew, is_damaged, read_short
@@ -23,7 +25,7 @@ from media.sinks.finisher import Closed, Finisher, finished_recording
 from media.sinks.notes import SUFFIX, Note, Wish, note_of
 from media.sinks.rewriting import remove_left_over
 from media.sinks.sidecar import Restart, Sidecar, Track, read_finished, read_unfinished, replace
-from media.sinks.wav import Encoding, WavFile
+from media.sinks.wav import Encoding
 from strep.clock import NS_PER_SECOND, Clock, SystemClock
 from strep.header import Direction
 from strep.ledger import Kind
@@ -43,7 +45,12 @@ class Salvage:
     """
 
     def __init__(
-        self, directory: Path, wait_s: float, finisher: Finisher | None = None, clock: Clock | None = None
+        self,
+        directory: Path,
+        wait_s: float,
+        finisher: Finisher | None = None,
+        clock: Clock | None = None,
+        recipients: Recipients = (),
     ) -> None:
         """Prepare.
 
@@ -52,10 +59,11 @@ class Salvage:
             wait_s: how long after the start a call may still go on.
             finisher: what gets those that are finished, as it gets others that are closed.
             clock: to say for how long nobody listened.
+            recipients: for whom the ends of sealed ones are sealed.
         """
         self._clock = clock or SystemClock()
         self.finished = 0
-        self._finisher = finisher
+        self._finisher, self._recipients = finisher, recipients
         self._directory = directory
         self._wait_s = wait_s
         self._stopping = threading.Event()
@@ -92,7 +100,7 @@ class Salvage:
             if self._stopping.is_set():
                 return
             try:
-                document = finish(path, *there_again)
+                document = finish(path, *there_again, self._recipients)
                 if document is not None:
                     self.finished += 1
                     self._hand_over(path, document)
@@ -171,7 +179,7 @@ def is_left_behind(path: Path, *, is_recent: bool = True) -> bool:
     """
     try:
         found = _left_behind(path, is_recent=is_recent)
-        wav = WavFile.reopen(*found[1:]) if found else None
+        wav = reopen(found[1], (), found[2]) if found else None
     except (OSError, ValueError):
         return False
     if wav is not None:
@@ -187,15 +195,19 @@ def _left_behind(path: Path, *, is_recent: bool = True) -> _Left | None:
     document = read_unfinished(path) or (read_short(path) if is_recent else None)
     if document is not None and document.file is not None:
         return document, path.with_name(document.file), described_format(document)
-    return (None, path.with_suffix(".wav"), None) if document is None and is_damaged(path) else None
+    if document is not None or not is_damaged(path):
+        return None
+    sealed = path.with_suffix(f".{SEALED_WAV}")
+    return None, sealed if sealed.exists() else path.with_suffix(".wav"), None
 
 
-def finish(path: Path, now_ns: int = 0, wall_ns: int = 0) -> Sidecar | None:
+def finish(path: Path, now_ns: int = 0, wall_ns: int = 0, recipients: Recipients = ()) -> Sidecar | None:
     """Bring the file of the sidecar at `path` to its end, and return what it says then; None: somebody else has it.
 
     Args:
         path: of the sidecar.
         now_ns, wall_ns: when a recorder was there again, by both clocks: until then nobody listened.
+        recipients: for whom the end of a sealed one is sealed.
 
     Raises:
         OSError: the disk does not let us.
@@ -205,7 +217,7 @@ def finish(path: Path, now_ns: int = 0, wall_ns: int = 0) -> Sidecar | None:
     if found is None:
         return None
     document, audio, described = found
-    wav = lock_left_behind(audio, lambda: _left_behind(path) is not None, described)
+    wav = lock_left_behind(audio, lambda: _left_behind(path) is not None, described, recipients=recipients)
     if wav is None:
         return None
     try:
@@ -218,7 +230,7 @@ def finish(path: Path, now_ns: int = 0, wall_ns: int = 0) -> Sidecar | None:
     return ended
 
 
-def _ended(document: Sidecar, wav: WavFile, now_ns: int, wall_ns: int) -> Sidecar:
+def _ended(document: Sidecar, wav: AudioFile, now_ns: int, wall_ns: int) -> Sidecar:
     """Return the document of a recording that nobody goes on with: what a dead process wrote, and for how long
     nobody listened then."""
     length, rate_hz = wav.length_samples, wav.sample_rate_hz

@@ -30,8 +30,7 @@ UNSERIALIZABLE = (ValueError, TypeError, OverflowError, RecursionError, msgspec.
 
 _RESERVE_BYTES = 768
 """Blanks behind the first sidecar: with them, `overwrite` has room for the end, and for why, on any file system."""
-_ERROR_CHARACTERS = 200
-"""Length to which an error is cut where room is short."""
+_ERROR_CHARACTERS = 200  # of an error where room is short
 
 _HEAD_BYTES = 64
 _UNFINISHED = b'"state": "recording"'
@@ -166,6 +165,7 @@ class Sidecar(msgspec.Struct, frozen=True):
     files: list[MadeFile] = []
     sinks: list[SinkUse] = []
     handed_over_samples: int | None = None
+    encrypted_to: list[str] = []
 
 
 def describe(
@@ -183,6 +183,7 @@ def describe(
     recording_id: str = "",
     take: Take | None = None,
     sinks: Sequence[SinkUse] = (),
+    encrypted_to: Sequence[str] = (),
 ) -> Sidecar:
     """Return the document of a call.
 
@@ -200,6 +201,7 @@ def describe(
         recording_id: UUID of the recording.
         take: what it is if it is not that of the whole call.
         sinks: what each sink got of the call.
+        encrypted_to: public keys whose owners can open the file.
     """
     started_wall_ns = (report.started_wall_ns if report else 0) or call.position_0_wall_ns
     return Sidecar(
@@ -226,6 +228,7 @@ def describe(
         recording_id=recording_id,
         take=take,
         sinks=list(sinks),
+        encrypted_to=list(encrypted_to),
     )
 
 
@@ -327,8 +330,7 @@ def _shorter(document: Sidecar, reason: str) -> Iterator[Sidecar]:
     document = msgspec.structs.replace(document, state="failed", error=error, events=[], sinks=[])
     bare = [msgspec.structs.replace(track, ledger=[], ledger_truncated=True) for track in document.tracks]
     yield msgspec.structs.replace(document, tracks=bare)
-    document = msgspec.structs.replace(document, tracks=[])
-    yield document
+    yield (document := msgspec.structs.replace(document, tracks=[]))
     yield msgspec.structs.replace(document, identity={})
 
 

@@ -14,10 +14,11 @@ import errno
 import fcntl
 import os
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,6 +121,36 @@ def make_directory(path: Path) -> None:
         path.mkdir(mode=0o700, exist_ok=True)
 
 
+F = TypeVar("F")
+
+
+def create_unused(directory: Path, name: str, ending: str, make: Callable[[Path], F], companion: str = ".json") -> F:
+    """Make ``<name><ending>``, or ``<name>.2<ending>`` and so on where that or its companion file exists.
+
+    The directory is made where it is missing.
+
+    Args:
+        directory, name, ending: of the file.
+        make: makes it, and raises FileExistsError where there is one.
+        companion: ending of the other file.
+
+    Raises:
+        OSError: none can be made.
+    """
+    number = 1
+    while True:
+        stem = os.path.join(directory, name if number == 1 else f"{name}.{number}")
+        number += 1
+        if not os.path.exists(stem + companion):
+            try:
+                return make(Path(stem + ending))
+            except FileExistsError:
+                pass
+            except FileNotFoundError:
+                make_directory(directory)
+                return make(Path(stem + ending))
+
+
 class WavFile:
     """An open file; positions and lengths count samples per channel.
 
@@ -148,7 +179,7 @@ class WavFile:
         self.length_samples = 0
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            _lock(self._fd)
+            lock(self._fd)
             self.flush_header()
         except OSError:
             os.close(self._fd)
@@ -168,7 +199,7 @@ class WavFile:
             OSError: it cannot be read and written.
         """
         fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-        if not _lock(fd):
+        if not lock(fd):
             os.close(fd)
             return None
         try:
@@ -188,25 +219,8 @@ class WavFile:
     def create(
         cls, directory: Path, name: str, encoding: Encoding, sample_rate_hz: int, *, companion: str = ".json"
     ) -> WavFile:
-        """Create ``<name>.wav``, or ``<name>.2.wav`` and so on where that or its companion file exists.
-
-        The directory is made where it is missing.
-
-        Raises:
-            OSError: none can be made.
-        """
-        number = 1
-        while True:
-            stem = os.path.join(directory, name if number == 1 else f"{name}.{number}")
-            number += 1
-            if not os.path.exists(stem + companion):
-                try:
-                    return cls(Path(stem + ".wav"), encoding, sample_rate_hz)
-                except FileExistsError:
-                    pass
-                except FileNotFoundError:
-                    make_directory(directory)
-                    return cls(Path(stem + ".wav"), encoding, sample_rate_hz)
+        """Create ``<name>.wav``, or ``<name>.2.wav`` and so on; see `create_unused`."""
+        return create_unused(directory, name, ".wav", lambda path: cls(path, encoding, sample_rate_hz), companion)
 
     def let_go(self) -> None:
         """Close the file as it is."""
@@ -250,6 +264,12 @@ class WavFile:
             stored = np.frombuffer(raw, self.encoding.dtype, whole * CHANNELS)
             frames[:whole] = stored.reshape(whole, CHANNELS)
         return frames
+
+    def patch(self, channel: int, position_samples: int, samples: NDArray[Any]) -> None:
+        """Put (n,) samples of one channel in their place; the other one stays as it is."""
+        frames = self.read(position_samples, len(samples))
+        frames[:, channel] = samples
+        self.write(position_samples, frames)
 
     def extend(self, length_samples: int) -> None:
         """Lengthen the file with silence if it is shorter."""
@@ -306,7 +326,7 @@ class WavFile:
                 self.length_samples = end
 
 
-def _lock(fd: int) -> bool:
+def lock(fd: int) -> bool:
     """Lock the file for as long as it is open; False if somebody has it, or if files cannot be locked there."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -106,6 +106,11 @@ class Recorder:
                 f"recording: look_back_s={options.look_back_s:g}, and {self._takes.look_back_s:g} s are kept: "
                 "start the server with a longer --look-back"
             )
+        if self._takes.recipients and (options.trim_silence or options.format not in (None, "wav")):
+            raise UsageError(
+                "recording: with --encrypt-to a take is a sealed WAV, which nobody here can open again: leave out "
+                "format and trim_silence, and make of it what is wanted where `strep unseal` opens it"
+            )
         if len(self._live.get(id(info), ())) >= MAX_TAKES:
             raise UsageError(f"call {info.call_id} has {MAX_TAKES} recordings already: stop one first")
         return self._takes

@@ -19,6 +19,7 @@ from typing import Any
 
 from media.events.bus import EventBus
 from media.events.kinds import Event
+from media.sealing.keys import Recipients
 from media.sinks.contract import CallInfo
 from media.throttle import ThrottledLog
 from media.transcribing.contract import Pcm
@@ -54,9 +55,11 @@ class Desk:
         bus: EventBus,
         clock: Clock,
         start: Callable[[], Link] = EngineProcess,
+        recipients: Recipients = (),
     ) -> None:
-        """Write into `directory`, which exists, if there is one; `start` starts a worker."""
+        """Write into `directory`, which exists, if there is one; `start` starts a worker; see `Transcript`."""
         self.unwritten = 0
+        self._recipients = recipients
         self._limits, self._directory, self._bus, self._clock, self._start = limits, directory, bus, clock, start
         self._trouble = ThrottledLog(_LOG, clock)
         self._numbers = itertools.count(1)
@@ -113,7 +116,9 @@ class Desk:
             self._pool(choice).add(stream)
             known = self._transcripts.get(id(call))
             if known is None:
-                known = self._transcripts[id(call)] = Transcript(call, self._bus, self._directory)
+                known = self._transcripts[id(call)] = Transcript(
+                    call, self._bus, self._directory, recipients=self._recipients
+                )
             known.streams.append(stream)
         return stream
 

@@ -16,6 +16,7 @@ from media.events.bus import EventBus
 from media.events.files import EventFile
 from media.events.kinds import Event
 from media.events.transcripts import TranscribedWord, Transcription, TranscriptionMissing
+from media.sealing.keys import Recipients
 from media.sinks.contract import CallInfo
 from media.transcribing.streams import Missing, Stream, Transcribed
 from media.transcribing.vtt import Cue, VttFile, note
@@ -33,6 +34,7 @@ class Transcript:
         streams: that something may still be said in.
         has_ended: no more streams will be added.
         notes: what is to be written when it has.
+        recipients: for whom the files are sealed; nobody: they are in clear.
     """
 
     call: CallInfo
@@ -41,6 +43,7 @@ class Transcript:
     streams: list[Stream] = field(default_factory=list)
     has_ended: bool = False
     notes: tuple[Event, ...] = ()
+    recipients: Recipients = ()
     _lines: EventFile | None = None
     _cues: VttFile | None = None
     _waiting: list[tuple[int, Stream, Cue | str]] = field(default_factory=list)
@@ -83,7 +86,7 @@ class Transcript:
             return
         self._waiting = [entry for entry in self._waiting if entry not in ready]
         if self._cues is None:
-            self._cues = VttFile(self.directory, self.call.call_id)
+            self._cues = VttFile(self.directory, self.call.call_id, self.recipients)
         self._cues.append(cue for _, _, cue in sorted(ready, key=lambda entry: entry[0]))
 
     def write(self, events: Iterable[Event]) -> None:
@@ -98,7 +101,7 @@ class Transcript:
 
     def _line(self, directory: Path, event: Event) -> None:
         if self._lines is None:
-            self._lines = EventFile(directory, self.call, SUFFIX)
+            self._lines = EventFile(directory, self.call, SUFFIX, self.recipients)
         self._lines.append([{"event": event.NAME, **event.to_json(self.call.sample_rate_hz)}])
 
     def _cue(self, outcome: Transcribed | Missing) -> Cue | str:

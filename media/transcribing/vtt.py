@@ -8,10 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from media.events.files import append_or_nothing, create_unused
+from media.sealing.keys import Recipients
+from media.sealing.records import SUFFIX as SEALED
+from media.sealing.text import SealedText
 
 SUFFIX = ".vtt"
 _HEAD = "WEBVTT\n"
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +57,12 @@ def _one_line(text: str) -> str:
 class VttFile:
     """The cues of one call: mode 0600, whole cues only, in the order of their beginnings."""
 
-    def __init__(self, directory: Path, call_id: str) -> None:
+    def __init__(self, directory: Path, call_id: str, recipients: Recipients = ()) -> None:
         self._stem = os.path.join(directory, call_id)
         self._path = ""
         self._last_ms = 0
+        self._text = SealedText(recipients) if recipients else None
+        self._suffix = SUFFIX + SEALED if recipients else SUFFIX
 
     def append(self, cues: Iterable[Cue | str]) -> None:
         """Write cues, and comments as `note` makes them. A cue that begins before the last one is moved to it.
@@ -74,9 +79,12 @@ class VttFile:
         if self._path:
             fd = os.open(self._path, _FLAGS)
         else:
-            self._path, fd = create_unused(self._stem, SUFFIX, _FLAGS)
+            self._path, fd = create_unused(self._stem, self._suffix, _FLAGS)
         try:
             size = os.fstat(fd).st_size
-            append_or_nothing(fd, ((_HEAD if not size else "") + told).encode("utf-8", "replace"), size)
+            content = ((_HEAD if not size else "") + told).encode("utf-8", "replace")
+            if self._text is not None:
+                content, size = self._text.seal(fd, content, size)
+            append_or_nothing(fd, content, size)
         finally:
             os.close(fd)

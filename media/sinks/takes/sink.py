@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from media.blocks import PcmBatch
+from media.sealing.keys import Recipients
 from media.sinks.contract import CallInfo, CallReport, SinkOptions
 from media.sinks.finisher import Finisher, hand_over
 from media.sinks.notes import Wish
@@ -44,10 +45,18 @@ class TakesSink:
 
     Attributes:
         look_back_s: how far a take may look back.
+        recipients: for whom they are sealed.
         started, ended: takes; the difference is what goes on.
     """
 
-    def __init__(self, directory: Path, finisher: Finisher, clock: Clock, look_back_s: float = 0.0) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        finisher: Finisher,
+        clock: Clock,
+        look_back_s: float = 0.0,
+        recipients: Recipients = (),
+    ) -> None:
         """Prepare; the directory is made with the first take.
 
         Args:
@@ -55,7 +64,9 @@ class TakesSink:
             finisher: what gets those that are closed.
             clock: for header times.
             look_back_s: how much of all calls to keep for takes that look back; see `Recent`.
+            recipients: for whom to seal them; nobody: they are in clear.
         """
+        self.recipients = recipients
         self.options = SinkOptions("takes", max_queue_bytes=256 << 20, max_queue_seconds=30.0, patience_ms=100)
         self.look_back_s = look_back_s
         self.started = self.ended = 0
@@ -155,6 +166,7 @@ class TakesSink:
             order.describe(),
             order.recording_id,
             self._wish(order),
+            self.recipients,
         )
         take = RunningTake(order, recording)
         index = order.call.index
