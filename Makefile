@@ -93,7 +93,8 @@ fuzz-short: setup  ## the same for some seconds each, if atheris is there (make 
 	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps --target .fuzz/site --requirement requirements/fuzz.txt
 	@touch $@
 
-soak: setup  ## play for half an hour to many simulated carriers that refuse at random
+soak: setup  ## an hour of 500 calls that come and go (MINUTES=60), carriers that refuse at random, hand-overs
+	@$(BIN)/strep bench soak --minutes $(or $(MINUTES),60)
 	@STREP_FUZZ=long $(BIN)/pytest --timeout 0 -n $(JOBS) tests/talk/test_mp3_against_the_carrier.py \
 	  tests/handover/test_processes.py::test_twenty_hand_overs_under_200_calls
 

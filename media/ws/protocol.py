@@ -122,8 +122,7 @@ class MediaStreamConnection:
                 self._host.stream_detached(handle, now_ns)
             except Exception:
                 logger.exception("stream %s: the host failed when its socket closed", self._stream_id)
-        # Both know this object: a circle is left to the garbage collector, which comes once in hours (`freeze_heap`).
-        self._wire, self._seat = NoWire(), None
+        self._wire, self._seat = NoWire(), None  # no circle for the collector, which comes once in hours
 
     def receive(self, message: str | bytes, now_ns: int) -> Close | None:
         """Take one message: text as str, binary as bytes. Return how to close the socket, if it must be closed."""

@@ -13,11 +13,13 @@ from benchmarks import (
     capacity,
     deliver,
     feed,
+    floods,
     latency,
     memory,
     mp3,
     pieces,
     scale,
+    soak,
     startup,
     symptoms,
     talk,
@@ -87,6 +89,25 @@ def test_workers(tmp_path: Path) -> None:
     assert sum(worker["calls_started"] for worker in found) == 8
     assert all(worker["tracks"] == 2 * worker["calls"] > 0 for worker in found)
     assert report.answers[1] == "both directions of every leg met in one worker: yes"
+
+
+def test_soak(tmp_path: Path) -> None:
+    """Tens of seconds: the balance is exact and nothing is missing; whether it is flat takes an hour."""
+    settings = soak.Settings(minutes=0.1, calls=14, shortest=2, longest=4, look=1)
+    report = ask(soak.QUESTION, settings, tmp_path)
+    assert report.complaints == []
+    assert "0 files missing" in report.answers[0]
+    assert "left the carrier =" in report.answers[1]
+    assert len(report.charts) == 4
+
+
+def test_floods(tmp_path: Path) -> None:
+    settings = floods.Settings(calls=4, seconds=4, legs=2000, rates=(2000,), sockets=20, readers=3)
+    report = ask(floods.QUESTION, settings, tmp_path)
+    assert report.complaints == []
+    assert [flood["lost"] if "lost" in flood else flood["sent"] - flood["received"] for flood in report.figures] == [
+        0
+    ] * 5
 
 
 def test_startup(tmp_path: Path) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,16 +20,23 @@ _CLEAN = {name: value for name, value in os.environ.items() if not name.startswi
 class Served:
     """A server that listens on loopback, with metrics.
 
+    Args:
+        folder: for its log.
+        arguments: of ``strep serve``.
+        limit: a command of the shell before that, as ``ulimit -n 150``.
+
     Attributes:
         addresses: where it listens.
         pid: of the process.
     """
 
-    def __init__(self, folder: Path, *arguments: str, limits: Sequence[tuple[int, int]] = ()) -> None:
+    def __init__(self, folder: Path, *arguments: str, limit: str = "") -> None:
         self._log = folder / "serve.log"
         ends = ["--udp", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--log-format", "text"]
         command = [sys.executable, "-m", "media.cli", "serve", *ends, *arguments]
-        with _limited(limits), self._log.open("wb") as log:
+        if limit:  # by a shell: the server raises what it may, so both limits have to be lower
+            command = ["sh", "-c", f'{limit}; exec "$@"', "sh", *command]
+        with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=_CLEAN)
         self.pid = self._process.pid
         assert self._process.stdout is not None
@@ -94,19 +99,6 @@ def until(holds: Callable[[], bool], explain: Callable[[], str]) -> None:
     while not holds():
         assert time.monotonic() < deadline, explain()
         time.sleep(0.05)
-
-
-@contextmanager
-def _limited(limits: Sequence[tuple[int, int]]) -> Iterator[None]:
-    """Set limits that a child inherits; soft ones, for this process wants its own back."""
-    before = [(kind, resource.getrlimit(kind)) for kind, _ in limits]
-    try:
-        for kind, value in limits:
-            resource.setrlimit(kind, (value, resource.getrlimit(kind)[1]))
-        yield
-    finally:
-        for kind, pair in before:
-            resource.setrlimit(kind, pair)
 
 
 def _command(pid: int) -> str:
