@@ -43,9 +43,7 @@ def target_of(addresses: dict[str, Any]) -> Target:
 
 def serve(directory: Path, url: str, **nats: Any) -> Server:
     config = NatsConfig((url,), **{"spool": directory / "spool", **nats})
-    return Server(
-        ServerConfig(udp=LOOPBACK, record=directory / "recordings", nats=config, idle_timeout_s=idle_timeout_s)
-    )
+    return Server(ServerConfig(udp=LOOPBACK, record=directory / "recordings", nats=config, idle_timeout_s=2.0))
 
 
 def state(server: Server) -> dict[str, Any]:
