@@ -35,7 +35,7 @@ LONGEST_GAP_S = 300
 """A call that was silent for longer is another one of the same name."""
 CLOCK_SLACK_S = 60
 """How far the file may be ahead of the clock: the sender's may be faster, but not another clock."""
-_LOCK_TRIES, _LOCK_PAUSE_S = 10, 2 * NS_PER_MS / NS_PER_SECOND
+_LOCK_TRIES, _LOCK_PAUSE_S = 100, 2 * NS_PER_MS / NS_PER_SECOND
 _HAND_OVER_TRIES = 5000
 """The process that hands a call over has its audio in a queue; ours has 30 s of room meanwhile."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
