@@ -98,14 +98,15 @@ class Link:
         """Return the next message and the descriptors that came with it; None when the other end is gone.
 
         Raises:
-            TimeoutError: it says nothing.
-            LinkError: it says what cannot be understood.
+            LinkError: it says nothing in time, or what cannot be understood.
         """
         loop, readable = asyncio.get_running_loop(), asyncio.Event()
         loop.add_reader(self._sock, readable.set)
         try:
             async with asyncio.timeout(timeout_s):
                 await readable.wait()
+        except TimeoutError:
+            raise LinkError(f"hand_over: the other process has said nothing for {timeout_s:g} s") from None
         finally:
             loop.remove_reader(self._sock)
         try:

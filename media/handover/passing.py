@@ -24,7 +24,7 @@ _LOG = logging.getLogger("strep.handover")
 
 SYSTEMD = Path("systemd")
 """What is given instead of a path where the process is a service of systemd, which holds its sockets."""
-ANSWER_TIMEOUT_S = 10.0
+ANSWER_TIMEOUT_S = 60.0
 """For words that cost no work."""
 READY_TIMEOUT_S = 300.0
 """For a successor to start all that it has."""
@@ -124,7 +124,7 @@ class HandOverDoor:
             link = Link(sock)
             try:
                 await self._talk(link)
-            except (OSError, TimeoutError, LinkError) as error:
+            except (OSError, LinkError) as error:
                 _LOG.warning("a successor did not take over: %s", str(error) or "it said nothing")
             except Exception:
                 _LOG.exception("handing over failed")
