@@ -331,7 +331,7 @@ class TestTakes:
     def test_one_that_was_left_behind_is_made_what_it_was_to_be(self, tmp_path: Path, clock: ManualClock) -> None:
         order = self.order(track="outbound")
         take = RecordedCall(
-            order.call, tmp_path, Encoding.PCM16, Trouble(), clock, order.describe(), "its-id", FOR_ALICE
+            order.call, tmp_path, Encoding.PCM16, Trouble(), clock, order.describe(), "its-id", recipients=FOR_ALICE
         )
         noise = np.random.default_rng(1).integers(-9000, 9000, (8000, 2)).astype("<i2")
         take.write(0, noise)
