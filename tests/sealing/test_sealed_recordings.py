@@ -286,7 +286,7 @@ class TestAfterACrash:
         if is_edited:
             edit(tmp_path / "leg.wav.sealed", FOR_ALICE, [(1000, 2000)], None)
         finisher = Finisher(lambda call, event: None, recipients=FOR_ALICE)
-        salvage = Salvage(tmp_path, 0, finisher, FOR_ALICE)
+        salvage = Salvage(tmp_path, 0, finisher, recipients=FOR_ALICE)
         salvage.start()
         salvage.join()
         assert finisher.step()
@@ -338,7 +338,7 @@ class TestTakes:
         assert take.wav is not None
         take.wav.let_go()
         finisher = Finisher(lambda call, event: None, recipients=FOR_ALICE)
-        salvage = Salvage(tmp_path, 0, finisher, FOR_ALICE)
+        salvage = Salvage(tmp_path, 0, finisher, recipients=FOR_ALICE)
         salvage.start()
         salvage.join()
         assert finisher.step()
