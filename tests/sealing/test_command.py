@@ -104,7 +104,7 @@ def test_other_files(tmp_path: Path, key: Path, recipient: Recipient) -> None:
     assert "No such file" in run("unseal", tmp_path / "b.sealed", "--key", key).output
     assert "does not end in .sealed" in run("unseal", key, "--key", key).output
     assert "no key" in run("unseal", other, "--key", "/dev/null").output
-    assert recipient
+    assert str(recipient).startswith("age1")
 
 
 def test_into_a_pipe(call: Path, key: Path, tmp_path: Path) -> None:

@@ -286,7 +286,7 @@ class TestAfterACrash:
         if is_edited:
             edit(tmp_path / "leg.wav.sealed", FOR_ALICE, [(1000, 2000)], None)
         finisher = Finisher(lambda call, event: None, recipients=FOR_ALICE)
-        salvage = Salvage(tmp_path, 0, finisher, FOR_ALICE)
+        salvage = Salvage(tmp_path, 0, finisher, recipients=FOR_ALICE)
         salvage.start()
         salvage.join()
         assert finisher.step()
@@ -331,14 +331,14 @@ class TestTakes:
     def test_one_that_was_left_behind_is_made_what_it_was_to_be(self, tmp_path: Path, clock: ManualClock) -> None:
         order = self.order(track="outbound")
         take = RecordedCall(
-            order.call, tmp_path, Encoding.PCM16, Trouble(), clock, order.describe(), "its-id", FOR_ALICE
+            order.call, tmp_path, Encoding.PCM16, Trouble(), clock, order.describe(), "its-id", recipients=FOR_ALICE
         )
         noise = np.random.default_rng(1).integers(-9000, 9000, (8000, 2)).astype("<i2")
         take.write(0, noise)
         assert take.wav is not None
         take.wav.let_go()
         finisher = Finisher(lambda call, event: None, recipients=FOR_ALICE)
-        salvage = Salvage(tmp_path, 0, finisher, FOR_ALICE)
+        salvage = Salvage(tmp_path, 0, finisher, recipients=FOR_ALICE)
         salvage.start()
         salvage.join()
         assert finisher.step()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from media.events import files
 from media.events.files import EventFile
 from media.sealing.age import NoKeyFits
 from media.sealing.opening import Opened
@@ -80,15 +80,15 @@ def test_a_full_disk_leaves_whole_records_and_no_number_is_used_again(
 ) -> None:
     file = EventFile(tmp_path, CALL, recipients=FOR_ALICE)
     file.append([{"number": 0}])
-    write = files.os.write
+    write = os.write
 
     def full(fd: int, content: bytes) -> int:
         if len(content) <= 10:
             raise OSError(28, "No space left on device")
-        return write(fd, content[:10])
+        return int(write(fd, content[:10]))
 
     with monkeypatch.context() as patch:
-        patch.setattr(files.os, "write", full)
+        patch.setattr(os, "write", full)
         with pytest.raises(OSError, match="No space"):
             file.append([{"number": 1}])
     file.append([{"number": 2}])
