@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -207,7 +208,7 @@ def measure(settings: Settings, say: Say, scratch: Path) -> Report:
     for place, (name, arguments, flood) in enumerate(courses):
         say.doing(name, place / len(courses))
         course = Course(settings, name, scratch, *arguments)
-        floods.append(course.run(lambda flooder, course=course, flood=flood: flood(course, flooder)))
+        floods.append(course.run(partial(flood, course)))
         say(flood_table.line(floods[-1]))
     return Report(
         question="floods",

@@ -106,7 +106,8 @@ class Wave(msgspec.Struct, frozen=True):
     def pair(self) -> str:
         """Name of the RTP ports."""
         names = sorted(self.addresses["rtp"])
-        return names[self.number // len(KINDS) % len(names)]
+        name: str = names[self.number // len(KINDS) % len(names)]
+        return name
 
 
 class WaveResult(msgspec.Struct, frozen=True):

@@ -97,7 +97,7 @@ def check_doors(data: bytes) -> None:
         if kind & 4:
             strep_door.receive(batch, now_ns)
             if step & 16:
-                strep_door.register((LEG.int >> 64, LEG.int & (1 << 64) - 1), now_ns, 600 * NS_PER_SECOND)
+                strep_door.register(LEG, now_ns, 600 * NS_PER_SECOND)
         else:
             rtp_door.receive(batch, Direction(step >> 4 & 1), now_ns)
         engine.poll(clock.advance((0, 20, 70, 900)[step >> 5 & 3] * NS_PER_MS))

@@ -167,8 +167,7 @@ class DatagramStorm:
         self.door: StrepDoor | RtpDoor = self._strep if rules.is_strep else self._rtp
         if rules.legs == "registered":
             for leg in (*self._clean.leg_ids, *self._victims.leg_ids[::2]):
-                halves = leg.int >> 64, leg.int & (1 << 64) - 1
-                self._strep.register(halves, self._clock.now_ns(), 3600 * NS_PER_SECOND)
+                self._strep.register(leg, self._clock.now_ns(), 3600 * NS_PER_SECOND)
 
     def step(self) -> None:
         """Let 20 ms pass: the clean calls' packets, and the storm, in any order."""
