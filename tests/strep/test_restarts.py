@@ -128,7 +128,7 @@ class TestHold:
         assert (bench.spans(), bench.statistics().epochs) == ([], 0)
 
     def test_five_seconds_at_once_at_the_beginning_of_which_most_is_lost(self) -> None:
-        """The clock cannot tell how much of such a backlog the kernel dropped; this used to be cut out of the tape."""
+        """The clock cannot tell what the kernel dropped of such a backlog; it used to be cut out of the tape."""
         bench, sender = Bench(), Sender()
         start_ns = sender.now_ns
         first, _, last = sender.packets(50), sender.lose(150), sender.packets(50)
