@@ -302,20 +302,20 @@ class Verdict:
         expected = self._plan.expected_encoded(number)
         start = report["start_samples"]
         heard = audio.frames[start : start + report["length_samples"], report["channel"]]
-        heard, put_in = _without_pauses(heard, report)
+        heard, put_in = without_pauses(heard, report)
         heard, length = heard[: len(expected)], report["length_samples"] - put_in
         if dropped == 0 and (length != truth.total_samples or len(heard) != len(expected)):
             yield f"{truth.direction}: {length} samples of {truth.total_samples}"
         elif np.array_equal(heard, expected):
             self.exact += 1
             self.stalled += put_in > 0
-        elif dropped > 0 and _lacks(heard, expected, truth.samples_per_packet, dropped):
+        elif dropped > 0 and lacks_no_more(heard, expected, truth.samples_per_packet, dropped):
             self.short += 1
         else:
             yield f"{truth.direction}: the samples are not those that were sent"
 
 
-def _without_pauses(heard: Channel, report: dict[str, Any]) -> tuple[Channel, int]:
+def without_pauses(heard: Channel, report: dict[str, Any]) -> tuple[Channel, int]:
     """Return the channel without what the ledger calls silence or restart, and how much of that there was.
 
     These senders never pause. One that did not get the processor for seconds, and stays late, seems to: it is put
@@ -330,7 +330,7 @@ def _without_pauses(heard: Channel, report: dict[str, Any]) -> tuple[Channel, in
     return heard[is_kept], int(len(heard) - is_kept.sum())
 
 
-def _lacks(heard: Channel, expected: Channel, packet_samples: int, packets: int) -> bool:
+def lacks_no_more(heard: Channel, expected: Channel, packet_samples: int, packets: int) -> bool:
     """Return whether no more than so many packets are missing, at the beginning, at the end or as silence within."""
     missing = len(expected) - len(heard)
     for at_the_start in range(0, min(missing, packets * packet_samples) + 1, packet_samples):
