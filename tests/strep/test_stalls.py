@@ -22,7 +22,7 @@ from tests.strep.bench import Bench
 from tests.strep.packets import SAMPLE_RATE_HZ, Packet, batch_of
 from tests.strep.stalls import START_NS, After, Line, Stall, read, track
 
-SECONDS = 8
+SECONDS = 7
 BLOCKS_MS = (20, 100, 400)
 SIZES = ((160, 160), (80, 240), (480, 160))
 SLOW = (NS_PER_MS, 300 * NS_PER_MS)
@@ -46,6 +46,9 @@ class Played:
         """See that the recording without what was put in is what was sent, with silence for what is lost."""
         for slot, sent in enumerate(self.sent):
             read_ones = [n for n, packet in enumerate(sent) if packet.sequence in self.taken[slot]]
+            if not read_ones:
+                assert self.bench.length(slot) == 0
+                continue
             sent = sent[read_ones[0] : read_ones[-1] + 1]
             here = [packet.sequence in self.taken[slot] for packet in sent]
             expected = [
@@ -97,7 +100,7 @@ def stalls(seed: int, *, at_the_start: bool = False) -> list[Stall]:
     return made[:3]
 
 
-LINES = {"clean": (0.0, 0), "bad": (0.02, 30), "awful": (0.2, 80)}
+LINES = {"bad": (0.02, 30), "awful": (0.2, 80)}
 
 
 @pytest.mark.parametrize("after", [After.BURST, After.TWICE])
