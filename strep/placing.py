@@ -52,7 +52,8 @@ def receive_round(table: TrackTable, frames: FrameBatch) -> None:
     rest = ~in_order
     follows = known & (steps > 0) & (steps <= table.settings.max_dropout)
     forward = follows & (duration >= 0)
-    forward[rest] &= table.believable(slot[rest], position[rest], frames.arrival_ns[rest])
+    missing = np.maximum(steps - 1, 0) * tracks.longest[slot]
+    forward[rest] &= table.believable(slot[rest], position[rest], frames.arrival_ns[rest], missing[rest])
     other = rest & follows & ~forward & ~frames.is_audio
     if other.any():  # what is no audio keeps its place in the sequence, whatever its timestamp says
         forward |= other

@@ -18,6 +18,8 @@ from strep.window import Window
 
 Int64 = NDArray[np.int64]
 
+LOST_AT_ONCE_S = 10
+"""A backlog so long is believed to be lost that the sequence numbers miss, whatever the arrival clock says."""
 START_POSITION_BLOCKS = 64
 """Blocks before a track's first packet: positions stay positive when earlier packets arrive after it."""
 
@@ -151,12 +153,16 @@ class TrackTable:
         elapsed_ns = arrival_ns - int(self.tracks.anchor_ns[slot])
         return int(self.tracks.anchor_position[slot]) + int(self.settings.samples(elapsed_ns))
 
-    def believable(self, slot: Int64, position: Int64, arrival_ns: Int64) -> NDArray[np.bool_]:
+    def believable(
+        self, slot: Int64, position: Int64, arrival_ns: Int64, missing_samples: Int64 | int = 0
+    ) -> NDArray[np.bool_]:
         """Return whether media time may be at `position` at `arrival_ns`.
 
         It may if it did not run ahead of the arrival clock since the last packet, or since the track began
         (a stalled network that delivers its backlog at once is behind the clock, not ahead of it). Nor may
-        it run ahead little by little: all that was not received is no longer than the clock ran.
+        it run ahead little by little: all that was not received is no longer than the clock ran. If its sender
+        began late and sends its backlog, the clock cannot tell how much of that is lost; then the sequence numbers
+        can: they miss `missing_samples` at the most.
         """
         tracks, settings = self.tracks, self.settings
         since_last = settings.samples(np.maximum(arrival_ns - tracks.highest_arrival_ns[slot], 0))
@@ -165,7 +171,9 @@ class TrackTable:
         shift = self._expected_shift(slot)
         end = tracks.highest_end[slot] + shift
         limit = np.minimum(np.maximum(end + since_last, clock), clock + tracks.audio_samples[slot])
-        believed: NDArray[np.bool_] = position + shift <= np.maximum(limit + settings.jump_tolerance_samples, end)
+        missed = clock + tracks.audio_samples[slot] + LOST_AT_ONCE_S * settings.sample_rate_hz
+        limit = np.maximum(limit + settings.jump_tolerance_samples, np.minimum(end + missing_samples, missed))
+        believed: NDArray[np.bool_] = position + shift <= np.maximum(limit, end)
         return believed
 
     def _expected_shift(self, slot: Int64) -> Int64:

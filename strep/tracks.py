@@ -34,6 +34,7 @@ COLUMNS: dict[str, tuple[str, int | float, str]] = {
     "highest_end": ("i8", 0, "samples: end of the last frame placed"),
     "pause_sequence": ("i8", -1, "highest_sequence when a pause was inserted last (strep.realign)"),
     "pause_samples": ("i8", 0, "samples: length of that pause"),
+    "paused_samples": ("i8", 0, "samples: length of all pauses that were inserted"),
     "origin": ("i8", 0, "samples: position of the track's first sample"),
     "anchor_position": ("i8", 0, "samples: position that anchor_ns belongs to"),
     "anchor_ns": ("i8", 0, "ns: arrival of the track's first packet"),
@@ -43,7 +44,8 @@ COLUMNS: dict[str, tuple[str, int | float, str]] = {
     "highest_arrival_ns": ("i8", 0, "ns: arrival of the packet with highest_sequence"),
     "last_delivery_ns": ("i8", 0, "ns: arrival of the last packet that found its place"),
     "lag_arrival_ns": ("i8", 0, "ns: highest_arrival_ns when the lag was last looked at"),
-    "last_lag": ("i8", 0, "samples: how far the tape was behind the arrival clock then"),
+    "last_lag": ("i8", 0, "samples: how far the tape is behind the arrival clock since lag_since_ns, or nearly so"),
+    "lag_since_ns": ("i8", 0, "ns: highest_arrival_ns when it was first found there"),
     "settled_lag": ("i8", 0, "samples: the lag that is normal for this track"),
     "deadline_ns": ("i8", NEVER_NS, "ns: when the first hole is given up"),
     "longest": ("i8", 0, "samples: longest payload of the epoch"),
@@ -87,6 +89,7 @@ class Tracks:
     highest_end: Int64
     pause_sequence: Int64
     pause_samples: Int64
+    paused_samples: Int64
     origin: Int64
     anchor_position: Int64
     anchor_ns: Int64
@@ -97,6 +100,7 @@ class Tracks:
     last_delivery_ns: Int64
     lag_arrival_ns: Int64
     last_lag: Int64
+    lag_since_ns: Int64
     settled_lag: Int64
     deadline_ns: Int64
     longest: Int64

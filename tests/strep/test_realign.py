@@ -82,6 +82,31 @@ def test_a_backlog_delivered_at_four_times_the_speed_changes_nothing() -> None:
     assert timeline.length(slot) == 2000 * FRAME
 
 
+def test_a_stall_amid_catching_up_changes_nothing() -> None:
+    """Looks during the second stall all see the same lag; that it stayed they do not show."""
+    resumed_ns, again_ns = 14 * NS_PER_SECOND, 1500 * NS_PER_MS
+
+    def arrival(i: int) -> int:
+        caught_up_ns = max(resumed_ns + (i - 300) * 10 * NS_PER_MS, on_time(i))
+        if i < 300:
+            return on_time(i)
+        return caught_up_ns if i < 702 else max(caught_up_ns, 18_010 * NS_PER_MS + again_ns)
+
+    timeline, slot = play(2000, arrival)
+    assert timeline.length(slot) == 2000 * FRAME
+
+
+def test_what_was_taken_for_a_pause_and_caught_up_with_is_part_of_the_next_pause() -> None:
+    """The clock has run for 8 s that the timestamps do not know of, whatever it looked like in between."""
+
+    def arrival(i: int) -> int:
+        late_s = 5 if 300 <= i < 600 else 8 if i >= 1000 else 0
+        return max(on_time(i) + late_s * NS_PER_SECOND, on_time(599) + 5 * NS_PER_SECOND if i >= 600 else 0)
+
+    timeline, slot = play(2000, arrival)
+    assert timeline.ledger_totals(slot)[Kind.SILENCE] == pytest.approx(8 * 8000, abs=320)
+
+
 def test_a_burst_at_the_beginning_changes_nothing() -> None:
     timeline, slot = play(1000, lambda i: max(on_time(i) - 5 * NS_PER_SECOND, 0))
     assert timeline.length(slot) == 1000 * FRAME

@@ -127,6 +127,30 @@ class TestHold:
         assert bench.heard() == payloads(preroll + after)
         assert (bench.spans(), bench.statistics().epochs) == ([], 0)
 
+    def test_five_seconds_at_once_at_the_beginning_of_which_most_is_lost(self) -> None:
+        """The clock cannot tell what the kernel dropped of such a backlog; it used to be cut out of the tape."""
+        bench, sender = Bench(), Sender()
+        start_ns = sender.now_ns
+        first, _, last = sender.packets(50), sender.lose(150), sender.packets(50)
+        sender.now_ns = start_ns + FRAME_NS
+        after = sender.packets(100)
+        bench.play([*burst(first + last, start_ns), *after])
+        bench.finish()
+        assert bench.spans() == [(8000, 24_000, Kind.LOST)]
+        assert bench.heard() == expected_tape([*first, *last, *after])
+        assert (bench.statistics().epochs, bench.statistics().never_arrived) == (0, 150)
+
+    def test_what_the_sequence_numbers_miss_is_believed_for_ten_seconds_at_once(self) -> None:
+        bench, sender = Bench(), Sender()
+        start_ns, sent = sender.now_ns, sender.packets(10)
+        for _ in range(10):
+            sender.lose(400)
+            sent += sender.packets(10)
+        bench.play(burst(sent, start_ns))
+        bench.finish()
+        assert 0 < sum(n for _, n, kind in bench.spans() if kind is Kind.LOST) <= 80_000
+        assert bench.statistics().delivered == len(sent)
+
 
 class TestBeginning:
     def test_the_first_packet_was_overtaken(self) -> None:
