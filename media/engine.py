@@ -189,13 +189,20 @@ class Engine:
         self._tell(CallEnded(call.info, report))
         self._indexes.give_back(call.info.index)
 
-    def let_go(self, call: Call) -> None:
-        """Forget a call that goes on in another process: outlets are told, and nobody that listens to events."""
+    def let_go(self, call: Call) -> Callable[[], None]:
+        """Forget a call that goes on in another process; return what tells the outlets, which have work then.
+
+        Nobody that listens to events is told.
+        """
         call.has_ended = True
         report = self._report(call, HANDED_OVER)
         self._forget(call)
-        self._tell(CallEnded(call.info, report))
-        self._indexes.give_back(call.info.index)
+
+        def tell() -> None:
+            self._tell(CallEnded(call.info, report))
+            self._indexes.give_back(call.info.index)
+
+        return tell
 
     def take_in(self, call: Call, forget: Forget) -> None:
         """Go on with a call that was begun in another process; its tracks follow."""
