@@ -336,6 +336,7 @@ def _summary(totals: dict[str, Any]) -> dict[str, Any]:
         "kernel_drops": totals["kernel_drops"],
         "conservation_errors": totals["conservation_errors"],
         "recordings_finished": books.finished,
+        "recordings_handed_over": books.handed_over,
         "recordings_missing": books.missing,
         "recordings_failed": sum(details.get("failed", 0) for details in recordings),
         "sidecars_failed": sum(details.get("sidecar_errors", 0) for details in recordings),

@@ -131,7 +131,8 @@ class Server:
         )
         takes = takes_of(config, self.finisher, self._clock, has_app=app is not None)
         self.transcriber = transcriber_of(config, self.bus, self._clock, has_app=app is not None)
-        own_sinks = [*sinks_of(config, self.bus), *filter(None, (takes, self.transcriber))]
+        own_sinks = sinks_of(config, self.bus)
+        own_sinks += [sink for sink in (takes, self.transcriber) if sink is not None]
         # What comes first is handed to the recording first: everything else has less to lose.
         fitted = [Fitted(sink) for sink in recording_of(config, self._clock, self.finisher, self.uses_of)]
         fitted += [*map(Fitted.of, sinks), *map(Fitted, own_sinks)]
