@@ -172,7 +172,8 @@ class TestCallsMove:
                 assert [each.start_samples for each in call.info.pauses] == [pause.start_samples]
                 await house.send(first, second)
         document = house.check()
-        assert [each["start_samples"] for each in document["pauses"]] == [pause.start_samples]
+        (track,) = [each for each in document["tracks"] if each["direction"] == "inbound"]
+        assert track["totals"]["paused"] >= 2 * PIECE * 160 - track["totals"].get("lost", 0) - PIECE * 160
         assert set(values(house.directory)) <= set(counted(PIECE))
 
     async def test_a_take_ends_with_its_process(self, tmp_path: Path) -> None:
@@ -219,7 +220,7 @@ class TestCallsMove:
                 assert reply.status == 201
             await house.send(first)
             with pytest.raises(ConfigurationError, match=r"receives http on .*, and the new one does not"):
-                async with house.server():
+                async with house.server(udp_legs="open"):
                     pass
             host, _, port = first.addresses["http"].rpartition(":")
             async with house.server(http=Endpoint(host, int(port))) as second:
@@ -228,7 +229,7 @@ class TestCallsMove:
                     assert [call["call_id"] for call in (await reply.json())["calls"]] == [str(LEG)]
                 with suppress(aiohttp.ClientError):  # the old process ends meanwhile
                     async with old.post(f"{url}/legs", json=body) as reply:
-                        assert (reply.status, reply.headers["Connection"]) in ((503, "close"), (201, None))
+                        assert (reply.status, reply.headers.get("Connection")) in ((503, "close"), (201, None))
                 await first.wait_closed()
                 await house.send(first, second)
         house.check()
