@@ -164,16 +164,16 @@ class TestCallsMove:
         async with house.server() as first:
             await house.send(first)
             (call,) = first.engine.calls.values()
-            pause = first.recorder.pausing.pause(call.info, by="test")
+            await until(lambda: first.runners[0].snapshot().delivered_blocks)
+            pause = first.recorder.pausing.pause(call.info)
             await house.send(first)
             async with house.server() as second:
                 await first.wait_closed()
                 (call,) = second.engine.calls.values()
                 assert [each.start_samples for each in call.info.pauses] == [pause.start_samples]
                 await house.send(first, second)
-        document = house.check()
-        (track,) = [each for each in document["tracks"] if each["direction"] == "inbound"]
-        assert track["totals"]["paused"] >= 2 * PIECE * 160 - track["totals"].get("lost", 0) - PIECE * 160
+        (track,) = [each for each in house.check()["tracks"] if each["direction"] == "inbound"]
+        assert track["totals"]["paused"] >= PIECE * 160  # what the new process got, at the least
         assert set(values(house.directory)) <= set(counted(PIECE))
 
     async def test_a_take_ends_with_its_process(self, tmp_path: Path) -> None:
