@@ -95,6 +95,7 @@ async def _take_over(server: Server, link: Link) -> socket.socket:
         go_on = make_room(moved, server.engine, server.doors.strep, server.doors.rtp)
         await _until_mine(link)
     except BaseException:
+        listener.close()
         await server.give_up()
         raise
     server.run(go_on)

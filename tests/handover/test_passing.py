@@ -206,6 +206,7 @@ class TestCallsMove:
             async with running(late, house.path, ()):
                 await first.wait_closed()
                 assert [late.withdraw_leg(leg) for leg in (kept, withdrawn)] == [True, False]
+        house.sender.close()
 
     async def test_http_goes_on_at_the_same_port(self, tmp_path: Path) -> None:
         house = House(tmp_path, udp_legs="registered")
