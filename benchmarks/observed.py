@@ -64,7 +64,7 @@ class Observed(OwnServer):
         return self._publisher_ns
 
     def _publisher(self) -> int | None:
-        companions = self._server._companions if self._server is not None else ()
+        companions = self._server.companions if self._server is not None else ()
         return next((one.pid for one in companions if isinstance(one, NatsCompanion)), None)
 
     def evidence(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ Per packet nothing happens here: a block of every track that has one ready passe
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from typing import Any
 
 from media.blocks import PcmBatch
@@ -80,16 +81,13 @@ class Engine:
         self.pauses = PauseMask()
         self.draining_since_ns, self.shortage, self.max_calls = NEVER_NS, "", 0
         self.calls_started = self.calls_ended = self.conservation_errors = 0
-        self._clock, self._publish = clock, publish
-        self._outlets = list(outlets)
-        self._idle_timeout_ns = idle_timeout_ns
-        self._max_tracks = max_tracks
+        self._clock, self._publish, self._outlets = clock, publish, list(outlets)
+        self._idle_timeout_ns, self._max_tracks, self._patience_ns = idle_timeout_ns, max_tracks, patience_ns
         self._indexes = CallIndexes()
         self.reels = Reels(timeline)
         self._joiners: dict[Track, JoinTrack] = {}
         self._forgetters: dict[str, Forget] = {}
         self._next_housekeeping_ns = self._next_release_ns = 0
-        self._patience_ns = patience_ns
 
     def now_ns(self) -> int:
         """Return the monotonic time of this process."""
@@ -186,14 +184,16 @@ class Engine:
         report = self._report(call, reason)
         self._forget(call)
         self._publish(call.info, CallOver(reason=reason, duration_samples=report.length_samples, note=report.note))
-        self._tell(CallEnded(call.info, report))
-        self._indexes.give_back(call.info.index)
+        self._tell_end(call, report)
 
-    def let_go(self, call: Call) -> None:
-        """Forget a call that goes on in another process: outlets are told, and nobody that listens to events."""
+    def let_go(self, call: Call) -> Callable[[], None]:
+        """Forget a call that goes on in another process; return what tells outlets, but nobody of events, of it."""
         call.has_ended = True
         report = self._report(call, HANDED_OVER)
         self._forget(call)
+        return partial(self._tell_end, call, report)
+
+    def _tell_end(self, call: Call, report: CallReport) -> None:
         self._tell(CallEnded(call.info, report))
         self._indexes.give_back(call.info.index)
 

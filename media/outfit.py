@@ -256,7 +256,7 @@ def _http_door(server: Server, endpoint: Endpoint, clock: Clock) -> HttpDoor:
         house = OneServer(server.engine, server.legs, asyncio.get_running_loop())
         return Api(house, clock, feed, server.bus, incoming, alarms=server.alarms.report)
 
-    return HttpDoor(endpoint, server.config.http_token, make_api)
+    return HttpDoor(endpoint, server.config.http_token, make_api, server.sockets)
 
 
 def closing_s(config: ServerConfig) -> float:

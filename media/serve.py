@@ -180,7 +180,7 @@ def freeze_heap() -> None:
 
 async def _serve(settings: Settings, given: Given, left: Sequence[int]) -> None:
     from media.apps import load_app
-    from media.handover.passing import SYSTEMD, running
+    from media.handover.passing import running
     from media.handover.room import warn_of_small_buffers
     from media.metrics.totals import REPORT_INTERVAL_S, Totals
     from media.repeat import Repeater
@@ -190,8 +190,6 @@ async def _serve(settings: Settings, given: Given, left: Sequence[int]) -> None:
 
     config = settings.server
     app = load_app(config.app) if config.app else None
-    if config.http is not None and settings.processes.hand_over not in (None, SYSTEMD):
-        raise Refusal("hand_over: http has a socket that is not handed over; leave out http, or let systemd restart")
     sockets, path = BoundSockets.of_doors(given, [ports.name for ports in config.rtp]), settings.processes.hand_over
     if given:
         warn_of_small_buffers(sockets, config)
@@ -200,7 +198,7 @@ async def _serve(settings: Settings, given: Given, left: Sequence[int]) -> None:
     end_on_signals(server.stop, drains=config.drain_timeout_s > 0)
     reports = Repeater(REPORT_INTERVAL_S, lambda: totals.report(0, server.snapshot()))
     with _metrics(settings.processes, totals, is_shared=path is not None) as metrics:
-        async with running(server, sockets, path, left):
+        async with running(server, path, left):
             totals.is_up[0] = True
             if metrics:
                 reports.start()
@@ -218,7 +216,10 @@ async def _supervise(settings: Settings, workers: int, given: Given) -> None:
     from media.workers.supervisor import Supervisor, WorkerError
 
     if settings.processes.hand_over is not None:
-        raise Refusal("hand_over: one process hands over to one; leave out workers, or let systemd hold the sockets")
+        raise Refusal(
+            f"hand_over: there are {workers} workers, and one process hands over to one: give --workers 1; or leave "
+            "out hand_over and let systemd hold the sockets (deploy/systemd): what comes waits there in a restart"
+        )
     supervisor = Supervisor(settings.server, settings.log, workers, given)
     end_on_signals(supervisor.stop, supervisor.abandon, drains=settings.server.drain_timeout_s > 0)
     with _metrics(settings.processes, supervisor.totals) as metrics:
@@ -315,7 +316,7 @@ def reason_of(error: OSError, config: ServerConfig) -> str:
     if isinstance(error, socket.gaierror):
         endpoints = [config.udp, config.ws, *(end for ports in config.rtp for end in (ports.rx, ports.tx))]
         return f"cannot resolve the host of {', '.join(str(end) for end in endpoints if end)}: {text}"
-    return text.splitlines()[0]
+    return text.splitlines()[0] if text else type(error).__name__
 
 
 def _summary(totals: dict[str, Any]) -> dict[str, Any]:
@@ -335,6 +336,7 @@ def _summary(totals: dict[str, Any]) -> dict[str, Any]:
         "kernel_drops": totals["kernel_drops"],
         "conservation_errors": totals["conservation_errors"],
         "recordings_finished": books.finished,
+        "recordings_handed_over": books.handed_over,
         "recordings_missing": books.missing,
         "recordings_failed": sum(details.get("failed", 0) for details in recordings),
         "sidecars_failed": sum(details.get("sidecar_errors", 0) for details in recordings),

@@ -13,6 +13,7 @@ from media.admission.announced import GOOD_FOR_S
 from media.admission.configured import memory_of
 from media.admission.desk import LegDesk
 from media.alarms.watch import Alarms
+from media.companions import Companions
 from media.config import ServerConfig
 from media.decoding.payload_types import PayloadTypes
 from media.delivery.fitting import deliveries_of, taking
@@ -21,7 +22,6 @@ from media.engine import Engine
 from media.events.bus import EventBus
 from media.limits import raise_descriptor_limit
 from media.outfit import (
-    Companion,
     Fitted,
     companions_of,
     denoised,
@@ -79,6 +79,8 @@ class Server:
         bus: what happens in them.
         transcriber: has them transcribed, if anybody may ask for it.
         recorder: pauses and records them, during the call.
+        companions: what runs beside the doors.
+        sockets: doors that were bound already; the successor of another process gets them before it starts.
         finisher: what recordings go to when they are closed.
         deliveries: what they go to then, one for each directory.
         leave: called at the end, before calls are: it may let them go on elsewhere.
@@ -119,7 +121,7 @@ class Server:
             raise ConfigurationError("no door: give at least one of udp, rtp, ws")
         self.config = check_sealing(config)
         self._clock = clock or SystemClock()
-        self.bus = EventBus(self._clock)
+        self.bus, self.sockets = EventBus(self._clock), sockets or BoundSockets()
         self.deliveries = deliveries_of(config, self.bus, self._clock)
         self.finisher = Finisher(
             self.bus.publish,
@@ -166,21 +168,25 @@ class Server:
             config,
             self.engine,
             self._clock,
-            sockets or BoundSockets(),
+            self.sockets,
             patience_ms=patience_ms,
             listener=self._switchboard,
         )
         self.legs = LegDesk(self.doors.strep, self._clock, memory_of(config) if remembers_legs else None)
-        self._stopping, self._at_once = asyncio.Event(), asyncio.Event()
-        self._has_closed = False
+        self._stopping, self._at_once, self._has_closed = asyncio.Event(), asyncio.Event(), False
         self._watch, self.alarms = CounterWatch(self.snapshot), Alarms(self._look_around, self._clock)
-        self._companions = companions_of(self, self._clock, on_event)
-        self._started, self._timers = list[Companion](), list[asyncio.TimerHandle]()
+        self.companions = Companions(companions_of(self, self._clock, on_event))
+        self._timers: list[asyncio.TimerHandle] = []
 
     # -- life ------------------------------------------------------------------------------------------
 
     async def start(self, take_in: Callable[[], None] | None = None) -> None:
-        """Open all doors; `take_in`, called before the first packet is looked at, puts in calls that go on.
+        """Open all doors and receive; see `open` and `run`."""
+        await self.open()
+        self.run(take_in)
+
+    async def open(self) -> None:
+        """Open all doors, and start what runs beside them; nothing is received, and no recording touched.
 
         Raises:
             OSError: an address cannot be had; whatever was opened before is closed again.
@@ -188,12 +194,19 @@ class Server:
         raise_descriptor_limit()
         try:
             await self.doors.open()
-            await self.prepare()
+            await self.companions.start()
         except BaseException:
-            await self.unprepare()
-            await self.doors.close_ws()
-            await self.doors.close()
+            await self.give_up()
             raise
+
+    async def give_up(self) -> None:
+        """Close what `open` has opened, instead of `run`."""
+        await self.companions.close()
+        await self.doors.close_ws()
+        await self.doors.close()
+
+    def run(self, take_in: Callable[[], None] | None = None) -> None:
+        """Receive; `take_in`, called before the first packet is looked at, puts in calls that go on."""
         for runner in self.runners:
             runner.start()
         self._sink_watch.start()
@@ -210,16 +223,6 @@ class Server:
         self._watch.start()
         self.alarms.start()
         _LOG.info("receiving", extra={"addresses": self.addresses})
-
-    async def prepare(self) -> None:
-        """Start what runs beside the doors, which `start` does otherwise: all that may take its time, or fail.
-
-        Raises:
-            OSError: something of it cannot start; `unprepare` then.
-        """
-        for companion in self._companions[len(self._started) :]:
-            await companion.start()
-            self._started.append(companion)
 
     def stop(self) -> None:
         """Ask the server to end, `wait_closed` returns then; a second time: without waiting for calls to end."""
@@ -273,17 +276,8 @@ class Server:
             for salvage in self._salvages:  # what it hands over is to be finished as well
                 await loop.run_in_executor(None, salvage.join, SALVAGE_STOP_TIMEOUT_S)
             self.unfinished_sinks = [runner.name for runner, ok in zip(self.runners, finished, strict=True) if not ok]
-            await self.unprepare()
+            await self.companions.close()
         _LOG.debug("closed", extra=self.snapshot())
-
-    async def unprepare(self) -> None:
-        """Close what `prepare` has started; a second call does nothing."""
-        while self._started:
-            companion = self._started.pop()
-            try:
-                await companion.close()
-            except Exception:  # the others have to end as they should, too
-                _LOG.exception("%s failed to close", companion.name)
 
     async def __aenter__(self) -> Self:
         """Start."""
@@ -299,8 +293,7 @@ class Server:
     @property
     def addresses(self) -> dict[str, Any]:
         """Where it listens: ``{"udp": "host:port", "rtp": {name: {"rx": ..., "tx": ...}}, "ws": ..., ...}``."""
-        listening = [getattr(companion, "addresses", {}) for companion in self._companions]  # few have any
-        return self.doors.addresses | {name: at for found in listening for name, at in found.items()}
+        return self.doors.addresses | self.companions.addresses
 
     @property
     def lateness(self) -> Lateness | None:
@@ -314,7 +307,7 @@ class Server:
             **self.doors.totals(),
             **({"talk": self._switchboard.snapshot()} if self._switchboard is not None else {}),
             "events": dict(self.bus.published),
-            "companions": {companion.name: companion.snapshot() for companion in self._companions},
+            "companions": self.companions.snapshot(),
             "sinks": [sink_totals(runner.snapshot()) for runner in self.runners],
             "alarms": self.alarms.snapshot(),
         }

@@ -16,16 +16,18 @@ class BoundSockets:
     Attributes:
         udp: where STREP arrives.
         ws: where media streams connect; listening.
+        http: where HTTP is served, likewise.
         rtp: by name of the pair: inbound (rx), outbound (tx).
     """
 
     udp: socket.socket | None = None
     ws: socket.socket | None = None
     rtp: dict[str, tuple[socket.socket, socket.socket]] = field(default_factory=dict)
+    http: socket.socket | None = None
 
     def named(self) -> Iterator[tuple[str, socket.socket]]:
         """Yield every socket with a name by which `of` knows it."""
-        for name, sock in (("udp", self.udp), ("ws", self.ws)):
+        for name, sock in (("udp", self.udp), ("ws", self.ws), ("http", self.http)):
             if sock is not None:
                 yield name, sock
         for name, (rx, tx) in self.rtp.items():
@@ -59,7 +61,7 @@ class BoundSockets:
         """Return what `named` was made from."""
         pairs = [name.removeprefix("rx ") for name in named if name.startswith("rx ")]
         rtp = {name: (named[f"rx {name}"], named[f"tx {name}"]) for name in pairs}
-        return cls(named.get("udp"), named.get("ws"), rtp)
+        return cls(named.get("udp"), named.get("ws"), rtp, named.get("http"))
 
     def close(self) -> None:
         """Close all."""

@@ -39,6 +39,10 @@ class Announced:
             _, until_ns = self._until_ns.popitem(last=False)
             self.forgotten += until_ns >= now_ns
 
+    def clear(self) -> None:
+        """Let none begin."""
+        self._until_ns.clear()
+
     def discard(self, leg: Leg) -> bool:
         """Let `leg` begin no more; return whether it might have."""
         return self._until_ns.pop(leg, None) is not None

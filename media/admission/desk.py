@@ -71,7 +71,13 @@ class LegMemory:
 
 
 class LegDesk:
-    """Announces to one door, in its event loop."""
+    """Announces to one door, in its event loop.
+
+    Attributes:
+        have_moved: another process has taken over what was announced: what is announced here is lost.
+    """
+
+    have_moved = False
 
     def __init__(self, door: AnnouncedDoor, clock: Clock, memory: LegMemory | None = None) -> None:
         """Announce what the process before had in `memory`.

@@ -85,8 +85,20 @@ class LegGuard:
         self.quarantine.hold(leg, datagram)
         return None
 
-    def take_in(self, announced: Iterable[tuple[Leg, float]], held: Iterable[tuple[Leg, Held]], now_ns: int) -> None:
-        """Go on with what was announced in another process, for how many seconds, and with what waits there."""
+    def take_in(
+        self,
+        announced: Iterable[tuple[Leg, float]],
+        held: Iterable[tuple[Leg, Held]],
+        now_ns: int,
+        *,
+        is_all: bool = False,
+    ) -> None:
+        """Go on with what was announced in another process, for how many seconds, and with what waits there.
+
+        What is announced here is forgotten if that one knows better: it may have withdrawn some of it.
+        """
+        if is_all:
+            self.announced.clear()
         for leg, good_for_s in announced:
             self.announced.add(leg, now_ns, round(good_for_s * NS_PER_SECOND))
         for leg, datagram in held:

@@ -5,10 +5,14 @@
     successor                              the process that runs
     Hello: format, doors            ->
                                     <-     Offer: doors; or Refused, and all goes on as it was
-    Ready: nothing can fail now     ->     leaves in the kernel what comes, takes its calls out
+    Ready: all it has is started    ->     leaves in the kernel what comes, takes its calls out
                                     <-     Calls, with descriptors: where the calls are, this socket, the doors
-    Taken: it receives              ->     ends its media streams, and itself
-                                           (no Taken: takes its calls back)
+    Taken: nothing can fail now     ->
+    receives                        <-     Yours: ends its media streams, and itself
+
+Calls are of one of both at any moment. Until `Yours` they are the old one's: without `Taken` in time it says
+`TakenBack` and goes on, and the successor has touched neither a packet nor a file. If the old one is gone, without a
+word, when the successor has said `Taken`, it has died, and the calls are the successor's.
 """
 
 from __future__ import annotations
@@ -56,16 +60,30 @@ class Ready(msgspec.Struct, tag=True):
 
 
 class Calls(msgspec.Struct, tag=True):
-    """Descriptors come along: a file with `media.handover.moved.Moved`, the socket of this link, those named."""
+    """Descriptors come along: a file with `media.handover.moved.Moved`, the socket of this link, those named.
+
+    Attributes:
+        sockets: names of those doors.
+        began_ns: since when nobody receives, by the machine's monotonic clock.
+    """
 
     sockets: list[str]
+    began_ns: int
 
 
 class Taken(msgspec.Struct, tag=True):
-    """I have it all, and receive."""
+    """I understand it all, and have place for it."""
 
 
-Message = Hello | Offer | Refused | Ready | Calls | Taken
+class Yours(msgspec.Struct, tag=True):
+    """Go on with it: I do not."""
+
+
+class TakenBack(msgspec.Struct, tag=True):
+    """I go on with it: you were too slow."""
+
+
+Message = Hello | Offer | Refused | Ready | Calls | Taken | Yours | TakenBack
 
 
 class LinkError(ConfigurationError):
@@ -109,10 +127,7 @@ class Link:
             raise LinkError(f"hand_over: the other process has said nothing for {timeout_s:g} s") from None
         finally:
             loop.remove_reader(self._sock)
-        try:
-            data, descriptors, _, _ = socket.recv_fds(self._sock, MAX_MESSAGE_BYTES, MAX_DESCRIPTORS)
-        except OSError:
-            return None, []
+        data, descriptors = self._receive()
         if not data:
             return None, []
         try:
@@ -121,6 +136,13 @@ class Link:
             for descriptor in descriptors:
                 os.close(descriptor)
             raise LinkError(f"hand_over: the other process is of another version: {error}") from None
+
+    def _receive(self) -> tuple[bytes, list[int]]:
+        for _ in range(2):  # one that hangs up on a word of ours is an error first, and its last word comes behind
+            with suppress(OSError):
+                data, descriptors, _, _ = socket.recv_fds(self._sock, MAX_MESSAGE_BYTES, MAX_DESCRIPTORS)
+                return data, descriptors
+        return b"", []
 
     def close(self) -> None:
         """Hang up."""

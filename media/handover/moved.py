@@ -77,6 +77,7 @@ class Moved(msgspec.Struct):
     """Everything.
 
     Attributes:
+        are_announced: legs have to be announced.
         announced: legs that may begin, and for how many seconds more.
         held: datagrams that wait for an announcement.
     """
@@ -84,6 +85,7 @@ class Moved(msgspec.Struct):
     calls: list[MovedCall] = []
     tracks: list[MovedTrack] = []
     reels: list[MovedReel] = []
+    are_announced: bool = False
     announced: list[tuple[Leg, float]] = []
     held: list[tuple[Leg, Held]] = []
 

@@ -5,6 +5,8 @@ Media streams stay: their sockets are connections of the process that accepted t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from media.calls import Call, Track
@@ -21,13 +23,20 @@ from strep.header import Direction
 STREP, RTP = "strep", "rtp"
 
 
-def take_out(engine: Engine, strep: StrepDoor, rtp: dict[str, RtpDoor]) -> Moved:
-    """Return the calls of both UDP doors and forget them; what is whole of their audio is handed out before."""
+def take_out(engine: Engine, strep: StrepDoor, rtp: dict[str, RtpDoor]) -> tuple[Moved, Callable[[], None]]:
+    """Return the calls of both UDP doors and forget them; what is whole of their audio is handed out before.
+
+    Returns:
+        The calls, and what lets sinks finish with them: call it, whatever becomes of the calls, and not before there
+        is time for their work.
+    """
     engine.poll(engine.now_ns(), at_once=True)
     calls = [call for call in engine.calls.values() if call.info.door in (STREP, RTP)]
     homeless = {track: name for track in engine.homeless() for name, door in rtp.items() if door.has(track)}
     moved = Moved(
-        announced=list(strep.guard.announced.left(engine.now_ns())), held=strep.guard.quarantine.release_all()
+        are_announced=strep.guard.mode == "registered",
+        announced=list(strep.guard.announced.left(engine.now_ns())),
+        held=strep.guard.quarantine.release_all(),
     )
     moved.calls = [_moved_call(call) for call in calls]
     by_reel: dict[TapeFormat, list[Track]] = {}
@@ -41,15 +50,24 @@ def take_out(engine: Engine, strep: StrepDoor, rtp: dict[str, RtpDoor]) -> Moved
         moved.reels.append(
             MovedReel(tape, engine.reels.at(tape).timeline.copy_out(*(track.slot for track in tracks)))
         )
-    for call in calls:
-        engine.let_go(call)
+    told = [engine.let_go(call) for call in calls]
     for track in homeless:
         engine.close_track(track)
-    return moved
+
+    def tell() -> None:
+        for each in told:
+            each()
+
+    return moved, tell
 
 
 def put_in(moved: Moved, engine: Engine, strep: StrepDoor, rtp: dict[str, RtpDoor]) -> None:
-    """Go on with what `take_out` returned elsewhere.
+    """Go on with what `take_out` returned elsewhere; see `make_room`."""
+    make_room(moved, engine, strep, rtp)()
+
+
+def make_room(moved: Moved, engine: Engine, strep: StrepDoor, rtp: dict[str, RtpDoor]) -> Callable[[], None]:
+    """Put the tracks of `moved` on the timelines here; return what goes on with the calls, and cannot fail.
 
     Raises:
         ConfigurationError: a pair of RTP ports that there is not.
@@ -63,6 +81,21 @@ def put_in(moved: Moved, engine: Engine, strep: StrepDoor, rtp: dict[str, RtpDoo
         raise ConfigurationError(f"rtp: calls of {', '.join(sorted(missing))} go on, for which there are no ports")
     slots = {reel.tape: engine.reels.at(reel.tape).timeline.put_in(reel.tracks) for reel in moved.reels}
     calls = [_call(each) for each in moved.calls]
+
+    def go_on() -> None:
+        _go_on(moved, calls, slots, engine, strep, rtp)
+
+    return go_on
+
+
+def _go_on(
+    moved: Moved,
+    calls: list[Call],
+    slots: dict[TapeFormat, list[int]],
+    engine: Engine,
+    strep: StrepDoor,
+    rtp: dict[str, RtpDoor],
+) -> None:
     for call in calls:
         door = None if call.info.door == STREP else rtp[call.info.identity["name"]]
         engine.take_in(call, strep.take_in(call) if door is None else door.forget)
@@ -77,7 +110,7 @@ def put_in(moved: Moved, engine: Engine, strep: StrepDoor, rtp: dict[str, RtpDoo
             pair.take_in(track)
         engine.reels.of(track).payload_types[track.slot, list(each.payload_types)] = list(each.payload_types.values())
         engine.desk.watch(track)
-    strep.guard.take_in(moved.announced, moved.held, engine.now_ns())
+    strep.guard.take_in(moved.announced, moved.held, engine.now_ns(), is_all=moved.are_announced)
 
 
 def _join_known(track: Track, now_ns: int) -> Call:

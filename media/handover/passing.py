@@ -7,37 +7,51 @@ import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from media.config import ServerConfig
-from media.handover.link import Calls, Hello, Link, LinkError, Offer, Ready, Refused, Taken, connect, listen
+from media.handover.link import (
+    Calls,
+    Hello,
+    Link,
+    LinkError,
+    Offer,
+    Ready,
+    Refused,
+    Taken,
+    TakenBack,
+    Yours,
+    connect,
+    listen,
+)
 from media.handover.moved import FORMAT, Moved, decode, encode
-from media.handover.moving import put_in, take_out
+from media.handover.moving import make_room, put_in, take_out
 from media.handover.shelf import leave, read, taking, write
 from media.server import Server
 from media.sockets import BoundSockets
 from strep.clock import NS_PER_MS
 from strep.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from media.http.companion import HttpDoor
+
 _LOG = logging.getLogger("strep.handover")
 
 SYSTEMD = Path("systemd")
 """What is given instead of a path where the process is a service of systemd, which holds its sockets."""
-ANSWER_TIMEOUT_S = 60.0
-"""For words that cost no work."""
-READY_TIMEOUT_S = 300.0
-"""For a successor to start all that it has."""
+ANSWER_TIMEOUT_S = 300.0
+"""For the other one's answer while calls go on as ever, however busy the machine: one that dies is known at once."""
 TAKE_TIMEOUT_S = 30.0
 """For the one moment in which nobody receives: after it the calls are taken back."""
 
 
-async def begin(server: Server, sockets: BoundSockets, path: Path) -> HandOverDoor:
+async def begin(server: Server, path: Path) -> HandOverDoor:
     """Start `server`: with what the process at `path` hands over, or as the first; return where the next one asks.
 
     Args:
         server: not started.
-        sockets: those that it was made with; they become what is handed over.
         path: of the Unix socket.
 
     Raises:
@@ -49,22 +63,24 @@ async def begin(server: Server, sockets: BoundSockets, path: Path) -> HandOverDo
         await server.start()
         return HandOverDoor(server, listen(path), path)
     try:
-        listener = await _take_over(server, sockets, link)
+        listener = await _take_over(server, link)
     finally:
         link.close()
     return HandOverDoor(server, listener, path)
 
 
-async def _take_over(server: Server, sockets: BoundSockets, link: Link) -> socket.socket:
+async def _take_over(server: Server, link: Link) -> socket.socket:
+    if server.config.receiver == "asyncio-dgram":
+        raise ConfigurationError("hand_over: a successor cannot receive with asyncio-dgram, which begins too early")
     link.say(Hello(FORMAT, doors_of(server.config)))
     answer, _ = await link.hear(ANSWER_TIMEOUT_S)
     if isinstance(answer, Refused):
         raise ConfigurationError(f"hand_over: {answer.text}")
     if not isinstance(answer, Offer):
         raise LinkError("hand_over: the process that runs is ending, or of another version; try again")
-    await server.prepare()
+    await server.companions.start(without=answer.doors)  # who listens there listens on what is handed over
     link.say(Ready())
-    answer, descriptors = await link.hear(TAKE_TIMEOUT_S)
+    answer, descriptors = await link.hear(ANSWER_TIMEOUT_S)
     if not isinstance(answer, Calls):
         raise LinkError("hand_over: the process that runs has not handed over; it goes on")
     moved = read(descriptors[0])
@@ -72,16 +88,42 @@ async def _take_over(server: Server, sockets: BoundSockets, link: Link) -> socke
     for sock in (listener, *received):
         sock.setblocking(False)
     given = BoundSockets.of(dict(zip(answer.sockets, received, strict=True)))
-    sockets.udp, sockets.ws, sockets.rtp = given.udp, given.ws, given.rtp
-    await server.start(lambda: put_in(moved, server.engine, server.doors.strep, server.doors.rtp))
-    link.say(Taken())
-    _LOG.info("took over", extra={"calls": len(moved.calls), "sockets": answer.sockets})
+    mine = server.sockets
+    mine.udp, mine.ws, mine.rtp, mine.http = given.udp, given.ws, given.rtp, given.http
+    await server.open()
+    try:
+        go_on = make_room(moved, server.engine, server.doors.strep, server.doors.rtp)
+        await _until_mine(link)
+    except BaseException:
+        listener.close()
+        await server.give_up()
+        raise
+    server.run(go_on)
+    pause_ms = round((server.engine.now_ns() - answer.began_ns) / NS_PER_MS, 1)
+    figures = {"calls": len(moved.calls), "sockets": answer.sockets, "pause_ms": pause_ms}
+    _LOG.info("took over", extra=figures)
     return listener
+
+
+async def _until_mine(link: Link) -> None:
+    """Wait until the calls are of this process.
+
+    Raises:
+        LinkError: they are not.
+    """
+    with suppress(OSError):  # it has hung up, and what it said before is still to be heard
+        link.say(Taken())
+    answer, _ = await link.hear(ANSWER_TIMEOUT_S)
+    if isinstance(answer, TakenBack):
+        raise LinkError("hand_over: the process that runs has taken its calls back, for this one was too slow")
+    if answer is None:
+        _LOG.warning("the process before died while it handed over; its calls go on here")
 
 
 def doors_of(config: ServerConfig) -> dict[str, str]:
     """Return where the doors are to be, by the names of `BoundSockets.named`."""
-    doors = {name: end for name, end in (("udp", config.udp), ("ws", config.ws)) if end is not None}
+    wanted = ("udp", config.udp), ("ws", config.ws), ("http", config.http)
+    doors = {name: end for name, end in wanted if end is not None}
     for ports in config.rtp:
         doors |= {f"rx {ports.name}": ports.rx, f"tx {ports.name}": ports.tx}
     return {name: str(end) for name, end in doors.items()}
@@ -143,15 +185,15 @@ class HandOverDoor:
             link.say(Refused(text))
             return
         link.say(Offer(self._addresses()))
-        ready, _ = await link.hear(READY_TIMEOUT_S)
+        ready, _ = await link.hear(ANSWER_TIMEOUT_S)
         if not isinstance(ready, Ready):
             _LOG.warning("a successor ended before it was ready; this process goes on")
             return
         await self._hand_over(link)
 
     def _addresses(self) -> dict[str, str]:
-        told = self._server.doors.addresses
-        doors: dict[str, str] = {name: told[name] for name in ("udp", "ws") if name in told}
+        told = self._server.addresses
+        doors: dict[str, str] = {name: told[name] for name in ("udp", "ws", "http") if name in told}
         for name, pair in told.get("rtp", {}).items():
             doors |= {f"{side} {name}": pair[side] for side in ("rx", "tx")}
         return doors
@@ -181,30 +223,42 @@ class HandOverDoor:
         server = self._server
         began_ns = server.engine.now_ns()
         sockets, attach = server.doors.detach()
-        moved = take_out(server.engine, server.doors.strep, server.doors.rtp)
+        http = next((cast("HttpDoor", door) for door in server.companions if door.name == "http"), None)
+        sockets.http = http.listener() if http is not None else None
+        server.legs.have_moved = True
+        moved, tell = take_out(server.engine, server.doors.strep, server.doors.rtp)
         state = write(moved)
         try:
             named = list(sockets.named())
             descriptors = (state, self._listener.fileno(), *(sock.fileno() for _, sock in named))
-            link.say(Calls([name for name, _ in named]), descriptors)
+            link.say(Calls([name for name, _ in named], began_ns), descriptors)
             answer, _ = await link.hear(TAKE_TIMEOUT_S)
             if not isinstance(answer, Taken):
                 raise LinkError("it ended before it received")
+            link.say(Yours())
         except BaseException:
+            with suppress(OSError):
+                link.say(TakenBack())
+            tell()
+            server.legs.have_moved = False
             put_in(_again(moved), server.engine, server.doors.strep, server.doors.rtp)
             attach()
             _LOG.warning("the calls are taken back")
             raise
         finally:
             os.close(state)
-            if sockets.ws is not None:
-                sockets.ws.close()
-        pause_ms = (server.engine.now_ns() - began_ns) / NS_PER_MS
-        figures = {"calls": len(moved.calls), "pause_ms": round(pause_ms, 1)}
-        _LOG.info("handed over; what is left ends here", extra=figures)
+            for sock in (sockets.ws, sockets.http):
+                if sock is not None:
+                    sock.close()
         self.has_handed_over = True
-        await server.doors.part()
-        server.stop()
+        tell()
+        _LOG.info("handed over; what is left ends here", extra={"calls": len(moved.calls)})
+        try:
+            await server.doors.part()
+            if http is not None:
+                http.stop_listening()
+        finally:
+            server.stop()
 
 
 def _again(moved: Moved) -> Moved:
@@ -223,14 +277,11 @@ def _is_same(wanted: str, where: str) -> bool:
 
 
 @asynccontextmanager
-async def running(
-    server: Server, sockets: BoundSockets, path: Path | None, left: Sequence[int]
-) -> AsyncIterator[None]:
+async def running(server: Server, path: Path | None, left: Sequence[int]) -> AsyncIterator[None]:
     """Run `server` while the context lasts; as successor, and with one, where `path` is given. See `begin`.
 
     Args:
         server: not started.
-        sockets: those that it was made with.
         path: of the Unix socket, or `SYSTEMD`.
         left: descriptors of what a process before left with systemd.
 
@@ -247,9 +298,9 @@ async def running(
             await server.close()
         return
     try:
-        door = await begin(server, sockets, path)
+        door = await begin(server, path)
     except BaseException:
-        await server.unprepare()
+        await server.companions.close()
         raise
     try:
         yield

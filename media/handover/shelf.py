@@ -24,7 +24,8 @@ def leave(server: Server) -> None:
     sockets, attach = server.doors.detach()
     if sockets.ws is not None:
         sockets.ws.close()
-    moved = take_out(server.engine, server.doors.strep, server.doors.rtp)
+    moved, tell = take_out(server.engine, server.doors.strep, server.doors.rtp)
+    tell()
     descriptor = write(moved)
     try:
         if not store(descriptor, CALLS):

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+HANDED_OVER = "handed_over"
+"""Code of the error of a process whose calls and legs another one has; the connection is closed behind it."""
 MAX_READERS = 64
 """Readers of audio and events at once."""
 HEARTBEAT_S = 20.0

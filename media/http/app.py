@@ -14,7 +14,7 @@ from aiohttp import web
 
 from media.http import alarms, calls, carrier, events, legs, pcm
 from media.http.access import Access
-from media.http.api import API, Api, ApiError, error_reply, json_reply
+from media.http.api import API, HANDED_OVER, Api, ApiError, error_reply, json_reply
 
 _LOG = logging.getLogger("strep.http")
 OPEN_PATHS = frozenset({"/healthz", "/readyz", carrier.PATH})
@@ -67,6 +67,8 @@ def _refuse(api: Api, status: int, code: str, message: str) -> web.Response:
     reply = error_reply(status, code, message)
     if status == HTTPStatus.UNAUTHORIZED:
         reply.headers["WWW-Authenticate"] = "Bearer"  # RFC 6750 section 3
+    if code == HANDED_OVER:
+        reply.force_close()
     return reply
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from media.config import Endpoint, ServerConfig
 from media.http.access import Access, check_access
+from media.sockets import BoundSockets
 from strep.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -45,8 +46,9 @@ class HttpDoor:
         endpoint: Endpoint,
         token: str,
         make_api: Callable[[], Api],
+        sockets: BoundSockets | None = None,
     ) -> None:
-        """Prepare; nothing listens before `start`, which calls `make_api`.
+        """Prepare; nothing listens before `start`, which calls `make_api`, and listens on a socket of `sockets`.
 
         Raises:
             ConfigurationError: others could listen in, or aiohttp is missing.
@@ -61,9 +63,10 @@ class HttpDoor:
         self._endpoint, self._access, self._make_api = endpoint, Access(token), make_api
         self._api: Api | None = None
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+        self._given = sockets or BoundSockets()
         self._socket: socket.socket | None = None
         # What ends it, once it serves: to be called in its loop, which comes with it.
-        self._serving: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+        self._serving: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event, asyncio.Server]] = Future()
 
     async def start(self) -> None:
         """Listen.
@@ -72,14 +75,24 @@ class HttpDoor:
             OSError: the address cannot be had.
         """
         self._api = self._make_api()
-        self._socket = await _listen(self._endpoint)
+        self._socket = self._given.http or await _listen(self._endpoint)
         self.addresses = {"http": str(Endpoint(*self._socket.getsockname()[:2]))}
         self._thread.start()
         await asyncio.wrap_future(self._serving)
 
+    def listener(self) -> socket.socket:
+        """Return the listening socket, as one more descriptor of it."""
+        assert self._socket is not None
+        return self._socket.dup()
+
+    def stop_listening(self) -> None:
+        """Take no more connections; those that there are go on."""
+        loop, _, listener = self._serving.result()
+        loop.call_soon_threadsafe(listener.close)
+
     async def close(self) -> None:
         """Let readers have the rest, for some seconds, and end."""
-        loop, stopping = self._serving.result()
+        loop, stopping, _ = self._serving.result()
         loop.call_soon_threadsafe(stopping.set)
         await asyncio.to_thread(self._thread.join, 2 * STOP_TIMEOUT_S)
 
@@ -129,7 +142,7 @@ class HttpDoor:
             return _Connection(web_server(), connections)
 
         listener = await loop.create_server(protocol, sock=self._socket, backlog=BACKLOG)
-        self._serving.set_result((loop, stopping))
+        self._serving.set_result((loop, stopping, listener))
         await stopping.wait()
         listener.close()
         self._api.stop()

@@ -67,11 +67,11 @@ class OneServer:
 
     async def register(self, leg: UUID, good_for_s: float) -> None:
         """See `House`."""
-        await self._ask(partial(self._legs.register, leg, good_for_s))
+        await self._ask(lambda: self._desk().register(leg, good_for_s))
 
     async def withdraw(self, leg: UUID) -> bool:
         """See `House`."""
-        return await self._ask(partial(self._legs.withdraw, leg))
+        return await self._ask(lambda: self._desk().withdraw(leg))
 
     async def legs(self) -> dict[str, Any]:
         """See `House`."""
@@ -80,6 +80,13 @@ class OneServer:
     async def shortage(self) -> str:
         """See `House`."""
         return await self._ask(partial(shortage_of, self._engine))
+
+    def _desk(self) -> LegDesk:
+        if self._legs.have_moved:
+            from media.http.api import HANDED_OVER, ApiError  # workers have no aiohttp
+
+            raise ApiError(503, HANDED_OVER, "another process takes over: ask again, on a new connection")
+        return self._legs
 
     async def _ask(self, function: Callable[[], T]) -> T:
         return await in_loop(self._media_loop, function)

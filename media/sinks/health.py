@@ -67,7 +67,8 @@ class RecordingSnapshot:
         single_rows: rows among them that took the slow path.
         patched_samples: samples put into a part of a file that had been written.
         stage_bytes: memory reserved for staging.
-        continued: recordings taken over from a process that died.
+        continued: recordings taken over from a process that died, or handed them over.
+        handed_over: recordings that go on in another process; they count as ended here.
     """
 
     live: int
@@ -80,6 +81,7 @@ class RecordingSnapshot:
     patched_samples: int
     stage_bytes: int
     continued: int
+    handed_over: int
 
 
 def details_of(sink: Sink) -> dict[str, Any]:

@@ -210,6 +210,9 @@ class RecordedCall:
 
     def hand_over(self) -> None:
         """Let another process go on with the file; it is told where, and waits for the lock until then."""
+        note, self.note = self.note, None
+        if note is not None:
+            note.let_go()
         if self.wav is None:
             self._write_sidecar("failed", None)
             return

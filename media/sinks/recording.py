@@ -110,7 +110,7 @@ class RecordingSink:
         self._laws = np.full(1, _NO_LAW, np.uint8)  # as _slots: the law of a passthrough file
         self._offsets = np.zeros(1, np.int64)  # as _slots: where in its file a call's position 0 lies
         self._started = self._ended = self._blocks = self._single_rows = self._patched = 0
-        self._next_sweep_ns = self._continued = self._moved = 0
+        self._next_sweep_ns = self._continued = self._moved = self._handed_over = 0
 
     def call_started(self, call: CallInfo) -> None:
         """Create the call's file and sidecar."""
@@ -196,6 +196,7 @@ class RecordingSink:
         if report is not None and report.reason == HANDED_OVER:
             recording.hand_over()
             self._ended += 1
+            self._handed_over += recording.error is None
             return
         recording.finish(report, self._finisher.wish() if self._finisher is not None else None, self._uses(call))
         if self._finisher is not None:
@@ -219,6 +220,7 @@ class RecordingSink:
             single_rows=self._single_rows,
             patched_samples=self._patched + self._linear.patched_samples,
             continued=self._continued,
+            handed_over=self._handed_over,
             stage_bytes=self._stage.size_bytes,
         )
 

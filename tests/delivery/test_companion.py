@@ -205,7 +205,7 @@ def test_all_others_are_told_before_they_close(tmp_path: Path) -> None:
         nats=NatsConfig(("nats://127.0.0.1:4222",)),
     )
     server = Server(config, on_event=lambda _told: None)
-    closing = [one.name for one in reversed(server._companions)]
+    closing = [one.name for one in reversed(list(server.companions))]
     assert closing[:3] == ["finisher", "delivery of takes", "delivery"]
     assert {"nats", "http", "callback", "event-files"} <= set(closing[3:])
 

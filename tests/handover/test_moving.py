@@ -83,7 +83,8 @@ class Play:
         before, self.world = self.world, self._world()
         self.world.clock, self.world.engine._clock, self.world.ear = before.clock, before.clock, before.ear
         self.world.engine._outlets = [before.ear]
-        moved = take_out(before.engine, before.strep, {"tap": before.rtp})
+        moved, tell = take_out(before.engine, before.strep, {"tap": before.rtp})
+        tell()
         assert not before.engine.calls
         assert before.engine.snapshot()["tracks"] == 0
         put_in(decode(encode(moved)), self.world.engine, self.world.strep, {"tap": self.world.rtp})
@@ -137,7 +138,7 @@ def test_ports_that_there_are_not() -> None:
     play = Play(0)
     for _ in range(10):
         play.tick()
-    moved = take_out(play.world.engine, play.world.strep, {"tap": play.world.rtp})
+    moved, _ = take_out(play.world.engine, play.world.strep, {"tap": play.world.rtp})
     other = World()
     with pytest.raises(ConfigurationError, match="rtp: calls of tap go on, for which there are no ports"):
         put_in(moved, other.engine, other.strep, {"lab": other.rtp})

@@ -47,7 +47,7 @@ def serve(directory: Path, url: str, **nats: Any) -> Server:
 
 
 def state(server: Server) -> dict[str, Any]:
-    companion = next(one for one in server._companions if one.name == "nats")
+    companion = next(one for one in server.companions if one.name == "nats")
     reported = companion.snapshot()
     return reported if "stored" in reported else dict.fromkeys(EMPTY, 0) | reported
 
@@ -139,7 +139,7 @@ async def test_the_process_that_publishes_is_killed(tmp_path: Path) -> None:
     """Another one takes over, in the midst of the calls, and no recording notices."""
     with running(tmp_path / "nats") as nats:
         async with serve(tmp_path, nats.url) as server:
-            companion = next(one for one in server._companions if isinstance(one, NatsCompanion))
+            companion = next(one for one in server.companions if isinstance(one, NatsCompanion))
             calls = asyncio.create_task(run_calls(server, 5, 6))
             await until(lambda: state(server)["stored"] >= 20)
             assert companion.pid is not None
