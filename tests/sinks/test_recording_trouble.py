@@ -244,12 +244,14 @@ class TestOurOwnMistakes:
 
     def test_at_the_beginning(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         sink = RecordingSink(tmp_path, clock=ManualClock())
-        create = WavFile.create
+        begin = WavFile._begin
 
-        def create_but_one(directory: Path, name: str, *rest: Any) -> WavFile:
-            return mistake() if name == "call-1" else create(directory, name, *rest)
+        def begin_all_but_one(file: WavFile, fd: int) -> None:
+            if file.path.stem == "call-1":
+                mistake()
+            begin(file, fd)
 
-        monkeypatch.setattr(WavFile, "create", create_but_one)
+        monkeypatch.setattr(WavFile, "_begin", begin_all_but_one)
         for index in (0, 1):
             sink.call_started(call_info(index))
         record_two(sink, 50)
