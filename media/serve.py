@@ -300,7 +300,7 @@ def _try_directory(directory: Path | None) -> None:
     """
     if directory is None:
         return
-    from media.sinks.wav import make_directory
+    from media.sinks.naming import make_directory
 
     try:
         make_directory(directory)

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from media.sinks.wav import make_directory
+from media.sinks.naming import make_directory
 
 _UNFINISHED = ".new-"
 

@@ -17,7 +17,7 @@ from media.documents import read_document
 from media.sinks.audio_files import SEALED_WAV, is_sealed, stem_of
 from media.sinks.contract import CallInfo
 from media.sinks.finished import FileFormat, FinishedRecording
-from media.sinks.wav import make_directory
+from media.sinks.naming import make_directory
 
 FOLDER = ".delivery"
 SUFFIX = ".job"

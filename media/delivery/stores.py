@@ -15,7 +15,7 @@ from typing import BinaryIO, Protocol
 from urllib.parse import urlsplit
 
 from media.delivery.urls import directory_of
-from media.sinks.wav import make_directory
+from media.sinks.naming import make_directory
 from strep.errors import ConfigurationError
 
 READ_BYTES = 1 << 20

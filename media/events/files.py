@@ -31,7 +31,7 @@ from media.sealing.keys import Recipients
 from media.sealing.records import SUFFIX as SEALED
 from media.sealing.text import SealedText
 from media.sinks.contract import CallInfo
-from media.sinks.wav import make_directory
+from media.sinks.naming import make_directory
 from media.throttle import ThrottledLog
 from strep.clock import Clock, iso8601
 

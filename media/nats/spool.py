@@ -29,7 +29,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 
 from media.nats.message import Message
-from media.sinks.wav import make_directory
+from media.sinks.naming import make_directory
 
 _RECORD = struct.Struct("<IIHHq")
 _CRC_BYTES = 4

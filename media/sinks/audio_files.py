@@ -10,8 +10,9 @@ from typing import Final
 
 from media.sealing.keys import Recipients
 from media.sealing.records import SUFFIX
+from media.sinks.naming import create_unused
 from media.sinks.sealed import SealedWav
-from media.sinks.wav import Encoding, WavFile, create_unused
+from media.sinks.wav import Encoding, WavFile
 
 SEALED_WAV: Final = "wav.sealed"
 _WAV, _SEALED = ".wav", f".{SEALED_WAV}"
@@ -21,14 +22,41 @@ AudioFile = WavFile | SealedWav
 def create(
     directory: Path, name: str, encoding: Encoding, sample_rate_hz: int, recipients: Recipients = ()
 ) -> AudioFile:
-    """Create the file of a recording; see `media.sinks.wav.create_unused`.
+    """Create the file of a recording; see `media.sinks.naming.create_unused`.
+
+    A process may have been killed when it had made the file of the call and not yet its sidecar: it is this one then.
 
     Raises:
         OSError: none can be made.
     """
-    if not recipients:
-        return WavFile.create(directory, name, encoding, sample_rate_hz)
-    return create_unused(directory, name, _SEALED, lambda path: SealedWav(path, encoding, sample_rate_hz, recipients))
+
+    def make(path: Path) -> AudioFile:
+        try:
+            if recipients:
+                return SealedWav(path, encoding, sample_rate_hz, recipients)
+            return WavFile(path, encoding, sample_rate_hz)
+        except FileExistsError:
+            begun = _only_begun(path, encoding, sample_rate_hz, recipients)
+            if begun is None:
+                raise
+            return begun
+
+    return create_unused(directory, name, _SEALED if recipients else _WAV, make)
+
+
+def _only_begun(path: Path, encoding: Encoding, sample_rate_hz: int, recipients: Recipients) -> AudioFile | None:
+    """Return the file at `path` if a dead process made it, and neither wrote into it nor said what it is."""
+    try:
+        file = reopen(path, recipients, (encoding, sample_rate_hz))
+    except (OSError, ValueError):
+        return None
+    if file is None:
+        return None
+    if file.length_samples or file.sample_rate_hz != sample_rate_hz or sidecar_of(path).exists():
+        file.let_go()
+        return None
+    file.set_encoding(encoding)
+    return file
 
 
 def reopen(

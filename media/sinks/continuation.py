@@ -36,6 +36,7 @@ LONGEST_GAP_S = 300
 CLOCK_SLACK_S = 60
 """How far the file may be ahead of the clock: the sender's may be faster, but not another clock."""
 _LOCK_TRIES, _LOCK_PAUSE_S = 100, 2 * NS_PER_MS / NS_PER_SECOND
+"""A process that is killed gives back its memory before its files; nobody else locks one but to go on with it."""
 _HAND_OVER_TRIES = 5000
 """The process that hands a call over has its audio in a queue; ours has 30 s of room meanwhile."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -201,7 +202,7 @@ def lock_left_behind(
         audio: the file.
         is_left: whether it is.
         described: see `WavFile.reopen`.
-        tries: with 2 ms between them.
+        tries: after the first one, with 2 ms between them.
         recipients: for whom a sealed one goes on.
 
     Raises:
@@ -211,7 +212,7 @@ def lock_left_behind(
     if is_sealed(audio) and not recipients:
         raise ValueError("it is sealed; its end can be sealed with --encrypt-to only")
     wav = reopen(audio, recipients, described)
-    for _ in range(tries):  # whoever only looks whether it is locked has it for a moment
+    for _ in range(tries):
         if wav is not None:
             break
         threading.Event().wait(_LOCK_PAUSE_S)

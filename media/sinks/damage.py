@@ -15,6 +15,7 @@ from strep.clock import NS_PER_SECOND, iso8601
 AUDIO_LOST = "the machine lost its power before the end of the audio was on the disk"
 _HEAD = b'{\n  "schema_version"'
 """As every document of ours begins that was not written on a full disk."""
+NOT_DESCRIBED = "the recorder died when the call had only begun, and it was not heard of again"
 DESCRIPTION_LOST = "the machine lost its power, and this description with it; the audio is what came to the disk"
 
 
@@ -53,7 +54,7 @@ def read_short(path: Path) -> Sidecar | None:
 
 
 def describe_anew(path: Path, wav: AudioFile) -> Sidecar:
-    """Return what can be said of the recording whose sidecar, at `path`, is damaged.
+    """Return what can be said of the recording whose sidecar, at `path`, is damaged, or was never written.
 
     It is of the call that its file is named after, and ended when that was written to for the last time.
     """
@@ -71,7 +72,7 @@ def describe_anew(path: Path, wav: AudioFile) -> Sidecar:
         ended_wall_ns=ended_ns,
         reason=None,
         note="",
-        error=DESCRIPTION_LOST,
+        error=DESCRIPTION_LOST if path.exists() else NOT_DESCRIBED,
         file=wav.path.name,
         format=wav.encoding.label,
         sample_rate_hz=wav.sample_rate_hz,

@@ -20,7 +20,8 @@ import msgspec
 from media.documents import read_document
 from media.sinks.audio_files import is_sealed, stem_of
 from media.sinks.finished import FileFormat
-from media.sinks.rewriting import TEMPORARY, Single, Spans, create_locked
+from media.sinks.naming import TEMPORARY, create_locked
+from media.sinks.rewriting import Single, Spans
 from media.sinks.sealed_edits import edited_length
 from media.sinks.sidecar import Sidecar
 from media.sinks.wav import Encoding

@@ -26,11 +26,12 @@ from media.sinks import sidecar
 from media.sinks.audio_files import AudioFile, create, sidecar_of
 from media.sinks.continuation import beginning, boot_id, take_over
 from media.sinks.contract import CallInfo, CallReport, SinkUse
+from media.sinks.naming import make_directory
 from media.sinks.notes import Note, Wish, note_of
 from media.sinks.rewriting import Spans
 from media.sinks.sealed import SealedWav
 from media.sinks.sidecar import UNSERIALIZABLE, Sidecar, State, describe, overwrite, replace
-from media.sinks.wav import Encoding, make_directory
+from media.sinks.wav import Encoding
 from strep.clock import NS_PER_SECOND, Clock, SystemClock, iso8601
 
 _LOG = logging.getLogger(__name__)

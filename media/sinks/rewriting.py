@@ -6,7 +6,6 @@ While a file grows it has both channels and all of its time, so that whatever co
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -16,12 +15,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from media.sinks.naming import TEMPORARY, create_locked
 from media.sinks.wav import CHANNELS, LONGEST_HEADER_BYTES, Encoding, parse_header, serialize_header
 
 CHUNK_FRAMES = 1 << 17
 """16 s of telephone audio, half a megabyte."""
-
-TEMPORARY = ".tmp"
 
 Spans = Sequence[tuple[int, int]]
 """Start and length, in samples of the file; in order, without overlap."""
@@ -79,20 +77,6 @@ def rewrite(path: Path, *, omit: Spans = (), single: Single | None = None) -> in
     return left
 
 
-def create_locked(path: Path) -> int:
-    """Return a new file, locked: without a lock it is one that a dead process left, and is removed."""
-    while True:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)  # who else may have it removes it, and lets go at once
-            if os.fstat(fd).st_nlink:
-                return fd
-        except BaseException:
-            os.close(fd)
-            raise
-        os.close(fd)
-
-
 def _frames(data: bytes, encoding: Encoding) -> NDArray[Any]:
     return np.frombuffer(data, encoding.dtype).reshape(-1, CHANNELS)
 
@@ -106,21 +90,3 @@ def kept(omit: Spans, length: int) -> Iterator[tuple[int, int]]:
             yield position, chunk
             position += chunk
         position = max(position, start + count)
-
-
-def remove_left_over(path: Path) -> bool:
-    """Remove `path` if it is what a process was writing when it died; return whether it was that."""
-    if not (path.name.startswith(".") and path.name.endswith((f".wav{TEMPORARY}", f".finish{TEMPORARY}"))):
-        return False
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.unlink(path)  # under the lock, so that who has made it a moment ago sees that it is gone
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
-    return True

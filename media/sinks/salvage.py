@@ -1,8 +1,10 @@
 """`Salvage`: recordings that a dead process left behind and nobody goes on with are finished.
 
-They are found when the server starts, by their sidecars and the lock that is missing, and finished when their calls
-had time to be heard of again (`media.sinks.continuation`). That takes a thread of its own: a directory may be large.
-Those that are closed, but have a note of what is still to be done (`media.sinks.notes`), are handed over at once.
+They are looked for when the server starts, by their sidecars, and finished when their calls had time to be heard of
+again (`media.sinks.continuation`): those that nobody has touched since, and nobody has locked. Not before then is
+anything locked here: who only looks must not be in the way of who goes on with a recording. That takes a thread of
+its own: a directory may be large. Those that are closed, but have a note of what is still to be done
+(`media.sinks.notes`), are handed over at once.
 """
 
 from __future__ import annotations
@@ -17,13 +19,13 @@ from typing import Any
 import msgspec
 
 from media.sealing.keys import Recipients
-from media.sinks.audio_files import SEALED_WAV, AudioFile, reopen
+from media.sinks.audio_files import SEALED_WAV, AudioFile, sidecar_of
 from media.sinks.continuation import UNACCOUNTED, described_format, elapsed_ns, history, lock_left_behind, with_gap
 from media.sinks.contract import CallInfo, TrackReport
 from media.sinks.damage import AUDIO_LOST, describe_anew, is_damaged, read_short
 from media.sinks.finisher import Closed, Finisher, finished_recording
+from media.sinks.naming import remove_left_over
 from media.sinks.notes import SUFFIX, Note, Wish, note_of
-from media.sinks.rewriting import remove_left_over
 from media.sinks.sidecar import Restart, Sidecar, Track, read_finished, read_unfinished, replace
 from media.sinks.wav import Encoding
 from strep.clock import NS_PER_SECOND, Clock, SystemClock
@@ -35,6 +37,9 @@ _LOG = logging.getLogger(__name__)
 ERROR = "the recorder died, and the call was not heard of again"
 _RECENTLY_NS = 60 * NS_PER_SECOND
 """So long before the last sidecar was written, what was written may not have been on the disk yet."""
+_AUDIO = (".wav", f".{SEALED_WAV}")
+_SMALL_BYTES = 4096
+"""What has only begun is smaller: a header, or the keys of a sealed file."""
 
 
 class Salvage:
@@ -92,14 +97,14 @@ class Salvage:
                 self._go_on(path)
             except (OSError, ValueError) as error:
                 _LOG.warning("recording %s was left behind and cannot be finished: %s", path.name, error)
-        if found:
-            _LOG.info("%d recordings were left behind by a process that died", len(found))
         if not found or self._stopping.wait(self._wait_s):
             return
-        for path in found:
+        for path, seen in found.items():
             if self._stopping.is_set():
                 return
             try:
+                if _seen(path) != seen:  # somebody goes on with it, or has gone on and died: it is the next start's
+                    continue
                 document = finish(path, *there_again, self._recipients)
                 if document is not None:
                     self.finished += 1
@@ -148,10 +153,11 @@ class Salvage:
             recording, omit, single = dataclasses.replace(recording, omitted=gone), (), None
         self._finisher.put(Closed(recording, document, omit, single, note=note, is_again=True))
 
-    def _found(self) -> tuple[list[Path], list[Path]]:
-        """Return the sidecars of recordings that nobody writes, and the notes of recordings that were closed."""
+    def _found(self) -> tuple[dict[Path, _Seen], list[Path]]:
+        """Return the sidecars of recordings that are not over, with what is there, and the notes of closed ones."""
         sidecars: list[tuple[int, Path]] = []
         noted: list[Path] = []
+        small: list[Path] = []
         try:
             with os.scandir(self._directory) as entries:
                 for entry in entries:
@@ -163,39 +169,55 @@ class Salvage:
                         sidecars.append((entry.stat().st_mtime_ns, Path(entry.path)))
                     elif entry.name.startswith(".") and entry.name.endswith(SUFFIX):
                         noted.append(Path(entry.path))
+                    elif entry.name.endswith(_AUDIO) and entry.stat().st_size < _SMALL_BYTES:
+                        small.append(sidecar_of(Path(entry.path)))
         except OSError as error:
             _LOG.debug("%s cannot be looked through: %s", self._directory, error)
         recently_ns = max((wall_ns for wall_ns, _ in sidecars), default=0) - _RECENTLY_NS
-        found = [path for wall_ns, path in sidecars if is_left_behind(path, is_recent=wall_ns >= recently_ns)]
-        return found, noted
+        found = [path for wall_ns, path in sidecars if _is_open(path, is_recent=wall_ns >= recently_ns)]
+        described = {path for _, path in sidecars}
+        found += [path for path in small if path not in described]
+        seen = {path: _seen(path) for path in found}
+        return {path: what for path, what in seen.items() if any(what[1:])}, noted
 
 
-def is_left_behind(path: Path, *, is_recent: bool = True) -> bool:
-    """Whether the recording whose sidecar is at `path` is not over, or not all there, and nobody writes it.
+_Seen = tuple[tuple[int, int, int] | None, ...]
 
-    Args:
-        path: of the sidecar.
-        is_recent: look also whether the end of one that is over came to the disk.
-    """
+
+def _seen(path: Path) -> _Seen:
+    """Return what changes when somebody writes to the sidecar at `path` or to its audio; None where there is none."""
+    seen: list[tuple[int, int, int] | None] = []
+    for one in (path, *(path.with_suffix(ending) for ending in _AUDIO)):
+        try:
+            stat = one.stat()
+            seen.append((stat.st_ino, stat.st_size, stat.st_mtime_ns))
+        except OSError:
+            seen.append(None)
+    return tuple(seen)
+
+
+def _is_open(path: Path, *, is_recent: bool) -> bool:
+    """Whether the recording whose sidecar is at `path` is not over, or maybe not all there."""
     try:
-        found = _left_behind(path, is_recent=is_recent)
-        wav = reopen(found[1], (), found[2]) if found else None
-    except (OSError, ValueError):
+        return _left_behind(path, is_recent=is_recent) is not None
+    except OSError:
         return False
-    if wav is not None:
-        wav.let_go()
-    return wav is not None
 
 
 _Left = tuple[Sidecar | None, Path, tuple[Encoding, int] | None]
 
 
 def _left_behind(path: Path, *, is_recent: bool = True) -> _Left | None:
-    """Return document, audio and how that is encoded, unless the sidecar at `path` is of a recording that is over."""
+    """Return document, audio and how that is encoded, unless the sidecar at `path` is of a recording that is over.
+
+    Args:
+        path: of the sidecar; where there is none the audio has only begun, or is not ours.
+        is_recent: look also whether the end of one that is over came to the disk.
+    """
     document = read_unfinished(path) or (read_short(path) if is_recent else None)
     if document is not None and document.file is not None:
         return document, path.with_name(document.file), described_format(document)
-    if document is not None or not is_damaged(path):
+    if document is not None or (path.exists() and not is_damaged(path)):
         return None
     sealed = path.with_suffix(f".{SEALED_WAV}")
     return None, sealed if sealed.exists() else path.with_suffix(".wav"), None
@@ -217,8 +239,11 @@ def finish(path: Path, now_ns: int = 0, wall_ns: int = 0, recipients: Recipients
     if found is None:
         return None
     document, audio, described = found
-    wav = lock_left_behind(audio, lambda: _left_behind(path) is not None, described, recipients=recipients)
+    wav = lock_left_behind(audio, lambda: _left_behind(path) is not None, described, 0, recipients)
     if wav is None:
+        return None
+    if wav.length_samples and not path.exists():  # somebody threw its sidecar away
+        wav.let_go()
         return None
     try:
         ended = _ended(document, wav, now_ns, wall_ns) if document else describe_anew(path, wav)

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from media.sealing.keys import Recipients
 from media.sealing.playing import Tape, length_after
 from media.sealing.records import BOTH, Damaged, Format, Kind, Record, Sealer, Segment, reader_of, scan
-from media.sinks.wav import Encoding, lock
+from media.sinks.naming import create_begun, lock
+from media.sinks.wav import Encoding
 
 _LAST_POSITION = (1 << 63) - 1
 MAX_ABOUT_BYTES = 2 << 20
@@ -52,15 +53,12 @@ class SealedWav:
             FileExistsError: nothing is ever overwritten.
             OSError: it cannot be made.
         """
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        self._set_up(path, fd, recipients, encoding, sample_rate_hz)
-        try:
-            lock(fd)
+
+        def begin(fd: int) -> None:
+            self._set_up(path, fd, recipients, encoding, sample_rate_hz)
             self._begin_segment()
-        except OSError:
-            os.close(fd)
-            path.unlink(missing_ok=True)
-            raise
+
+        create_begun(path, begin)
 
     def _set_up(self, path: Path, fd: int, recipients: Recipients, encoding: Encoding, sample_rate_hz: int) -> None:
         self.path, self._fd, self._recipients = path, fd, recipients

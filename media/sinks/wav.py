@@ -11,18 +11,17 @@ RFC 2361 (format tags of the G.711 laws); EBU Tech 3306 (RF64: JUNK becomes ds64
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import struct
-from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from media.sinks.naming import create_begun, create_unused, lock
 from strep.g711 import Codec
 
 CHANNELS = 2
@@ -110,47 +109,6 @@ def parse_header(data: bytes) -> tuple[Encoding, int]:
     raise ValueError("not a header of ours")
 
 
-def make_directory(path: Path) -> None:
-    """Make `path` and what is missing above it, closed to other users.
-
-    Raises:
-        OSError: it cannot be made.
-    """
-    if not path.is_dir():
-        make_directory(path.parent)
-        path.mkdir(mode=0o700, exist_ok=True)
-
-
-F = TypeVar("F")
-
-
-def create_unused(directory: Path, name: str, ending: str, make: Callable[[Path], F], companion: str = ".json") -> F:
-    """Make ``<name><ending>``, or ``<name>.2<ending>`` and so on where that or its companion file exists.
-
-    The directory is made where it is missing.
-
-    Args:
-        directory, name, ending: of the file.
-        make: makes it, and raises FileExistsError where there is one.
-        companion: ending of the other file.
-
-    Raises:
-        OSError: none can be made.
-    """
-    number = 1
-    while True:
-        stem = os.path.join(directory, name if number == 1 else f"{name}.{number}")
-        number += 1
-        if not os.path.exists(stem + companion):
-            try:
-                return make(Path(stem + ending))
-            except FileExistsError:
-                pass
-            except FileNotFoundError:
-                make_directory(directory)
-                return make(Path(stem + ending))
-
-
 class WavFile:
     """An open file; positions and lengths count samples per channel.
 
@@ -177,14 +135,11 @@ class WavFile:
         self.encoding = encoding
         self.sample_rate_hz = sample_rate_hz
         self.length_samples = 0
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            lock(self._fd)
-            self.flush_header()
-        except OSError:
-            os.close(self._fd)
-            path.unlink(missing_ok=True)
-            raise
+        self._fd = create_begun(path, self._begin)
+
+    def _begin(self, fd: int) -> None:
+        self._fd = fd
+        self.flush_header()
 
     @classmethod
     def reopen(cls, path: Path, described: tuple[Encoding, int] | None = None) -> WavFile | None:
@@ -324,12 +279,3 @@ class WavFile:
             end = position_samples + written // self.encoding.frame_bytes
             if written and end > self.length_samples:
                 self.length_samples = end
-
-
-def lock(fd: int) -> bool:
-    """Lock the file for as long as it is open; False if somebody has it, or if files cannot be locked there."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

@@ -25,7 +25,7 @@ from typing import NamedTuple
 import msgspec
 
 from media.documents import read_document
-from media.sinks.wav import make_directory
+from media.sinks.naming import make_directory
 
 _LOG = logging.getLogger("strep.webhooks")
 BLOCK_BYTES = 4096

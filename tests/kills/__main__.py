@@ -6,6 +6,7 @@ import argparse
 import random
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from tests.kills.campaign import Campaign, summary
@@ -25,6 +26,7 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--workers", type=int, default=0, help="kill one of so many workers instead of the server")
+    parser.add_argument("--minutes", type=float, default=60.0, help="kill no more after so long")
     parser.add_argument("--longest", type=float, default=5.0, help="seconds between two kills, at most")
     parser.add_argument("--probed", type=int, default=20, help="files that ffprobe opens after each kill")
     parser.add_argument("--seed", type=int, default=1)
@@ -34,7 +36,10 @@ def main() -> int:
         campaign = Campaign(Path(folder), given.calls, workers=given.workers, probed=given.probed, seed=given.seed)
         try:
             campaign.wait_for_audio()
+            until_s = time.monotonic() + 60 * given.minutes
             for number in range(given.kills):
+                if time.monotonic() > until_s:
+                    break
                 campaign.kill(moments.uniform(0.05, given.longest))
                 tell(f"kill {number + 1}")
             campaign.wait_for_audio()

@@ -131,7 +131,8 @@ class Campaign:
         """Kill one that records; whether a file is valid does not depend on whether somebody writes it."""
         pid = self._server.pid
         children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        victims = [child for child in children if _records(child)]
+        recordings = {path.stat().st_ino for path in self.paths()}
+        victims = [child for child in children if _records(child, recordings)]
         if victims:
             os.kill(self._random.choice(victims), signal.SIGKILL)
         self._look()
@@ -184,9 +185,9 @@ class Campaign:
         self._server.stdout.close()
 
 
-def _records(pid: int) -> bool:
+def _records(pid: int, recordings: set[int]) -> bool:
     try:
-        return any(os.readlink(entry).endswith(".wav") for entry in Path(f"/proc/{pid}/fd").iterdir())
+        return any(entry.stat().st_ino in recordings for entry in Path(f"/proc/{pid}/fd").iterdir())
     except OSError:  # gone, or a descriptor is
         return False
 

@@ -21,11 +21,11 @@ from typing import Any, NamedTuple
 import pytest
 
 _SECTOR_BYTES = 512
-_NAMES = ("create", "rename", "remove")
+_NAMES = ("create", "link", "rename", "remove")
 
 
 class Step(NamedTuple):
-    """One thing that was done: "create", "write", "cut", "rename", "remove", or "sync"."""
+    """One thing that was done: "create", "write", "cut", "link", "rename", "remove", or "sync"."""
 
     kind: str
     inode: int = 0
@@ -36,10 +36,11 @@ class Step(NamedTuple):
 
 
 class Disk:
-    """What was done to the files of a directory.
+    """What was done to the files of a directory, those that were there first.
 
     Attributes:
         steps: in order.
+        begun: so many of them made what was there.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -48,6 +49,12 @@ class Disk:
         self._inodes: dict[str, int] = {}
         self._files: dict[int, tuple[int, int]] = {}  # by descriptor: inode, position
         self._made = 0
+        for path in directory.iterdir() if directory.is_dir() else ():
+            self._made += 1
+            self._inodes[path.name] = self._made
+            self.steps.append(Step("create", self._made, path.name))
+            self.steps.append(Step("write", self._made, data=path.read_bytes()))
+        self.begun = len(self.steps)
 
     def sync(self, _descriptor: int = 0) -> None:
         """All that was done is on the disk."""
@@ -60,8 +67,10 @@ class Disk:
             "open": self._opened,
             "close": self._closed,
             "pwrite": self._written_at,
+            "pwritev": self._gathered,
             "write": self._written,
             "ftruncate": self._cut,
+            "link": self._linked,
             "replace": self._renamed,
             "unlink": self._removed,
         }
@@ -95,6 +104,9 @@ class Disk:
             inode, _ = self._files[descriptor]
             self.steps.append(Step("write", inode, offset=offset, data=bytes(memoryview(data).cast("B")[:count])))
 
+    def _gathered(self, count: int, descriptor: int, pieces: Any, offset: int) -> None:
+        self._written_at(count, descriptor, b"".join(pieces), offset)
+
     def _written(self, count: int, descriptor: int, data: Any) -> None:
         if descriptor in self._files:
             inode, position = self._files[descriptor]
@@ -104,6 +116,12 @@ class Disk:
     def _cut(self, _result: None, descriptor: int, size: int) -> None:
         if descriptor in self._files:
             self.steps.append(Step("cut", self._files[descriptor][0], offset=size))
+
+    def _linked(self, _result: None, path: Any, target: Any) -> None:
+        name, to = self._name(path), self._name(target)
+        if name is not None and to is not None:
+            self._inodes[to] = self._inodes[name]
+            self.steps.append(Step("link", name=name, target=to))
 
     def _renamed(self, _result: None, path: Any, target: Any) -> None:
         name, to = self._name(path), self._name(target)
@@ -115,6 +133,10 @@ class Disk:
         if (name := self._name(path)) is not None:
             self._inodes.pop(name, None)
             self.steps.append(Step("remove", name=name))
+
+    def killed(self, count: int) -> dict[str, bytes]:
+        """Return the files as they are when whoever did it is killed behind the first `count` steps."""
+        return _replay(self.steps[:count], [], Random())
 
     def synced(self, count: int) -> dict[str, bytes]:
         """Return the files as they were at the last sync among the first `count` steps."""
@@ -168,6 +190,8 @@ def _do(step: Step, names: dict[str, int], contents: dict[int, bytearray]) -> No
     content = contents.setdefault(step.inode, bytearray())
     if step.kind == "create":
         names[step.name] = step.inode
+    elif step.kind == "link":
+        names[step.target] = names[step.name]
     elif step.kind == "rename":
         names[step.target] = names.pop(step.name)
     elif step.kind == "remove":

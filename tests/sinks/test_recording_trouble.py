@@ -60,10 +60,10 @@ class TestTrouble:
         sink.call_started(call_info(0))
         sink.call_started(call_info(1))
         small, pwrite = DiskOf(80 + 4 * 20_000), os.pwrite
-        path = os.path.realpath(tmp_path / "call-0.wav")
+        inode = (tmp_path / "call-0.wav").stat().st_ino
 
         def disk(fd: int, data: Any, offset: int) -> int:
-            is_small = os.readlink(f"/proc/self/fd/{fd}") == path
+            is_small = os.fstat(fd).st_ino == inode
             return small(fd, data, offset) if is_small else pwrite(fd, data, offset)
 
         monkeypatch.setattr(os, "pwrite", disk)
@@ -244,12 +244,14 @@ class TestOurOwnMistakes:
 
     def test_at_the_beginning(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         sink = RecordingSink(tmp_path, clock=ManualClock())
-        create = WavFile.create
+        begin = WavFile._begin
 
-        def create_but_one(directory: Path, name: str, *rest: Any) -> WavFile:
-            return mistake() if name == "call-1" else create(directory, name, *rest)
+        def begin_all_but_one(file: WavFile, fd: int) -> None:
+            if file.path.stem == "call-1":
+                mistake()
+            begin(file, fd)
 
-        monkeypatch.setattr(WavFile, "create", create_but_one)
+        monkeypatch.setattr(WavFile, "_begin", begin_all_but_one)
         for index in (0, 1):
             sink.call_started(call_info(index))
         record_two(sink, 50)

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.sinks import rewriting
-from media.sinks.rewriting import mixed, remove_left_over, rewrite
+from media.sinks.naming import create_locked, remove_left_over
+from media.sinks.rewriting import mixed, rewrite
 from media.sinks.wav import Encoding, WavFile
 from tests.searching import brief
 
@@ -124,7 +125,7 @@ def test_another_process_may_take_it_for_left_over_before_it_is_locked(
 
 def test_what_is_being_written_anew_is_not_left_over(tmp_path: Path) -> None:
     temporary = tmp_path / ".a.wav.tmp"
-    fd = rewriting.create_locked(temporary)
+    fd = create_locked(temporary)
     assert not remove_left_over(temporary)
     os.close(fd)
     assert remove_left_over(temporary)

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 from media.sinks.continuation import UNACCOUNTED, take_over
-from media.sinks.damage import DESCRIPTION_LOST
+from media.sinks.damage import DESCRIPTION_LOST, NOT_DESCRIBED
 from media.sinks.finished import FinishedRecording
 from media.sinks.finisher import Finisher
 from media.sinks.notes import Wish, note_of
 from media.sinks.recorded_call import RecordedCall, Trouble
-from media.sinks.salvage import ERROR, Salvage, finish, is_left_behind
+from media.sinks.salvage import ERROR, Salvage, finish
 from media.sinks.takes.options import TakeOptions
 from media.sinks.takes.running import Order
-from media.sinks.wav import Encoding
+from media.sinks.wav import Encoding, WavFile
 from strep.clock import NS_PER_SECOND, ManualClock
 from tests.media.harness import pcm_channels
 from tests.sinks.rows import call_info
@@ -69,7 +69,6 @@ def test_a_header_that_is_behind_is_brought_up_to_date(tmp_path: Path, clock: Ma
 def test_what_somebody_writes_is_not_touched(tmp_path: Path, clock: ManualClock) -> None:
     process = left_behind(tmp_path, clock)
     before = (tmp_path / "leg.json").read_bytes()
-    assert not is_left_behind(tmp_path / "leg.json")
     assert not finish(tmp_path / "leg.json")
     assert salvage(tmp_path) == 0
     assert (tmp_path / "leg.json").read_bytes() == before
@@ -79,11 +78,68 @@ def test_what_somebody_writes_is_not_touched(tmp_path: Path, clock: ManualClock)
 def test_what_is_continued_in_time_is_not_finished(tmp_path: Path, clock: ManualClock) -> None:
     left_behind(tmp_path, clock).die()
     found = Salvage(tmp_path, 60)
-    assert [path.name for path in found._found()[0]] == ["leg.json"]
+    assert list(found._found()[0]) == [tmp_path / "leg.json"]
     process = left_behind(tmp_path, clock)
     assert not finish(tmp_path / "leg.json")
     process.end()
     assert check(tmp_path / "leg.json")["state"] == "complete"
+
+
+def test_who_looks_is_not_in_the_way_of_who_goes_on(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left_behind(tmp_path, clock).die()
+    locked: list[int] = []
+    monkeypatch.setattr(fcntl, "flock", lambda fd, _operation: locked.append(fd))
+    assert list(Salvage(tmp_path, 60)._found()[0]) == [tmp_path / "leg.json"]
+    assert locked == []
+
+
+def test_what_somebody_went_on_with_is_left_to_the_start_of_who_follows(tmp_path: Path, clock: ManualClock) -> None:
+    left_behind(tmp_path, clock).die()
+    salvage = Salvage(tmp_path, 60, clock=clock)
+
+    def go_on_and_die(_wait_s: float | None = None) -> bool:
+        clock.advance(NS_PER_SECOND)
+        left_behind(tmp_path, clock).die()
+        return False
+
+    salvage._stopping.wait = go_on_and_die  # type: ignore[method-assign]
+    salvage._run()
+    assert (salvage.finished, check(tmp_path / "leg.json")["state"]) == (0, "recording")
+    assert Salvage(tmp_path, 0)._found()[0]
+
+
+class TestKilledBeforeTheSidecarWasThere:
+    def begun(self, directory: Path, samples: int = 0) -> Path:
+        file = WavFile(directory / "leg.wav", Encoding.PCM16, 8000)
+        file.write(0, np.ones((samples, 2), "<i2"))
+        file.flush_header()
+        file.let_go()
+        return directory / "leg.wav"
+
+    def test_it_is_said(self, tmp_path: Path) -> None:
+        self.begun(tmp_path)
+        assert salvage(tmp_path) == 1
+        document = check(tmp_path / "leg.json")
+        assert (document["state"], document["error"], document["call_id"]) == ("failed", NOT_DESCRIBED, "leg")
+        assert (document["file"], document["length_samples"]) == ("leg.wav", 0)
+        assert salvage(tmp_path) == 0
+
+    @pytest.mark.parametrize("samples", [1, 2000])
+    def test_audio_whose_sidecar_somebody_threw_away_is_not_touched(self, tmp_path: Path, samples: int) -> None:
+        audio = self.begun(tmp_path, samples)
+        before = audio.read_bytes()
+        assert salvage(tmp_path) == 0
+        assert [path.name for path in tmp_path.iterdir()] == ["leg.wav"]
+        assert audio.read_bytes() == before
+
+    def test_no_call_goes_on_with_audio_that_nobody_describes(self, tmp_path: Path, clock: ManualClock) -> None:
+        audio = self.begun(tmp_path, 10)
+        before = audio.read_bytes()
+        left_behind(tmp_path, clock).end()
+        assert audio.read_bytes() == before
+        assert check(tmp_path / "leg.2.json")["length_samples"] == 8000
 
 
 def test_other_files_are_passed_over(tmp_path: Path, clock: ManualClock) -> None:

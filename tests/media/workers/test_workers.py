@@ -52,7 +52,7 @@ def children(pid: int) -> list[int]:
 
 def has_open(pid: int, path: Path) -> bool:
     try:
-        return any(os.readlink(entry) == str(path) for entry in Path(f"/proc/{pid}/fd").iterdir())
+        return any(entry.samefile(path) for entry in Path(f"/proc/{pid}/fd").iterdir())
     except OSError:  # gone, or a descriptor is
         return False
 
