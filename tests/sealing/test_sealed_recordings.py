@@ -46,7 +46,7 @@ def everything_in(directory: Path) -> bytes:
 
 class TestAgainstThePlainSink:
     @pytest.mark.parametrize("format", FORMATS)
-    @settings(max_examples=20)
+    @settings(max_examples=20, deadline=None)
     @given(batches=steps(), width=st.sampled_from([1, 160, 800, 8000]), extra=st.integers(-500, 500))
     def test_any_sequence(self, format: Format, batches: list[Any], width: int, extra: int) -> None:
         ends, seed, clock = dict.fromkeys(np.ndindex(CALLS, 2), 0), 0, ManualClock()
@@ -74,10 +74,8 @@ class TestAgainstThePlainSink:
                     sink.call_ended(call_info(call), call_report(length))
                 plain, closed = (folder / f"call-{call}.wav" for folder in folders)
                 assert in_clear(closed.with_name(f"{closed.name}.sealed")) == plain.read_bytes()
-                assert (
-                    check(closed.with_suffix(".json"))["length_samples"]
-                    == check(plain.with_suffix(".json"))["length_samples"]
-                )
+                lengths = {sidecar(folder, f"call-{call}")["length_samples"] for folder in folders}
+                assert len(lengths) == 1
 
 
 @pytest.fixture
