@@ -115,7 +115,8 @@ class Opened:
         (self.sample_rate_hz,) = rates
         self.is_text = not self.sample_rate_hz
         self.is_complete = not self.cut_bytes and (self.is_text or self._has_end)
-        format = formats.pop() if formats else self._segments[-1].format
+        said = [self._segments[0].format, *(one.format for one in self._records if one.format is not Format.NONE)]
+        format = formats.pop() if formats else said[-1]
         self._encoding = Encoding.PCM16 if format is Format.NONE else Encoding[format.name]
         self._tape = Tape(self._records, self._encoding.dtype, self._encoding.silence)
         self._edit = Edit()

@@ -254,7 +254,7 @@ class SealedWav:
         if self._fd < 0:
             return
         try:
-            self._append(Kind.END, position=self.length_samples)
+            self._append(Kind.END, position=self.length_samples, format=Format[self.encoding.name])
         finally:
             self.let_go()
 
