@@ -14,6 +14,8 @@ from typing import Self
 from media.handover.activation import CALLS
 from media.handover.moved import Moved, decode, encode
 from media.handover.moving import put_in, take_out
+from media.handover.notify import store
+from media.handover.shelf import write
 from media.server import Server
 from media.sockets import BoundSockets
 
@@ -24,15 +26,14 @@ class Departure:
     """A context; with an exception in it the calls are taken back.
 
     Attributes:
-        descriptor: of a file in memory with `media.handover.moved.Moved`, once they are `out`.
+        descriptor: of a file in memory with `media.handover.moved.Moved`; -1 until they are `out`.
         sockets: where they came in; what comes there waits in the kernel.
         calls: how many they are.
     """
 
     def __init__(self, server: Server) -> None:
-        """Prepare all that may fail, such as for want of descriptors, while calls go on as ever."""
-        self.sockets, self.calls = BoundSockets(), 0
-        self.descriptor = os.memfd_create(CALLS, os.MFD_CLOEXEC)
+        """Begin; they are not `out` yet."""
+        self.sockets, self.calls, self.descriptor = BoundSockets(), 0, -1
         self._server = server
         self._moved: Moved | None = None
         self._tell: Callable[[], None] | None = None
@@ -45,8 +46,7 @@ class Departure:
         server.legs.have_moved = True
         self._moved, self._tell = take_out(server.engine, server.doors.strep, server.doors.rtp)
         self.calls = len(self._moved.calls)
-        with os.fdopen(self.descriptor, "wb", closefd=False) as file:
-            file.write(encode(self._moved))
+        self.descriptor = write(self._moved)
 
     def tell(self) -> None:
         """Let sinks finish with them, which may take its time; `back` does."""
@@ -69,7 +69,7 @@ class Departure:
                 _LOG.warning("the calls are taken back")
 
     def __enter__(self) -> Self:
-        """Begin; they are not `out` yet."""
+        """Let them be taken back if it fails."""
         return self
 
     def __exit__(
@@ -80,10 +80,25 @@ class Departure:
             if kind is not None:
                 self.back()
         finally:
-            os.close(self.descriptor)
+            if self.descriptor != -1:
+                os.close(self.descriptor)
             for sock in (self.sockets.ws, self.sockets.http):  # copies, unlike the others
                 if sock is not None:
                     sock.close()
+
+
+def leave(server: Server) -> None:
+    """Leave all UDP calls with systemd, if it takes them: else they end here as they would have."""
+    try:
+        with Departure(server) as departure:
+            departure.out()
+            if store(departure.descriptor, CALLS):
+                departure.tell()
+                _LOG.info("left with systemd", extra={"calls": departure.calls})
+            else:
+                departure.back()
+    except Exception:
+        _LOG.exception("calls cannot be left with systemd; they end here")
 
 
 def _again(moved: Moved) -> Moved:

@@ -24,7 +24,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -142,8 +142,12 @@ class Link:
     def _receive(self) -> tuple[bytes, list[int]]:
         for _ in range(2):  # one that hangs up on a word of ours is an error first, and its last word comes behind
             with suppress(OSError):
-                data, descriptors, _, _ = socket.recv_fds(self._sock, MAX_MESSAGE_BYTES, MAX_DESCRIPTORS)
-                return data, descriptors
+                data, descriptors, flags, _ = socket.recv_fds(self._sock, MAX_MESSAGE_BYTES, MAX_DESCRIPTORS)
+                if not flags & socket.MSG_CTRUNC:
+                    return data, descriptors
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                raise LinkError("hand_over: not all sockets came through: too many open files? (ulimit -n)")
         return b"", []
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from media.config import ServerConfig
-from media.handover.departure import Departure
+from media.handover.departure import Departure, leave
 from media.handover.link import (
     Calls,
     Hello,
@@ -29,7 +29,7 @@ from media.handover.link import (
 )
 from media.handover.moved import FORMAT
 from media.handover.moving import make_room
-from media.handover.shelf import forget, leave, read, taking
+from media.handover.shelf import forget, read, taking
 from media.server import Server
 from media.sockets import BoundSockets
 from strep.clock import NS_PER_MS
@@ -89,7 +89,7 @@ async def _take_over(server: Server, link: Link) -> socket.socket:
     link.say(Ready())
     answer, descriptors = await link.hear(ANSWER_TIMEOUT_S)
     if not isinstance(answer, Calls):
-        raise LinkError("hand_over: the process that runs has not handed over; it goes on")
+        raise LinkError("hand_over: the process that runs has not handed over: it goes on, or ends")
     moved = read(descriptors[0])
     listener, *received = (socket.socket(fileno=descriptor) for descriptor in descriptors[1:])
     for sock in (listener, *received):
@@ -196,7 +196,10 @@ class HandOverDoor:
         if not isinstance(ready, Ready):
             _LOG.warning("a successor ended before it was ready; this process goes on")
             return
-        await self._hand_over(link)
+        async with self._server.passing:
+            if self._server.is_stopping:
+                raise LinkError("this process is ending")
+            await self._hand_over(link)
 
     def _addresses(self) -> dict[str, str]:
         told = self._server.addresses
@@ -253,7 +256,8 @@ class HandOverDoor:
             if http is not None:
                 http.stop_listening()
         finally:
-            server.stop()
+            if not server.is_stopping:  # a second time would end media streams at once
+                server.stop()
 
 
 def _stop_listening(listener: socket.socket, path: Path) -> None:

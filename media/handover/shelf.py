@@ -11,10 +11,9 @@ import os
 from collections.abc import Callable, Sequence
 
 from media.handover.activation import CALLS
-from media.handover.departure import Departure
-from media.handover.moved import Moved, decode
+from media.handover.moved import Moved, decode, encode
 from media.handover.moving import put_in
-from media.handover.notify import notify, store
+from media.handover.notify import notify
 from media.server import Server
 from strep.errors import ConfigurationError
 
@@ -22,22 +21,20 @@ _LOG = logging.getLogger("strep.handover")
 _FORGET = f"FDSTOREREMOVE=1\nFDNAME={CALLS}"
 
 
-def leave(server: Server) -> None:
-    """Leave all UDP calls with systemd, if it takes them: else they end here as they would have."""
+def write(moved: Moved) -> int:
+    """Return the descriptor of a file in memory with all of it."""
+    descriptor = os.memfd_create(CALLS, os.MFD_CLOEXEC)
     try:
-        with Departure(server) as departure:
-            departure.out()
-            if store(departure.descriptor, CALLS):
-                departure.tell()
-                _LOG.info("left with systemd", extra={"calls": departure.calls})
-            else:
-                departure.back()
-    except Exception:
-        _LOG.exception("calls cannot be left with systemd; they end here")
+        with os.fdopen(descriptor, "wb", closefd=False) as file:
+            file.write(encode(moved))
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def read(descriptor: int) -> Moved:
-    """Return what a `Departure` has written, and close it.
+    """Return what `write` has written, and close it.
 
     Raises:
         ValueError: something else is there.

@@ -12,10 +12,11 @@ from typing import Any, cast
 
 import pytest
 
-from media.handover import departure
+from media.handover import departure, shelf
+from media.handover.departure import leave
 from media.handover.moved import FORMAT, Moved, decode, encode
 from media.handover.moving import take_out
-from media.handover.shelf import forget, leave, taking
+from media.handover.shelf import forget, taking
 from media.server import Server
 from media.sockets import BoundSockets
 from strep.mmsg import IS_SUPPORTED
@@ -110,7 +111,7 @@ def fail(*arguments: Any) -> Any:
     raise RuntimeError("on purpose")
 
 
-@pytest.mark.parametrize("broken", ["encode", "take_out", None])
+@pytest.mark.parametrize("broken", ["encode", "write", "take_out", None])
 def test_a_process_that_cannot_leave_them_is_not_deaf(
     broken: str | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -120,15 +121,8 @@ def test_a_process_that_cannot_leave_them_is_not_deaf(
         monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     else:
         monkeypatch.setattr(departure, broken, fail)
+        monkeypatch.setattr(shelf, "encode", fail)
     with caplog.at_level(logging.ERROR):
         leave(house.server)
     assert ("they end here" in caplog.text) == (broken is not None)
-    house.check_that_it_goes_on()
-
-
-def test_without_descriptors_nothing_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
-    house = House()
-    monkeypatch.setattr(os, "memfd_create", fail)
-    leave(house.server)
-    assert not [report for _, report in house.world.ear.ended]
     house.check_that_it_goes_on()
