@@ -80,9 +80,13 @@ class Reel:
             self.payload_types = np.concatenate([self.payload_types, more])
 
     def unjoined(self, slot: NDArray[np.int64]) -> list[Track]:
-        """Return the tracks among `slot`, (n,), that no call is known of."""
+        """Return the tracks among `slot`, (n,), that no call is known of, in the order in which they began.
+
+        The first of a call is where it begins, and slots are used again in any order.
+        """
         newcomers = slot[self.index_of_slot[slot] == UNJOINED]
-        return [self.tracks[newcomer] for newcomer in newcomers.tolist()]
+        tracks = [self.tracks[newcomer] for newcomer in newcomers.tolist()]
+        return sorted(tracks, key=lambda track: (track.first_arrival_ns, track.direction))
 
     def place(self, track: Track, call: Call) -> None:
         """Let `track`, whose beginning is known, lie where it belongs on the timeline of `call`."""

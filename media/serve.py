@@ -67,7 +67,9 @@ variables, variables before the file. Durations are written 30s, 500ms, 2m
 When it can receive it prints one line on standard output, with the ports
 that the system chose where 0 was given:
   ready {"udp": "127.0.0.1:9000", "ws": "127.0.0.1:9001"}
-SIGTERM or SIGINT (Ctrl-C) ends it: calls are ended and all files finished.
+SIGTERM or SIGINT (Ctrl-C) ends it: no call begins any more, those that there
+are have --drain-timeout to end, then they are ended and all files finished. A
+second one ends them at once, a third leaves files unfinished.
 
 """
     + EXIT_CODES
@@ -125,7 +127,9 @@ def serve(config: Path | None, **flags: Any) -> None:
             given = assign(passed, settings.server)
             workers = count_workers(settings)
             with asyncio.Runner(loop_factory=loop_factory() if workers == 1 else None) as runner:
-                runner.run(_serve(settings, given, left) if workers == 1 else _supervise(settings, workers, given))
+                runner.run(
+                    _serve(settings, given, left) if workers == 1 else _supervise(settings, workers, given, left)
+                )
         except OSError as error:
             raise click.ClickException(reason_of(error, settings.server)) from error
 
@@ -212,7 +216,8 @@ async def _serve(settings: Settings, given: Given, left: Sequence[int]) -> None:
     _complain_about(server.unfinished_sinks, reconcile(ended).missing)
 
 
-async def _supervise(settings: Settings, workers: int, given: Given) -> None:
+async def _supervise(settings: Settings, workers: int, given: Given, left: Sequence[int]) -> None:
+    from media.handover.shelf import forget
     from media.workers.supervisor import Supervisor, WorkerError
 
     if settings.processes.hand_over is not None:
@@ -220,6 +225,7 @@ async def _supervise(settings: Settings, workers: int, given: Given) -> None:
             f"hand_over: there are {workers} workers, and one process hands over to one: give --workers 1; or leave "
             "out hand_over and let systemd hold the sockets (deploy/systemd): what comes waits there in a restart"
         )
+    forget(left)
     supervisor = Supervisor(settings.server, settings.log, workers, given)
     end_on_signals(supervisor.stop, supervisor.abandon, drains=settings.server.drain_timeout_s > 0)
     with _metrics(settings.processes, supervisor.totals) as metrics:

@@ -83,6 +83,7 @@ class Server:
         sockets: doors that were bound already; the successor of another process gets them before it starts.
         finisher: what recordings go to when they are closed.
         deliveries: what they go to then, one for each directory.
+        passing: held while another process takes the calls over.
         leave: called at the end, before calls are: it may let them go on elsewhere.
         alarms: what is the matter with it.
         unfinished_sinks: names of sinks that did not finish in time when the server closed.
@@ -174,6 +175,7 @@ class Server:
         )
         self.legs = LegDesk(self.doors.strep, self._clock, memory_of(config) if remembers_legs else None)
         self._stopping, self._at_once, self._has_closed = asyncio.Event(), asyncio.Event(), False
+        self.passing = asyncio.Lock()
         self._watch, self.alarms = CounterWatch(self.snapshot), Alarms(self._look_around, self._clock)
         self.companions = Companions(companions_of(self, self._clock, on_event))
         self._timers: list[asyncio.TimerHandle] = []
@@ -183,7 +185,11 @@ class Server:
     async def start(self, take_in: Callable[[], None] | None = None) -> None:
         """Open all doors and receive; see `open` and `run`."""
         await self.open()
-        self.run(take_in)
+        try:
+            self.run(take_in)
+        except BaseException:
+            await self.close()
+            raise
 
     async def open(self) -> None:
         """Open all doors, and start what runs beside them; nothing is received, and no recording touched.
@@ -224,6 +230,11 @@ class Server:
         self.alarms.start()
         _LOG.info("receiving", extra={"addresses": self.addresses})
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was asked to end."""
+        return self._stopping.is_set()
+
     def stop(self) -> None:
         """Ask the server to end, `wait_closed` returns then; a second time: without waiting for calls to end."""
         if self._stopping.is_set():
@@ -233,14 +244,15 @@ class Server:
     async def wait_closed(self) -> None:
         """Wait until `stop` is called, give calls a while to end, then end them and finish all sinks."""
         await self._stopping.wait()
-        if self.leave is not None:
-            self.leave(self)
+        async with self.passing:  # whose the calls are is known then
+            self.engine.draining_since_ns = self._clock.now_ns()
+            if self.leave is not None:
+                self.leave(self)
         await self._drain()
         await self.close()
 
     async def _drain(self) -> None:
-        """Begin no more calls, and wait for the end of those that there are: `ServerConfig.drain_timeout_s`."""
-        self.engine.draining_since_ns = self._clock.now_ns()
+        """Wait for the end of the calls that there are: `ServerConfig.drain_timeout_s`."""
         if not self.engine.calls or not self.config.drain_timeout_s:
             return
         _LOG.info("draining", extra={"calls": len(self.engine.calls), "timeout_s": self.config.drain_timeout_s})

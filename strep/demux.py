@@ -102,7 +102,8 @@ class Demux:
         self._is_taken[place] = False
 
     def add(self, key: Key, slot: int) -> None:
-        """Map a new `key` to `slot`."""
+        """Map `key` to `slot`, whatever it stood for before."""
+        self.discard(key)
         self._slots[key] = slot
         if 4 * len(self._slots) > self._size:
             self._rebuild(1 << (8 * len(self._slots)).bit_length())

@@ -82,8 +82,9 @@ class Desk:
         self._waiting.discard(track)
 
     def remove(self, track: Track) -> None:
-        """Forget `track`."""
+        """Forget `track`, and what it waits for: it may go on elsewhere."""
         self._tracks.pop(track.handle, None)
+        self._waiting.discard(track)
 
 
 def _deadline(track: Track) -> int:

@@ -89,6 +89,7 @@ class Reception:
         engine.max_calls = config.max_calls
         self._housekeeping = Repeater(1.0, self._look_at_capacity)
         self._receivers: list[Receiver] = []
+        self._parted: list[Receiver] = []
         self._open = BoundSockets()
         self._ws: MediaWebSocketServer | None = None
 
@@ -143,6 +144,7 @@ class Reception:
     async def part(self) -> None:
         """Close the sockets of UDP, which somebody else has now, and take no more connections."""
         await self.close()
+        self._parted += self._receivers  # which have counted until now
         self._receivers.clear()
         if self._ws is not None:
             self._ws.stop_listening()
@@ -180,10 +182,11 @@ class Reception:
             doors[f"rtp {name}"] = datagram_totals(door.datagrams, door.rejected)
         if self._ws is not None:
             doors["ws"] = {**stream_totals(self._ws.snapshot()), "no_room": self.stream.no_room}
+        receivers = [*self._receivers, *self._parted]
         return {
             "doors": doors,
-            "kernel_drops": sum(receiver.kernel_drops for receiver in self._receivers),
-            "receive_errors": sum(receiver.errors for receiver in self._receivers),
+            "kernel_drops": sum(receiver.kernel_drops for receiver in receivers),
+            "receive_errors": sum(receiver.errors for receiver in receivers),
             "failed_beats": self._pulse.failures,
             "loop_lag": self._pulse.lag.snapshot(),
         }

@@ -90,6 +90,10 @@ class RtpDoor:
         if track.call is not None:
             self._joining.add(track, track.call)
 
+    def let_go(self, track: Track) -> None:
+        """Forget a track of no call, which goes on elsewhere."""
+        self._demux.discard(self._keys.pop(track.handle))
+
     def _slot_of_newcomer(
         self, key: Key, packets: PacketColumns, i: int, batch: DatagramBatch, direction: Direction
     ) -> int:

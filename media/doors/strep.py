@@ -15,7 +15,7 @@ from media.admission.quarantine import Held
 from media.calls import Call, Track
 from media.codecs import Encoding
 from media.doors.packets import frames_of
-from media.doors.sources import describe_source, source_and
+from media.doors.sources import describe_source, pack_source, source_and
 from media.engine import Engine
 from media.outlets import Forget
 from media.tapes import format_of
@@ -73,15 +73,19 @@ class StrepDoor:
             self._take(collect(list(released)))
 
     def take_in(self, call: Call) -> Forget:
-        """Go on with a call that another process has begun; return what has to be done at its end.
-
-        Its tracks are found again by where they come from, with their next packets.
-        """
-        identity = call.info.identity
-        leg_id = UUID(identity["call_leg_id"]).int
-        key = leg_id >> 64, leg_id & (1 << 64) - 1, int(Leg[identity["leg"]])
+        """Go on with a call that another process has begun; return what has to be done at its end."""
+        key = _key_of(call)
         self._calls[key] = call
         return partial(self._forget, key)
+
+    def take_in_track(self, track: Track, call: Call) -> None:
+        """Go on with a track of it, which is known by where it came from last: no flood stands in its way."""
+        high, low, leg = _key_of(call)
+        third = np.array([leg << 1 | track.direction], np.uint64)
+        if self.guard.is_pinned:
+            source = np.frombuffer(pack_source(track.source["address"], track.source["port"]), np.uint8)[None]
+            third = source_and(source, third)
+        self._add((high, low, int(third[0])), track.handle)
 
     def _take(self, batch: DatagramBatch) -> None:
         packets = parse_strep(batch)
@@ -162,7 +166,7 @@ class StrepDoor:
         if not (self.guard.may_move(known, address, silent_ns) and self.guard.admits_address(address)):
             self.rejected[Reject.SOURCE] += 1
             return UNKNOWN
-        keys = self._keys.setdefault(track.handle, [])  # none of a track that another process has begun
+        keys = self._keys[track.handle]
         while keys and (known != address or len(keys) >= _MOST_SOURCES):
             self._demux.discard(keys.pop(0))
         self._add(key, track.handle)
@@ -202,6 +206,13 @@ class StrepDoor:
         for track in call.tracks:
             for known in self._keys.pop(track.handle, ()):
                 self._demux.discard(known)
+
+
+def _key_of(call: Call) -> Key:
+    """Return the key in `StrepDoor._calls` of a call that this door, or that of another process, has opened."""
+    identity = call.info.identity
+    leg_id = UUID(identity["call_leg_id"]).int
+    return leg_id >> 64, leg_id & _LOW, int(Leg[identity["leg"]])
 
 
 def _track_of(call: Call, direction: Direction) -> Track | None:

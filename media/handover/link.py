@@ -19,10 +19,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import os
 import socket
 import struct
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -140,8 +142,12 @@ class Link:
     def _receive(self) -> tuple[bytes, list[int]]:
         for _ in range(2):  # one that hangs up on a word of ours is an error first, and its last word comes behind
             with suppress(OSError):
-                data, descriptors, _, _ = socket.recv_fds(self._sock, MAX_MESSAGE_BYTES, MAX_DESCRIPTORS)
-                return data, descriptors
+                data, descriptors, flags, _ = socket.recv_fds(self._sock, MAX_MESSAGE_BYTES, MAX_DESCRIPTORS)
+                if not flags & socket.MSG_CTRUNC:
+                    return data, descriptors
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                raise LinkError("hand_over: not all sockets came through: too many open files? (ulimit -n)")
         return b"", []
 
     def close(self) -> None:
@@ -157,20 +163,43 @@ def listen(path: Path) -> socket.socket:
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        with suppress(FileNotFoundError):
-            if path.is_socket():
-                path.unlink()
-        mask = os.umask(0o177)
-        try:
+        with _alone_in(path.parent):
+            _remove_dead(path)
             sock.bind(str(path))
-        finally:
-            os.umask(mask)
-        sock.listen(BACKLOG)
+            path.chmod(0o600)  # nobody can connect before it listens
+            sock.listen(BACKLOG)
         sock.setblocking(False)
     except OSError as error:
         sock.close()
         raise OSError(error.errno, f"cannot wait for a successor at {path}: {error.strerror}") from error
     return sock
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes that want to listen in `folder` waiting: of two first ones one is to be the first."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_dead(path: Path) -> None:
+    """Remove a socket that nobody listens at."""
+    if not path.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+            return
+        except OSError:
+            pass  # it has more to do than it can, or is another user's
+    raise OSError(errno.EADDRINUSE, "another process has begun to; start again, to take over from it")
 
 
 def connect(path: Path) -> Link | None:

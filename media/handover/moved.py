@@ -77,11 +77,13 @@ class Moved(msgspec.Struct):
     """Everything.
 
     Attributes:
+        format: what it is written in.
         are_announced: legs have to be announced.
         announced: legs that may begin, and for how many seconds more.
         held: datagrams that wait for an announcement.
     """
 
+    format: int = FORMAT
     calls: list[MovedCall] = []
     tracks: list[MovedTrack] = []
     reels: list[MovedReel] = []
@@ -99,9 +101,12 @@ def decode(data: bytes) -> Moved:
     """Return what was encoded.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: it is something else, or of another format.
     """
-    return msgspec.msgpack.decode(data, type=Moved)
+    moved = msgspec.msgpack.decode(data, type=Moved)
+    if moved.format != FORMAT:
+        raise ValueError(f"format {moved.format}, and this is {FORMAT}")
+    return moved
 
 
 def _plain(value: Any) -> Any:

@@ -51,7 +51,8 @@ def take_out(engine: Engine, strep: StrepDoor, rtp: dict[str, RtpDoor]) -> tuple
             MovedReel(tape, engine.reels.at(tape).timeline.copy_out(*(track.slot for track in tracks)))
         )
     told = [engine.let_go(call) for call in calls]
-    for track in homeless:
+    for track, name in homeless.items():
+        rtp[name].let_go(track)
         engine.close_track(track)
 
     def tell() -> None:
@@ -104,6 +105,7 @@ def _go_on(
         track = _track(each, slots[each.tape][each.number], its_call, engine)
         if its_call is not None and its_call.info.door == STREP:
             engine.take_in_track(track, _join_known)
+            strep.take_in_track(track, its_call)
         else:
             pair = rtp[its_call.info.identity["name"] if its_call is not None else each.pair]
             engine.take_in_track(track, pair.join)

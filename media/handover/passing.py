@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from media.config import ServerConfig
+from media.handover.departure import Departure, leave
 from media.handover.link import (
     Calls,
     Hello,
@@ -26,13 +27,14 @@ from media.handover.link import (
     connect,
     listen,
 )
-from media.handover.moved import FORMAT, Moved, decode, encode
-from media.handover.moving import make_room, put_in, take_out
-from media.handover.shelf import leave, read, taking, write
+from media.handover.moved import FORMAT
+from media.handover.moving import make_room
+from media.handover.shelf import forget, read, taking
 from media.server import Server
 from media.sockets import BoundSockets
 from strep.clock import NS_PER_MS
 from strep.errors import ConfigurationError
+from strep.mmsg import IS_SUPPORTED
 
 if TYPE_CHECKING:
     from media.http.companion import HttpDoor
@@ -60,8 +62,13 @@ async def begin(server: Server, path: Path) -> HandOverDoor:
     """
     link = connect(path)
     if link is None:
-        await server.start()
-        return HandOverDoor(server, listen(path), path)
+        listener = listen(path)  # first, for it may fail; who asks meanwhile waits
+        try:
+            await server.start()
+        except BaseException:
+            _stop_listening(listener, path)
+            raise
+        return HandOverDoor(server, listener, path)
     try:
         listener = await _take_over(server, link)
     finally:
@@ -82,7 +89,7 @@ async def _take_over(server: Server, link: Link) -> socket.socket:
     link.say(Ready())
     answer, descriptors = await link.hear(ANSWER_TIMEOUT_S)
     if not isinstance(answer, Calls):
-        raise LinkError("hand_over: the process that runs has not handed over; it goes on")
+        raise LinkError("hand_over: the process that runs has not handed over: it goes on, or ends")
     moved = read(descriptors[0])
     listener, *received = (socket.socket(fileno=descriptor) for descriptor in descriptors[1:])
     for sock in (listener, *received):
@@ -146,9 +153,10 @@ class HandOverDoor:
         """Wait for nobody any more."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        self._listener.close()
-        if not self.has_handed_over:
-            self._path.unlink(missing_ok=True)
+        if self.has_handed_over:
+            self._listener.close()
+        else:
+            _stop_listening(self._listener, self._path)
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()
@@ -189,7 +197,10 @@ class HandOverDoor:
         if not isinstance(ready, Ready):
             _LOG.warning("a successor ended before it was ready; this process goes on")
             return
-        await self._hand_over(link)
+        async with self._server.passing:
+            if self._server.is_stopping:
+                raise LinkError("this process is ending")
+            await self._hand_over(link)
 
     def _addresses(self) -> dict[str, str]:
         told = self._server.addresses
@@ -222,48 +233,37 @@ class HandOverDoor:
     async def _hand_over(self, link: Link) -> None:
         server = self._server
         began_ns = server.engine.now_ns()
-        sockets, attach = server.doors.detach()
         http = next((cast("HttpDoor", door) for door in server.companions if door.name == "http"), None)
-        sockets.http = http.listener() if http is not None else None
-        server.legs.have_moved = True
-        moved, tell = take_out(server.engine, server.doors.strep, server.doors.rtp)
-        state = write(moved)
-        try:
-            named = list(sockets.named())
-            descriptors = (state, self._listener.fileno(), *(sock.fileno() for _, sock in named))
-            link.say(Calls([name for name, _ in named], began_ns), descriptors)
-            answer, _ = await link.hear(TAKE_TIMEOUT_S)
-            if not isinstance(answer, Taken):
-                raise LinkError("it ended before it received")
-            link.say(Yours())
-        except BaseException:
-            with suppress(OSError):
-                link.say(TakenBack())
-            tell()
-            server.legs.have_moved = False
-            put_in(_again(moved), server.engine, server.doors.strep, server.doors.rtp)
-            attach()
-            _LOG.warning("the calls are taken back")
-            raise
-        finally:
-            os.close(state)
-            for sock in (sockets.ws, sockets.http):
-                if sock is not None:
-                    sock.close()
+        with Departure(server) as departure:
+            try:
+                departure.out()
+                departure.sockets.http = http.listener() if http is not None else None
+                named = list(departure.sockets.named())
+                descriptors = (departure.descriptor, self._listener.fileno(), *(sock.fileno() for _, sock in named))
+                link.say(Calls([name for name, _ in named], began_ns), descriptors)
+                answer, _ = await link.hear(TAKE_TIMEOUT_S)
+                if not isinstance(answer, Taken):
+                    raise LinkError("it ended before it received")
+                link.say(Yours())
+            except BaseException:
+                with suppress(OSError):
+                    link.say(TakenBack())
+                raise
         self.has_handed_over = True
-        tell()
-        _LOG.info("handed over; what is left ends here", extra={"calls": len(moved.calls)})
+        departure.tell()
+        _LOG.info("handed over; what is left ends here", extra={"calls": departure.calls})
         try:
             await server.doors.part()
             if http is not None:
                 http.stop_listening()
         finally:
-            server.stop()
+            if not server.is_stopping:  # a second time would end media streams at once
+                server.stop()
 
 
-def _again(moved: Moved) -> Moved:
-    """Return what can be put in once more, nothing of it shared with what was taken out."""
-    return decode(encode(moved))
+def _stop_listening(listener: socket.socket, path: Path) -> None:
+    path.unlink(missing_ok=True)
+    listener.close()
 
 
 def _is_same(wanted: str, where: str) -> bool:
@@ -289,6 +289,8 @@ async def running(server: Server, path: Path | None, left: Sequence[int]) -> Asy
         ConfigurationError: see `begin`.
         OSError: see `Server.start`.
     """
+    if path is not None and (server.config.receiver == "asyncio-dgram" or not IS_SUPPORTED):
+        raise ConfigurationError("hand_over: asyncio-dgram cannot let go of its sockets; give another receiver")
     if path is None or path == SYSTEMD:
         server.leave = leave if path == SYSTEMD else None
         await server.start(taking(left, server))
@@ -297,6 +299,7 @@ async def running(server: Server, path: Path | None, left: Sequence[int]) -> Asy
         finally:
             await server.close()
         return
+    forget(left)
     try:
         door = await begin(server, path)
     except BaseException:

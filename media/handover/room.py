@@ -22,7 +22,7 @@ USUAL_CALLS = 100
 """Where nobody said how many there may be."""
 RESTART_S = 4.0
 """From the end of one process to the first packet of the next, on a busy machine, with room to spare; and before
-it, with ``--hand-over systemd``, `drain_timeout_s`."""
+it, with ``--hand-over systemd``, `drain_timeout_s` and all that the process has to finish."""
 
 
 def lasts_s(buffer_bytes: int, packets_per_s: float) -> float:
@@ -44,8 +44,8 @@ def warn_of_small_buffers(sockets: BoundSockets, config: ServerConfig) -> None:
         if seconds < RESTART_S:
             wanted = round(RESTART_S * packets_per_s * PACKET_BYTES / 2)
             _LOG.warning(
-                "the receive buffer of %s holds %.1f s of %d packets/s, and a restart may take %g s; "
-                "let its unit say ReceiveBuffer=%d",
+                "the receive buffer of %s holds %.1f s of %d packets/s, and a restart may take %g s, "
+                "besides what the process that ends has to finish; let its unit say ReceiveBuffer=%d",
                 name,
                 seconds,
                 packets_per_s,

@@ -12,36 +12,24 @@ from collections.abc import Callable, Sequence
 
 from media.handover.activation import CALLS
 from media.handover.moved import Moved, decode, encode
-from media.handover.moving import put_in, take_out
-from media.handover.notify import notify, store
+from media.handover.moving import put_in
+from media.handover.notify import notify
 from media.server import Server
+from strep.errors import ConfigurationError
 
 _LOG = logging.getLogger("strep.handover")
-
-
-def leave(server: Server) -> None:
-    """Leave all UDP calls with systemd, if it takes them: else they end here as they would have."""
-    sockets, attach = server.doors.detach()
-    if sockets.ws is not None:
-        sockets.ws.close()
-    moved, tell = take_out(server.engine, server.doors.strep, server.doors.rtp)
-    tell()
-    descriptor = write(moved)
-    try:
-        if not store(descriptor, CALLS):
-            put_in(decode(encode(moved)), server.engine, server.doors.strep, server.doors.rtp)
-            attach()
-            return
-    finally:
-        os.close(descriptor)
-    _LOG.info("left with systemd", extra={"calls": len(moved.calls)})
+_FORGET = f"FDSTOREREMOVE=1\nFDNAME={CALLS}"
 
 
 def write(moved: Moved) -> int:
     """Return the descriptor of a file in memory with all of it."""
     descriptor = os.memfd_create(CALLS, os.MFD_CLOEXEC)
-    with os.fdopen(os.dup(descriptor), "wb") as file:
-        file.write(encode(moved))
+    try:
+        with os.fdopen(descriptor, "wb", closefd=False) as file:
+            file.write(encode(moved))
+    except BaseException:
+        os.close(descriptor)
+        raise
     return descriptor
 
 
@@ -59,19 +47,39 @@ def read(descriptor: int) -> Moved:
 def taking(left: Sequence[int], server: Server) -> Callable[[], None] | None:
     """Return what puts into `server` what a process before has left, None if there is nothing.
 
-    What cannot be understood is dropped, with a warning: its calls begin anew.
+    What cannot be taken is dropped, with a warning: its calls begin anew. It would not be better at the next start.
     """
     if not left:
         return None
 
     def take_in() -> None:
-        for descriptor in left:
-            try:
-                moved = read(descriptor)
-                put_in(moved, server.engine, server.doors.strep, server.doors.rtp)
-                _LOG.info("took over from systemd", extra={"calls": len(moved.calls)})
-            except ValueError as error:
-                _LOG.warning("calls of the process before begin anew, it was of another version: %s", error)
-        notify(f"FDSTOREREMOVE=1\nFDNAME={CALLS}")
+        try:
+            for descriptor in left:
+                _take_in(descriptor, server)
+        finally:
+            notify(_FORGET)
 
     return take_in
+
+
+def _take_in(descriptor: int, server: Server) -> None:
+    try:
+        moved = read(descriptor)
+        put_in(moved, server.engine, server.doors.strep, server.doors.rtp)
+        _LOG.info("took over from systemd", extra={"calls": len(moved.calls)})
+    except (ValueError, ConfigurationError) as error:
+        _LOG.warning("calls that the process before has left begin anew: %s", error)
+    except Exception:  # whatever another version has written: with it this one would never start again
+        _LOG.exception("calls that the process before has left begin anew")
+
+
+def forget(left: Sequence[int]) -> None:
+    """Take what a process before has left off the shelf where nobody goes on with it: its calls begin anew."""
+    if not left:
+        return
+    _LOG.warning(
+        "calls that the process before has left with systemd begin anew: only one process can go on with them"
+    )
+    for descriptor in left:
+        os.close(descriptor)
+    notify(_FORGET)
