@@ -6,8 +6,9 @@ A call_leg_id is a name that many have seen, and the address of a UDP packet is 
 * **Legs.** ``open``: any leg begins with its first packet. ``probation``: with two packets in order, as RFC 3550 A.1
   has it for sources (MIN_SEQUENTIAL); made-up ids of one packet each begin nothing. ``registered``: only legs that
   were announced (`register`); what comes before the announcement waits in quarantine.
-* **Source.** Each direction of a leg keeps to the address of its first packet; another one may take over when the old
-  one has been silent for `SILENT_NS`.
+* **Source.** Each direction of a leg keeps to the address of its first packet, and a further one, or the other side (B),
+  begins only from an address that the call has; ports may differ. Another address may take over what has been silent
+  for `SILENT_NS`. No carrier is known to send the directions of a leg from two addresses; ``any`` is for one that does.
 """
 
 from __future__ import annotations

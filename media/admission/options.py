@@ -144,7 +144,8 @@ TRUST_OPTIONS = (
         TRUST,
         formats.choice("pinned", "any"),
         "any",
-        "Whether each direction of a leg keeps to the address that it began from, until that is silent for 2 s.",
+        "Whether all directions of a leg keep to the address that it began from, until that is silent for 2 s; any: for "
+        "carriers that send them from several addresses.",
     ),
 )
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.admission.announced import GOOD_FOR_NS
-from media.admission.legs import LegGuard
+from media.admission.legs import SILENT_NS, LegGuard
 from media.admission.quarantine import Held
 from media.calls import Call, Track
 from media.codecs import Encoding
@@ -134,6 +134,8 @@ class StrepDoor:
             return self._move(track, (high, low, third), source, arrival_ns)
         if not self.guard.admits_address(source["address"]):
             self.rejected[Reject.ADDRESS] += 1
+        elif not self._may_join((high, low), source["address"], arrival_ns):
+            self.rejected[Reject.SOURCE] += 1
         elif call is None and arrival_ns > self._engine.draining_since_ns:
             self.rejected[Reject.ENDING] += 1
         elif not self._engine.has_room() or (call is None and self._engine.refusal()):
@@ -145,6 +147,18 @@ class StrepDoor:
             encoding = self._engine.payload_types.opening(int(packets.payload_type[i]))
             return self._open((high, low, third), leg_direction, source, arrival_ns, encoding)
         return UNKNOWN
+
+    def _may_join(self, leg: tuple[int, int], address: str, arrival_ns: int) -> bool:
+        """Tell whether a further direction or side of `leg` may come from `address`: from where it has one, that is.
+
+        Who is told by others that a call goes on knows its id, and would speak where nobody has spoken yet.
+        """
+        calls = [self._calls[key] for side in Leg if (key := (*leg, int(side))) in self._calls]
+        tracks = [track for call in calls for track in call.tracks]
+        known = {track.source["address"] for track in tracks}
+        if not self.guard.is_pinned or address in known:
+            return True
+        return all(arrival_ns - self._engine.last_delivery_ns(track) >= SILENT_NS for track in tracks)
 
     def _is_admitted(self, leg: tuple[int, int], batch: DatagramBatch, row: int) -> bool:
         if any((*leg, side) in self._calls for side in Leg):

@@ -38,9 +38,15 @@ class Port:
         self.door = StrepDoor(self.world.engine, LegGuard(*arguments, **options))
 
     def send(
-        self, number: int, leg: int = 1, source: bytes = HERE, direction: Direction = Direction.INBOUND, ssrc: int = 7
+        self,
+        number: int,
+        leg: int = 1,
+        source: bytes = HERE,
+        direction: Direction = Direction.INBOUND,
+        ssrc: int = 7,
+        side: Leg = Leg.A,
     ) -> None:
-        wrapped = header.serialize(StrepHeader(UUID(int=leg), Leg.A, direction)) + audio(number, ssrc=ssrc)
+        wrapped = header.serialize(StrepHeader(UUID(int=leg), side, direction)) + audio(number, ssrc=ssrc)
         now_ns = self.world.clock.now_ns()
         self.door.receive(collect([(wrapped, now_ns, source)]), now_ns)
 
@@ -103,8 +109,43 @@ class TestSources:
         port.end()
         assert np.array_equal(port.heard()[-10 * FRAME :], expected(*range(110, 120)))
 
-    def test_directions_have_sources_of_their_own(self) -> None:
+    def test_directions_may_have_ports_of_their_own(self) -> None:
         port = Port()
+        for number in range(10):
+            port.send(number)
+            port.send(number, source=OTHER_PORT, direction=Direction.OUTBOUND)
+            port.world.tick()
+        assert port.rejected() == {}
+        assert len(port.world.engine.calls) == 1
+
+    @pytest.mark.parametrize("mode", ["open", "probation", "registered"])
+    def test_what_a_call_has_not_yet_begins_from_nowhere_else(self, mode: str) -> None:
+        """Neither its other direction nor its other side: not from who only knows its id."""
+        port = Port(mode)
+        port.door.register(UUID(int=1), port.world.clock.now_ns(), HOUR_NS)
+        for number in range(10):
+            port.send(number)
+            port.send(number, source=ELSEWHERE, direction=Direction.OUTBOUND)
+            for direction in Direction:
+                port.send(number, source=ELSEWHERE, direction=direction, side=Leg.B)
+            port.world.tick()
+        assert (port.rejected()["SOURCE"], len(port.world.engine.calls)) == (30, 1)
+        port.send(0, direction=Direction.OUTBOUND)
+        port.send(0, side=Leg.B)
+        assert len(port.world.engine.calls) == 2
+        port.end()
+        assert [len(report.tracks) for _, report in port.world.ear.ended] == [2, 1]
+
+    def test_a_further_direction_comes_from_elsewhere_when_all_are_silent(self) -> None:
+        port = Port()
+        port.send(0)
+        port.world.tick()
+        port.world.clock.advance(SILENT_NS)
+        port.send(0, source=ELSEWHERE, direction=Direction.OUTBOUND)
+        assert (port.rejected(), len(port.world.engine.calls)) == ({}, 1)
+
+    def test_without_pinning_directions_have_sources_of_their_own(self) -> None:
+        port = Port(is_pinned=False)
         for number in range(10):
             port.send(number)
             port.send(number, source=THERE, direction=Direction.OUTBOUND)
