@@ -230,6 +230,7 @@ class Server:
     async def wait_closed(self) -> None:
         """Wait until `stop` is called, give calls a while to end, then end them and finish all sinks."""
         await self._stopping.wait()
+        self.legs.is_ending = True
         if self.leave is not None:
             self.leave(self)
         await self._drain()
@@ -252,7 +253,7 @@ class Server:
         self._stopping.set()
         if self._has_closed:
             return
-        self._has_closed = True
+        self._has_closed = self.legs.is_ending = True
         try:
             await self.doors.settle()
             self.engine.end_all("shutdown")

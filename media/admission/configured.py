@@ -10,10 +10,12 @@ from media.admission.entries import Entries
 from media.admission.tokens import TokenGate
 from media.admission.uses import SharedUses, Uses
 from media.config import ServerConfig
+from media.webhooks.ended import EndedLegs
 from media.ws.tls import Certificate
+from strep.clock import NS_PER_SECOND, SystemClock
 from strep.errors import ConfigurationError
 
-LEGS, USED_TOKENS = "legs", "tokens"
+LEGS, ENDED_LEGS, USED_TOKENS = "legs", "ended", "tokens"
 """Folders of `ServerConfig.state`."""
 
 
@@ -56,6 +58,20 @@ def memory_of(config: ServerConfig) -> LegMemory | None:
         return None
     try:
         return LegMemory(config.state / LEGS)
+    except OSError as error:
+        raise ConfigurationError(f"state: cannot keep legs in {config.state}: {error.strerror}") from None
+
+
+def ended_legs_of(config: ServerConfig) -> EndedLegs | None:
+    """Return what remembers legs that the carrier has taken back, None if nothing does.
+
+    Raises:
+        ConfigurationError: it cannot.
+    """
+    if config.state is None:
+        return None
+    try:
+        return EndedLegs(config.state / ENDED_LEGS, SystemClock().wall_ns() // NS_PER_SECOND)
     except OSError as error:
         raise ConfigurationError(f"state: cannot keep legs in {config.state}: {error.strerror}") from None
 

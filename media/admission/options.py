@@ -144,8 +144,8 @@ TRUST_OPTIONS = (
         TRUST,
         formats.choice("pinned", "any"),
         "any",
-        "Whether all directions of a leg keep to the address that it began from, until that is silent for 2 s; any: for "
-        "carriers that send them from several addresses.",
+        "Whether all directions of a leg keep to the address that it began from, until that is silent for 2 s; any "
+        "is for carriers that send them from several addresses.",
     ),
 )
 

@@ -146,10 +146,11 @@ def incoming_of(config: ServerConfig) -> Incoming | None:
     """
     if not config.telnyx_public_keys:
         return None
+    from media.admission.configured import ended_legs_of
     from media.webhooks.incoming import Incoming
     from media.webhooks.signing import Verifier
 
-    return Incoming(Verifier(config.telnyx_public_keys))
+    return Incoming(Verifier(config.telnyx_public_keys), ended_legs_of(config))
 
 
 def _library_logger(refused: dict[str, int]) -> logging.Logger:

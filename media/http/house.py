@@ -11,10 +11,13 @@ from uuid import UUID
 
 from media.admission.desk import LegDesk
 from media.engine import Engine
+from media.http.api import ApiError
 from media.status import live_call
 from strep.clock import NEVER_NS
 
 T = TypeVar("T")
+ANSWER_TIMEOUT_S = 10.0
+"""For the media loop, or a worker; a question is a millisecond's work."""
 CALLS_AT_ONCE = 20
 """Whose statistics the media loop counts up in one go: a millisecond of it, in which it drains no socket."""
 
@@ -67,11 +70,21 @@ class OneServer:
 
     async def register(self, leg: UUID, good_for_s: float) -> None:
         """See `House`."""
-        await self._ask(partial(self._legs.register, leg, good_for_s))
+
+        def register() -> None:
+            check_goes_on(is_ending=self._legs.is_ending)
+            self._legs.register(leg, good_for_s)
+
+        await self._ask(register)
 
     async def withdraw(self, leg: UUID) -> bool:
         """See `House`."""
-        return await self._ask(partial(self._legs.withdraw, leg))
+
+        def withdraw() -> bool:
+            check_goes_on(is_ending=self._legs.is_ending)
+            return self._legs.withdraw(leg)
+
+        return await self._ask(withdraw)
 
     async def legs(self) -> dict[str, Any]:
         """See `House`."""
@@ -82,7 +95,21 @@ class OneServer:
         return await self._ask(partial(shortage_of, self._engine))
 
     async def _ask(self, function: Callable[[], T]) -> T:
-        return await in_loop(self._media_loop, function)
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                return await in_loop(self._media_loop, function)
+        except TimeoutError:
+            raise ApiError(503, "busy", "the server is too busy to answer; come back in a second") from None
+
+
+def check_goes_on(*, is_ending: bool) -> None:
+    """Check that there will be somebody who knows of what is said of legs.
+
+    Raises:
+        ApiError: the process ends, and who takes its place does not hear of it: say it again, to that one.
+    """
+    if is_ending:
+        raise ApiError(503, "ending", "the server is ending; come back in a second")
 
 
 def calls_of(engine: Engine, call_ids: list[str]) -> list[dict[str, Any]]:

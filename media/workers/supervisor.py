@@ -152,6 +152,7 @@ class Supervisor:
     async def close(self) -> None:
         """End the workers; a second call does nothing."""
         self._stopping.set()
+        self._desk.end()
         self._watch.stop()
         self._alarms.stop()
         self._dismiss_spare()

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.admission import quarantine
+from media.admission.desk import status_of
 from media.admission.legs import SILENT_NS, LegGuard
 from media.admission.quarantine import Held, Quarantine
 from media.doors.rtp import RtpDoor
@@ -237,6 +238,25 @@ class TestRegistration:
         port.door.register(UUID(int=1), port.world.clock.now_ns(), HOUR_NS)
         port.world.clock.advance(3601 * NS_PER_SECOND)
         port.send(0)
+        assert port.world.engine.calls == {}
+
+    def test_what_has_waited_for_too_long_begins_no_call(self) -> None:
+        """Though nothing has come since then that would have let it go."""
+        port = Port("registered")
+        for number in range(10):
+            port.send(number)
+        port.world.clock.advance(HOUR_NS)
+        assert status_of(port.door.guard, port.world.clock.now_ns())["waiting_legs"] == 0
+        port.door.register(UUID(int=1), port.world.clock.now_ns(), HOUR_NS)
+        assert port.world.engine.calls == {}
+        port.send(10)
+        assert (len(port.world.engine.calls), port.rejected()) == (1, {"QUARANTINE": 10})
+
+    def test_an_announcement_alone_lets_go_of_it_too(self) -> None:
+        port = Port("registered")
+        port.send(0)
+        port.world.clock.advance(HOUR_NS)
+        port.door.register(UUID(int=1), port.world.clock.now_ns(), HOUR_NS)
         assert port.world.engine.calls == {}
 
 

@@ -145,6 +145,22 @@ class TestWebhooks:
             assert await post(found, signer, body()) == (404, "no_key")
 
 
+async def test_who_is_ending_takes_no_announcements(signer: Signer) -> None:
+    """Nor takes any back: the next process would not know. The carrier, or whoever it is, says it again."""
+    async with hall("", taking(signer)) as found:
+        found.legs.register(UUID(int=2))
+        found.legs.is_ending = True
+        said = json.dumps({"call_leg_id": str(LEG)}).encode()
+        for path, method, sent in (("/v1/legs", "POST", said), (f"/v1/legs/{UUID(int=2)}", "DELETE", None)):
+            status, document, _ = await found.get(path, method, sent)
+            assert (status, document["error"]["code"]) == (503, "ending")
+        for kind, leg in ((STARTED, LEG), (STOPPED, UUID(int=2))):
+            assert await post(found, signer, body(kind, leg, now_ns(found))) == (503, "ending")
+        assert [leg for leg, _ in found.strep.guard.announced.left(found.world.clock.now_ns())] == [(0, 2)]
+        found.legs.is_ending = False  # and what was refused is not remembered as done
+        assert await post(found, signer, body(STARTED, LEG, now_ns(found))) == (200, "announced")
+
+
 async def test_readiness(monkeypatch: pytest.MonkeyPatch) -> None:
     async with hall("secret") as found:
         assert (await found.get("/readyz"))[:2] == (200, {"status": "ready"})
