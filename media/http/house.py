@@ -95,10 +95,18 @@ class OneServer:
         return await self._ask(partial(shortage_of, self._engine))
 
     async def _ask(self, function: Callable[[], T]) -> T:
+        has_left = False
+
+        def ask() -> T:
+            if has_left:  # and was told that it was not done
+                raise TimeoutError
+            return function()
+
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                return await in_loop(self._media_loop, function)
+                return await in_loop(self._media_loop, ask)
         except TimeoutError:
+            has_left = True
             raise ApiError(503, "busy", "the server is too busy to answer; come back in a second") from None
 
 

@@ -288,7 +288,8 @@ class Supervisor:
 
     def alarms_report(self) -> dict[str, Any]:
         """Return what is raised in any of the processes."""
-        return report_of(self.totals.snapshot()["alarms"], SystemClock().wall_ns())
+        report = report_of(self.totals.part("alarms").get("alarms", ()), SystemClock().wall_ns())
+        return report | {"age_s": self._alarms.age_s}
 
     def _about_workers(self) -> dict[str, Any]:
         down = [index for index, is_up in enumerate(self.totals.is_up) if not is_up]
