@@ -229,7 +229,9 @@ class Reception:
         return receiver.address
 
     def _usage(self) -> Usage:
-        packets = self.strep.datagrams + sum(door.datagrams for door in self.rtp.values()) + self.stream.frames
+        # What is accepted: else a flood of rubbish would keep calls out.
+        rtp = sum(door.datagrams - int(door.rejected.sum()) for door in self.rtp.values())
+        packets = self.strep.accepted + rtp + self.stream.frames
         return Usage(len(self._engine.calls), packets, free_bytes(self._config.record), free_descriptors())
 
     def _look_at_capacity(self) -> None:

@@ -54,6 +54,11 @@ class StrepDoor:
         self._keys: dict[int, list[Key]] = {}
         self._released: list[Held] = []
 
+    @property
+    def accepted(self) -> int:
+        """Datagrams that were call audio of who may send."""
+        return self.datagrams - int(self.rejected.sum()) - self.guard.quarantine.held
+
     def receive(self, batch: DatagramBatch, now_ns: int) -> None:
         """Take the datagrams of one drain."""
         self.datagrams += len(batch)

@@ -111,7 +111,11 @@ class Supervisor:
         """
         raise_descriptor_limit()
         self._desk.prepare()
-        self._doors = WorkerDoors(self._desk.config, self._count, self._given)
+        try:
+            self._doors = WorkerDoors(self._desk.config, self._count, self._given)
+        except BaseException:
+            await self._desk.close()
+            raise
         if self._config.receiver != "asyncio-dgram":
             # The kernel's own count: it goes on where a worker is missing, and no successor counts it again.
             self.totals.measured["kernel_drops"] = self._doors.kernel_drops

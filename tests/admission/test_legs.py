@@ -307,6 +307,7 @@ def test_a_flood_of_made_up_legs_touches_no_running_call(mode: str) -> None:
         assert np.array_equal(port.heard(leg), expected(*range(60)))
     opened = 190 if mode == "open" else 0
     assert sum(port.rejected().values()) + waits.held + opened == flood
+    assert port.door.accepted == 60 * 10 + opened
     assert port.rejected()["CROWDED"] >= 55 * (500 - TURNED_AWAY)
 
 

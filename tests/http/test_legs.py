@@ -190,6 +190,7 @@ async def test_readiness(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_the_health_of_a_server_that_hangs() -> None:
     async with hall() as found:
         alarms = Alarms(dict, found.world.clock)
+        assert found.door._api is not None
         found.door._api.alarms = alarms.report
         alarms.look()
         for age_s, status in ((30, 200), (31, 503)):
@@ -203,16 +204,16 @@ async def test_the_health_of_a_server_that_hangs() -> None:
 async def test_a_media_loop_that_hangs_is_not_waited_for(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who asks is told so; what was asked for is not done later, behind the client's back."""
     monkeypatch.setattr(house, "ANSWER_TIMEOUT_S", 0.05)
+    hanging = asyncio.new_event_loop()
     async with hall("", taking(signer)) as found:
-        asked = house.OneServer(found.world.engine, found.legs, asyncio.new_event_loop())  # one that does not run
+        assert found.door._api is not None
+        asked = found.door._api.house = house.OneServer(found.world.engine, found.legs, hanging)
         with pytest.raises(ApiError, match="too busy"):
             await asked.register(LEG, 60)
-        loop = asked._media_loop
-        await asyncio.to_thread(lambda: loop.run_until_complete(asyncio.sleep(0)))
-        loop.close()
-        assert len(found.strep.guard.announced) == 0
-        found.door._api.house = asked
         assert (await found.get("/readyz"))[0] == 503
+        await asyncio.to_thread(hanging.run_until_complete, asyncio.sleep(0.01))  # it goes on
+        hanging.close()
+        assert len(found.strep.guard.announced) == 0
 
 
 def drip(netloc: str, head: bytes) -> bytes:
