@@ -22,8 +22,11 @@ COUNT_EVERY_S = 60
 class Uses(Protocol):
     """Remembers who has used a token first."""
 
-    def claim(self, nonce: str, expires_s: int, stream_id: str, now_s: int) -> bool | None:
-        """Tell whether the token of this nonce is `stream_id`'s, from now on; None if there is no room for it."""
+    def claim(self, nonce: str, expires_s: int, stream_id: str, now_s: int, *, begins: bool = True) -> bool | None:
+        """Tell whether the token of this nonce is `stream_id`'s, from now on; None if there is no room for it.
+
+        A stream that does not begin, but goes on, gets no further token: it has its own, or another kind.
+        """
 
 
 class OwnUses:
@@ -33,8 +36,10 @@ class OwnUses:
         """Start without one."""
         self._used: dict[str, tuple[int, str]] = {}  # by nonce: when it expires, and whose it is
 
-    def claim(self, nonce: str, expires_s: int, stream_id: str, now_s: int) -> bool | None:
+    def claim(self, nonce: str, expires_s: int, stream_id: str, now_s: int, *, begins: bool = True) -> bool | None:
         """See `Uses`."""
+        if not begins and nonce not in self._used:
+            return False
         if nonce not in self._used and len(self._used) >= MAX_USED:
             self._used = {old: use for old, use in self._used.items() if use[0] >= now_s}
             if len(self._used) >= MAX_USED:
@@ -60,13 +65,15 @@ class SharedUses:
         self._known = sum(1 for _ in entries.names())  # at the last count, and our own since then
         self._counted_s: int | None = None
 
-    def claim(self, nonce: str, expires_s: int, stream_id: str, now_s: int) -> bool | None:
+    def claim(self, nonce: str, expires_s: int, stream_id: str, now_s: int, *, begins: bool = True) -> bool | None:
         """See `Uses`. Where the directory cannot be used nobody is let in, and the log says so."""
         try:
             owner, name = _digest(stream_id), f"{expires_s}-{_digest(nonce)}"
             found = self._entries.find(name)  # first: whose it is already is not refused for want of room
             if found is not None:
                 return found == owner
+            if not begins:
+                return False
             if self._counted_s is None or not 0 <= now_s - self._counted_s < COUNT_EVERY_S:
                 self._counted_s = now_s
                 self._run(partial(self._count, now_s))

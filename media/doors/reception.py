@@ -84,6 +84,8 @@ class Reception:
             listener=listener,
         )
         self._gate, self._certificate = gate_of(config), certificate_of(config)
+        if self._gate is not None:
+            self._gate.is_live = self.stream.is_live
         limits = CapacityLimits(config.max_calls, config.max_packets_per_s, config.min_free_bytes)
         self._capacity = Capacity(limits, self._usage, clock)
         engine.max_calls = config.max_calls

@@ -40,6 +40,18 @@ class TestUses:
         said = [any_uses.claim("n", NOW_S, stream, NOW_S) for stream in ("a", "b", "a", "b")]
         assert said == [True, False, True, False]
 
+    def test_a_stream_that_goes_on_gets_no_further_one(self, any_uses: Uses) -> None:
+        """Who has a token that is not used yet does not get into the stream of somebody else by naming it."""
+        live: set[str] = set()
+        gate = TokenGate(key=KEY, uses=any_uses)
+        gate.is_live = live.__contains__
+        theirs, another = sign(KEY, NOW_S, "theirs"), sign(KEY, NOW_S, "another")
+        assert gate.judge([theirs], NOW_S * NS_PER_SECOND, "a") is Verdict.GOOD
+        live.add("a")
+        said = [gate.judge([token], NOW_S * NS_PER_SECOND, "a") for token in (another, theirs)]
+        assert said == [Verdict.USED, Verdict.GOOD]
+        assert gate.judge([another], NOW_S * NS_PER_SECOND, "b") is Verdict.GOOD
+
     def test_names_that_no_path_may_have(self, any_uses: Uses, tmp_path: Path) -> None:
         for nonce in ("../../x", "a/b", "\0", "", "é" * 300, "\ud800"):
             assert any_uses.claim(nonce, NOW_S, "../stream", NOW_S) is True
