@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 
 from media.admission.desk import LegMemory
@@ -10,6 +9,7 @@ from media.admission.entries import Entries
 from media.admission.tokens import TokenGate
 from media.admission.uses import SharedUses, Uses
 from media.config import ServerConfig
+from media.http.access import is_loopback
 from media.webhooks.ended import EndedLegs
 from media.ws.tls import Certificate
 from strep.clock import NS_PER_SECOND, SystemClock
@@ -96,14 +96,6 @@ def certificate_of(config: ServerConfig) -> Certificate | None:
             raise ConfigurationError("tls_key without tls_certificate: give both, or a file that has both")
         return None
     return Certificate(config.tls_certificate, config.tls_key)
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches `host`; of a name other than localhost nobody knows."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _is_exposed(config: ServerConfig) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.admission.announced import GOOD_FOR_NS
+from media.admission.desk import halves, whole
 from media.admission.legs import SILENT_NS, LegGuard
 from media.admission.quarantine import Held
 from media.calls import Call, Track
@@ -24,7 +25,6 @@ from strep.demux import UNKNOWN, Demux, Key
 from strep.header import Direction, Leg
 from strep.reject import Reject
 
-_LOW = (1 << 64) - 1
 TURNED_AWAY = 256
 """Of a drain; further packets of unknown legs or sources are not looked at, so that a flood takes a bounded time."""
 _MOST_SOURCES = 4
@@ -73,7 +73,7 @@ class StrepDoor:
 
     def register(self, call_leg_id: UUID, now_ns: int, good_for_ns: int = GOOD_FOR_NS) -> None:
         """Announce a leg: it may begin, and what has come of it already is taken now."""
-        released = self.guard.register((call_leg_id.int >> 64, call_leg_id.int & _LOW), now_ns, good_for_ns)
+        released = self.guard.register(halves(call_leg_id), now_ns, good_for_ns)
         if released:
             self._take(collect(list(released)))
 
@@ -83,8 +83,7 @@ class StrepDoor:
         Its tracks are found again by where they come from, with their next packets.
         """
         identity = call.info.identity
-        leg_id = UUID(identity["call_leg_id"]).int
-        key = leg_id >> 64, leg_id & (1 << 64) - 1, int(Leg[identity["leg"]])
+        key = (*halves(UUID(identity["call_leg_id"])), int(Leg[identity["leg"]]))
         self._calls[key] = call
         return partial(self._forget, key)
 
@@ -208,7 +207,7 @@ class StrepDoor:
         high, low, leg_bit = key
         leg, call = Leg(leg_bit), self._calls.get(key)
         if call is None:
-            call_leg_id = str(UUID(int=high << 64 | low))
+            call_leg_id = str(whole((high, low)))
             name = call_leg_id if leg is Leg.A else f"{call_leg_id}-b"
             identity = {"call_leg_id": call_leg_id, "leg": leg.name}
             forget = partial(self._forget, key)
