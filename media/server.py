@@ -244,6 +244,7 @@ class Server:
     async def wait_closed(self) -> None:
         """Wait until `stop` is called, give calls a while to end, then end them and finish all sinks."""
         await self._stopping.wait()
+        self.legs.is_ending = True
         async with self.passing:  # whose the calls are is known then
             self.engine.draining_since_ns = self._clock.now_ns()
             if self.leave is not None:
@@ -267,7 +268,7 @@ class Server:
         self._stopping.set()
         if self._has_closed:
             return
-        self._has_closed = True
+        self._has_closed = self.legs.is_ending = True
         try:
             await self.doors.settle()
             self.engine.end_all("shutdown")

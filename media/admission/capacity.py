@@ -40,7 +40,7 @@ class Usage:
 
     Attributes:
         calls: live ones.
-        packets: received so far, at all doors.
+        packets: taken so far, at all doors.
         free_bytes: of the disk.
         free_descriptors: that this process may still open.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 
 from media.admission.desk import LegMemory
@@ -10,10 +9,13 @@ from media.admission.entries import Entries
 from media.admission.tokens import TokenGate
 from media.admission.uses import SharedUses, Uses
 from media.config import ServerConfig
+from media.http.access import is_loopback
+from media.webhooks.ended import EndedLegs
 from media.ws.tls import Certificate
+from strep.clock import NS_PER_SECOND, SystemClock
 from strep.errors import ConfigurationError
 
-LEGS, USED_TOKENS = "legs", "tokens"
+LEGS, ENDED_LEGS, USED_TOKENS = "legs", "ended", "tokens"
 """Folders of `ServerConfig.state`."""
 
 
@@ -60,6 +62,20 @@ def memory_of(config: ServerConfig) -> LegMemory | None:
         raise ConfigurationError(f"state: cannot keep legs in {config.state}: {error.strerror}") from None
 
 
+def ended_legs_of(config: ServerConfig) -> EndedLegs | None:
+    """Return what remembers legs that the carrier has taken back, None if nothing does.
+
+    Raises:
+        ConfigurationError: it cannot.
+    """
+    if config.state is None:
+        return None
+    try:
+        return EndedLegs(config.state / ENDED_LEGS, SystemClock().wall_ns() // NS_PER_SECOND)
+    except OSError as error:
+        raise ConfigurationError(f"state: cannot keep legs in {config.state}: {error.strerror}") from None
+
+
 def twilio_auth_token_of(config: ServerConfig) -> str:
     """Return the auth token of the Twilio account; "" if there is none.
 
@@ -80,14 +96,6 @@ def certificate_of(config: ServerConfig) -> Certificate | None:
             raise ConfigurationError("tls_key without tls_certificate: give both, or a file that has both")
         return None
     return Certificate(config.tls_certificate, config.tls_key)
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches `host`; of a name other than localhost nobody knows."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _is_exposed(config: ServerConfig) -> bool:

@@ -11,6 +11,9 @@ def network_of(address: str) -> str:
     """Return what stands for one peer: an IPv4 address, or the /64 of an IPv6 one, which is one subscriber's."""
     if ":" not in address:
         return address
+    mapped = IPv6Address(address).ipv4_mapped  # how a socket of both families has them
+    if mapped is not None:
+        return str(mapped)
     return str(IPv6Network((IPv6Address(address).packed, 64), strict=False))
 
 

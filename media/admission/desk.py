@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from math import inf
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
@@ -55,7 +56,9 @@ class LegMemory:
             _LOG.error("a withdrawn leg comes back with the next process: %s", error)
 
     def load(self, now_s: float) -> list[tuple[UUID, float]]:
-        """Return what there is, with how long it is good, in seconds; take away what is over, or no entry of ours.
+        """Return what there is, with how long it is good, in seconds, what is over first at first.
+
+        What is over, no entry of ours, or was never finished, is taken away.
 
         Raises:
             OSError: the directory cannot be read.
@@ -67,7 +70,8 @@ class LegMemory:
                 found.append((leg, left_s))
             else:
                 self._entries.remove(name)
-        return found
+        self._entries.sweep(now_s)
+        return sorted(found, key=lambda one: one[1])
 
 
 class LegDesk:
@@ -75,9 +79,8 @@ class LegDesk:
 
     Attributes:
         have_moved: another process has taken over what was announced: what is announced here is lost.
+        is_ending: the process ends, and nothing that others announce, or take back, would outlive it.
     """
-
-    have_moved = False
 
     def __init__(self, door: AnnouncedDoor, clock: Clock, memory: LegMemory | None = None) -> None:
         """Announce what the process before had in `memory`.
@@ -85,12 +88,21 @@ class LegDesk:
         Raises:
             OSError: it cannot be read.
         """
+        self.have_moved = self.is_ending = False
         self._door, self._clock, self._memory = door, clock, memory
+        if memory is not None:
+            door.guard.announced.on_gone = lambda leg: memory.remove(whole(leg))
         for leg, left_s in memory.load(self._wall_s()) if memory is not None else ():
             self._tell(leg, left_s)
 
     def register(self, leg: UUID, good_for_s: float = GOOD_FOR_S) -> None:
-        """Let `leg` begin from now on, with what waits of it."""
+        """Let `leg` begin from now on, with what waits of it.
+
+        Raises:
+            ValueError: `good_for_s` is no time.
+        """
+        if not 0 < good_for_s < inf:
+            raise ValueError(f"an announcement is good for some seconds, not {good_for_s}")
         if self._memory is not None:
             self._memory.add(leg, self._wall_s() + good_for_s)
         self._tell(leg, good_for_s)
@@ -99,7 +111,7 @@ class LegDesk:
         """Let `leg` begin no more; return whether it might have. A call that goes on goes on."""
         if self._memory is not None:
             self._memory.remove(leg)
-        return self._door.guard.withdraw(halves(leg))
+        return self._door.guard.withdraw(halves(leg), self._clock.now_ns())
 
     def status(self) -> dict[str, Any]:
         """Return counts, and who waits, JSON values."""
@@ -114,6 +126,7 @@ class LegDesk:
 
 def status_of(guard: LegGuard, now_ns: int) -> dict[str, Any]:
     """Return counts of a guard, and who waits, JSON values."""
+    guard.quarantine.expire(now_ns)
     waiting = [
         {"call_leg_id": str(whole(leg)), "datagrams": count, "age_s": (now_ns - since_ns) / NS_PER_SECOND}
         for leg, count, since_ns in guard.quarantine.oldest(MOST_SHOWN)
@@ -121,7 +134,7 @@ def status_of(guard: LegGuard, now_ns: int) -> dict[str, Any]:
     quarantine = guard.quarantine
     return {
         "mode": guard.mode,
-        "announced": len(guard.announced),
+        "announced": guard.announced.count(now_ns),
         "forgotten": guard.announced.forgotten,
         "waiting_legs": len(quarantine),
         "waiting_datagrams": quarantine.held,

@@ -6,8 +6,10 @@ A call_leg_id is a name that many have seen, and the address of a UDP packet is 
 * **Legs.** ``open``: any leg begins with its first packet. ``probation``: with two packets in order, as RFC 3550 A.1
   has it for sources (MIN_SEQUENTIAL); made-up ids of one packet each begin nothing. ``registered``: only legs that
   were announced (`register`); what comes before the announcement waits in quarantine.
-* **Source.** Each direction of a leg keeps to the address of its first packet; another one may take over when the old
-  one has been silent for `SILENT_NS`.
+* **Source.** Each direction of a leg keeps to the address of its first packet, and a further one, or the other side
+  (B), begins only from an address that the call has; ports may differ. Another address may take over what has been
+  silent for `SILENT_NS`. No carrier is known to send the directions of a leg from two addresses; ``any`` is for one
+  that does.
 """
 
 from __future__ import annotations
@@ -65,13 +67,14 @@ class LegGuard:
         return not self.is_pinned or old == new or silent_ns >= SILENT_NS
 
     def register(self, leg: Leg, now_ns: int, good_for_ns: int = GOOD_FOR_NS) -> list[Held]:
-        """Announce a leg; return what has come of it already."""
+        """Announce a leg; return what has come of it already and is not too old."""
+        self.quarantine.expire(now_ns)  # of a door where nothing comes any more nobody has done that
         self.announced.add(leg, now_ns, good_for_ns)
         return self.quarantine.release(leg)
 
-    def withdraw(self, leg: Leg) -> bool:
-        """Take an announcement back; return whether there was one."""
-        return self.announced.discard(leg)
+    def withdraw(self, leg: Leg, now_ns: int) -> bool:
+        """Take an announcement back; return whether there was one that was good still."""
+        return self.announced.discard(leg, now_ns)
 
     def admit(self, leg: Leg, datagram: Held) -> list[Held] | None:
         """Ask whether a leg may begin with `datagram`; return what has waited of it, None if it waits as well."""

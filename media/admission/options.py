@@ -144,7 +144,8 @@ TRUST_OPTIONS = (
         TRUST,
         formats.choice("pinned", "any"),
         "any",
-        "Whether each direction of a leg keeps to the address that it began from, until that is silent for 2 s.",
+        "Whether all directions of a leg keep to the address that it began from, until that is silent for 2 s; any "
+        "is for carriers that send them from several addresses.",
     ),
 )
 
@@ -154,14 +155,16 @@ SHEDDING_OPTIONS = (
         "Limits",
         formats.whole_number(0, 1_000_000),
         "2500",
-        "Live calls; further ones are refused, and no running one notices. 0 is any number.",
+        "Live calls; further ones are refused, and no running one notices. 0 is any number. With --workers each has "
+        "its share of them.",
     ),
     Option(
         "max_packets_per_s",
         "Limits",
         formats.whole_number(0, 1_000_000_000),
         "250000",
-        "While more packets and frames come than that, no call begins. 0 is any number.",
+        "While more packets and frames are taken than that, no call begins. 0 is any number. With --workers each has "
+        "its share of them.",
     ),
     Option(
         "min_free",

@@ -16,6 +16,8 @@ MOST_DATAGRAMS = 200
 """Of one leg: 1 s of both directions."""
 MOST_BYTES = 8 << 20
 """Of all legs; beyond it those that have waited longest are dropped."""
+OVERHEAD_BYTES = 256
+"""Of a datagram: its objects in Python, and its sender's address."""
 
 Leg = tuple[int, int]
 """The halves of a call_leg_id."""
@@ -62,8 +64,9 @@ class Quarantine:
             self.dropped += 1
             return
         waiting.datagrams.append(datagram)
-        waiting.size_bytes += len(datagram.data)
-        self._bytes += len(datagram.data)
+        size_bytes = len(datagram.data) + OVERHEAD_BYTES
+        waiting.size_bytes += size_bytes
+        self._bytes += size_bytes
         self.held += 1
         while len(self._legs) > MOST_LEGS or self._bytes > MOST_BYTES:
             self._drop_oldest()

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from hashlib import sha256
 
@@ -58,6 +58,8 @@ class TokenGate:
 
     Attributes:
         verdicts: how often each was given, to streams that wanted to begin.
+        is_live: tells whether a stream is, which goes on with the signed token that it has and no other: else who has
+            one for a call of its own would get into another's, by its stream_id.
     """
 
     def __init__(self, tokens: Iterable[str] = (), key: bytes | None = None, uses: Uses | None = None) -> None:
@@ -74,6 +76,7 @@ class TokenGate:
         if key is not None and len(key) < MIN_CHARACTERS:
             raise ConfigurationError(f"a key has at least {MIN_CHARACTERS} bytes; `strep token` makes a good one")
         self.verdicts: dict[Verdict, int] = dict.fromkeys(Verdict, 0)
+        self.is_live: Callable[[str], bool] = lambda stream_id: False
         self._digests = [_digest(token) for token in known]
         self._key = key
         self._uses: Uses = uses or OwnUses()
@@ -105,7 +108,8 @@ class TokenGate:
             return Verdict.EXPIRED
         if stream_id is None:
             return Verdict.GOOD
-        is_its = self._uses.claim(nonce, int(expires), stream_id, wall_ns // NS_PER_SECOND)
+        begins, now_s = not self.is_live(stream_id), wall_ns // NS_PER_SECOND
+        is_its = self._uses.claim(nonce, int(expires), stream_id, now_s, begins=begins)
         return Verdict.FULL if is_its is None else Verdict.GOOD if is_its else Verdict.USED
 
 

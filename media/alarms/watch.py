@@ -9,7 +9,7 @@ from typing import Any
 from media.alarms.board import AlarmBoard, Snapshot
 from media.alarms.rules import RULES
 from media.repeat import Repeater
-from strep.clock import Clock, iso8601
+from strep.clock import NS_PER_SECOND, Clock, iso8601
 
 _LOG = logging.getLogger("strep.alarms")
 LOOK_EVERY_S = 1.0
@@ -24,6 +24,7 @@ class Alarms:
         self._snapshot, self._clock = snapshot, clock
         self._board = AlarmBoard(RULES)
         self._looks = Repeater(LOOK_EVERY_S, self.look)
+        self._looked_ns: int | None = None
 
     def start(self) -> None:
         """Begin, on the running event loop."""
@@ -32,10 +33,11 @@ class Alarms:
     def stop(self) -> None:
         """Stop."""
         self._looks.stop()
+        self._looked_ns = None
 
     def look(self) -> None:
         """Look once, and log what has changed; an alarm changes at most twice in `Rule.clear_after` seconds."""
-        now_ns = self._clock.now_ns()
+        self._looked_ns = now_ns = self._clock.now_ns()
         for alarm in self._board.look(self._snapshot(), now_ns):
             rule = alarm.rule
             if alarm.is_raised:
@@ -46,8 +48,14 @@ class Alarms:
                 _LOG.warning("alarm %s is over", rule.name)
 
     def report(self) -> dict[str, Any]:
-        """Return what is raised; see `report_of`; from any thread."""
-        return report_of(self.snapshot(), self._clock.wall_ns())
+        """Return what is raised, and how old that is; see `report_of`; from any thread."""
+        return report_of(self.snapshot(), self._clock.wall_ns()) | {"age_s": self.age_s}
+
+    @property
+    def age_s(self) -> float:
+        """How long ago the event loop had its last look, 0 while it is to have none; from any thread."""
+        looked_ns = self._looked_ns
+        return 0.0 if looked_ns is None else (self._clock.now_ns() - looked_ns) / NS_PER_SECOND
 
     def snapshot(self) -> list[Snapshot]:
         """Return all alarms; see `AlarmBoard.snapshot`."""

@@ -77,12 +77,14 @@ class Announcer:
     ) -> T:
         started_ns = pacer.now_ns()
 
-        async def announce() -> None:
-            for leg, begins in sorted(begins_ns.items(), key=lambda item: item[1]):
-                await pacer.sleep_until(started_ns + begins + self.delay_ns)
-                await self._post(poster, STARTED, leg)
+        async def announce(leg: UUID, begins: int) -> None:
+            await pacer.sleep_until(started_ns + begins + self.delay_ns)
+            await self._post(poster, STARTED, leg)
 
-        announcing = asyncio.create_task(announce())
+        async def announce_all() -> None:  # each at its time, however long the answer to another takes
+            await asyncio.gather(*(announce(leg, begins) for leg, begins in begins_ns.items()))
+
+        announcing = asyncio.create_task(announce_all())
         try:
             sent = await send()
             await announcing

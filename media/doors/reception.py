@@ -84,6 +84,8 @@ class Reception:
             listener=listener,
         )
         self._gate, self._certificate = gate_of(config), certificate_of(config)
+        if self._gate is not None:
+            self._gate.is_live = self.stream.is_live
         limits = CapacityLimits(config.max_calls, config.max_packets_per_s, config.min_free_bytes)
         self._capacity = Capacity(limits, self._usage, clock)
         engine.max_calls = config.max_calls
@@ -232,7 +234,9 @@ class Reception:
         return receiver.address
 
     def _usage(self) -> Usage:
-        packets = self.strep.datagrams + sum(door.datagrams for door in self.rtp.values()) + self.stream.frames
+        # What is accepted: else a flood of rubbish would keep calls out.
+        rtp = sum(door.datagrams - int(door.rejected.sum()) for door in self.rtp.values())
+        packets = self.strep.accepted + rtp + self.stream.frames
         return Usage(len(self._engine.calls), packets, free_bytes(self._config.record), free_descriptors())
 
     def _look_at_capacity(self) -> None:

@@ -97,6 +97,11 @@ class StreamDoor:
         self._streams: dict[str, Stream] = {}
         self._listener = listener
 
+    def is_live(self, stream_id: str) -> bool:
+        """Tell whether a stream goes on: another socket that names it gets into its call."""
+        stream = self._streams.get(stream_id)
+        return stream is not None and not stream.call.has_ended
+
     # -- StreamHost ------------------------------------------------------------------------------------
 
     def stream_started(self, start: StreamStart, now_ns: int) -> Stream:

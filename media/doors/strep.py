@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media.admission.announced import GOOD_FOR_NS
-from media.admission.legs import LegGuard
+from media.admission.desk import halves, whole
+from media.admission.legs import SILENT_NS, LegGuard
 from media.admission.quarantine import Held
 from media.calls import Call, Track
 from media.codecs import Encoding
@@ -24,7 +25,6 @@ from strep.demux import UNKNOWN, Demux, Key
 from strep.header import Direction, Leg
 from strep.reject import Reject
 
-_LOW = (1 << 64) - 1
 TURNED_AWAY = 256
 """Of a drain; further packets of unknown legs or sources are not looked at, so that a flood takes a bounded time."""
 _MOST_SOURCES = 4
@@ -54,6 +54,11 @@ class StrepDoor:
         self._keys: dict[int, list[Key]] = {}
         self._released: list[Held] = []
 
+    @property
+    def accepted(self) -> int:
+        """Datagrams that were call audio of who may send."""
+        return self.datagrams - int(self.rejected.sum()) - self.guard.quarantine.held
+
     def receive(self, batch: DatagramBatch, now_ns: int) -> None:
         """Take the datagrams of one drain."""
         self.datagrams += len(batch)
@@ -68,7 +73,7 @@ class StrepDoor:
 
     def register(self, call_leg_id: UUID, now_ns: int, good_for_ns: int = GOOD_FOR_NS) -> None:
         """Announce a leg: it may begin, and what has come of it already is taken now."""
-        released = self.guard.register((call_leg_id.int >> 64, call_leg_id.int & _LOW), now_ns, good_for_ns)
+        released = self.guard.register(halves(call_leg_id), now_ns, good_for_ns)
         if released:
             self._take(collect(list(released)))
 
@@ -138,6 +143,8 @@ class StrepDoor:
             return self._move(track, (high, low, third), source, arrival_ns)
         if not self.guard.admits_address(source["address"]):
             self.rejected[Reject.ADDRESS] += 1
+        elif not self._may_join((high, low), source["address"], arrival_ns):
+            self.rejected[Reject.SOURCE] += 1
         elif call is None and arrival_ns > self._engine.draining_since_ns:
             self.rejected[Reject.ENDING] += 1
         elif not self._engine.has_room() or (call is None and self._engine.refusal()):
@@ -149,6 +156,18 @@ class StrepDoor:
             encoding = self._engine.payload_types.opening(int(packets.payload_type[i]))
             return self._open((high, low, third), leg_direction, source, arrival_ns, encoding)
         return UNKNOWN
+
+    def _may_join(self, leg: tuple[int, int], address: str, arrival_ns: int) -> bool:
+        """Tell whether a further direction or side of `leg` may come from `address`: from where it has one, that is.
+
+        Who is told by others that a call goes on knows its id, and would speak where nobody has spoken yet.
+        """
+        calls = [self._calls[key] for side in Leg if (key := (*leg, int(side))) in self._calls]
+        tracks = [track for call in calls for track in call.tracks]
+        known = {track.source["address"] for track in tracks}
+        if not self.guard.is_pinned or address in known:
+            return True
+        return all(arrival_ns - self._engine.last_delivery_ns(track) >= SILENT_NS for track in tracks)
 
     def _is_admitted(self, leg: tuple[int, int], batch: DatagramBatch, row: int) -> bool:
         if any((*leg, side) in self._calls for side in Leg):
@@ -193,7 +212,7 @@ class StrepDoor:
         high, low, leg_bit = key
         leg, call = Leg(leg_bit), self._calls.get(key)
         if call is None:
-            call_leg_id = str(UUID(int=high << 64 | low))
+            call_leg_id = str(whole((high, low)))
             name = call_leg_id if leg is Leg.A else f"{call_leg_id}-b"
             identity = {"call_leg_id": call_leg_id, "leg": leg.name}
             forget = partial(self._forget, key)
@@ -211,8 +230,7 @@ class StrepDoor:
 def _key_of(call: Call) -> Key:
     """Return the key in `StrepDoor._calls` of a call that this door, or that of another process, has opened."""
     identity = call.info.identity
-    leg_id = UUID(identity["call_leg_id"]).int
-    return leg_id >> 64, leg_id & _LOW, int(Leg[identity["leg"]])
+    return (*halves(UUID(identity["call_leg_id"])), int(Leg[identity["leg"]]))
 
 
 def _track_of(call: Call, direction: Direction) -> Track | None:

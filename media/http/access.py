@@ -50,7 +50,7 @@ class Access:
             return Denial(401, "unauthorized", "send the token as the header: Authorization: Bearer TOKEN")
         host = headers.get("Host", "")
         if not is_loopback(host_of(host)):
-            return Denial(403, "host", f"{host!r} is not this machine; serving others takes a token (--http-token)")
+            return Denial(403, "host", f"{host!r} is not this machine; serving others takes a token")
         origin = headers.get("Origin")
         if origin is not None and origin.partition("://")[2] != host:
             return Denial(403, "origin", f"web pages of {origin} may not read calls; use a token")

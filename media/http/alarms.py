@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from media.http.api import API, json_reply
+from media.http.api import API, ApiError, json_reply
+
+HANGS_S = 30.0
+"""So old what is known of the server, which is looked at once a second, means that nothing is done there any more."""
 
 
 def routes() -> list[web.RouteDef]:
@@ -19,7 +22,11 @@ async def _alarms(request: web.Request) -> web.Response:
 
 
 async def _health(request: web.Request) -> web.Response:
-    """Names of alarms only, for it is open; 200 as long as the server lives: to restart it would end its calls."""
-    api = request.app[API]
-    report = api.alarms()
+    """Names of alarms only, for it is open.
+
+    200 as long as the server lives, alarms or not: to restart it would end its calls. 503 if its event loop hangs.
+    """
+    report = request.app[API].health()
+    if report.get("age_s", 0.0) > HANGS_S:
+        raise ApiError(503, "hangs", "the server has done nothing for a while")
     return json_reply({"status": report["status"], "alarms": [alarm["name"] for alarm in report["alarms"]]})

@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from media.alarms.watch import report_of
+from strep.clock import NS_PER_SECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +71,27 @@ class Api:
     readers: set[Stream] = field(default_factory=set)
     is_stopping: bool = False
     refused: dict[str, int] = field(default_factory=dict)
+    _health: tuple[int, dict[str, Any]] | None = None
+    _shortage: tuple[int, str] | None = None
+    _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def health(self) -> dict[str, Any]:
+        """Return `alarms`, asked once a second at the most: strangers may ask as often as they like."""
+        now_ns = self.clock.now_ns()
+        if self._health is None or now_ns - self._health[0] >= NS_PER_SECOND:
+            self._health = now_ns, self.alarms()
+        return self._health[1]
+
+    async def shortage(self) -> str:
+        """Return why no call may begin, or nobody can say, "" if one may; asked once a second at the most."""
+        async with self._asking:
+            if self._shortage is None or self.clock.now_ns() - self._shortage[0] >= NS_PER_SECOND:
+                try:
+                    said = await self.house.shortage()
+                except ApiError as error:
+                    said = str(error)
+                self._shortage = self.clock.now_ns(), said
+            return self._shortage[1]
 
     @contextmanager
     def reading(self, reader: Stream) -> Iterator[None]:

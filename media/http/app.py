@@ -57,7 +57,7 @@ def make_app(api: Api, access: Access) -> web.Application:
 
 
 async def _readiness(request: web.Request) -> web.Response:
-    if await request.app[API].house.shortage():  # why, is for those who have a token: in the log
+    if await request.app[API].shortage():  # why, is for those who have a token: in the log
         raise ApiError(503, "not_ready", "no call may begin now")
     return json_reply({"status": "ready"})
 

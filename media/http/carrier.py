@@ -48,9 +48,12 @@ async def _act(api: Api, incoming: Incoming, notice: Notice) -> None:
             await api.house.register(notice.leg, GOOD_FOR_S)
         else:
             await api.house.withdraw(notice.leg)
+    except ApiError:
+        incoming.count("failed")
+        raise
     except Exception:  # whatever it was: the carrier is to send it again
         incoming.count("failed")
         _LOG.exception("a webhook could not be acted on")
         raise ApiError(503, "failed", "come back later") from None
-    incoming.done(notice)
+    incoming.done(notice, api.clock.wall_ns())
     _LOG.debug("leg of a webhook", extra={"call_leg_id": str(notice.leg), "announced": notice.is_announced})

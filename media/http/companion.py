@@ -6,18 +6,18 @@ import asyncio
 import logging
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, cast
 
+from media.admission.crowd import network_of
 from media.config import Endpoint, ServerConfig
-from media.http.access import Access, check_access
+from media.http.access import Access, check_access, is_loopback
 from media.sockets import BoundSockets
 from strep.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from media.http.api import Api
     from media.webhooks.incoming import Incoming
 
@@ -25,6 +25,10 @@ _LOG = logging.getLogger("strep.http")
 BACKLOG = 128
 MAX_CONNECTIONS = 256
 """At once; of further ones nothing is read."""
+MAX_OF_ONE_ADDRESS = 64
+"""Of these, but for those of this machine, where a proxy may stand: so that no stranger takes them all."""
+LINGERING_S = 0.5
+"""So long what follows of a request that is refused is read, for its client to see the answer."""
 IDLE_TIMEOUT_S = 15.0
 """For a request, the first or a further one, before a connection is closed."""
 STOP_TIMEOUT_S = 3.0
@@ -128,18 +132,16 @@ class HttpDoor:
             handle_signals=False,
             keepalive_timeout=IDLE_TIMEOUT_S,
             shutdown_timeout=STOP_TIMEOUT_S,
+            lingering_time=LINGERING_S,
         )
         await runner.setup()
         loop, stopping = asyncio.get_running_loop(), asyncio.Event()
-        web_server, connections = runner.server, set[_Connection]()
+        web_server, room = runner.server, _Room()
         assert web_server is not None
         assert self._socket is not None
 
         def protocol() -> asyncio.Protocol:
-            if len(connections) >= MAX_CONNECTIONS:
-                self.turned_away += 1
-                return _TurnedAway()
-            return _Connection(web_server(), connections)
+            return _Connection(web_server, room, self._turn_away)
 
         listener = await loop.create_server(protocol, sock=self._socket, backlog=BACKLOG)
         self._serving.set_result((loop, stopping, listener))
@@ -147,8 +149,11 @@ class HttpDoor:
         listener.close()
         self._api.stop()
         await runner.cleanup()
-        for connection in list(connections):
+        for connection in list(room.connections):
             await connection.abort()  # closed it is, but what a peer does not read would keep it open
+
+    def _turn_away(self) -> None:
+        self.turned_away += 1
 
 
 def incoming_of(config: ServerConfig) -> Incoming | None:
@@ -159,10 +164,11 @@ def incoming_of(config: ServerConfig) -> Incoming | None:
     """
     if not config.telnyx_public_keys:
         return None
+    from media.admission.configured import ended_legs_of
     from media.webhooks.incoming import Incoming
     from media.webhooks.signing import Verifier
 
-    return Incoming(Verifier(config.telnyx_public_keys))
+    return Incoming(Verifier(config.telnyx_public_keys), ended_legs_of(config))
 
 
 def _library_logger(refused: dict[str, int]) -> logging.Logger:
@@ -181,14 +187,42 @@ def _library_logger(refused: dict[str, int]) -> logging.Logger:
     return logger
 
 
+class _Room:
+    """The connections that are open, by where they come from."""
+
+    def __init__(self) -> None:
+        self.connections: dict[_Connection, str] = {}
+        self._by_address: Counter[str] = Counter()
+
+    def enter(self, connection: _Connection, address: str) -> bool:
+        """Let one in, if there is room for it."""
+        network = network_of(address)
+        most = MAX_CONNECTIONS if is_loopback(address) or is_loopback(network) else MAX_OF_ONE_ADDRESS
+        if len(self.connections) >= MAX_CONNECTIONS or self._by_address[network] >= most:
+            return False
+        self.connections[connection] = network
+        self._by_address[network] += 1
+        return True
+
+    def leave(self, connection: _Connection) -> None:
+        """Let one go, if it was in."""
+        network = self.connections.pop(connection, None)
+        if network is None:
+            return
+        self._by_address[network] -= 1
+        if not self._by_address[network]:
+            del self._by_address[network]
+
+
 class _Connection(asyncio.Protocol):
-    """aiohttp's protocol, one of `open_ones` as long as its transport is open.
+    """aiohttp's protocol, in a room as long as its transport is open; where there is none it is closed at once.
 
     aiohttp forgets a transport that it has closed, and its peer need only not read for it to be open for ever.
     """
 
-    def __init__(self, protocol: asyncio.Protocol, open_ones: set[_Connection]) -> None:
-        self._protocol, self._open_ones = protocol, open_ones
+    def __init__(self, make: Callable[[], asyncio.Protocol], room: _Room, turn_away: Callable[[], None]) -> None:
+        self._protocol = asyncio.Protocol()  # which does nothing
+        self._make, self._room, self._turn_away = make, room, turn_away
         self._lost = asyncio.Event()
 
     async def abort(self) -> None:
@@ -197,14 +231,19 @@ class _Connection(asyncio.Protocol):
         await self._lost.wait()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count it."""
+        """Count it, or turn it away."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass of it
-        self._open_ones.add(self)
+        peer = transport.get_extra_info("peername")
+        if not self._room.enter(self, str(peer[0]) if peer else "127.0.0.1"):
+            self._turn_away()
+            self._transport.abort()
+            return
+        self._protocol = self._make()
         self._protocol.connection_made(transport)
 
     def connection_lost(self, error: Exception | None) -> None:
         """Forget it."""
-        self._open_ones.discard(self)
+        self._room.leave(self)
         self._lost.set()
         self._protocol.connection_lost(error)
 
@@ -223,14 +262,6 @@ class _Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Hand on."""
         self._protocol.resume_writing()
-
-
-class _TurnedAway(asyncio.Protocol):
-    """A connection too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Close it at once."""
-        cast(asyncio.Transport, transport).abort()  # uvloop's are no subclass of it
 
 
 async def _listen(endpoint: Endpoint) -> socket.socket:

@@ -11,10 +11,13 @@ from uuid import UUID
 
 from media.admission.desk import LegDesk
 from media.engine import Engine
+from media.http.api import ApiError
 from media.status import live_call
 from strep.clock import NEVER_NS
 
 T = TypeVar("T")
+ANSWER_TIMEOUT_S = 10.0
+"""For the media loop, or a worker; a question is a millisecond's work."""
 CALLS_AT_ONCE = 20
 """Whose statistics the media loop counts up in one go: a millisecond of it, in which it drains no socket."""
 
@@ -86,10 +89,33 @@ class OneServer:
             from media.http.api import HANDED_OVER, ApiError  # workers have no aiohttp
 
             raise ApiError(503, HANDED_OVER, "another process takes over: ask again, on a new connection")
+        check_goes_on(is_ending=self._legs.is_ending)
         return self._legs
 
     async def _ask(self, function: Callable[[], T]) -> T:
-        return await in_loop(self._media_loop, function)
+        has_left = False
+
+        def ask() -> T:
+            if has_left:  # and was told that it was not done
+                raise TimeoutError
+            return function()
+
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                return await in_loop(self._media_loop, ask)
+        except TimeoutError:
+            has_left = True
+            raise ApiError(503, "busy", "the server is too busy to answer; come back in a second") from None
+
+
+def check_goes_on(*, is_ending: bool) -> None:
+    """Check that there will be somebody who knows of what is said of legs.
+
+    Raises:
+        ApiError: the process ends, and who takes its place does not hear of it: say it again, to that one.
+    """
+    if is_ending:
+        raise ApiError(503, "ending", "the server is ending; come back in a second")
 
 
 def calls_of(engine: Engine, call_ids: list[str]) -> list[dict[str, Any]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
@@ -16,11 +18,17 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from media.config import Endpoint
-from media.http.access import shows
+from media.http.access import Access
+from strep.clock import NS_PER_SECOND, SystemClock
 
 PATH = "/metrics"
 REQUEST_TIMEOUT_S = 10.0
-"""For a client that says nothing."""
+"""For a request, until it is answered: whoever says a byte now and then is closed as well."""
+MAX_REQUESTS = 16
+"""At once, a thread each; further connections are closed, before anything of them is read."""
+
+_HEADERS = {"Authorization": "HTTP_AUTHORIZATION", "Host": "HTTP_HOST", "Origin": "HTTP_ORIGIN"}
+"""Those that say who may look, and how WSGI names them; their texts are latin-1 there (PEP 3333)."""
 
 Families = Callable[[], Iterable[Metric]]
 
@@ -44,6 +52,43 @@ class _Server(ThreadingMixIn, WSGIServer):
     is_shared = False
     daemon_threads = True
     block_on_close = False
+
+    def __init__(self, *arguments: Any) -> None:
+        self._clock = SystemClock()
+        self._room = threading.BoundedSemaphore(MAX_REQUESTS)
+        self._until_ns: dict[socket.socket, int] = {}
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer in a thread, if there is room for one."""
+        if not self._room.acquire(blocking=False):
+            self.shutdown_request(request)
+            return
+        self._until_ns[request] = self._clock.now_ns() + round(REQUEST_TIMEOUT_S * NS_PER_SECOND)
+        try:
+            super().process_request(request, client_address)
+        except BaseException:
+            self._done(request)
+            raise
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer, and make room."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._done(request)
+
+    def service_actions(self) -> None:
+        """End what takes too long; called twice a second."""
+        now_ns = self._clock.now_ns()
+        for request, until_ns in list(self._until_ns.items()):
+            if until_ns < now_ns:
+                with contextlib.suppress(OSError):  # it has just been closed
+                    request.shutdown(socket.SHUT_RDWR)
+
+    def _done(self, request: socket.socket) -> None:
+        del self._until_ns[request]
+        self._room.release()
 
     def server_bind(self) -> None:
         # Not HTTPServer's: it looks up the name of the address, which may take seconds.
@@ -102,17 +147,21 @@ def _listen(endpoint: Endpoint, families: Families, token: str, *, is_shared: bo
         raise OSError(error.errno, f"cannot serve metrics on {endpoint}: {error.strerror}") from error
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(families))
-    server.set_app(_only_metrics(make_wsgi_app(registry), token))
+    server.set_app(_only_metrics(make_wsgi_app(registry), Access(token)))
     return server
 
 
-def _only_metrics(app: Any, token: str) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
+def _only_metrics(app: Any, access: Access) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        shown = str(environ.get("HTTP_AUTHORIZATION", "")).encode("latin-1").decode(errors="replace")  # PEP 3333
-        if token and not shows(shown, token):
-            headers = [("Content-Type", "text/plain"), ("WWW-Authenticate", "Bearer")]
-            start_response("401 Unauthorized", headers)
-            return [b"Send the token as the header: Authorization: Bearer TOKEN\n"]
+        said = {name: environ[key] for name, key in _HEADERS.items() if key in environ}
+        denial = access.denial(
+            {name: str(text).encode("latin-1").decode(errors="replace") for name, text in said.items()}
+        )
+        if denial is not None:
+            challenge = [("WWW-Authenticate", "Bearer")] if denial.status == HTTPStatus.UNAUTHORIZED else []
+            status = HTTPStatus(denial.status)
+            start_response(f"{status.value} {status.phrase}", [("Content-Type", "text/plain"), *challenge])
+            return [f"{denial.message}\n".encode(errors="replace")]
         if environ["PATH_INFO"] == PATH:
             answered: Iterable[bytes] = app(environ, start_response)
             return answered

@@ -59,6 +59,11 @@ class Totals:
         measured = {name: measure() for name, measure in self.measured.items()}
         return added([*self._before, *self._last, *(other() for other in self.others)]) | measured
 
+    def part(self, name: str) -> Snapshot:
+        """Return what `snapshot` has of `name`, without adding up anything else, or measuring."""
+        counted = [*self._before, *self._last, *(other() for other in self.others)]
+        return added({name: snapshot[name]} for snapshot in counted if name in snapshot)
+
 
 def added(snapshots: Iterable[Snapshot]) -> Snapshot:
     """Return the sum of `snapshots`; lists are matched by the ``name`` of their items, texts are the last one's."""

@@ -16,6 +16,7 @@ from uuid import UUID
 import msgspec
 
 from media.admission.desk import leg_of
+from media.webhooks.ended import EndedLegs
 from media.webhooks.signing import Verifier
 from strep.clock import NS_PER_SECOND
 
@@ -23,6 +24,7 @@ MAX_BODY_BYTES = 64 << 10
 """Telnyx's are about 1 KiB."""
 MOST_LEGS = 100_000
 """Whose last event is remembered."""
+_NEVER = -(1 << 63)
 STARTED, STOPPED, HANGUP = "call.fork.started", "call.fork.stopped", "call.hangup"
 OUTCOMES = (
     *("announced", "withdrawn", "other", "repeated", "outdated", "failed"),
@@ -92,11 +94,13 @@ class Incoming:
         counts: by outcome.
     """
 
-    def __init__(self, verifier: Verifier) -> None:
-        """Believe what `verifier` does not deny."""
+    def __init__(self, verifier: Verifier, ended: EndedLegs | None = None) -> None:
+        """Believe what `verifier` does not deny; `ended` knows what the process before did."""
         self.counts = dict.fromkeys(OUTCOMES, 0)
         self._verifier = verifier
-        self._last: OrderedDict[UUID, tuple[int, str]] = OrderedDict()  # by leg: when it occurred, and its id
+        self._ended = ended
+        # By leg: when its last event occurred, whether that was its end, and the event's id.
+        self._last: OrderedDict[UUID, tuple[int, bool, str]] = OrderedDict()
 
     def judge(self, signature: str, timestamp: str, body: bytes, wall_ns: int) -> Judgement:
         """Judge a request with the values of its two headers; raises nothing, whatever is in them."""
@@ -114,16 +118,18 @@ class Incoming:
         if leg is None:
             return self._counted(Judgement(400, "malformed", "call_leg_id is no UUID"))
         notice = Notice(leg, data.event_type == STARTED, data.id[:100], occurred_ns)
-        last_ns, last_id = self._last.get(leg, (occurred_ns, None))
-        if occurred_ns < last_ns:
+        last_ns, was_end, last_id = self._last_of(leg)
+        if (occurred_ns, not notice.is_announced) < (last_ns, was_end):  # of the same time, the end is the last
             return self._counted(Judgement(200, "outdated"))
         if notice.event_id and notice.event_id == last_id:
             return self._counted(Judgement(200, "repeated"))
         return Judgement(200, "announced" if notice.is_announced else "withdrawn", notice=notice)
 
-    def done(self, notice: Notice) -> None:
+    def done(self, notice: Notice, wall_ns: int) -> None:
         """Note that a notice has been acted on, in the place of all that was before it."""
-        self._last[notice.leg] = notice.occurred_ns, notice.event_id
+        self._last[notice.leg] = notice.occurred_ns, not notice.is_announced, notice.event_id
+        if self._ended is not None and not notice.is_announced:
+            self._ended.add(notice.leg, notice.occurred_ns, wall_ns // NS_PER_SECOND)
         self._last.move_to_end(notice.leg)
         while len(self._last) > MOST_LEGS:
             self._last.popitem(last=False)
@@ -136,6 +142,13 @@ class Incoming:
     def snapshot(self) -> dict[str, Any]:
         """Return counters."""
         return {outcome: count for outcome, count in self.counts.items() if count}
+
+    def _last_of(self, leg: UUID) -> tuple[int, bool, str | None]:
+        """Return when the last event of a leg occurred, whether that was its end, and its id."""
+        last = self._last.get(leg)
+        if last is None and self._ended is not None and (ended_ns := self._ended.find(leg)) is not None:
+            return ended_ns, True, None
+        return last or (_NEVER, False, None)
 
     def _counted(self, judgement: Judgement) -> Judgement:
         self.count(judgement.outcome)

@@ -72,6 +72,11 @@ class FrontDesk:
             await self._door.start()
             self.addresses = dict(self._door.addresses)
 
+    def end(self) -> None:
+        """Take no more announcements; what asks for calls and health is answered until `close`."""
+        if self._house is not None:
+            self._house.is_ending = True
+
     async def close(self) -> None:
         """Close it; a second call does nothing."""
         if self._door is not None and self.addresses:

@@ -12,13 +12,12 @@ from uuid import UUID
 from media.admission.announced import Announced
 from media.admission.desk import LegMemory, halves, whole
 from media.http.api import ApiError
-from media.http.house import CALLS_AT_ONCE, in_loop
+from media.http.house import ANSWER_TIMEOUT_S, CALLS_AT_ONCE, check_goes_on, in_loop
 from media.workers.control import Announce, Answer, Ask, Order, Withdraw
 from media.workers.steering import worker_of_leg
 from strep.clock import NS_PER_SECOND, Clock
 
 T = TypeVar("T")
-ANSWER_TIMEOUT_S = 10.0
 LEGS_AT_ONCE = 1000
 """Of a message to a worker that begins, 70 KB."""
 Send = Callable[[int, Order], bool]
@@ -30,6 +29,9 @@ class AllWorkers:
 
     A worker is told of the legs that the kernel steers to it. One that takes the place of another is told of all
     of them (`welcome`): what comes in between waits in its quarantine.
+
+    Attributes:
+        is_ending: no announcement is taken any more, nor taken back.
     """
 
     def __init__(self, workers: int, send: Send, clock: Clock, memory: LegMemory | None = None) -> None:
@@ -40,7 +42,10 @@ class AllWorkers:
         """
         self._count, self._send, self._clock, self._memory = workers, send, clock, memory
         self._loop = asyncio.get_running_loop()
+        self.is_ending = False
         self._announced, self._numbers = Announced(), count()
+        if memory is not None:
+            self._announced.on_gone = lambda leg: memory.remove(whole(leg))
         self._asked: dict[int, tuple[int, asyncio.Future[Any]]] = {}  # by number: which worker, and who waits
         for leg, left_s in memory.load(self._wall_s()) if memory is not None else ():
             self._announced.add(halves(leg), clock.now_ns(), round(left_s * NS_PER_SECOND))
@@ -86,6 +91,7 @@ class AllWorkers:
         """See `House`."""
 
         def register() -> None:
+            check_goes_on(is_ending=self.is_ending)
             if self._memory is not None:
                 self._memory.add(leg, self._wall_s() + good_for_s)
             self._announced.add(halves(leg), self._clock.now_ns(), round(good_for_s * NS_PER_SECOND))
@@ -97,10 +103,11 @@ class AllWorkers:
         """See `House`."""
 
         def withdraw() -> bool:
+            check_goes_on(is_ending=self.is_ending)
             if self._memory is not None:
                 self._memory.remove(leg)
             self._send(self._worker_of(leg), Withdraw(leg))
-            return self._announced.discard(halves(leg))
+            return self._announced.discard(halves(leg), self._clock.now_ns())
 
         return await in_loop(self._loop, withdraw)
 

@@ -31,7 +31,7 @@ class WorkerDoors:
     """Everything that the workers listen on.
 
     Attributes:
-        configs: of each worker: only the doors that it has.
+        configs: of each worker: only the doors that it has, and its share of what may come to all.
         sockets: of each worker.
         addresses: as `Server.addresses`, of all doors.
     """
@@ -47,7 +47,12 @@ class WorkerDoors:
         """
         pairs = [config.rtp[index::workers] for index in range(workers)]
         sync_s = [config.sync_s, *[0.0] * (workers - 1)]
-        self.configs = [replace(config, rtp=rtp, sync_s=every) for rtp, every in zip(pairs, sync_s, strict=True)]
+        share = replace(
+            config,
+            max_calls=-(-config.max_calls // workers),
+            max_packets_per_s=-(-config.max_packets_per_s // workers),
+        )
+        self.configs = [replace(share, rtp=rtp, sync_s=every) for rtp, every in zip(pairs, sync_s, strict=True)]
         self.sockets = [BoundSockets() for _ in range(workers)]
         self.addresses: dict[str, Any] = {}
         self._drops, self._has_closed = 0, False

@@ -76,8 +76,14 @@ class WorkerProcess:
         except (BlockingIOError, InterruptedError):
             self._loop.add_writer(self._control, self._write)
             return
-        except OSError:  # it is gone: its successor is told anew
+        except ConnectionError:  # it is gone: its successor is told anew
             self._unsent.clear()
+        except OSError as error:  # nothing is known to do that; what follows may be said all the same
+            self._unsent.popleft()
+            _LOG.error("worker %d is not told something: %s", self.pid, error)
+            if self._unsent:
+                self._loop.add_writer(self._control, self._write)
+                return
         self._loop.remove_writer(self._control)
 
     def signal(self, number: signal.Signals) -> None:

@@ -111,7 +111,11 @@ class Supervisor:
         """
         raise_descriptor_limit()
         self._desk.prepare()
-        self._doors = WorkerDoors(self._desk.config, self._count, self._given)
+        try:
+            self._doors = WorkerDoors(self._desk.config, self._count, self._given)
+        except BaseException:
+            await self._desk.close()
+            raise
         if self._config.receiver != "asyncio-dgram":
             # The kernel's own count: it goes on where a worker is missing, and no successor counts it again.
             self.totals.measured["kernel_drops"] = self._doors.kernel_drops
@@ -152,6 +156,7 @@ class Supervisor:
     async def close(self) -> None:
         """End the workers; a second call does nothing."""
         self._stopping.set()
+        self._desk.end()
         self._watch.stop()
         self._alarms.stop()
         self._dismiss_spare()
@@ -287,7 +292,8 @@ class Supervisor:
 
     def alarms_report(self) -> dict[str, Any]:
         """Return what is raised in any of the processes."""
-        return report_of(self.totals.snapshot()["alarms"], SystemClock().wall_ns())
+        report = report_of(self.totals.part("alarms").get("alarms", ()), SystemClock().wall_ns())
+        return report | {"age_s": self._alarms.age_s}
 
     def _about_workers(self) -> dict[str, Any]:
         down = [index for index, is_up in enumerate(self.totals.is_up) if not is_up]

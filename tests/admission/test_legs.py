@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from media.admission import quarantine
+from media.admission.desk import status_of
 from media.admission.legs import SILENT_NS, LegGuard
 from media.admission.quarantine import Held, Quarantine
 from media.doors.rtp import RtpDoor
@@ -38,9 +39,15 @@ class Port:
         self.door = StrepDoor(self.world.engine, LegGuard(*arguments, **options))
 
     def send(
-        self, number: int, leg: int = 1, source: bytes = HERE, direction: Direction = Direction.INBOUND, ssrc: int = 7
+        self,
+        number: int,
+        leg: int = 1,
+        source: bytes = HERE,
+        direction: Direction = Direction.INBOUND,
+        ssrc: int = 7,
+        side: Leg = Leg.A,
     ) -> None:
-        wrapped = header.serialize(StrepHeader(UUID(int=leg), Leg.A, direction)) + audio(number, ssrc=ssrc)
+        wrapped = header.serialize(StrepHeader(UUID(int=leg), side, direction)) + audio(number, ssrc=ssrc)
         now_ns = self.world.clock.now_ns()
         self.door.receive(collect([(wrapped, now_ns, source)]), now_ns)
 
@@ -103,8 +110,43 @@ class TestSources:
         port.end()
         assert np.array_equal(port.heard()[-10 * FRAME :], expected(*range(110, 120)))
 
-    def test_directions_have_sources_of_their_own(self) -> None:
+    def test_directions_may_have_ports_of_their_own(self) -> None:
         port = Port()
+        for number in range(10):
+            port.send(number)
+            port.send(number, source=OTHER_PORT, direction=Direction.OUTBOUND)
+            port.world.tick()
+        assert port.rejected() == {}
+        assert len(port.world.engine.calls) == 1
+
+    @pytest.mark.parametrize("mode", ["open", "probation", "registered"])
+    def test_what_a_call_has_not_yet_begins_from_nowhere_else(self, mode: str) -> None:
+        """Neither its other direction nor its other side: not from who only knows its id."""
+        port = Port(mode)
+        port.door.register(UUID(int=1), port.world.clock.now_ns(), HOUR_NS)
+        for number in range(10):
+            port.send(number)
+            port.send(number, source=ELSEWHERE, direction=Direction.OUTBOUND)
+            for direction in Direction:
+                port.send(number, source=ELSEWHERE, direction=direction, side=Leg.B)
+            port.world.tick()
+        assert (port.rejected()["SOURCE"], len(port.world.engine.calls)) == (30, 1)
+        port.send(0, direction=Direction.OUTBOUND)
+        port.send(0, side=Leg.B)
+        assert len(port.world.engine.calls) == 2
+        port.end()
+        assert [len(report.tracks) for _, report in port.world.ear.ended] == [2, 1]
+
+    def test_a_further_direction_comes_from_elsewhere_when_all_are_silent(self) -> None:
+        port = Port()
+        port.send(0)
+        port.world.tick()
+        port.world.clock.advance(SILENT_NS)
+        port.send(0, source=ELSEWHERE, direction=Direction.OUTBOUND)
+        assert (port.rejected(), len(port.world.engine.calls)) == ({}, 1)
+
+    def test_without_pinning_directions_have_sources_of_their_own(self) -> None:
+        port = Port(is_pinned=False)
         for number in range(10):
             port.send(number)
             port.send(number, source=THERE, direction=Direction.OUTBOUND)
@@ -198,6 +240,25 @@ class TestRegistration:
         port.send(0)
         assert port.world.engine.calls == {}
 
+    def test_what_has_waited_for_too_long_begins_no_call(self) -> None:
+        """Though nothing has come since then that would have let it go."""
+        port = Port("registered")
+        for number in range(10):
+            port.send(number)
+        port.world.clock.advance(HOUR_NS)
+        assert status_of(port.door.guard, port.world.clock.now_ns())["waiting_legs"] == 0
+        port.door.register(UUID(int=1), port.world.clock.now_ns(), HOUR_NS)
+        assert port.world.engine.calls == {}
+        port.send(10)
+        assert (len(port.world.engine.calls), port.rejected()) == (1, {"QUARANTINE": 10})
+
+    def test_an_announcement_alone_lets_go_of_it_too(self) -> None:
+        port = Port("registered")
+        port.send(0)
+        port.world.clock.advance(HOUR_NS)
+        port.door.register(UUID(int=1), port.world.clock.now_ns(), HOUR_NS)
+        assert port.world.engine.calls == {}
+
 
 class TestProbation:
     def test_two_packets_in_order_begin_a_leg_and_none_is_lost(self) -> None:
@@ -246,6 +307,7 @@ def test_a_flood_of_made_up_legs_touches_no_running_call(mode: str) -> None:
         assert np.array_equal(port.heard(leg), expected(*range(60)))
     opened = 190 if mode == "open" else 0
     assert sum(port.rejected().values()) + waits.held + opened == flood
+    assert port.door.accepted == 60 * 10 + opened
     assert port.rejected()["CROWDED"] >= 55 * (500 - TURNED_AWAY)
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from media.admission.configured import gate_of, is_loopback
+from media.admission.configured import gate_of
 from media.admission.credentials import Shown, of_request, without_tokens
 from media.admission.tokens import Verdict
 from media.admission.twilio import is_signed
 from media.config import Endpoint, ServerConfig
+from media.http.access import is_loopback
 from strep.errors import ConfigurationError
 
 TOKEN = "a-token-of-enough-characters"

@@ -156,6 +156,20 @@ class TestRefusals:
                     assert (await found.get("/healthz"))[0] == 200
                     break
 
+    async def test_one_address_does_not_take_them_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """But for this machine's: 127.0.0.2 stands for a stranger here."""
+        monkeypatch.setattr(companion, "MAX_OF_ONE_ADDRESS", 5)
+        monkeypatch.setattr(companion, "is_loopback", lambda host: host == "127.0.0.1")
+        async with hall() as found:
+            host, port = found.netloc.split(":")
+            with ExitStack() as stack:
+                for _ in range(companion.MAX_OF_ONE_ADDRESS + 1):
+                    client = socket.create_connection((host, int(port)), PATIENCE_S, ("127.0.0.2", 0))
+                    stack.enter_context(client)
+                assert await asyncio.to_thread(is_closed, client)
+                assert (await found.get("/healthz"))[0] == 200
+            assert found.door.turned_away == 1
+
     @pytest.mark.parametrize("said", [b"", b"GET /v1/calls HTTP/1.1\r\n"])
     async def test_connections_on_which_nothing_is_asked_are_closed(
         self, said: bytes, monkeypatch: pytest.MonkeyPatch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 from pathlib import Path
@@ -10,8 +11,10 @@ from uuid import UUID
 
 import pytest
 
+from media.alarms.watch import Alarms
 from media.carrier.announcing import STARTED, STOPPED
-from media.http import bodies
+from media.http import bodies, house
+from media.http.api import ApiError
 from media.http.carrier import PATH
 from media.http.legs import MAX_BODY_BYTES
 from media.webhooks import incoming as incoming_module
@@ -124,6 +127,12 @@ class TestWebhooks:
         async with hall("", taking(signer)) as found:
             assert await asyncio.to_thread(chunked, found.netloc, b"x" * (incoming_module.MAX_BODY_BYTES + 1)) == 413
 
+    async def test_what_follows_a_body_that_is_refused_is_not_read_for_long(self, signer: Signer) -> None:
+        """A client that goes on and on is cut off, and does not hold its connection."""
+        async with hall("", taking(signer)) as found:
+            head = f"POST {PATH} HTTP/1.1\r\nHost: {found.netloc}\r\nContent-Length: 100000000\r\n\r\n".encode()
+            assert b"413" in await asyncio.to_thread(drip, found.netloc, head)
+
     async def test_a_body_that_does_not_come(self, signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(bodies, "BODY_TIMEOUT_S", 0.05)
         async with hall("", taking(signer)) as found:
@@ -145,18 +154,82 @@ class TestWebhooks:
             assert await post(found, signer, body()) == (404, "no_key")
 
 
+async def test_who_is_ending_takes_no_announcements(signer: Signer) -> None:
+    """Nor takes any back: the next process would not know. The carrier, or whoever it is, says it again."""
+    async with hall("", taking(signer)) as found:
+        found.legs.register(UUID(int=2))
+        found.legs.is_ending = True
+        said = json.dumps({"call_leg_id": str(LEG)}).encode()
+        for path, method, sent in (("/v1/legs", "POST", said), (f"/v1/legs/{UUID(int=2)}", "DELETE", None)):
+            status, document, _ = await found.get(path, method, sent)
+            assert (status, document["error"]["code"]) == (503, "ending")
+        for kind, leg in ((STARTED, LEG), (STOPPED, UUID(int=2))):
+            assert await post(found, signer, body(kind, leg, now_ns(found))) == (503, "ending")
+        assert [leg for leg, _ in found.strep.guard.announced.left(found.world.clock.now_ns())] == [(0, 2)]
+        found.legs.is_ending = False  # and what was refused is not remembered as done
+        assert await post(found, signer, body(STARTED, LEG, now_ns(found))) == (200, "announced")
+
+
 async def test_readiness(monkeypatch: pytest.MonkeyPatch) -> None:
     async with hall("secret") as found:
         assert (await found.get("/readyz"))[:2] == (200, {"status": "ready"})
         found.world.engine.shortage = "no room"
+        assert (await found.get("/readyz"))[0] == 200  # as it was asked within this second
+        found.world.clock.advance(NS_PER_SECOND)
         status, document, _ = await found.get("/readyz")
         assert (status, document["error"]["code"]) == (503, "not_ready")
         assert "no room" not in document["error"]["message"]
         found.world.engine.shortage = ""
         found.world.engine.draining_since_ns = found.world.clock.now_ns()
+        found.world.clock.advance(NS_PER_SECOND)
         assert (await found.get("/readyz"))[0] == 503
         assert (await found.get("/healthz"))[0] == 200
     assert isinstance(found.world.clock, ManualClock)
+
+
+async def test_the_health_of_a_server_that_hangs() -> None:
+    async with hall() as found:
+        alarms = Alarms(dict, found.world.clock)
+        assert found.door._api is not None
+        found.door._api.alarms = alarms.report
+        alarms.look()
+        for age_s, status in ((30, 200), (31, 503)):
+            found.world.clock.advance(age_s * NS_PER_SECOND)
+            assert (await found.get("/healthz"))[0] == status
+            alarms.look()
+        found.world.clock.advance(NS_PER_SECOND)
+        assert (await found.get("/healthz"))[0] == 200
+
+
+async def test_a_media_loop_that_hangs_is_not_waited_for(signer: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who asks is told so; what was asked for is not done later, behind the client's back."""
+    monkeypatch.setattr(house, "ANSWER_TIMEOUT_S", 0.05)
+    hanging = asyncio.new_event_loop()
+    async with hall("", taking(signer)) as found:
+        assert found.door._api is not None
+        asked = found.door._api.house = house.OneServer(found.world.engine, found.legs, hanging)
+        with pytest.raises(ApiError, match="too busy"):
+            await asked.register(LEG, 60)
+        assert (await found.get("/readyz"))[0] == 503
+        await asyncio.to_thread(hanging.run_until_complete, asyncio.sleep(0.01))  # it goes on
+        hanging.close()
+        assert len(found.strep.guard.announced) == 0
+
+
+def drip(netloc: str, head: bytes) -> bytes:
+    """Send a head, and then a byte again and again until the connection is closed; return what came first."""
+    host, _, port = netloc.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=60) as client:
+        client.sendall(head)
+        answer = client.recv(100)
+        client.settimeout(0.02)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                client.send(b"x")
+                with contextlib.suppress(TimeoutError):
+                    if client.recv(1000) == b"":
+                        break
+    return answer
 
 
 def chunked(netloc: str, sent: bytes | None) -> int:

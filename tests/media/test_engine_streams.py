@@ -36,6 +36,17 @@ class TestStreams:
         assert report.length_samples == 10 * FRAME
         assert report.events == [{"event": "dtmf", "digit": "5", "position_samples": 10 * FRAME}]
 
+    def test_a_stream_is_live_until_its_call_ends(self) -> None:
+        world = World()
+        name = start().stream_id
+        assert not world.stream.is_live(name)
+        handle = world.stream.stream_started(start(), world.clock.now_ns())
+        assert world.stream.is_live(name)
+        world.stream.stream_detached(handle, world.clock.now_ns())
+        assert world.stream.is_live(name)  # it may come back
+        world.stream.stream_stopped(handle, world.clock.now_ns())
+        assert not world.stream.is_live(name)
+
     def test_a_second_socket_continues_the_call(self) -> None:
         world = World()
         handle = world.stream.stream_started(start(), world.clock.now_ns())

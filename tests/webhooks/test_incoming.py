@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from media.carrier.announcing import STARTED, STOPPED, data_of
 from media.webhooks import incoming as module
+from media.webhooks.ended import EndedLegs
 from media.webhooks.envelope import body_of
 from media.webhooks.incoming import HANGUP, OUTCOMES, Incoming, Judgement
 from media.webhooks.signing import Signer, Verifier, make_key, parse_public_key
@@ -53,7 +54,7 @@ class Desk:
         names = self.signer.headers(sent, at_s) | (headers or {})
         judged = self.incoming.judge(names["telnyx-signature-ed25519"], names["telnyx-timestamp"], sent, now_ns)
         if judged.notice is not None:
-            self.incoming.done(judged.notice)
+            self.incoming.done(judged.notice, now_ns)
         return judged
 
 
@@ -186,7 +187,41 @@ class TestEvents:
         assert desk.post(body(STOPPED, occurred_ns=STOP_NS)).outcome == "withdrawn"
         assert desk.post(body(STARTED)).outcome == "outdated"
         assert desk.post(body(STARTED, leg=OTHER)).outcome == "announced"
-        assert desk.post(body(STARTED, occurred_ns=STOP_NS + 1)).outcome in ("announced", "repeated")
+        assert desk.post(body(STARTED, occurred_ns=STOP_NS)).outcome == "outdated"  # of the same time, the end counts
+        assert desk.post(body(STARTED, occurred_ns=STOP_NS + 1000)).outcome == "announced"
+        assert desk.post(body(STOPPED, occurred_ns=STOP_NS + 1000)).outcome == "withdrawn"
+
+    def test_nor_does_it_after_a_restart(self, desk: Desk, tmp_path: Path) -> None:
+        def restart(now_s: int = NOW_S) -> None:
+            ended = EndedLegs(tmp_path / "ended", now_s)
+            desk.incoming = Incoming(Verifier([desk.signer.public_key]), ended)
+
+        restart()
+        assert desk.post(body(STARTED)).outcome == "announced"
+        assert desk.post(body(STOPPED, occurred_ns=NOW_NS)).outcome == "withdrawn"
+        restart()
+        assert desk.post(body(STARTED)).outcome == "outdated"
+        assert desk.post(body(STARTED, leg=OTHER)).outcome == "announced"
+        assert desk.post(body(STARTED, occurred_ns=STOP_NS)).outcome == "announced"
+        restart(NOW_S + 601)
+        assert list((tmp_path / "ended").iterdir()) == []
+
+    def test_what_outlives_the_process_is_bounded(self, tmp_path: Path) -> None:
+        ended = EndedLegs(tmp_path, NOW_S)
+        for number in range(50):
+            ended.add(UUID(int=number), NOW_NS, NOW_S + 100 * number)
+        assert {path.name for path in tmp_path.iterdir()} == {str(UUID(int=number)) for number in range(43, 50)}
+
+    def test_what_is_no_entry_of_ours_costs_nothing(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        for number, text in enumerate(("rubbish", "1 2 3", f"{NOW_S + 5} x")):
+            (tmp_path / str(UUID(int=number))).symlink_to(text)
+        ended = EndedLegs(tmp_path, NOW_S)
+        assert [ended.find(UUID(int=number)) for number in range(4)] == [None] * 4
+        (tmp_path / "file").touch()
+        ended._entries._directory = tmp_path / "file"
+        ended.add(LEG, NOW_NS, NOW_S)
+        assert ended.find(LEG) is None
+        assert "forgotten with this process" in caplog.text
 
     def test_a_leg_that_is_forked_again(self, desk: Desk) -> None:
         times = [NOW_NS + second * NS_PER_SECOND for second in range(4)]

@@ -143,7 +143,7 @@ def check_webhooks(given: Bytes) -> None:
         assert 200 <= judgement.status < 500
         if judgement.notice is not None:
             assert signature == "believe"
-            incoming.done(judgement.notice)
+            incoming.done(judgement.notice, NOW_NS)
 
 
 CHECKS = (check_tokens, check_signatures, check_http, check_pcm, check_answers, check_webhooks)

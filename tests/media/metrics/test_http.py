@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -13,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from media.carrier.options import SimulationOptions, Transport
 from media.config import Endpoint
+from media.metrics import http
 from media.metrics.families import families
 from media.metrics.http import serving
 from media.metrics.totals import Totals
@@ -46,6 +49,10 @@ def test_who_has_no_token_sees_nothing() -> None:
         shown = {"Authorization": "Bearer " + "wörd".encode().decode("latin-1")}
         with urllib.request.urlopen(urllib.request.Request(url, headers=shown), timeout=60) as answer:
             assert b"strep_worker_up" in answer.read()
+
+
+def _connect(held: contextlib.ExitStack, where: Endpoint) -> socket.socket:
+    return held.enter_context(socket.create_connection((where.host, where.port), timeout=PATIENCE_S))
 
 
 def recorded(directory: Path) -> list[str]:
@@ -111,6 +118,42 @@ class TestServer:
             with socket.create_connection((where.host, where.port)):
                 assert "strep_worker_up" in fetch(where)
             assert "strep_worker_up" in fetch(where)
+
+    def test_connections_on_which_nothing_is_asked_are_few(self) -> None:
+        """A thread each there is for so many; of further ones nothing is read, and when they go there is room."""
+        with serving(LOOPBACK, lambda: families(Totals())) as where, contextlib.ExitStack() as held:
+            silent = [_connect(held, where) for _ in range(http.MAX_REQUESTS)]
+            assert all(_connect(held, where).recv(1) == b"" for _ in range(50))
+            assert (
+                sum("process_request_thread" in thread.name for thread in threading.enumerate()) <= http.MAX_REQUESTS
+            )
+            for client in silent:
+                client.close()
+            while True:  # until the threads have seen it
+                with contextlib.suppress(OSError):
+                    assert "strep_worker_up" in fetch(where)
+                    break
+
+    def test_a_client_that_says_a_byte_now_and_then_is_closed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(http, "REQUEST_TIMEOUT_S", 0.2)
+        with serving(LOOPBACK, lambda: families(Totals())) as where, contextlib.ExitStack() as held:
+            client = _connect(held, where)
+            client.settimeout(0.02)
+            with contextlib.suppress(ConnectionError):
+                while True:
+                    client.send(b"x")
+                    with contextlib.suppress(TimeoutError):
+                        if client.recv(1) == b"":
+                            break
+
+    def test_no_web_page_reads_it(self) -> None:
+        """Neither one of another origin nor one whose name leads here (DNS rebinding)."""
+        with serving(LOOPBACK, lambda: ()) as where:
+            for headers in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}):
+                request = urllib.request.Request(f"http://{where}/metrics", headers=headers)
+                with pytest.raises(urllib.error.HTTPError, match="403") as error:
+                    urllib.request.urlopen(request, timeout=PATIENCE_S)
+                error.value.close()
 
     def test_the_port_is_free_afterwards(self) -> None:
         with serving(LOOPBACK, lambda: ()) as where:

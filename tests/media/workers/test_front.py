@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import signal
 import socket
+import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from unittest.mock import Mock
 from uuid import UUID
 
 import pytest
@@ -20,8 +23,11 @@ from media.carrier.announcing import Announcer
 from media.carrier.options import SimulationOptions, Transport, WebSocketOptions
 from media.carrier.pacing import Instant
 from media.carrier.simulation import Simulation, Target
+from media.config import Endpoint, LogConfig, ServerConfig
 from media.webhooks.signing import make_key
+from media.workers.process import WorkerProcess
 from media.workers.steering import is_supported, worker_of, worker_of_leg
+from media.workers.supervisor import Supervisor
 from strep.header import Direction, Leg, StrepHeader, serialize
 from tests.media.test_serve import address, serving
 from tests.media.workers.test_workers import children, leg_ids, metrics, wait_until
@@ -148,3 +154,46 @@ def test_an_address_that_is_taken(tmp_path: Path) -> None:
             serving("--udp", ":0", "--workers", "2", "--http", f":{port}"),
         ):
             pass
+
+
+async def test_where_the_doors_cannot_be_had_no_folder_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    key = tmp_path / "key.txt"
+    key.write_text(new_token())
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        config = ServerConfig(ws=Endpoint(*taken.getsockname()), ws_key_file=key)
+        with pytest.raises(OSError, match="cannot accept WebSockets"):
+            await Supervisor(config, LogConfig(), 2).start()
+    assert await asyncio.to_thread(os.listdir, tmp_path) == ["key.txt"]
+
+
+async def test_an_order_that_the_system_refuses_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is too long for its socket, say: those behind it are sent."""
+
+    class Refusing:
+        sent: ClassVar[list[bytes]] = []
+
+        def fileno(self) -> int:
+            return 0
+
+        def send(self, data: bytes) -> None:
+            if len(data) > 100:
+                raise OSError(errno.EMSGSIZE, "too long")
+            self.sent.append(data)
+
+    worker = WorkerProcess()
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(worker, "_control", Refusing())
+            patch.setattr(worker, "_loop", Mock())
+            worker._unsent.extend([b"a", bytes(200), b"b"])
+            while worker._unsent:
+                worker._write()
+        assert Refusing.sent == [b"a", b"b"]
+    finally:
+        worker.signal(signal.SIGKILL)
+        await worker.ended

@@ -31,6 +31,13 @@ def doors(workers: int, **config: object) -> Iterator[WorkerDoors]:
         opened.close()
 
 
+def test_limits_are_shared_out() -> None:
+    with doors(3, udp=LOOPBACK, max_calls=100, max_packets_per_s=7) as opened:
+        assert [(one.max_calls, one.max_packets_per_s) for one in opened.configs] == [(34, 3)] * 3
+    with doors(2, udp=LOOPBACK, max_calls=0, max_packets_per_s=0) as opened:
+        assert [(one.max_calls, one.max_packets_per_s) for one in opened.configs] == [(0, 0)] * 2
+
+
 def datagram(leg_id: uuid.UUID, direction: int) -> bytes:
     return bytes([0b1100_0100 | direction, 24]) + os.urandom(6) + leg_id.bytes + b"\x80" + bytes(11)
 
