@@ -22,6 +22,7 @@ CHUNK_FRAMES = 1 << 17
 """16 s of telephone audio, half a megabyte."""
 
 TEMPORARY = ".tmp"
+_LEFT_OVER = (f".wav{TEMPORARY}", f".finish{TEMPORARY}", f".json{TEMPORARY}")
 
 Spans = Sequence[tuple[int, int]]
 """Start and length, in samples of the file; in order, without overlap."""
@@ -110,7 +111,7 @@ def kept(omit: Spans, length: int) -> Iterator[tuple[int, int]]:
 
 def remove_left_over(path: Path) -> bool:
     """Remove `path` if it is what a process was writing when it died; return whether it was that."""
-    if not (path.name.startswith(".") and path.name.endswith((f".wav{TEMPORARY}", f".finish{TEMPORARY}"))):
+    if not (path.name.startswith(".") and path.name.endswith(_LEFT_OVER)):
         return False
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
