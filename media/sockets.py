@@ -48,12 +48,7 @@ class BoundSockets:
                     f"give --workers {len(sockets)}, or leave one in its units"
                 )
         one = {name: sockets[0] for name, sockets in given.items()}
-        halves = [name for name in pairs if (f"rx-{name}" in one) != (f"tx-{name}" in one)]
-        if halves:
-            raise ConfigurationError(
-                f"systemd passes one socket of the pair {halves[0]}: both are needed, or neither"
-            )
-        rtp = {name: (one[f"rx-{name}"], one[f"tx-{name}"]) for name in pairs if f"rx-{name}" in one}
+        rtp = {name: pair for name in pairs if (pair := pair_of(given, name)) is not None}
         return cls(one.get("udp"), one.get("ws"), rtp)
 
     @classmethod
@@ -67,3 +62,22 @@ class BoundSockets:
         """Close all."""
         for _, sock in self.named():
             sock.close()
+
+
+def pair_of(given: Mapping[str, Sequence[socket.socket]], name: str) -> tuple[socket.socket, socket.socket] | None:
+    """Return the sockets of a pair of RTP ports that systemd has passed, inbound and outbound; None: it has not.
+
+    Raises:
+        ConfigurationError: half a pair, or two for one of its ports.
+    """
+    rx, tx = given.get(f"rx-{name}", ()), given.get(f"tx-{name}", ())
+    if not rx and not tx:
+        return None
+    if not rx or not tx:
+        raise ConfigurationError(f"systemd passes one socket of the pair {name}: both are needed, or neither")
+    if len(rx) > 1 or len(tx) > 1:
+        raise ConfigurationError(
+            f"systemd passes {len(rx)} and {len(tx)} sockets for the pair {name}, of which one process has all: "
+            "leave one of each in its units"
+        )
+    return rx[0], tx[0]

@@ -10,8 +10,8 @@ from strep.clock import NS_PER_SECOND, Clock
 class ThrottledLog:
     """Warnings of one source; those that were not printed are counted in the next that is."""
 
-    def __init__(self, logger: logging.Logger, clock: Clock) -> None:
-        self._logger = logger
+    def __init__(self, logger: logging.Logger, clock: Clock, level: int = logging.WARNING) -> None:
+        self._logger, self._level = logger, level
         self._clock = clock
         self._next_ns: int | None = None
         self._suppressed = 0
@@ -26,4 +26,4 @@ class ThrottledLog:
             text += f" (and {self._suppressed} more since the last line)"
         self._next_ns = now_ns + NS_PER_SECOND
         self._suppressed = 0
-        self._logger.warning("%s", text, exc_info=exc_info)
+        self._logger.log(self._level, "%s", text, exc_info=exc_info)

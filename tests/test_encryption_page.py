@@ -17,6 +17,7 @@ from media.sealing.records import Kind
 from media.sinks.audio_files import create, reopen
 from media.sinks.sealed_edits import edit
 from media.sinks.wav import Encoding
+from tests.media.test_serve import ENVIRONMENT, serving
 from tests.patience import PATIENCE_S
 from tests.sealing.people import ALICE, FOR_ALICE, heard
 from tests.sinks.test_wav import noise, play
@@ -46,6 +47,37 @@ def test_the_reader_reads(tmp_path: Path, is_cut: bool) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert (done.stdout, done.stderr) == ("unfinished\n" if is_cut else "complete\n", "")
     assert np.array_equal(play(tmp_path / "call.wav"), heard(file.path))
+
+
+@pytest.mark.realtime
+def test_the_commands_make_keys_serve_and_open(tmp_path: Path) -> None:
+    """The three lines of the page, with a call between the second and the third."""
+    block = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)[0]
+    keygen, serve, unseal = (line.removeprefix("$ strep ").split() for line in block.splitlines())
+
+    def strep(*arguments: str) -> str:
+        command = [sys.executable, "-m", "media.cli", *arguments]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=ENVIRONMENT, check=True, capture_output=True, text=True, timeout=PATIENCE_S
+        )
+        return done.stdout
+
+    public = strep(*keygen).strip()
+    assert public.startswith("age1")
+    recipient = [public if word == "age1..." else word for word in serve[1:]]
+    arguments = ["127.0.0.1:0" if word == ":9000" else word for word in recipient]
+    with serving(*arguments, folder=tmp_path) as (process, addresses):
+        strep("simulate", "--udp", addresses["udp"], "--calls", "2", "--seconds", "1")
+        process.terminate()
+        assert process.wait(PATIENCE_S) == 0
+    names = sorted(path.name for path in (tmp_path / "recordings").iterdir())
+    assert [name.partition(".")[2] for name in names] == ["json", "wav.sealed"] * 2
+    for path in (tmp_path / "recordings").glob("*.sealed"):
+        strep(*(f"recordings/{path.name}" if "CALL" in word else word for word in unseal))
+        audio = play(path.with_suffix(""))
+        assert audio.shape[1] == 2
+        assert len(audio) >= 8000 * 0.9
+        assert np.all(np.abs(audio.astype(int)).max(axis=0) > 1000), "both are heard"
 
 
 def test_every_kind_of_record_is_in_the_table() -> None:

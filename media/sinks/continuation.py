@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from media.sealing.keys import Recipients
 from media.sinks import sidecar
 from media.sinks.audio_files import AudioFile, is_sealed, reopen
 from media.sinks.contract import CallInfo, CallReport, TrackReport
-from media.sinks.sidecar import Restart, Sidecar, read_unfinished
+from media.sinks.sidecar import Restart, Sidecar, read_finished, read_unfinished
 from media.sinks.wav import Encoding
 from strep.clock import NS_PER_MS, NS_PER_SECOND, Clock
 from strep.ledger import Kind
@@ -35,10 +35,11 @@ LONGEST_GAP_S = 300
 """A call that was silent for longer is another one of the same name."""
 CLOCK_SLACK_S = 60
 """How far the file may be ahead of the clock: the sender's may be faster, but not another clock."""
-_LOCK_TRIES, _LOCK_PAUSE_S = 100, 2 * NS_PER_MS / NS_PER_SECOND
+_LOCK_TRIES, _LOCK_PAUSE_S = range(100), 2 * NS_PER_MS / NS_PER_SECOND
 """A process that is killed gives back its memory before its files; nobody else locks one but to go on with it."""
 _HAND_OVER_TRIES = 5000
-"""The process that hands a call over has its audio in a queue; ours has 30 s of room meanwhile."""
+"""The process that hands calls over has their audio in a queue; ours has 30 s of room meanwhile, for all together."""
+_TOGETHER_NS = 60 * NS_PER_SECOND
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -47,14 +48,14 @@ class Continuation:
     """A recording taken over.
 
     Attributes:
-        wav: the file, locked.
+        wav: the file, locked; None: the recording failed before it was handed over, and stays as it is.
         path: of the sidecar.
         offset_samples: where in the file the new process' position 0 lies.
         before: what the sidecar said.
         restarts: all of them, the one that makes this a continuation included; a hand-over is none.
     """
 
-    wav: AudioFile
+    wav: AudioFile | None
     path: Path
     offset_samples: int
     before: Sidecar
@@ -121,8 +122,33 @@ def _with_history(track: TrackReport, restarts: Sequence[Restart]) -> TrackRepor
     )
 
 
+class Patience:
+    """How often a recorder looks whether those that hand over have let go: so often for all calls that come together.
+
+    One that does not let go must not hold up all that are recorded here, once for each of its calls.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._tries: Iterator[int] = iter(())
+        self._until_ns: int | None = None
+
+    def left(self) -> Iterator[int]:
+        """Return what is left of them."""
+        now_ns = self._clock.now_ns()
+        if self._until_ns is None or now_ns >= self._until_ns:
+            self._tries = iter(range(_HAND_OVER_TRIES))
+        self._until_ns = now_ns + _TOGETHER_NS
+        return self._tries
+
+
 def take_over(
-    call: CallInfo, directory: Path, encoding: Encoding, clock: Clock, recipients: Recipients = ()
+    call: CallInfo,
+    directory: Path,
+    encoding: Encoding,
+    clock: Clock,
+    recipients: Recipients = (),
+    patience: Patience | None = None,
 ) -> Continuation | None:
     """Return the unfinished recording of `call` that nobody writes any more, or None: there hardly ever is one.
 
@@ -132,12 +158,14 @@ def take_over(
         encoding: what would be written into a new file; a G.711 law stands for either.
         clock: to find the place of the call's beginning in the file.
         recipients: for whom it would be sealed; a recording in clear does not go on sealed, nor the other way round.
+        patience: of the recorder, with processes that hand over.
     """
+    tries = (patience or Patience(clock)).left() if call.goes_on else _LOCK_TRIES
     stem, number = os.path.join(directory, call.call_id), 1
     while os.path.exists(name := f"{stem}.json" if number == 1 else f"{stem}.{number}.json"):
         path, number = Path(name), number + 1
         try:
-            taken = _take_over(call, path, encoding, clock, recipients)
+            taken = _take_over(call, path, encoding, clock, recipients, tries)
         except Exception as error:  # of the disk, or a mistake of ours: the call gets a recording of its own
             _LOG.warning("recording %s was left behind and cannot be continued: %s", path.stem, error)
             continue
@@ -151,20 +179,21 @@ def take_over(
 
 
 def _take_over(
-    call: CallInfo, path: Path, encoding: Encoding, clock: Clock, recipients: Recipients
+    call: CallInfo, path: Path, encoding: Encoding, clock: Clock, recipients: Recipients, tries: Iterable[int]
 ) -> Continuation | None:
     before = read_unfinished(path)
-    if before is None or before.file is None or (before.call_id, before.door) != (call.call_id, call.door):
+    if before is None:
+        return _given_up(call, path)
+    if before.file is None or (before.call_id, before.door) != (call.call_id, call.door):
         return None
     if before.take is not None:  # whoever started it has to start it again
         return None
     if is_sealed(Path(before.file)) != bool(recipients):
         return None
-    tries = _HAND_OVER_TRIES if call.goes_on else _LOCK_TRIES
     audio, is_left = path.with_name(before.file), lambda: read_unfinished(path) is not None
     wav = lock_left_behind(audio, is_left, described_format(before), tries, recipients)
     if wav is None:
-        return None
+        return _given_up(call, path)
     if call.goes_on:
         before = read_unfinished(path) or before  # what it says now that nobody writes it
         if before.handed_over_samples is not None:
@@ -177,6 +206,19 @@ def _take_over(
         wav.let_go()
         return None
     return Continuation(wav, path, offset, before, with_gap(before.restarts, wav.length_samples, offset))
+
+
+def _given_up(call: CallInfo, path: Path) -> Continuation | None:
+    """Return the recording at `path` if it failed while `call` went on, which it does here."""
+    try:
+        before = read_finished(path) if call.goes_on else None
+    except (OSError, ValueError):
+        return None
+    if before is None or before.handed_over_samples is None or before.take is not None:
+        return None
+    if (before.state, before.call_id, before.door) != ("failed", call.call_id, call.door):
+        return None
+    return Continuation(None, path, before.handed_over_samples, before, tuple(before.restarts))
 
 
 def with_gap(restarts: Sequence[Restart], length_samples: int, until_samples: int) -> tuple[Restart, ...]:
@@ -193,7 +235,7 @@ def lock_left_behind(
     audio: Path,
     is_left: Callable[[], bool],
     described: tuple[Encoding, int] | None = None,
-    tries: int = _LOCK_TRIES,
+    tries: Iterable[int] = _LOCK_TRIES,
     recipients: Recipients = (),
 ) -> AudioFile | None:
     """Return the file, locked, if nobody writes it, and it is still left behind then.
@@ -202,7 +244,7 @@ def lock_left_behind(
         audio: the file.
         is_left: whether it is.
         described: see `WavFile.reopen`.
-        tries: after the first one, with 2 ms between them.
+        tries: one for each time to look again, 2 ms later; what is taken of an iterator is gone for the next file.
         recipients: for whom a sealed one goes on.
 
     Raises:
@@ -212,9 +254,8 @@ def lock_left_behind(
     if is_sealed(audio) and not recipients:
         raise ValueError("it is sealed; its end can be sealed with --encrypt-to only")
     wav = reopen(audio, recipients, described)
-    for _ in range(tries):
-        if wav is not None:
-            break
+    again = iter(tries)
+    while wav is None and next(again, None) is not None:  # who dies gives back its memory before its files
         threading.Event().wait(_LOCK_PAUSE_S)
         wav = reopen(audio, recipients, described)
     if wav is not None and not is_left():  # it was finished before we had the lock

@@ -19,7 +19,7 @@ from typing import TypeVar
 
 TEMPORARY = ".tmp"
 
-_LEFT_OVER = (f".wav{TEMPORARY}", f".finish{TEMPORARY}")
+_LEFT_OVER = (f".wav{TEMPORARY}", f".finish{TEMPORARY}", f".json{TEMPORARY}")
 _NO_LINKS = frozenset({errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EMLINK})
 """link(2) of a file that we made a moment ago: this file system has no second names (FAT, some of FUSE and SMB)."""
 

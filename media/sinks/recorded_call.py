@@ -12,6 +12,7 @@ import logging
 import os
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from media.pauses.spans import omitted
 from media.sealing.keys import Recipients
 from media.sinks import sidecar
 from media.sinks.audio_files import AudioFile, create, sidecar_of
-from media.sinks.continuation import beginning, boot_id, take_over
+from media.sinks.continuation import Patience, beginning, boot_id, take_over
 from media.sinks.contract import CallInfo, CallReport, SinkUse
 from media.sinks.naming import make_directory
 from media.sinks.notes import Note, Wish, note_of
@@ -78,6 +79,7 @@ class RecordedCall:
         recording_id: str = "",
         wish: Wish | None = None,
         recipients: Recipients = (),
+        patience: Patience | None = None,
     ) -> None:
         """Create file and sidecar, or go on with those of a dead process; failing is an `error`, not an exception.
 
@@ -89,7 +91,7 @@ class RecordedCall:
         self.wav: AudioFile | None = None
         self.error: str | None = None
         self.note: Note | None = None
-        self._has_audio = False
+        self._has_audio = self._is_described = False
         self._trouble = trouble
         self._sidecar_failed = False
         self._file: str | None = None
@@ -98,23 +100,30 @@ class RecordedCall:
         self._clock = clock or SystemClock()
         self._recipients = recipients
         self.take = take
-        self.continued = take_over(call, directory, encoding, self._clock, recipients) if take is None else None
+        about = call, directory, encoding, self._clock, recipients, patience
+        self.continued = take_over(*about) if take is None else None
         recording_id = self.continued.before.recording_id if self.continued else recording_id
         self.recording_id = recording_id or str(uuid.uuid4())
+        if self.continued and self.continued.wav is None:
+            self._stay_failed(self.continued.path, self.continued.before)
+            return
         name = call.call_id if take is None else f"{call.call_id}.{take.name}"
         try:
-            if self.continued:
-                self.wav = self.continued.wav
-            else:
-                self.wav = create(directory, name, encoding, call.sample_rate_hz, recipients)
-            self._file = self.wav.path.name
-            self._sidecar = sidecar_of(self.wav.path)
+            went_on = self.continued.wav if self.continued else None
+            self.wav = wav = went_on or create(directory, name, encoding, call.sample_rate_hz, recipients)
+            self._file, self._sidecar = wav.path.name, sidecar_of(wav.path)
         except Exception as error:
             self._sidecar = _unused(directory, name)
             self.fail(error)
         self._write_sidecar("recording" if self.wav else "failed", None)
         if self.wav and wish is not None:
             self.note = Note.write(self.wav.path, self.recording_id, wish, ())
+
+    def _stay_failed(self, path: Path, before: Sidecar) -> None:
+        """Be the recording that failed in another process: it does not begin again here either."""
+        self._sidecar, self.document = path, before
+        self.error, self._file, self._length_samples = before.error or "failed", before.file, before.length_samples
+        self._encoding = next((each for each in Encoding if each.label == before.format), self._encoding)
 
     @property
     def offset_samples(self) -> int:
@@ -199,8 +208,9 @@ class RecordedCall:
             audio = self._sidecar.with_name(self._file)
             self._rewrite_note(Note.write(audio, self.recording_id, wish, self.omit()))
             if self.note is None and self.continued:  # the process before may have died when it had left one
-                note_of(audio).unlink(missing_ok=True)
-        self._write_sidecar("failed" if self.error else "complete", report, sinks)
+                with suppress(OSError):
+                    note_of(audio).unlink(missing_ok=True)
+        self._write_sidecar("failed" if self.error else "complete", report, sinks, is_over=True)
 
     def _rewrite_note(self, note: Note | None) -> None:
         """Hold the new note, in place of the one of the beginning; keep that where the disk does not take another."""
@@ -210,7 +220,7 @@ class RecordedCall:
                 before.let_go()
 
     def hand_over(self) -> None:
-        """Let another process go on with the file; it is told where, and waits for the lock until then."""
+        """Let another process go on with the file: the sidecar tells it where; it waits for the lock until then."""
         note, self.note = self.note, None
         if note is not None:
             note.let_go()
@@ -221,8 +231,7 @@ class RecordedCall:
             self.wav.flush_header()
         except OSError as error:
             self.fail(error)
-        state: State = "failed" if self.error else "recording"
-        self._write_sidecar(state, None, handed_over_samples=self.offset_samples)
+        self._write_sidecar("failed" if self.error else "recording", None)
         wav, self.wav = self.wav, None
         if wav is not None:
             wav.let_go()
@@ -244,31 +253,37 @@ class RecordedCall:
         return (self._sidecar.with_name(self._file), self.document) if self._file is not None else None
 
     def fail(self, error: Exception) -> None:
-        """End the recording; the call's sidecar follows when the call ends."""
+        """End the recording; its sidecar says so at once, and the rest when the call ends.
+
+        Before the lock goes: who finds neither lock nor failure finds a recording to go on with.
+        """
         if self.error is not None:
             return
         self.error = f"{type(error).__name__}: {error}"
         self._trouble.recordings += 1
         name = f"{self.call.call_id}.{self.take.name}" if self.take else self.call.call_id
         _LOG.warning("recording %s failed: %s", name, self.error)
+        if self._is_described:
+            self._write_sidecar("failed", None)
         self._close()
 
     def _close(self) -> None:
         wav, self.wav = self.wav, None
         if wav is None:
             return
+        self._length_samples, self._encoding = wav.length_samples, wav.encoding
         try:
             wav.close()
         except Exception as error:
             self.fail(error)
-        self._length_samples, self._encoding = wav.length_samples, wav.encoding
 
     def _write_sidecar(
         self,
         state: State,
         report: CallReport | None,
         sinks: Sequence[SinkUse] = (),
-        handed_over_samples: int | None = None,
+        *,
+        is_over: bool = False,
     ) -> None:
         length = self.wav.length_samples if self.wav else self._length_samples
         encoding = self.wav.encoding if self.wav else self._encoding
@@ -297,7 +312,9 @@ class RecordedCall:
             started_wall_ns = self.continued.before.started_wall_ns
             started = {"started_wall_ns": started_wall_ns, "started_at": iso8601(started_wall_ns)}
             document = msgspec.structs.replace(document, **started)
-        self.document = document = msgspec.structs.replace(document, handed_over_samples=handed_over_samples)
+        if not is_over and self.take is None:
+            document = msgspec.structs.replace(document, handed_over_samples=self.offset_samples)
+        self.document, self._is_described = document, True
         try:
             self._put_sidecar(document)
         except (OSError, *UNSERIALIZABLE) as error:  # no value in it is worth the recording

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from media.blocks import PcmBatch
 from media.sealing.keys import Recipients
 from media.sinks.columns import lengthened
+from media.sinks.continuation import Patience
 from media.sinks.contract import HANDED_OVER, CallInfo, CallReport, SinkOptions, SinkUse
 from media.sinks.finisher import Finisher, hand_over
 from media.sinks.health import RecordingSnapshot
@@ -50,13 +51,16 @@ as long would be cheaper still, but a process that is killed loses at most a sec
     150 ms  in the kernel or the timeline until the engine hands out: patience, and half of it
     972 ms  in all, counted in samples, so whatever the clock does; more only where the disk stalls
     ======  ==================================================================================
+
+    Of a call whose packets keep coming, with a `reorder_wait_ms` of 60. What is said before a sender sends nothing
+    waits for the clock instead of the staged 662 ms: `AGED_NS`, `SWEEP_NS`, and the 150 ms to the next batch.
 """
 LAG_SAMPLES = 1_200
 """How far the file may be behind the further channel of a call, waiting for the other one: a block, and jitter."""
 _STAGE_SAMPLES = FLUSH_SAMPLES + LAG_SAMPLES + 800  # and a block; 12 KiB a call
 AGED_NS = 800 * NS_PER_MS
 """What waited for so long is written, however little: a call that goes on is due before."""
-_SWEEP_NS = 250 * NS_PER_MS
+SWEEP_NS = 250 * NS_PER_MS
 _NO_LAW = 0xFF
 
 
@@ -105,6 +109,7 @@ class RecordingSink:
             calls=calls,
         )
         self._linear, self._is_pcm, self._recipients = LinearCalls(), is_pcm, recipients
+        self._patience = Patience(self._clock)
         self._live, self._by_slot = dict[int, RecordedCall](), dict[int, RecordedCall]()
         self._slots = np.full(1, -1, np.intp)  # by CallInfo.index; the last is a sentinel, -1
         self._laws = np.full(1, _NO_LAW, np.uint8)  # as _slots: the law of a passthrough file
@@ -120,7 +125,7 @@ class RecordingSink:
         is_linear = call.is_linear or self._is_pcm
         encoding = Encoding.PCM16 if is_linear else self._encoding
         about = self._directory, encoding, self._trouble, self._clock
-        recording = RecordedCall(call, *about, recipients=self._recipients)
+        recording = RecordedCall(call, *about, recipients=self._recipients, patience=self._patience)
         self._live[call.index] = recording
         if call.index >= len(self._slots) - 1:
             self._slots = lengthened(self._slots, 2 * call.index + 64, -1)
@@ -154,7 +159,7 @@ class RecordingSink:
                 indexes: list[int] = np.unique(batch.call).tolist()  # what is in its place is put there once more
                 self._each_alone(indexes, lambda index: self._put(batch.take(batch.call == index)))
         if not len(batch) or batch.now_ns >= self._next_sweep_ns:
-            self._next_sweep_ns = batch.now_ns + _SWEEP_NS
+            self._next_sweep_ns = batch.now_ns + SWEEP_NS
             try:
                 self._sweep(batch.now_ns)
             except Exception:
@@ -192,7 +197,8 @@ class RecordingSink:
             _LOG.exception("a mistake of ours")
             recording.fail(error)
         self._unstage(recording)
-        self._moved -= recording.continued is not None and not (call.is_linear or self._is_pcm)
+        is_moved = recording.continued is not None and recording.continued.wav is not None
+        self._moved -= is_moved and not (call.is_linear or self._is_pcm)
         if report is not None and report.reason == HANDED_OVER:
             recording.hand_over()
             self._ended += 1

@@ -275,6 +275,7 @@ def _ended(document: Sidecar, wav: AudioFile, now_ns: int, wall_ns: int) -> Side
         tracks=_tracks(length, restarts) if length and document.take is None else [],
         restarts=restarts,
         clock=None,
+        handed_over_samples=None,
     )
 
 

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from media.throttle import ThrottledLog
 from strep.clock import NS_PER_SECOND, Clock
 
 _LOG = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class Syncer:
         self._directories = list(dict.fromkeys(directories))
         self._interval_ns, self._clock, self._sync = interval_ns, clock, sync
         self._synced_ns = clock.now_ns()
-        self._stopping = threading.Event()
+        self._stopping, self._log = threading.Event(), ThrottledLog(_LOG, clock, logging.ERROR)
         self._thread = threading.Thread(target=self._run, name="sync", daemon=True)
 
     async def start(self) -> None:
@@ -87,6 +88,11 @@ class Syncer:
         self._stopping.set()
         if self._thread.ident is not None:
             await asyncio.to_thread(self._thread.join, CLOSE_TIMEOUT_S)
+
+    async def once(self) -> None:
+        """Sync what others wrote, who have closed all their files now."""
+        await self.start()
+        await self.close()
 
     def snapshot(self) -> dict[str, Any]:
         """Return counters; ``oldest_ns``: for how long what is not on the disk may have been there."""
@@ -115,8 +121,7 @@ class Syncer:
             except FileNotFoundError:
                 pass
             except OSError as error:
-                if not self.errors:
-                    _LOG.error("what was written to %s may not be on the disk: %s", directory, error)
+                self._log.warning(f"what was written to {directory} may not be on the disk: {error}")
                 self.errors += 1
         took_ns = self._clock.now_ns() - began_ns
         if self.errors == errors:

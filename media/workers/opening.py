@@ -3,7 +3,7 @@
 STREP and WebSockets: one socket per worker on the same port (SO_REUSEPORT). The kernel steers STREP datagrams by
 call_leg_id (`media.workers.steering`) and spreads new connections. A pair of plain RTP ports belongs to one worker
 as a whole: a packet does not say which call it is of, so both directions have to be in one place. The first worker
-puts on the disk what all of them write (`media.sinks.syncing`).
+puts on the disk what all of them write (`media.sinks.syncing`), and the supervisor what they wrote last.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from media.config import Endpoint, RtpPorts, ServerConfig
 from media.receivers import bind_pair, bind_udp
-from media.sockets import BoundSockets
+from media.sockets import BoundSockets, pair_of
 from media.workers.steering import steer
 from strep.errors import ConfigurationError
 
@@ -42,7 +42,7 @@ class WorkerDoors:
         """Bind all, but those that are `given` by systemd, see `media.handover.activation`.
 
         Raises:
-            ConfigurationError: of a door that workers share a number of sockets is given that does not do.
+            ConfigurationError: of a door a number of sockets is given that does not do.
             OSError: an address cannot be had; whatever was bound before is closed again.
         """
         pairs = [config.rtp[index::workers] for index in range(workers)]
@@ -106,8 +106,7 @@ class WorkerDoors:
         return group
 
     def _bind_pair(self, ports: RtpPorts, mine: BoundSockets, buffer_bytes: int) -> dict[str, str]:
-        given = self._given.get(f"rx-{ports.name}"), self._given.get(f"tx-{ports.name}")
-        rx, tx = (given[0][0], given[1][0]) if given[0] and given[1] else bind_pair(ports.rx, ports.tx, buffer_bytes)
+        rx, tx = pair_of(self._given, ports.name) or bind_pair(ports.rx, ports.tx, buffer_bytes)
         mine.rtp[ports.name] = rx, tx
         return {"rx": _address(rx), "tx": _address(tx)}
 

@@ -20,7 +20,7 @@ from media.cli import FAILED
 from media.config import LogConfig, ServerConfig
 from media.limits import raise_descriptor_limit
 from media.metrics.totals import REPORT_INTERVAL_S, Totals
-from media.outfit import closing_s
+from media.outfit import closing_s, syncer_of
 from media.repeat import Repeater
 from media.server import SALVAGE_STOP_TIMEOUT_S, SINK_STOP_TIMEOUT_S
 from media.workers.control import MAX_SOCKETS, Answer, Assignment, Ended, Failed, Message, Order, Ready
@@ -168,7 +168,9 @@ class Supervisor:
             if late:
                 self.abandon()
                 await asyncio.wait(late)
-        self._keepers.clear()
+        has_written, self._keepers = bool(self._keepers), []
+        if has_written and (syncer := syncer_of(self._config, SystemClock())) is not None:
+            await syncer.once()
         self._doors.close()
         await self._desk.close()
 

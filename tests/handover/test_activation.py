@@ -97,6 +97,15 @@ def test_half_a_pair_and_two_for_one(bound: dict[str, socket.socket]) -> None:
         BoundSockets.of_doors({"udp": [bound["udp"], bound["rx"]]}, [])
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_are_not_given_half_a_pair_either(workers: int, bound: dict[str, socket.socket]) -> None:
+    config = ServerConfig(rtp=(RtpPorts("lab", where(bound["rx"]), where(bound["tx"])),))
+    with pytest.raises(ConfigurationError, match="one socket of the pair lab"):
+        WorkerDoors(config, workers, {"rx-lab": [bound["rx"]]})
+    with pytest.raises(ConfigurationError, match="2 and 1 sockets for the pair lab"):
+        WorkerDoors(config, workers, {"rx-lab": [bound["rx"], bound["udp"]], "tx-lab": [bound["tx"]]})
+
+
 class TestWorkers:
     def test_a_socket_each(self) -> None:
         group = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]

@@ -16,7 +16,7 @@ from media.config import Endpoint
 from media.doors.strep import StrepDoor
 from media.engine import Engine
 from media.pulse import Pulse
-from media.sinks.recording import FLUSH_SAMPLES, LAG_SAMPLES, RecordingSink
+from media.sinks.recording import AGED_NS, FLUSH_SAMPLES, LAG_SAMPLES, SWEEP_NS, RecordingSink
 from strep.clock import NS_PER_MS, NS_PER_SECOND, ManualClock
 from strep.datagrams import DatagramBatch, collect
 from strep.header import Direction, Leg, StrepHeader
@@ -74,13 +74,15 @@ def _datagram(direction: Direction, number: int) -> bytes:
     return strep_header(StrepHeader(UUID(int=1), Leg.A, direction)) + rtp_packet(packet)
 
 
-def _most_lost_ms(directory: Path, directions: list[Direction], seed: int, loss: float) -> float:
+def _most_lost_ms(
+    directory: Path, directions: list[Direction], seed: int, loss: float, reorder_wait_ms: int = 60
+) -> float:
     """Return the longest time by which the file was behind what had been spoken and had arrived."""
     random, clock = Random(seed), ManualClock(BEGINNING_NS)
     recording = RecordingSink(directory, "pcm16", clock)
     patience_ms = recording.options.patience_ms
     engine = Engine(
-        Timeline(TimelineSettings()),
+        Timeline(TimelineSettings(reorder_wait_ms=reorder_wait_ms)),
         clock,
         [Directly(recording)],
         idle_timeout_ns=30 * NS_PER_SECOND,
@@ -117,9 +119,19 @@ def test_at_most_a_second(tmp_path: Path, directions: list[Direction], seed: int
     assert FLUSH_SAMPLES / 8 < lost_ms <= MOST_LOST_MS
 
 
+@pytest.mark.parametrize("reorder_wait_ms", [0, 20, 300])
+def test_with_another_wait_it_is_that_much_more(tmp_path: Path, reorder_wait_ms: int) -> None:
+    lost_ms = _most_lost_ms(tmp_path, list(Direction), 1, 0.1, reorder_wait_ms)
+    assert FLUSH_SAMPLES / 8 < lost_ms <= 912 + reorder_wait_ms
+
+
 def test_the_sum() -> None:
     """Term by term as in the docstring of `FLUSH_SAMPLES`; each is a constant of the part that makes it wait."""
     settings, options = TimelineSettings(), RecordingSink(Path("unused")).options
     staged_ms = np.array([FLUSH_SAMPLES, LAG_SAMPLES]).sum() * 1000 / settings.sample_rate_hz
     waiting_ms = options.block_ms + settings.reorder_wait_ms + options.patience_ms * 1.5
     assert staged_ms + waiting_ms == 972
+    page = (Path(__file__).resolve().parents[2] / "docs" / "recordings.md").read_text(encoding="utf-8")
+    before_silence_ms = waiting_ms + (AGED_NS + SWEEP_NS) / NS_PER_MS + options.patience_ms * 1.5
+    for bound_ms in (972, 972 - settings.reorder_wait_ms, before_silence_ms):
+        assert f" {bound_ms:.0f} ms" in page

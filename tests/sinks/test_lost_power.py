@@ -10,12 +10,14 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
+from media.sealing.keys import Recipients
 from media.sinks.damage import is_damaged
 from media.sinks.recording import RecordingSink
 from media.sinks.salvage import Salvage
 from media.sinks.syncing import Syncer
 from media.sinks.wav import Encoding
 from strep.clock import NS_PER_MS, NS_PER_SECOND, ManualClock
+from tests.sealing.people import FOR_ALICE, heard
 from tests.sinks.lost_power import Disk
 from tests.sinks.rows import Row, batch_of, call_info, call_report
 from tests.sinks.test_sidecar import check
@@ -26,13 +28,15 @@ MOST_LOST_SAMPLES = (1000 + 1000) * 8
 """What a process has in memory, and what is written in the interval of `Syncer`."""
 
 
-def record(directory: Path, format: Literal["pcm16", "passthrough"]) -> tuple[Disk, list[tuple[int, int]]]:
+def record(
+    directory: Path, format: Literal["pcm16", "passthrough"], recipients: Recipients = ()
+) -> tuple[Disk, list[tuple[int, int]]]:
     """Record two calls, the second begins later and ends earlier; return what was done, and when how much was spoken.
 
     The second are pairs: number of steps, blocks since the beginning of the first call.
     """
     clock, disk, spoken = ManualClock(), Disk(directory), list[tuple[int, int]]()
-    sink = RecordingSink(directory, format, clock)
+    sink = RecordingSink(directory, format, clock, recipients=recipients)
     syncer = Syncer([directory], NS_PER_SECOND, clock, disk.sync)
     directory.mkdir()
     with disk.watching():
@@ -94,3 +98,31 @@ def _check(directory: Path, synced: dict[str, bytes], truth: dict[str, Any], blo
     if blocks * BLOCK > MOST_LOST_SAMPLES:
         document = json.loads((directory / "call-0.json").read_bytes())
         assert blocks * BLOCK - document["length_samples"] <= MOST_LOST_SAMPLES
+
+
+@pytest.mark.parametrize("format", ["pcm16", "passthrough"])
+def test_of_sealed_ones(tmp_path: Path, format: Any) -> None:
+    """Who has the key opens all that was synced, and what else came to the disk is no record that was not written."""
+    disk, spoken = record(tmp_path / "recorded", format, FOR_ALICE)
+    truth = {path.name: heard(path) for path in (tmp_path / "recorded").glob("*.sealed")}
+    assert len(truth) == CALLS
+    random, salvaged = Random(1), 0
+    for count in range(0, len(disk.steps) + 1, 5):
+        directory, synced = tmp_path / f"after-{count}", tmp_path / f"synced-{count}"
+        for place, files in ((directory, disk.left(count, random)), (synced, disk.synced(count))):
+            place.mkdir()
+            for name, content in files.items():
+                (place / name).write_bytes(content)
+        salvage = Salvage(directory, 0, clock=ManualClock(3600 * NS_PER_SECOND), recipients=FOR_ALICE)
+        salvage._run()
+        salvaged += salvage.finished
+        blocks = next(block for steps, block in spoken if steps >= count)
+        for audio in synced.glob("*.wav.sealed"):
+            certain, found = heard(audio), heard(directory / audio.name)
+            assert len(found) >= len(certain)
+            assert np.array_equal(found[: len(certain)], truth[audio.name][: len(certain)])
+            document = check(directory / f"{audio.name.removesuffix('.wav.sealed')}.json")
+            assert document["length_samples"] == len(found)
+        if blocks * BLOCK > MOST_LOST_SAMPLES:
+            assert blocks * BLOCK - len(heard(directory / "call-0.wav.sealed")) <= MOST_LOST_SAMPLES
+    assert salvaged

@@ -117,6 +117,22 @@ def test_what_was_closed_and_not_finished_is_taken_up(tmp_path: Path) -> None:
     assert after.finisher._waiting.qsize() == 0
 
 
+def test_a_note_that_cannot_be_removed_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    about = call_info(call_id="leg"), tmp_path, Encoding.PCM16, Trouble(), ManualClock()
+    before = RecordedCall(*about)
+    assert before.wav
+    before.wav.let_go()
+
+    def refuse(path: Path, *, missing_ok: bool = False) -> None:
+        raise PermissionError(f"{path} {missing_ok}")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    after = RecordedCall(*about)
+    assert after.continued
+    after.finish(call_report(LENGTH), Wish())
+    assert after.document.state == "complete"
+
+
 @pytest.mark.parametrize("single", [None, "both"])
 def test_killed_anywhere(tmp_path: Path, single: Any) -> None:
     """From the end of the call on; it is handed over at least once, cut once, and its sidecar says so."""

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from media.sinks.continuation import UNACCOUNTED
 from media.sinks.contract import CallReport, TrackReport
 from media.sinks.recording import RecordingSink
+from media.sinks.rewriting import remove_left_over
 from media.sinks.sidecar import (
     SCHEMA_PATH,
     Clock,
@@ -198,6 +199,30 @@ class TestReplace:
         with pytest.raises(OSError, match="No space"):
             replace(path, msgspec.structs.replace(self.DOCUMENT, state="complete"))
         assert path.read_bytes() == before
+        assert list(tmp_path.iterdir()) == [path]
+
+    def test_a_link_in_its_way_is_not_followed(self, tmp_path: Path) -> None:
+        victim, path = tmp_path / "victim", tmp_path / "x.json"
+        victim.write_text("mine")
+        (tmp_path / ".x.json.tmp").symlink_to(victim)
+        replace(path, self.DOCUMENT)
+        assert victim.read_text() == "mine"
+        assert sorted(each.name for each in tmp_path.iterdir()) == ["victim", "x.json"]
+        assert not path.is_symlink()
+
+    def test_what_a_dead_process_left_is_removed_and_what_is_being_written_is_not(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path, left, rename = tmp_path / "x.json", tmp_path / ".x.json.tmp", os.replace
+        left.write_text("{")
+        assert remove_left_over(left)
+
+        def look_first(source: str, target: Path) -> None:
+            assert not remove_left_over(left)
+            rename(source, target)
+
+        monkeypatch.setattr(os, "replace", look_first)
+        replace(path, self.DOCUMENT)
         assert list(tmp_path.iterdir()) == [path]
 
     @given(st.integers(0, 300), st.integers(0, 300), st.booleans())

@@ -58,7 +58,22 @@ def test_a_disk_that_fails_does_not_make_what_was_written_younger(
         clock.advance(NS_PER_SECOND)
         made.step()
     assert (made.errors, made.syncs, made.snapshot()["oldest_ns"]) == (3, 0, 3 * NS_PER_SECOND)
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert [record.levelname for record in caplog.records] == ["ERROR"] * 3
+
+
+def test_many_failures_in_a_second_are_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    clock = ManualClock()
+
+    def fail(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    made = syncer(clock, fail, tmp_path)
+    for _ in range(50):
+        made.step()
+    clock.advance(NS_PER_SECOND)
+    made.step()
+    assert len(caplog.records) == 2
+    assert "and 49 more" in caplog.records[-1].message
 
 
 async def test_the_last_call_comes_when_all_is_written(tmp_path: Path) -> None:
@@ -66,6 +81,12 @@ async def test_the_last_call_comes_when_all_is_written(tmp_path: Path) -> None:
     made = Syncer([tmp_path], 3600 * NS_PER_SECOND, ManualClock(), calls.append)
     await made.start()
     await made.close()
+    assert len(calls) == 1
+
+
+async def test_what_others_wrote_is_synced_once(tmp_path: Path) -> None:
+    calls: list[int] = []
+    await Syncer([tmp_path], 3600 * NS_PER_SECOND, ManualClock(), calls.append).once()
     assert len(calls) == 1
 
 
