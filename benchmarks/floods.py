@@ -10,6 +10,7 @@ import multiprocessing
 import socket
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
@@ -27,6 +28,7 @@ from benchmarks.question import Question
 from benchmarks.report import Report
 from benchmarks.serving import Serving
 from benchmarks.soak_wave import Wave, WaveResult, play
+from media.carrier.seeds import call_leg_id
 from strep.clock import NS_PER_SECOND, SystemClock
 
 _IDLE_TIMEOUT_S = 15
@@ -39,7 +41,8 @@ _RECOVERED_S = 0.25
 _RECOVERY_TIMEOUT_S = 60.0
 _FILES_TIMEOUT_S = 240.0
 _HALF_A_CALL = 2
-_MODES = ("open", "probation")
+_MODES = {"open": (), "probation": (), "registered": ("--http", "127.0.0.1:0")}
+"""What each needs besides: an announcement comes over HTTP."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -124,6 +127,8 @@ class Course:
         senders = [
             context.Process(target=_send, args=(wave, pipe[1])) for wave, pipe in zip(waves, pipes, strict=True)
         ]
+        if "http" in self.server.addresses:
+            self._announce(waves[0])
         for sender in senders:
             sender.start()
         try:
@@ -137,6 +142,13 @@ class Course:
             for sender in senders:
                 sender.kill()
                 sender.join()
+
+    def _announce(self, wave: Wave) -> None:
+        """Let the legs of a wave begin."""
+        for call in range(wave.calls):
+            body = msgspec.json.encode({"call_leg_id": str(call_leg_id(wave.options.seed, call))})
+            request = urllib.request.Request(f"http://{self.server.addresses['http']}/v1/legs", body)
+            urllib.request.urlopen(request, timeout=_RECOVERY_TIMEOUT_S).close()
 
     def _wait_for(self, calls: int) -> None:
         deadline = time.monotonic() + 120
@@ -227,10 +239,10 @@ Flooding = Callable[[Course, Child], dict[str, Any]]
 def _courses(settings: Settings) -> Iterator[tuple[str, list[str], Flooding]]:
     """Yield the floods: what each is called, options of the server, and what is done."""
     most = str(2 * settings.calls)
-    for mode in _MODES:
+    for mode, needs in _MODES.items():
         for rate in settings.rates:
             name = f"made-up legs, {mode}, {f'{rate:,} a second' if rate else 'as many as go'}"
-            yield name, ["--udp-legs", mode, "--max-calls", most], _legs(settings.legs, rate)
+            yield name, ["--udp-legs", mode, "--max-calls", most, *needs], _legs(settings.legs, rate)
     yield f"{settings.sockets:,} half-open sockets", [], _half_open(settings.sockets)
     yield f"{settings.readers} readers that do not read", ["--http", "127.0.0.1:0"], _deaf(settings.readers)
     talking = ["--app", "echo", "--playback", "rtp"]
