@@ -40,6 +40,9 @@ Channel = NDArray[Any]
 _GRID_NS = 20 * NS_PER_MS
 _FILES_TIMEOUT_S = 180.0
 _LOOK_S = 1.0
+_SLACK_NS = NS_PER_SECOND // 2
+"""More than a sender was late: the network's jitter and the server's own beat come to that."""
+_RATE_HZ = 8000
 _SILENCE = 0xFF
 """Of mu-law."""
 
@@ -126,7 +129,7 @@ class WaveResult(msgspec.Struct, frozen=True):
         received: packets and frames in the sidecars.
         missing_files: calls without a complete recording.
         exact_tracks: that are what was sent, to the sample.
-        stalled_tracks: of these, that have silence where the sender itself had stalled for seconds.
+        stalled_tracks: of these, that have silence put in where the sender itself had stalled for seconds.
         short_tracks: that lack packets which were sent: the kernel dropped them.
         late_patched_samples: that came when their place had been given up, and were put there all the same.
         opened: by which program, how many files.
@@ -179,7 +182,7 @@ def play(wave: Wave) -> WaveResult:
     phase_ns = wave.number * 1_370_000 % _GRID_NS
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         outcome = runner.run(simulation.run(wave.target, Gridded(RealTime(clock), phase_ns)))
-    verdict = Verdict(wave, plan, outcome.truth.tracks)
+    verdict = Verdict(wave, plan, outcome.truth.tracks, outcome.report.lateness.max_ns)
     complaints = limited(verdict.complaints())
     if outcome.report.closed_early:
         complaints.append(f"the server closed the sockets of {outcome.report.closed_early} calls early")
@@ -209,9 +212,9 @@ def play(wave: Wave) -> WaveResult:
 class Verdict:
     """The files of a wave, compared with what was sent; counters as in `WaveResult`."""
 
-    def __init__(self, wave: Wave, plan: Plan, tracks: list[TrackTruth]) -> None:
-        """Look at nothing yet."""
-        self._wave, self._plan, self._tracks = wave, plan, tracks
+    def __init__(self, wave: Wave, plan: Plan, tracks: list[TrackTruth], late_ns: int) -> None:
+        """Look at nothing yet; `late_ns`: by so much the sender was late at worst."""
+        self._wave, self._plan, self._tracks, self._late_ns = wave, plan, tracks, late_ns
         self._directory = Path(wave.recordings)
         self.received = self.missing = self.exact = self.stalled = self.short = self.late_patched = 0
         self.opened: dict[str, int] = {}
@@ -301,7 +304,7 @@ class Verdict:
             yield f"{truth.direction}: {-dropped} packets more than were sent"
         expected = self._plan.expected_encoded(number)
         heard = audio.frames[report["start_samples"] :, report["channel"]]
-        heard, put_in = _without_restarts(heard, report)
+        heard, put_in = self._without_stalls(heard, report)
         heard, length = heard[: len(expected)], report["length_samples"] - put_in
         if dropped == 0 and (length != truth.total_samples or len(heard) != len(expected)):
             yield f"{truth.direction}: {length} samples of {truth.total_samples}"
@@ -311,21 +314,30 @@ class Verdict:
         elif dropped > 0 and _lacks(heard, expected) <= dropped * truth.samples_per_packet:
             self.short += 1
         else:
-            yield f"{truth.direction}: the samples are not those that were sent"
+            yield f"{truth.direction}: {_difference(heard, expected)}; {dropped} packets dropped, {counted}"
+
+    def _without_stalls(self, heard: Channel, report: dict[str, Any]) -> tuple[Channel, int]:
+        """Return the channel without the silence where the sender itself had stalled, and how much of that there was.
+
+        A sender that did not get the processor for seconds, and goes on late, is put there by the arrival clock: the
+        ledger calls that restart, in media streams, whose frames have no time of their own, silence. No such span may
+        be longer than the sender was late.
+        """
+        kinds = ("restart",) if self._wave.kind in ("strep", "rtp") else ("restart", "silence")
+        most_samples = (self._late_ns + _SLACK_NS) * _RATE_HZ // NS_PER_SECOND
+        is_kept = np.ones(len(heard), np.bool_)
+        for span in report["ledger"]:
+            if span["kind"] in kinds and span["length_samples"] <= most_samples:
+                first = span["start_samples"] - report["start_samples"]
+                place = slice(first, first + span["length_samples"])
+                is_kept[place] = heard[place] != _SILENCE  # sound there would be kept, and found wrong
+        return heard[is_kept], int(len(heard) - is_kept.sum())
 
 
-def _without_restarts(heard: Channel, report: dict[str, Any]) -> tuple[Channel, int]:
-    """Return the channel without the silence that the ledger calls restart, and how much of that there was.
-
-    A sender that did not get the processor for seconds, and goes on late, is put there by the arrival clock.
-    """
-    spans = [span for span in report["ledger"] if span["kind"] == "restart"]
-    is_kept = np.ones(len(heard), np.bool_)
-    for span in spans:
-        first = span["start_samples"] - report["start_samples"]
-        place = slice(first, first + span["length_samples"])
-        is_kept[place] = heard[place] != _SILENCE  # sound there would be kept, and found wrong
-    return heard[is_kept], int(len(heard) - is_kept.sum())
+def _difference(heard: Channel, expected: Channel) -> str:
+    wrong = np.flatnonzero(heard != expected[: len(heard)])
+    first = f", the first at {wrong[0]}" if len(wrong) else ""
+    return f"{len(wrong)} samples of {len(expected)} are not what was sent{first}"
 
 
 def _lacks(heard: Channel, expected: Channel) -> int:
