@@ -47,6 +47,7 @@ class Engine:
         draining_since_ns: calls go on, but none begins with what has come since; doors see to that.
         shortage: why no call may begin at present, "" if one may; doors see to that, too. Looked at once a second.
         max_calls: that may live at once; 0 is any number. Kept to the call, whatever comes within that second.
+        calls_beginning: of tracks whose call is not decided yet; they count as live ones. Doors see to that.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Engine:
         self.calls: dict[str, Call] = {}
         self.pauses = PauseMask()
         self.draining_since_ns, self.shortage, self.max_calls = NEVER_NS, "", 0
+        self.calls_beginning = 0
         self.calls_started = self.calls_ended = self.conservation_errors = 0
         self._clock, self._publish = clock, publish
         self._outlets = list(outlets)
@@ -109,8 +111,9 @@ class Engine:
 
     def refusal(self) -> str:
         """Return why no call may begin now, "" if one may: `shortage`, and `max_calls` to the call."""
-        if 0 < self.max_calls <= len(self.calls):
-            return f"{len(self.calls)} live calls, at most {self.max_calls}"
+        live = len(self.calls) + self.calls_beginning
+        if 0 < self.max_calls <= live:
+            return f"{live} live calls, at most {self.max_calls}"
         return self.shortage
 
     def open_call(
