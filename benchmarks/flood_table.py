@@ -53,6 +53,11 @@ class Flood(msgspec.Struct, frozen=True):
     complaints: list[str]
 
     @property
+    def tracks(self) -> int:
+        """Of recorded calls."""
+        return 2 * self.calls
+
+    @property
     def lost(self) -> int:
         """Packets of recorded calls."""
         return self.sent - self.received
@@ -61,7 +66,7 @@ class Flood(msgspec.Struct, frozen=True):
 def line(flood: Flood) -> str:
     """Return a line."""
     return (
-        f"{flood.name}: {flood.lost:,} of {flood.sent:,} packets lost, {flood.exact_tracks} of {2 * flood.calls} "
+        f"{flood.name}: {flood.lost:,} of {flood.sent:,} packets lost, {flood.exact_tracks} of {flood.tracks} "
         f"tracks exact, {flood.kernel_drops:,} kernel drops, RSS {_mib(flood.rss_kib)} MiB, "
         f"recovered in {flood.recovered_s:.1f} s"
     )
@@ -72,8 +77,20 @@ def _mib(kib: Sequence[int]) -> str:
 
 
 def answers(floods: Sequence[Flood]) -> list[str]:
-    """Return a sentence for each."""
-    return [line(flood) for flood in floods]
+    """Return a sentence about all."""
+    if not floods:
+        return []
+    sent, lost, exact, tracks = (
+        sum(getattr(flood, name) for flood in floods) for name in ("sent", "lost", "exact_tracks", "tracks")
+    )
+    most = max(flood.rss_kib[1] for flood in floods) / 1024
+    more = max(flood.rss_kib[1] - flood.rss_kib[0] for flood in floods) / 1024
+    return [
+        f"{len(floods)} floods: {lost:,} of {sent:,} packets of recorded calls lost, {exact:,} of {tracks:,} tracks "
+        f"exact, {sum(flood.kernel_drops for flood in floods):,} kernel drops",
+        f"RSS at most {most:.0f} MiB, at most {more:.0f} more than before a flood; recovered within "
+        f"{max(flood.recovered_s for flood in floods):.1f} s",
+    ]
 
 
 def complaints(floods: Sequence[Flood]) -> list[str]:
@@ -103,7 +120,7 @@ def tables(floods: Sequence[Flood]) -> list[Table]:
             flood.name,
             f"{flood.told['per_s']:,.0f}" if "per_s" in flood.told else "",
             f"{flood.lost:,} of {flood.sent:,}",
-            f"{flood.exact_tracks} of {2 * flood.calls}",
+            f"{flood.exact_tracks} of {flood.tracks}",
             f"{flood.kernel_drops:,}",
             _mib(flood.rss_kib),
             " / ".join(map(str, flood.descriptors)),

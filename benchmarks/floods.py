@@ -288,7 +288,7 @@ QUESTION = Question(
     name="floods",
     explains="""A server records calls, half of them STREP over UDP, half media streams, over a perfect line.
 Meanwhile comes a flood, each kind against a server of its own: datagrams of made-up legs at the same port, evenly
-and as many as the kernel takes, with --udp-legs open and probation and --max-calls twice the calls; sockets with
+and as many as the kernel takes, with --udp-legs open, probation and registered, --max-calls twice the calls; sockets with
 half a request, from many addresses; subscribers of audio and events that do not read; media streams that do not
 read what is played to them.
 
