@@ -33,6 +33,8 @@ class Flood(msgspec.Struct, frozen=True):
         conservation_errors: must be 0.
         rejected: datagrams, frames and sockets that were turned away.
         complaints: of the referee.
+        calls_most: live at once, those of the flood included.
+        max_calls: that were allowed to; 0 is any number.
     """
 
     name: str
@@ -51,6 +53,8 @@ class Flood(msgspec.Struct, frozen=True):
     conservation_errors: int
     rejected: int
     complaints: list[str]
+    calls_most: int = 0
+    max_calls: int = 0
 
     @property
     def tracks(self) -> int:
@@ -104,6 +108,8 @@ def complaints(floods: Sequence[Flood]) -> list[str]:
             found.append(f"{flood.name}: {flood.lost} packets lost, {flood.kernel_drops} dropped by the kernel")
         if flood.conservation_errors:
             found.append(f"{flood.name}: {flood.conservation_errors} conservation errors")
+        if 0 < flood.max_calls < flood.calls_most:
+            found.append(f"{flood.name}: {flood.calls_most} calls at once, allowed are {flood.max_calls}")
         if flood.rss_kib[1] - flood.rss_kib[0] > _MEMORY_KIB:
             found.append(f"{flood.name}: RSS {_mib(flood.rss_kib)} MiB")
     return found

@@ -7,13 +7,13 @@ server of its own that records calls meanwhile; every file of these is compared 
 from __future__ import annotations
 
 import multiprocessing
-import socket
 import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,7 +26,7 @@ from benchmarks.flood_table import Flood
 from benchmarks.progress import Say
 from benchmarks.question import Question
 from benchmarks.report import Report
-from benchmarks.serving import Serving
+from benchmarks.serving import Serving, handshake
 from benchmarks.soak_wave import Wave, WaveResult, play
 from media.carrier.seeds import call_leg_id
 from strep.clock import NS_PER_SECOND, SystemClock
@@ -74,6 +74,8 @@ class Course:
         self.rss_kib: list[int] = []
         self.descriptors: list[int] = []
         self.handshakes_s: list[float] = []
+        self.live_calls: list[int] = []
+        self.max_calls = int(dict(pairwise(arguments)).get("--max-calls", 0))
         self._is_over = threading.Event()
 
     def run(self, flood: Callable[[Child], dict[str, Any]]) -> Flood:
@@ -108,6 +110,8 @@ class Course:
             rejected=metrics.total("strep_rejected_total"),
             complaints=[text for result in results for text in result.complaints]
             + ([f"the server ended with {exit_code}"] if exit_code else []),
+            calls_most=max(self.live_calls),
+            max_calls=self.max_calls,
         )
 
     @contextmanager
@@ -176,40 +180,27 @@ class Course:
             process = self.server.look()
             self.rss_kib.append(process.weight.rss_kib)
             self.descriptors.append(process.descriptors)
+            self.live_calls.append(self.server.metrics().get("strep_calls"))
             if self._is_over.wait(_LOOK_S):
                 return
 
     def _knock(self) -> None:
         while not self._is_over.wait(_LOOK_S):
             with suppress(OSError):
-                self.handshakes_s.append(_handshake(self.server.addresses["ws"]))
+                self.handshakes_s.append(handshake(self.server.addresses["ws"], _RECOVERY_TIMEOUT_S))
 
     def _recovery(self) -> float:
         """Return how long it takes until a newcomer is answered at once again."""
         start = time.monotonic()
         while time.monotonic() - start < _RECOVERY_TIMEOUT_S:
             with suppress(OSError):
-                if _handshake(self.server.addresses["ws"]) < _RECOVERED_S:
+                if handshake(self.server.addresses["ws"], _RECOVERY_TIMEOUT_S) < _RECOVERED_S:
                     break
         return time.monotonic() - start
 
 
 def _send(wave: Wave, pipe: Any) -> None:
     pipe.send(msgspec.to_builtins(play(wave)))
-
-
-def _handshake(address: str) -> float:
-    """Return how long the answer to a media stream's opening request takes, in s; then hang up."""
-    host, port = address.split(":")
-    start = time.monotonic()
-    with socket.create_connection((host, int(port)), timeout=_RECOVERY_TIMEOUT_S) as knocking:
-        knocking.sendall(
-            f"GET /telnyx HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-        )
-        if not knocking.recv(1):
-            raise ConnectionError("closed")
-        return time.monotonic() - start
 
 
 def measure(settings: Settings, say: Say, scratch: Path) -> Report:
@@ -288,9 +279,9 @@ QUESTION = Question(
     name="floods",
     explains="""A server records calls, half of them STREP over UDP, half media streams, over a perfect line.
 Meanwhile comes a flood, each kind against a server of its own: datagrams of made-up legs at the same port, evenly
-and as many as the kernel takes, with --udp-legs open, probation and registered, --max-calls twice the calls; sockets with
-half a request, from many addresses; subscribers of audio and events that do not read; media streams that do not
-read what is played to them.
+and as many as the kernel takes, with --udp-legs open, probation and registered and --max-calls twice the calls;
+sockets with half a request, from many addresses; subscribers of audio and events that do not read; media streams
+that do not read what is played to them.
 
 Every sample of every recorded call is compared with what was sent. Memory and descriptors are looked at five times
 a second, and as often somebody knocks at the WebSocket door; recovered is the server when it answers that within

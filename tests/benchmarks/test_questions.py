@@ -107,6 +107,7 @@ def test_floods(tmp_path: Path) -> None:
     assert report.complaints == []
     assert [flood["sent"] - flood["received"] for flood in report.figures] == [0] * 6
     assert "6 floods: 0 of" in report.answers[0]
+    assert all(4 <= flood["calls_most"] <= 8 for flood in report.figures[:3]), "--max-calls is 8"
 
 
 def test_startup(tmp_path: Path) -> None:
