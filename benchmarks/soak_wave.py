@@ -87,8 +87,17 @@ class Wave(msgspec.Struct, frozen=True):
             return Target(udp=_address(self.addresses["udp"]), segmented=True)
         if self.kind == "rtp":
             pair = self.addresses["rtp"][self.pair]
-            return Target(rx=_address(pair["rx"]), tx=_address(pair["tx"]))
+            return Target(rx=_address(pair["rx"]), tx=_address(pair["tx"]), source=self.host)
         return Target(stream_url=f"ws://{self.addresses['ws']}/{self.kind}")
+
+    @property
+    def host(self) -> str:
+        """Address of this machine that plain RTP comes from, another for each wave.
+
+        A call that gets the port of one that has just fallen silent is, to the server, the same source with a new
+        SSRC, and the kernel gives ports out at random.
+        """
+        return f"127.2.{self.number >> 8 & 255}.{self.number & 255}"
 
     @property
     def pair(self) -> str:
