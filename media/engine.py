@@ -80,12 +80,10 @@ class Engine:
         self.calls: dict[str, Call] = {}
         self.pauses = PauseMask()
         self.draining_since_ns, self.shortage, self.max_calls = NEVER_NS, "", 0
-        self.calls_beginning = 0
-        self.calls_started = self.calls_ended = self.conservation_errors = 0
+        self.calls_started = self.calls_ended = self.calls_beginning = self.conservation_errors = 0
         self._clock, self._publish = clock, publish
         self._outlets = list(outlets)
-        self._idle_timeout_ns = idle_timeout_ns
-        self._max_tracks = max_tracks
+        self._idle_timeout_ns, self._max_tracks = idle_timeout_ns, max_tracks
         self._indexes = CallIndexes()
         self.reels = Reels(timeline)
         self._joiners: dict[Track, JoinTrack] = {}
@@ -111,8 +109,7 @@ class Engine:
 
     def refusal(self) -> str:
         """Return why no call may begin now, "" if one may: `shortage`, and `max_calls` to the call."""
-        live = len(self.calls) + self.calls_beginning
-        if 0 < self.max_calls <= live:
+        if 0 < self.max_calls <= (live := len(self.calls) + self.calls_beginning):
             return f"{live} live calls, at most {self.max_calls}"
         return self.shortage
 
