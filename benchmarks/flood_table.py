@@ -33,6 +33,8 @@ class Flood(msgspec.Struct, frozen=True):
         conservation_errors: must be 0.
         rejected: datagrams, frames and sockets that were turned away.
         complaints: of the referee.
+        calls_most: live at once, those of the flood included.
+        max_calls: that were allowed to; 0 is any number.
     """
 
     name: str
@@ -51,6 +53,13 @@ class Flood(msgspec.Struct, frozen=True):
     conservation_errors: int
     rejected: int
     complaints: list[str]
+    calls_most: int = 0
+    max_calls: int = 0
+
+    @property
+    def tracks(self) -> int:
+        """Of recorded calls."""
+        return 2 * self.calls
 
     @property
     def lost(self) -> int:
@@ -61,7 +70,7 @@ class Flood(msgspec.Struct, frozen=True):
 def line(flood: Flood) -> str:
     """Return a line."""
     return (
-        f"{flood.name}: {flood.lost:,} of {flood.sent:,} packets lost, {flood.exact_tracks} of {2 * flood.calls} "
+        f"{flood.name}: {flood.lost:,} of {flood.sent:,} packets lost, {flood.exact_tracks} of {flood.tracks} "
         f"tracks exact, {flood.kernel_drops:,} kernel drops, RSS {_mib(flood.rss_kib)} MiB, "
         f"recovered in {flood.recovered_s:.1f} s"
     )
@@ -72,8 +81,20 @@ def _mib(kib: Sequence[int]) -> str:
 
 
 def answers(floods: Sequence[Flood]) -> list[str]:
-    """Return a sentence for each."""
-    return [line(flood) for flood in floods]
+    """Return a sentence about all."""
+    if not floods:
+        return []
+    sent, lost, exact, tracks = (
+        sum(getattr(flood, name) for flood in floods) for name in ("sent", "lost", "exact_tracks", "tracks")
+    )
+    most = max(flood.rss_kib[1] for flood in floods) / 1024
+    more = max(flood.rss_kib[1] - flood.rss_kib[0] for flood in floods) / 1024
+    return [
+        f"{len(floods)} floods: {lost:,} of {sent:,} packets of recorded calls lost, {exact:,} of {tracks:,} tracks "
+        f"exact, {sum(flood.kernel_drops for flood in floods):,} kernel drops",
+        f"RSS at most {most:.0f} MiB, at most {more:.0f} more than before a flood; recovered within "
+        f"{max(flood.recovered_s for flood in floods):.1f} s",
+    ]
 
 
 def complaints(floods: Sequence[Flood]) -> list[str]:
@@ -87,6 +108,8 @@ def complaints(floods: Sequence[Flood]) -> list[str]:
             found.append(f"{flood.name}: {flood.lost} packets lost, {flood.kernel_drops} dropped by the kernel")
         if flood.conservation_errors:
             found.append(f"{flood.name}: {flood.conservation_errors} conservation errors")
+        if 0 < flood.max_calls < flood.calls_most:
+            found.append(f"{flood.name}: {flood.calls_most} calls at once, allowed are {flood.max_calls}")
         if flood.rss_kib[1] - flood.rss_kib[0] > _MEMORY_KIB:
             found.append(f"{flood.name}: RSS {_mib(flood.rss_kib)} MiB")
     return found
@@ -103,7 +126,7 @@ def tables(floods: Sequence[Flood]) -> list[Table]:
             flood.name,
             f"{flood.told['per_s']:,.0f}" if "per_s" in flood.told else "",
             f"{flood.lost:,} of {flood.sent:,}",
-            f"{flood.exact_tracks} of {2 * flood.calls}",
+            f"{flood.exact_tracks} of {flood.tracks}",
             f"{flood.kernel_drops:,}",
             _mib(flood.rss_kib),
             " / ".join(map(str, flood.descriptors)),

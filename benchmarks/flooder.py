@@ -94,10 +94,16 @@ class Flooder:
         return {"alive": len(self._sockets)}
 
     def deaf(self, address: str, paths: list[str]) -> dict[str, Any]:
-        """Ask for a WebSocket at each path, and read no more than the answer."""
+        """Ask for a WebSocket at each path, and read no more than the answer; a server lets in so many only."""
+        refused = 0
         for path in paths:
-            self._sockets.append(_asked(address, path))
-        return {"opened": len(paths)}
+            try:
+                self._sockets.append(_asked(address, path))
+            except ConnectionError as error:
+                if " 503 " not in str(error):
+                    raise
+                refused += 1
+        return {"opened": len(paths) - refused, "refused": refused}
 
     def talkers(self, address: str, count: int, seconds: float) -> dict[str, Any]:
         """Stream media for a while, and never read what is played back."""

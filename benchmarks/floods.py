@@ -7,12 +7,13 @@ server of its own that records calls meanwhile; every file of these is compared 
 from __future__ import annotations
 
 import multiprocessing
-import socket
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,8 +26,9 @@ from benchmarks.flood_table import Flood
 from benchmarks.progress import Say
 from benchmarks.question import Question
 from benchmarks.report import Report
-from benchmarks.serving import Serving
+from benchmarks.serving import Serving, handshake
 from benchmarks.soak_wave import Wave, WaveResult, play
+from media.carrier.seeds import call_leg_id
 from strep.clock import NS_PER_SECOND, SystemClock
 
 _IDLE_TIMEOUT_S = 15
@@ -39,7 +41,8 @@ _RECOVERED_S = 0.25
 _RECOVERY_TIMEOUT_S = 60.0
 _FILES_TIMEOUT_S = 240.0
 _HALF_A_CALL = 2
-_MODES = ("open", "probation")
+_MODES = {"open": (), "probation": (), "registered": ("--http", "127.0.0.1:0")}
+"""What each needs besides: an announcement comes over HTTP."""
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -71,6 +74,8 @@ class Course:
         self.rss_kib: list[int] = []
         self.descriptors: list[int] = []
         self.handshakes_s: list[float] = []
+        self.live_calls: list[int] = []
+        self.max_calls = int(dict(pairwise(arguments)).get("--max-calls", 0))
         self._is_over = threading.Event()
 
     def run(self, flood: Callable[[Child], dict[str, Any]]) -> Flood:
@@ -105,6 +110,8 @@ class Course:
             rejected=metrics.total("strep_rejected_total"),
             complaints=[text for result in results for text in result.complaints]
             + ([f"the server ended with {exit_code}"] if exit_code else []),
+            calls_most=max(self.live_calls),
+            max_calls=self.max_calls,
         )
 
     @contextmanager
@@ -124,6 +131,8 @@ class Course:
         senders = [
             context.Process(target=_send, args=(wave, pipe[1])) for wave, pipe in zip(waves, pipes, strict=True)
         ]
+        if "http" in self.server.addresses:
+            self._announce(waves[0])
         for sender in senders:
             sender.start()
         try:
@@ -137,6 +146,13 @@ class Course:
             for sender in senders:
                 sender.kill()
                 sender.join()
+
+    def _announce(self, wave: Wave) -> None:
+        """Let the legs of a wave begin."""
+        for call in range(wave.calls):
+            body = msgspec.json.encode({"call_leg_id": str(call_leg_id(wave.options.seed, call))})
+            request = urllib.request.Request(f"http://{self.server.addresses['http']}/v1/legs", body)
+            urllib.request.urlopen(request, timeout=_RECOVERY_TIMEOUT_S).close()
 
     def _wait_for(self, calls: int) -> None:
         deadline = time.monotonic() + 120
@@ -164,40 +180,27 @@ class Course:
             process = self.server.look()
             self.rss_kib.append(process.weight.rss_kib)
             self.descriptors.append(process.descriptors)
+            self.live_calls.append(self.server.metrics().get("strep_calls"))
             if self._is_over.wait(_LOOK_S):
                 return
 
     def _knock(self) -> None:
         while not self._is_over.wait(_LOOK_S):
             with suppress(OSError):
-                self.handshakes_s.append(_handshake(self.server.addresses["ws"]))
+                self.handshakes_s.append(handshake(self.server.addresses["ws"], _RECOVERY_TIMEOUT_S))
 
     def _recovery(self) -> float:
         """Return how long it takes until a newcomer is answered at once again."""
         start = time.monotonic()
         while time.monotonic() - start < _RECOVERY_TIMEOUT_S:
             with suppress(OSError):
-                if _handshake(self.server.addresses["ws"]) < _RECOVERED_S:
+                if handshake(self.server.addresses["ws"], _RECOVERY_TIMEOUT_S) < _RECOVERED_S:
                     break
         return time.monotonic() - start
 
 
 def _send(wave: Wave, pipe: Any) -> None:
     pipe.send(msgspec.to_builtins(play(wave)))
-
-
-def _handshake(address: str) -> float:
-    """Return how long the answer to a media stream's opening request takes, in s; then hang up."""
-    host, port = address.split(":")
-    start = time.monotonic()
-    with socket.create_connection((host, int(port)), timeout=_RECOVERY_TIMEOUT_S) as knocking:
-        knocking.sendall(
-            f"GET /telnyx HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-        )
-        if not knocking.recv(1):
-            raise ConnectionError("closed")
-        return time.monotonic() - start
 
 
 def measure(settings: Settings, say: Say, scratch: Path) -> Report:
@@ -227,10 +230,10 @@ Flooding = Callable[[Course, Child], dict[str, Any]]
 def _courses(settings: Settings) -> Iterator[tuple[str, list[str], Flooding]]:
     """Yield the floods: what each is called, options of the server, and what is done."""
     most = str(2 * settings.calls)
-    for mode in _MODES:
+    for mode, needs in _MODES.items():
         for rate in settings.rates:
             name = f"made-up legs, {mode}, {f'{rate:,} a second' if rate else 'as many as go'}"
-            yield name, ["--udp-legs", mode, "--max-calls", most], _legs(settings.legs, rate)
+            yield name, ["--udp-legs", mode, "--max-calls", most, *needs], _legs(settings.legs, rate)
     yield f"{settings.sockets:,} half-open sockets", [], _half_open(settings.sockets)
     yield f"{settings.readers} readers that do not read", ["--http", "127.0.0.1:0"], _deaf(settings.readers)
     talking = ["--app", "echo", "--playback", "rtp"]
@@ -276,9 +279,9 @@ QUESTION = Question(
     name="floods",
     explains="""A server records calls, half of them STREP over UDP, half media streams, over a perfect line.
 Meanwhile comes a flood, each kind against a server of its own: datagrams of made-up legs at the same port, evenly
-and as many as the kernel takes, with --udp-legs open and probation and --max-calls twice the calls; sockets with
-half a request, from many addresses; subscribers of audio and events that do not read; media streams that do not
-read what is played to them.
+and as many as the kernel takes, with --udp-legs open, probation and registered and --max-calls twice the calls;
+sockets with half a request, from many addresses; subscribers of audio and events that do not read; media streams
+that do not read what is played to them.
 
 Every sample of every recorded call is compared with what was sent. Memory and descriptors are looked at five times
 a second, and as often somebody knocks at the WebSocket door; recovered is the server when it answers that within

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 from typing import Any, Self
@@ -138,3 +140,21 @@ class Serving:
         self._process.wait()
         assert self._process.stdout is not None
         self._process.stdout.close()
+
+
+def handshake(address: str, timeout_s: float) -> float:
+    """Return how long the answer to a media stream's opening request takes, in s; then hang up.
+
+    Raises:
+        OSError: there is none.
+    """
+    host, port = address.split(":")
+    start = time.monotonic()
+    with socket.create_connection((host, int(port)), timeout=timeout_s) as knocking:
+        knocking.sendall(
+            f"GET /telnyx HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+        if not knocking.recv(1):
+            raise ConnectionError("closed")
+        return time.monotonic() - start

@@ -7,26 +7,19 @@ and removed: an hour needs no more disk than the calls that are going on.
 from __future__ import annotations
 
 import asyncio
-import shutil
-import subprocess
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
-from benchmarks import wav
 from benchmarks.referee import limited
+from benchmarks.soak_verdict import Verdict
 from media.carrier.network import NetworkModel
 from media.carrier.options import SimulationOptions, Transport, WebSocketOptions
 from media.carrier.pacing import RealTime
-from media.carrier.plan import Plan
 from media.carrier.simulation import Simulation, Target
-from media.carrier.truth import TrackTruth
 from media.serve import loop_factory
 from strep.clock import NS_PER_MS, NS_PER_SECOND, SystemClock
 
@@ -36,12 +29,7 @@ LINE = NetworkModel(loss=0.01, reorder=0.01, duplicate=0.005, jitter_ms=10)
 """An ordinary bad line, for datagrams."""
 STREAM = NetworkModel(jitter_ms=10)
 """What TCP makes of it."""
-Channel = NDArray[Any]
 _GRID_NS = 20 * NS_PER_MS
-_FILES_TIMEOUT_S = 180.0
-_LOOK_S = 1.0
-_SILENCE = 0xFF
-"""Of mu-law."""
 
 
 class Wave(msgspec.Struct, frozen=True):
@@ -99,8 +87,17 @@ class Wave(msgspec.Struct, frozen=True):
             return Target(udp=_address(self.addresses["udp"]), segmented=True)
         if self.kind == "rtp":
             pair = self.addresses["rtp"][self.pair]
-            return Target(rx=_address(pair["rx"]), tx=_address(pair["tx"]))
+            return Target(rx=_address(pair["rx"]), tx=_address(pair["tx"]), source=self.host)
         return Target(stream_url=f"ws://{self.addresses['ws']}/{self.kind}")
+
+    @property
+    def host(self) -> str:
+        """Address of this machine that plain RTP comes from, another for each wave.
+
+        A call that gets the port of one that has just fallen silent is, to the server, the same source with a new
+        SSRC, and the kernel gives ports out at random.
+        """
+        return f"127.2.{self.number >> 8 & 255}.{self.number & 255}"
 
     @property
     def pair(self) -> str:
@@ -126,7 +123,7 @@ class WaveResult(msgspec.Struct, frozen=True):
         received: packets and frames in the sidecars.
         missing_files: calls without a complete recording.
         exact_tracks: that are what was sent, to the sample.
-        stalled_tracks: of these, that have silence where the sender itself had stalled for seconds.
+        stalled_tracks: of these, that have silence put in where the sender itself had stalled for seconds.
         short_tracks: that lack packets which were sent: the kernel dropped them.
         late_patched_samples: that came when their place had been given up, and were put there all the same.
         opened: by which program, how many files.
@@ -179,7 +176,8 @@ def play(wave: Wave) -> WaveResult:
     phase_ns = wave.number * 1_370_000 % _GRID_NS
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         outcome = runner.run(simulation.run(wave.target, Gridded(RealTime(clock), phase_ns)))
-    verdict = Verdict(wave, plan, outcome.truth.tracks)
+    pair = wave.pair if wave.kind == "rtp" else ""
+    verdict = Verdict(plan, outcome.truth.tracks, outcome.report.lateness.max_ns, Path(wave.recordings), pair)
     complaints = limited(verdict.complaints())
     if outcome.report.closed_early:
         complaints.append(f"the server closed the sockets of {outcome.report.closed_early} calls early")
@@ -204,149 +202,6 @@ def play(wave: Wave) -> WaveResult:
         (lateness.percentile_ms(99), lateness.max_ns / NS_PER_MS),
         complaints,
     )
-
-
-class Verdict:
-    """The files of a wave, compared with what was sent; counters as in `WaveResult`."""
-
-    def __init__(self, wave: Wave, plan: Plan, tracks: list[TrackTruth]) -> None:
-        """Look at nothing yet."""
-        self._wave, self._plan, self._tracks = wave, plan, tracks
-        self._directory = Path(wave.recordings)
-        self.received = self.missing = self.exact = self.stalled = self.short = self.late_patched = 0
-        self.opened: dict[str, int] = {}
-
-    def complaints(self) -> Iterator[str]:
-        """Wait for the files, read them all, remove them; yield what is wrong with them."""
-        calls: dict[int, list[int]] = {}
-        for number, track in enumerate(self._tracks):
-            calls.setdefault(track.call, []).append(number)
-        found = self._wait(calls)
-        self.missing = len(calls) - len(found)
-        if self.missing:
-            yield f"{self.missing} of {len(calls)} recordings are not there, or not complete"
-        yield from self._open([path.with_suffix(".wav") for path in found.values()])
-        for call, sidecar_path in found.items():
-            for complaint in self._judge(calls[call], sidecar_path):
-                yield f"{sidecar_path.stem}: {complaint}"
-            sidecar_path.with_suffix(".wav").unlink(missing_ok=True)
-            sidecar_path.unlink()
-
-    def _wait(self, calls: dict[int, list[int]]) -> dict[int, Path]:
-        """Return the sidecar of each call whose recording is complete, when all are or the time is over."""
-        found: dict[int, Path] = {}
-        deadline = time.monotonic() + _FILES_TIMEOUT_S
-        while len(found) < len(calls) and time.monotonic() < deadline:
-            for call in calls.keys() - found.keys():
-                path = self._sidecar(self._tracks[calls[call][0]])
-                if path is not None and _state(path) in ("complete", "failed"):
-                    found[call] = path
-            time.sleep(_LOOK_S if len(found) < len(calls) else 0)
-        return found
-
-    def _sidecar(self, track: TrackTruth) -> Path | None:
-        if self._wave.kind != "rtp":
-            return self._directory / f"{track.stream_id or track.call_leg_id}.json"
-        # Named after its first track, whichever of the two that was.
-        ssrcs = {other.epochs[0].ssrc for other in self._tracks if other.call == track.call}
-        names = (f"{self._wave.pair}-*-{ssrc:08x}.json" for ssrc in ssrcs)
-        return next((path for name in names for path in self._directory.glob(name)), None)
-
-    def _open(self, files: list[Path]) -> Iterator[str]:
-        """Let other programs read the headers of all files, and decode one."""
-        programs = {"soxi": ["soxi", *map(str, files)], "ffprobe": ["ffprobe", "-v", "error", str(files[-1])]}
-        for name, command in programs.items() if files else ():
-            if shutil.which(name) is None:
-                continue
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode or done.stderr:
-                yield f"{name}: {done.stderr.strip()[:300] or f'exit code {done.returncode}'}"
-            else:
-                self.opened[name] = len(command) - 1 if name == "soxi" else 1
-
-    def _judge(self, numbers: list[int], path: Path) -> Iterator[str]:
-        try:
-            audio = wav.read(path.with_suffix(".wav"))
-            sidecar = msgspec.json.decode(path.read_bytes())
-        except (OSError, ValueError) as error:
-            yield str(error)
-            return
-        if sidecar["state"] != "complete" or sidecar["length_samples"] != len(audio.frames):
-            yield f"{sidecar['state']}, {sidecar['length_samples']} samples; the file has {len(audio.frames)}"
-        if len(sidecar["tracks"]) != len(numbers):
-            yield f"{len(sidecar['tracks'])} tracks, {len(numbers)} were sent"
-        reports = {report["direction"]: report for report in sidecar["tracks"]}
-        for number in numbers:
-            report = reports.get(self._tracks[number].direction)
-            if report is None:
-                yield f"no {self._tracks[number].direction} track"
-                continue
-            yield from self._judge_track(number, report, audio)
-        ends = [report["start_samples"] + report["length_samples"] for report in sidecar["tracks"]]
-        if ends and max(ends) != len(audio.frames):
-            yield f"the file has {len(audio.frames)} samples, its tracks end at {max(ends)}"
-
-    def _judge_track(self, number: int, report: dict[str, Any], audio: wav.Audio) -> Iterator[str]:
-        """Counters and samples; what the kernel dropped may be missing, and nothing else."""
-        truth, counted, totals = self._tracks[number], report["statistics"], report["totals"]
-        self.received += counted["received"]
-        self.late_patched += totals["late-patched"]
-        fates = ("delivered", "duplicate", "late", "invalid", "quarantined", "in_flight")
-        if counted["received"] != sum(counted[fate] for fate in fates) or counted["in_flight"]:
-            yield f"{truth.direction}: packets do not add up: {counted}"
-        if sum(totals.values()) != report["length_samples"]:
-            yield f"{truth.direction}: the ledger has {sum(totals.values())} of {report['length_samples']} samples"
-        dropped = truth.delivered + truth.duplicated - counted["received"]
-        if dropped < 0:
-            yield f"{truth.direction}: {-dropped} packets more than were sent"
-        expected = self._plan.expected_encoded(number)
-        start = report["start_samples"]
-        heard = audio.frames[start : start + report["length_samples"], report["channel"]]
-        heard, put_in = without_pauses(heard, report)
-        heard, length = heard[: len(expected)], report["length_samples"] - put_in
-        if dropped == 0 and (length != truth.total_samples or len(heard) != len(expected)):
-            yield f"{truth.direction}: {length} samples of {truth.total_samples}"
-        elif np.array_equal(heard, expected):
-            self.exact += 1
-            self.stalled += put_in > 0
-        elif dropped > 0 and lacks_no_more(heard, expected, truth.samples_per_packet, dropped):
-            self.short += 1
-        else:
-            yield f"{truth.direction}: the samples are not those that were sent"
-
-
-def without_pauses(heard: Channel, report: dict[str, Any]) -> tuple[Channel, int]:
-    """Return the channel without what the ledger calls silence or restart, and how much of that there was.
-
-    These senders never pause. One that did not get the processor for seconds, and stays late, seems to: it is put
-    there by the arrival clock (`strep.realign`).
-    """
-    spans = [span for span in report["ledger"] if span["kind"] in ("silence", "restart")]
-    is_kept = np.ones(len(heard), np.bool_)
-    for span in spans:
-        first = span["start_samples"] - report["start_samples"]
-        place = slice(first, first + span["length_samples"])
-        is_kept[place] = heard[place] != _SILENCE  # sound there would be kept, and found wrong
-    return heard[is_kept], int(len(heard) - is_kept.sum())
-
-
-def lacks_no_more(heard: Channel, expected: Channel, packet_samples: int, packets: int) -> bool:
-    """Return whether no more than so many packets are missing, at the beginning, at the end or as silence within."""
-    missing = len(expected) - len(heard)
-    for at_the_start in range(0, min(missing, packets * packet_samples) + 1, packet_samples):
-        known = expected[at_the_start : at_the_start + len(heard)]
-        wrong = heard[: len(known)] != known
-        if not (heard[: len(known)][wrong] != _SILENCE).any():
-            return int(wrong.sum()) + missing <= packets * packet_samples
-    return False
-
-
-def _state(path: Path) -> str:
-    try:
-        state: str = msgspec.json.decode(path.read_bytes())["state"]
-    except (OSError, ValueError):  # not there, or just being replaced
-        return ""
-    return state
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -48,6 +48,7 @@ class Engine:
         draining_since_ns: calls go on, but none begins with what has come since; doors see to that.
         shortage: why no call may begin at present, "" if one may; doors see to that, too. Looked at once a second.
         max_calls: that may live at once; 0 is any number. Kept to the call, whatever comes within that second.
+        calls_beginning: of tracks whose call is not decided yet; they count as live ones. Doors see to that.
     """
 
     def __init__(
@@ -76,11 +77,10 @@ class Engine:
         """
         self.timeline = timeline
         self.payload_types = payload_types or PayloadTypes()
-        self.desk = Desk()
+        self.desk, self.pauses = Desk(), PauseMask()
         self.calls: dict[str, Call] = {}
-        self.pauses = PauseMask()
         self.draining_since_ns, self.shortage, self.max_calls = NEVER_NS, "", 0
-        self.calls_started = self.calls_ended = self.conservation_errors = 0
+        self.calls_started = self.calls_ended = self.calls_beginning = self.conservation_errors = 0
         self._clock, self._publish, self._outlets = clock, publish, list(outlets)
         self._idle_timeout_ns, self._max_tracks, self._patience_ns = idle_timeout_ns, max_tracks, patience_ns
         self._indexes = CallIndexes()
@@ -107,8 +107,8 @@ class Engine:
 
     def refusal(self) -> str:
         """Return why no call may begin now, "" if one may: `shortage`, and `max_calls` to the call."""
-        if 0 < self.max_calls <= len(self.calls):
-            return f"{len(self.calls)} live calls, at most {self.max_calls}"
+        if 0 < self.max_calls <= (live := len(self.calls) + self.calls_beginning):
+            return f"{live} live calls, at most {self.max_calls}"
         return self.shortage
 
     def open_call(

@@ -40,6 +40,7 @@ class Target:
         segmented: UDP, let the kernel cut messages into datagrams. On this machine a message travels in one piece,
             and a receiver that steers datagrams to its workers by what is in them would get all of it where the
             first one belongs. No carrier does that.
+        source: UDP, this machine's address that datagrams come from; "" is whichever the kernel takes.
     """
 
     udp: Address | None = None
@@ -48,6 +49,7 @@ class Target:
     rtp_port_step: int = 0
     stream_url: str = ""
     segmented: bool = False
+    source: str = ""
 
     def destinations(self, options: SimulationOptions) -> list[Address]:
         """Return the UDP addresses in the order of `Plan.destinations`.
@@ -133,7 +135,10 @@ class Simulation:
             plan = self.plan()
             report = await websocket.send_plan(plan, target.stream_url, pacer, on_progress, heard_folder)
             return Outcome(plan.truth(), report)
-        sockets = [connect(address, segmented=target.segmented) for address in target.destinations(self.options)]
+        sockets = [
+            connect(address, source=target.source, segmented=target.segmented)
+            for address in target.destinations(self.options)
+        ]
         try:
             send = partial(send_plan, self._timetable, sockets, pacer, on_progress)
             report = await (send() if announcer is None else announcer.around(self._begins_ns(), pacer, send))

@@ -25,21 +25,25 @@ _WITHIN_NS = NS_PER_MS // 2
 _SEND_BUFFER_BYTES = 4 << 20
 
 
-def connect(address: Address, *, one_by_one: bool = False, segmented: bool = False) -> BatchSocket:
-    """Return a socket connected to `address`, IPv4 or IPv6; for the rest, see `BatchSocket`.
+def connect(address: Address, *, source: str = "", one_by_one: bool = False, segmented: bool = False) -> BatchSocket:
+    """Return a socket connected to `address`, IPv4 or IPv6, from `source`; for the rest, see `BatchSocket`.
 
     Raises:
         ConfigurationError: the name does not resolve, or there is no way there.
     """
-    try:
-        family, kind, protocol, _, resolved = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)[0]
-        udp_socket = socket.socket(family, kind, protocol)
-        with contextlib.suppress(OSError):
-            udp_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
-        udp_socket.setblocking(False)
-        udp_socket.connect(resolved)
-    except OSError as error:
-        raise ConfigurationError(f"cannot send to {address[0]}:{address[1]}: {error}") from error
+    with contextlib.ExitStack() as on_error:
+        try:
+            family, kind, protocol, _, resolved = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)[0]
+            udp_socket = on_error.enter_context(socket.socket(family, kind, protocol))
+            with contextlib.suppress(OSError):
+                udp_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+            udp_socket.setblocking(False)
+            if source:
+                udp_socket.bind((source, 0))
+            udp_socket.connect(resolved)
+        except OSError as error:
+            raise ConfigurationError(f"cannot send to {address[0]}:{address[1]}: {error}") from error
+        on_error.pop_all()
     return BatchSocket(udp_socket, one_by_one=one_by_one, segmented=segmented)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 from media.calls import Call, Track
+from media.tapes import TapeFormat
 from strep.clock import NS_PER_SECOND
 from strep.header import Direction
 
@@ -17,6 +18,7 @@ PREDECESSORS = 8
 Source = tuple[Direction, str, int]
 Waiting = tuple[int, str]
 """When a call started, in ns, and its call_id."""
+Kind = tuple[str, Direction, TapeFormat]
 
 
 class Joining:
@@ -27,6 +29,34 @@ class Joining:
         self._by_source: defaultdict[Source, list[Track]] = defaultdict(list)
         self._one_sided: defaultdict[tuple[str, Direction], list[Waiting]] = defaultdict(list)
         self._calls: dict[str, Call] = {}
+        self._beginners: Counter[Kind] = Counter()
+        self._followers: Counter[Kind] = Counter()
+        self._waiting: dict[Track, bool] = {}  # whether they are beginners
+
+    def begins(self, track: Track) -> bool:
+        """Tell whether `track`, which has just come, will begin a call, as far as one can tell already.
+
+        Not if a call waits for it, or another track that will begin one does, and no other track takes that place.
+        """
+        partner, (host, direction, tape) = self.partner(track), _kind(track)
+        places = self._beginners[host, _opposite(track), tape] + (partner is not None and partner.tape == tape)
+        return places <= self._followers[host, direction, tape]
+
+    def wait(self, track: Track, *, begins: bool) -> None:
+        """Take note of a track whose call is not decided yet."""
+        self._waiting[track] = begins
+        (self._beginners if begins else self._followers)[_kind(track)] += 1
+
+    def decide(self, track: Track) -> bool:
+        """Take note that its call is decided now; return whether it was to begin one."""
+        begins = self._waiting.pop(track, None)
+        if begins is None:  # another process took note of it
+            return False
+        counter, kind = self._beginners if begins else self._followers, _kind(track)
+        counter[kind] -= 1
+        if not counter[kind]:
+            del counter[kind]
+        return begins
 
     def predecessors(self, track: Track) -> list[Track]:
         """Return the last tracks from the same address and port, the newest first."""
@@ -84,6 +114,10 @@ def _source(track: Track) -> Source:
 def _host(track: Track) -> str:
     address: str = track.source["address"]
     return address
+
+
+def _kind(track: Track) -> Kind:
+    return _host(track), track.direction, track.tape
 
 
 def _opposite(track: Track) -> Direction:

@@ -18,6 +18,8 @@ from strep.rtp import COMFORT_NOISE
 
 Int64 = NDArray[np.int64]
 UInt8 = NDArray[np.uint8]
+TURNED_AWAY = 256
+"""Of a drain; further packets of unknown legs or sources are not looked at, so that a flood takes a bounded time."""
 
 
 def frames_of(batch: DatagramBatch, packets: PacketColumns, slot: Int64, engine: Engine) -> FrameBatch:

@@ -18,7 +18,7 @@ import numpy as np
 from media.admission.legs import LegGuard
 from media.calls import Call, Track
 from media.doors.joining import Joining
-from media.doors.packets import frames_of
+from media.doors.packets import TURNED_AWAY, frames_of
 from media.doors.sources import describe_source, pack_source, source_words
 from media.engine import Engine
 from media.tapes import format_of
@@ -43,7 +43,7 @@ class RtpDoor:
 
     def __init__(self, name: str, engine: Engine, guard: LegGuard | None = None) -> None:
         """Start without a track; `guard` says from which networks tracks may begin."""
-        self._guard, self._foreign = guard or LegGuard(), 0
+        self._guard = guard or LegGuard()
         self.name = name
         self.datagrams = 0
         self.rejected = np.zeros(len(Reject), np.int64)
@@ -51,7 +51,6 @@ class RtpDoor:
         self._demux = Demux()
         self._keys: dict[int, Key] = {}
         self._joining = Joining()
-        self._late = 0
 
     def receive(self, batch: DatagramBatch, direction: Direction, now_ns: int) -> None:
         """Take the datagrams of one drain of the port for `direction`."""
@@ -64,15 +63,16 @@ class RtpDoor:
         high, low, port = source_words(batch.source[packets.row])
         third = packets.ssrc.astype(np.uint64) | port << np.uint64(32) | np.uint64(direction << 48)
         slot = self._demux.lookup(high, low, third)
-        for i in np.flatnonzero(slot == UNKNOWN).tolist():
+        newcomers, turned_away = np.flatnonzero(slot == UNKNOWN), 0
+        for looked_at, i in enumerate(newcomers.tolist(), 1):
             key = int(high[i]), int(low[i]), int(third[i])
             slot[i] = self._slot_of_newcomer(key, packets, i, batch, direction)
+            turned_away += slot[i] == UNKNOWN
+            if turned_away >= TURNED_AWAY:
+                self.rejected[Reject.CROWDED] += len(newcomers) - looked_at
+                break
         kept = np.flatnonzero(slot != UNKNOWN)
         if len(kept) < len(slot):
-            self.rejected[Reject.NO_ROOM] += len(slot) - len(kept) - self._late - self._foreign
-            self.rejected[Reject.ENDING] += self._late
-            self.rejected[Reject.ADDRESS] += self._foreign
-            self._late = self._foreign = 0
             packets, slot = packets.take(kept), slot[kept]
         self._engine.receive(frames_of(batch, packets, slot, self._engine))
 
@@ -98,27 +98,42 @@ class RtpDoor:
         self, key: Key, packets: PacketColumns, i: int, batch: DatagramBatch, direction: Direction
     ) -> int:
         slot = self._demux.get(key)
-        if slot != UNKNOWN or not self._engine.has_room() or self._engine.shortage:
+        if slot != UNKNOWN:
             return slot
         row = packets.row[i]
-        if batch.arrival_ns[row] > self._engine.draining_since_ns:
-            self._late += 1
-            return UNKNOWN
         source = {**describe_source(batch.source[row]), "ssrc": int(packets.ssrc[i])}
-        if not self._guard.admits_address(source["address"]):
-            self._foreign += 1
-            return UNKNOWN
         arrival_ns = int(batch.arrival_ns[row])
         encoding = self._engine.payload_types.opening(int(packets.payload_type[i]))
-        track = self._engine.open_track(
-            lambda slot: Track(slot, direction, arrival_ns, source), encoding, self.join, format_of(encoding)
-        )
-        self._demux.add(key, track.handle)
-        self._keys[track.handle] = key
-        return track.handle
+        tape = format_of(encoding)
+        begins = self._begins(Track(UNKNOWN, direction, arrival_ns, source, tape=tape))
+        if arrival_ns > self._engine.draining_since_ns:
+            self.rejected[Reject.ENDING] += 1
+        elif not self._guard.admits_address(source["address"]):
+            self.rejected[Reject.ADDRESS] += 1
+        elif not self._engine.has_room() or (begins and self._engine.refusal()):
+            self.rejected[Reject.NO_ROOM] += 1
+        else:
+            track = self._engine.open_track(
+                lambda slot: Track(slot, direction, arrival_ns, source), encoding, self.join, tape
+            )
+            self._joining.wait(track, begins=begins)
+            self._engine.calls_beginning += begins
+            self._demux.add(key, track.handle)
+            self._keys[track.handle] = key
+            return track.handle
+        return UNKNOWN
+
+    def _begins(self, track: Track) -> bool:
+        """Tell whether a track that has just come will begin a call, as far as one can tell already."""
+        for other in self._joining.predecessors(track):
+            call, silent_ns = other.call, track.first_arrival_ns - self._engine.last_delivery_ns(other)
+            if silent_ns >= OVERLAP_NS and call is not None and call.tape == track.tape:
+                return False
+        return self._joining.begins(track)
 
     def join(self, track: Track, now_ns: int) -> Call:
         """Return the call of `track`, a new one if need be."""
+        self._engine.calls_beginning -= self._joining.decide(track)
         call = self._continued_by(track) or self._joining.partner(track)
         if call is None or call.tape != track.tape:  # one recording has one rate
             started = datetime.fromtimestamp(self._engine.wall_ns(track.first_arrival_ns) / NS_PER_SECOND, UTC)

@@ -138,7 +138,7 @@ class StreamDoor:
         """Take one media frame; it reaches the timeline with the next beat."""
         assert isinstance(handle, Stream)
         if handle.call.has_ended:
-            if now_ns > self._engine.draining_since_ns:
+            if now_ns > self._engine.draining_since_ns or self._engine.refusal():
                 self.no_room += 1
                 return
             handle.call = self._open_call(handle, now_ns)

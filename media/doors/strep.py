@@ -15,7 +15,7 @@ from media.admission.legs import SILENT_NS, LegGuard
 from media.admission.quarantine import Held
 from media.calls import Call, Track
 from media.codecs import Encoding
-from media.doors.packets import frames_of
+from media.doors.packets import TURNED_AWAY, frames_of
 from media.doors.sources import describe_source, pack_source, source_and
 from media.engine import Engine
 from media.outlets import Forget
@@ -25,8 +25,6 @@ from strep.demux import UNKNOWN, Demux, Key
 from strep.header import Direction, Leg
 from strep.reject import Reject
 
-TURNED_AWAY = 256
-"""Of a drain; further packets of unknown legs or sources are not looked at, so that a flood takes a bounded time."""
 _MOST_SOURCES = 4
 """Ports of one address that a direction may come from, by turns."""
 

@@ -15,9 +15,10 @@ from media.admission import quarantine
 from media.admission.desk import status_of
 from media.admission.legs import SILENT_NS, LegGuard
 from media.admission.quarantine import Held, Quarantine
+from media.doors.packets import TURNED_AWAY
 from media.doors.rtp import RtpDoor
 from media.doors.sources import pack_source, source_and
-from media.doors.strep import TURNED_AWAY, StrepDoor
+from media.doors.strep import StrepDoor
 from strep import header
 from strep.clock import NS_PER_MS, NS_PER_SECOND
 from strep.datagrams import collect

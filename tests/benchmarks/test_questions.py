@@ -105,9 +105,9 @@ def test_floods(tmp_path: Path) -> None:
     settings = floods.Settings(calls=4, seconds=4, legs=2000, rates=(2000,), sockets=20, readers=3)
     report = ask(floods.QUESTION, settings, tmp_path)
     assert report.complaints == []
-    assert [flood["lost"] if "lost" in flood else flood["sent"] - flood["received"] for flood in report.figures] == [
-        0
-    ] * 5
+    assert [flood["sent"] - flood["received"] for flood in report.figures] == [0] * 6
+    assert "6 floods: 0 of" in report.answers[0]
+    assert all(4 <= flood["calls_most"] <= 8 for flood in report.figures[:3]), "--max-calls is 8"
 
 
 def test_startup(tmp_path: Path) -> None:

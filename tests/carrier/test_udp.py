@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -105,3 +106,16 @@ class TestConnect:
     def test_unknown_host(self) -> None:
         with pytest.raises(ConfigurationError, match=r"cannot send to no\.such\.host\.invalid:9"):
             connect(("no.such.host.invalid", 9))
+
+    @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere loopback has one address")
+    def test_from_an_address_of_its_own(self) -> None:
+        (receiver,) = receivers(1)
+        batch_socket = connect(receiver.getsockname(), source="127.2.0.9")
+        batch_socket.send(DatagramTable(np.zeros((1, 20), np.uint8), np.array([20])))
+        assert receiver.recvfrom(100)[1][0] == "127.2.0.9"
+        batch_socket.close()
+        receiver.close()
+
+    def test_from_an_address_of_another_machine(self) -> None:
+        with pytest.raises(ConfigurationError, match=r"cannot send to 127\.0\.0\.1:9"):
+            connect(("127.0.0.1", 9), source="192.0.2.1")
