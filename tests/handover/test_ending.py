@@ -43,6 +43,7 @@ async def test_it_waits_for_the_word_of_the_successor(tmp_path: Path) -> None:
         link.say(Ready())
         calls, descriptors = await link.hear(PATIENCE_S)
         assert isinstance(calls, Calls)
+        server.doors._receivers[0].errors = 3
         server.stop()
         for _ in range(TURNS):
             await asyncio.sleep(0)
@@ -54,6 +55,7 @@ async def test_it_waits_for_the_word_of_the_successor(tmp_path: Path) -> None:
         os.close(descriptor)
     link.close()
     assert path.is_socket()  # the successor's
+    assert server.snapshot()["receive_errors"] == 3  # though it receives nothing any more
 
 
 async def test_a_start_that_fails_leaves_no_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
