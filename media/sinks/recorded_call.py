@@ -29,9 +29,10 @@ from media.sinks.continuation import Patience, beginning, boot_id, take_over
 from media.sinks.contract import CallInfo, CallReport, SinkUse
 from media.sinks.naming import make_directory
 from media.sinks.notes import Note, Wish, note_of
+from media.sinks.overwriting import overwrite
 from media.sinks.rewriting import Spans
 from media.sinks.sealed import SealedWav
-from media.sinks.sidecar import UNSERIALIZABLE, Sidecar, State, describe, overwrite, replace
+from media.sinks.sidecar import UNSERIALIZABLE, Sidecar, State, describe, replace
 from media.sinks.wav import Encoding
 from strep.clock import NS_PER_SECOND, Clock, SystemClock, iso8601
 

@@ -28,12 +28,13 @@ from media.sinks.continuation import Patience
 from media.sinks.contract import HANDED_OVER, CallInfo, CallReport, SinkOptions, SinkUse
 from media.sinks.finisher import Finisher, hand_over
 from media.sinks.health import RecordingSnapshot
+from media.sinks.laws import in_laws
 from media.sinks.linear import LinearCalls
 from media.sinks.recorded_call import RecordedCall, Trouble
 from media.sinks.stage import Positions, Slots, Stage, Tracks
 from media.sinks.wav import Encoding
 from strep.clock import NS_PER_MS, Clock, SystemClock
-from strep.g711 import Codec, decode, transcode_table
+from strep.g711 import Codec, decode
 
 _LOG = logging.getLogger(__name__)
 
@@ -334,14 +335,7 @@ class RecordingSink:
             for row in new.tolist():
                 self._set_law(int(batch.call[row]), Codec(int(batch.codec[row])))
             laws = self._laws.take(batch.call, mode="clip")
-        other = (laws != batch.codec) & (laws != _NO_LAW)
-        if not other.any():
-            return batch.encoded, laws
-        rows = batch.encoded.copy()
-        for source, target in ((Codec.PCMU, Codec.PCMA), (Codec.PCMA, Codec.PCMU)):
-            chosen = other & (batch.codec == source)
-            rows[chosen] = transcode_table(source, target).take(rows[chosen])
-        return rows, laws
+        return in_laws(batch, np.where(laws == _NO_LAW, batch.codec, laws)), laws
 
     def _set_law(self, index: int, codec: Codec) -> None:
         """Let the first block of a call decide the law of its file."""

@@ -239,7 +239,7 @@ def finish(path: Path, now_ns: int = 0, wall_ns: int = 0, recipients: Recipients
     if found is None:
         return None
     document, audio, described = found
-    wav = lock_left_behind(audio, lambda: _left_behind(path) is not None, described, 0, recipients)
+    wav = lock_left_behind(audio, lambda: _left_behind(path) is not None, described, (), recipients)
     if wav is None:
         return None
     if wav.length_samples and not path.exists():  # somebody threw its sidecar away

@@ -2,16 +2,15 @@
 
 It appears with the call, in state "recording", and is replaced in one step when the call ends, so that a
 reader sees the one or the other and never half of either. Only on a disk that has no room for a second file
-it is written over in place (`overwrite`), within the room it has, so that it does not say "recording" for ever.
+it is written over in place, within the room it has (`media.sinks.overwriting`).
 `sidecar.schema.json` is its published description; a test keeps the two together.
 """
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -31,7 +30,6 @@ UNSERIALIZABLE = (ValueError, TypeError, OverflowError, RecursionError, msgspec.
 
 _RESERVE_BYTES = 768
 """Blanks behind the first sidecar: with them, `overwrite` has room for the end, and for why, on any file system."""
-_ERROR_CHARACTERS = 200  # of an error where room is short
 
 _HEAD_BYTES = 64
 _UNFINISHED = b'"state": "recording"'
@@ -235,7 +233,7 @@ def describe(
 
 def serialize(document: Sidecar) -> bytes:
     """Return the document as indented JSON; a value that JSON does not know is written as text."""
-    return msgspec.json.format(msgspec.json.encode(document, enc_hook=_plain), indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(document, enc_hook=plain), indent=2) + b"\n"
 
 
 def read_unfinished(path: Path) -> Sidecar | None:
@@ -301,60 +299,8 @@ def _create(path: str) -> int:
         return os.open(path, flags, 0o600)
 
 
-def overwrite(path: Path, document: Sidecar, reason: str) -> bool:
-    """Write the document over the one at `path`, in the space that it takes on the disk: nothing else is left.
-
-    As much of the document as there is room for: all of it, else without ledgers and events, without tracks,
-    without identity. A document from which something had to be left out does not claim to be complete.
-
-    Args:
-        path: where a document is.
-        document: what to write.
-        reason: the error of a document that would be complete if all of it had room.
-
-    Returns:
-        True when the whole document is there.
-
-    Raises:
-        OSError: there is none at `path`, or not even that can be written.
-        UNSERIALIZABLE: the document cannot be JSON.
-    """
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    try:
-        size = os.fstat(fd).st_size
-        room = max(size, os.fstat(fd).st_blocks * 512)
-        for number, candidate in enumerate(_shorter(document, reason)):
-            content = msgspec.json.encode(candidate, enc_hook=_plain)
-            content = content.ljust(size - 1) + b"\n"
-            if len(content) <= room:
-                if _covers(fd, content):
-                    return number == 0
-                os.ftruncate(fd, size)  # what was written behind the old end
-    finally:
-        os.close(fd)
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-
-
-def _shorter(document: Sidecar, reason: str) -> Iterator[Sidecar]:
-    """Yield the document, and what is left of it when there is less and less room."""
-    yield document
-    error = (document.error or reason)[:_ERROR_CHARACTERS]
-    document = msgspec.structs.replace(document, state="failed", error=error, events=[], sinks=[])
-    bare = [msgspec.structs.replace(track, ledger=[], ledger_truncated=True) for track in document.tracks]
-    yield msgspec.structs.replace(document, tracks=bare)
-    yield (document := msgspec.structs.replace(document, tracks=[]))
-    yield msgspec.structs.replace(document, identity={})
-
-
-def _covers(fd: int, content: bytes) -> bool:
-    """Write at the beginning of the file, and return whether all of it could be written."""
-    try:
-        return os.pwrite(fd, content, 0) == len(content)
-    except OSError:
-        return False
-
-
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a value that JSON does not know as one that it does."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray):

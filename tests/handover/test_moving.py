@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from media.decoding.events import EVENT as EVENT_PAYLOAD
 from media.decoding.payload_types import PayloadType, PayloadTypes
-from media.doors.strep import TURNED_AWAY
+from media.doors.packets import TURNED_AWAY
 from media.events.kinds import Event
 from media.handover.moved import Moved, decode, encode
 from media.handover.moving import put_in, take_out

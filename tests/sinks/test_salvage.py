@@ -104,7 +104,7 @@ def test_what_somebody_went_on_with_is_left_to_the_start_of_who_follows(tmp_path
         left_behind(tmp_path, clock).die()
         return False
 
-    salvage._stopping.wait = go_on_and_die  # type: ignore[method-assign]
+    salvage._stopping.wait = go_on_and_die  # type: ignore[method-assign, assignment]
     salvage._run()
     assert (salvage.finished, check(tmp_path / "leg.json")["state"]) == (0, "recording")
     assert Salvage(tmp_path, 0)._found()[0]

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from media.sinks.continuation import UNACCOUNTED
 from media.sinks.contract import CallReport, TrackReport
+from media.sinks.naming import remove_left_over
+from media.sinks.overwriting import overwrite
 from media.sinks.recording import RecordingSink
-from media.sinks.rewriting import remove_left_over
 from media.sinks.sidecar import (
     SCHEMA_PATH,
     Clock,
@@ -30,7 +31,6 @@ from media.sinks.sidecar import (
     Track,
     Trimmed,
     describe,
-    overwrite,
     replace,
 )
 from strep.clock import ManualClock, iso8601
