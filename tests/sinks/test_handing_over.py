@@ -6,6 +6,7 @@ import dataclasses
 import errno
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -253,7 +254,7 @@ class TestPatience:
     def pauses(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
         """Return how long it waited, which it does not here."""
         waited: list[float] = []
-        monkeypatch.setattr(continuation.threading.Event, "wait", lambda self, timeout: waited.append(timeout))
+        monkeypatch.setattr(threading.Event, "wait", lambda self, timeout: waited.append(timeout))
         return waited
 
     def test_is_one_for_all_calls_of_a_hand_over(self, tmp_path: Path, pauses: list[float]) -> None:
