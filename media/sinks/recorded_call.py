@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,7 +23,7 @@ from media.events.kinds import WITHHELD
 from media.pauses.spans import omitted
 from media.sealing.keys import Recipients
 from media.sinks import sidecar
-from media.sinks.audio_files import AudioFile, create, sidecar_of
+from media.sinks.audio_files import AudioFile, create, sidecar_of, unused_sidecar
 from media.sinks.continuation import Patience, beginning, boot_id, take_over
 from media.sinks.contract import CallInfo, CallReport, SinkUse
 from media.sinks.naming import make_directory
@@ -114,7 +113,7 @@ class RecordedCall:
             self.wav = wav = went_on or create(directory, name, encoding, call.sample_rate_hz, recipients)
             self._file, self._sidecar = wav.path.name, sidecar_of(wav.path)
         except Exception as error:
-            self._sidecar = _unused(directory, name)
+            self._sidecar = unused_sidecar(directory, name)
             self.fail(error)
         self._write_sidecar("recording" if self.wav else "failed", None)
         if self.wav and wish is not None:
@@ -225,11 +224,9 @@ class RecordedCall:
         note, self.note = self.note, None
         if note is not None:
             note.let_go()
-        if self.wav is None:
-            self._write_sidecar("failed", None)
-            return
         try:
-            self.wav.flush_header()
+            if self.wav:
+                self.wav.flush_header()
         except OSError as error:
             self.fail(error)
         self._write_sidecar("failed" if self.error else "recording", None)
@@ -292,7 +289,8 @@ class RecordedCall:
         if state == "complete" and length == 0:
             note = note or NO_MEDIA
         if report and self._recipients:
-            report = dataclasses.replace(report, events=[_without_digit(event) for event in report.events])
+            events = [event | {"digit": WITHHELD} if "digit" in event else event for event in report.events]
+            report = dataclasses.replace(report, events=events)  # of a key not which it was
         document = describe(
             self.call,
             report,
@@ -353,17 +351,3 @@ class RecordedCall:
             self._trouble.sidecars += 1
             if self.error is None or self._file is not None:
                 _LOG.warning("sidecar %s %s", self._sidecar.name, text)
-
-
-def _without_digit(event: dict[str, Any]) -> dict[str, Any]:
-    """Return an event of the carrier; of a key not which it was."""
-    return event | {"digit": WITHHELD} if "digit" in event else event
-
-
-def _unused(directory: Path, name: str) -> Path:
-    """Return a name for the sidecar of a recording that has no file."""
-    path, number = directory / f"{name}.json", 1
-    while os.path.lexists(path):
-        number += 1
-        path = directory / f"{name}.{number}.json"
-    return path

@@ -53,8 +53,7 @@ as long would be cheaper still, but a process that is killed loses at most a sec
     972 ms  in all, counted in samples, so whatever the clock does; more only where the disk stalls
     ======  ==================================================================================
 
-    Of a call whose packets keep coming, with a `reorder_wait_ms` of 60. What is said before a sender sends nothing
-    waits for the clock instead of the staged 662 ms: `AGED_NS`, `SWEEP_NS`, and the 150 ms to the next batch.
+    Of a call whose packets keep coming, with a `reorder_wait_ms` of 60; docs/recordings.md tells of others.
 """
 LAG_SAMPLES = 1_200
 """How far the file may be behind the further channel of a call, waiting for the other one: a block, and jitter."""
@@ -198,8 +197,7 @@ class RecordingSink:
             _LOG.exception("a mistake of ours")
             recording.fail(error)
         self._unstage(recording)
-        is_moved = recording.continued is not None and recording.continued.wav is not None
-        self._moved -= is_moved and not (call.is_linear or self._is_pcm)
+        self._moved -= bool((before := recording.continued) and before.wav) and not (call.is_linear or self._is_pcm)
         if report is not None and report.reason == HANDED_OVER:
             recording.hand_over()
             self._ended += 1

@@ -8,7 +8,6 @@ it is written over in place, within the room it has (`media.sinks.overwriting`).
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,7 +17,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from media.documents import read_document
+from media.documents import create_temporary, read_document
 from media.sinks.contract import CallInfo, CallReport, SinkUse, TrackReport
 from strep.clock import iso8601
 
@@ -274,10 +273,8 @@ def replace(path: Path, document: Sidecar) -> None:
         content = content[:-1].ljust(len(content) + _RESERVE_BYTES) + b"\n"
     directory, name = os.path.split(path)
     temporary = os.path.join(directory, f".{name}.tmp")
-    fd = _create(temporary)
+    fd = create_temporary(temporary)
     try:
-        with suppress(OSError):  # whoever removes what dead processes left lets it be while it is locked
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         while content:
             content = content[os.write(fd, content) :]
         os.replace(temporary, path)
@@ -287,16 +284,6 @@ def replace(path: Path, document: Sidecar) -> None:
         raise
     finally:
         os.close(fd)
-
-
-def _create(path: str) -> int:
-    """Return a new file; what is in its place, a dead process left, or somebody who wants us to write elsewhere."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        return os.open(path, flags, 0o600)
-    except FileExistsError:
-        os.unlink(path)
-        return os.open(path, flags, 0o600)
 
 
 def plain(value: Any) -> Any:

@@ -31,11 +31,12 @@ PCM = speech(3.0)
 def sealed(directory: Path) -> FinishedRecording:
     """Return a recording of three seconds as the recorder hands it over."""
     recording = finished(directory, pcm=PCM)
+    document = msgspec.json.decode(recording.sidecar.read_bytes(), type=Sidecar)
     recording.path.unlink()
+    recording.sidecar.unlink()
     file = create(directory, "call-1", Encoding.PCM16, 8000, FOR_ALICE)
     file.write(0, np.ascontiguousarray(PCM))
     file.close()
-    document = msgspec.json.decode(recording.sidecar.read_bytes(), type=Sidecar)
     about = {"file": file.path.name, "encrypted_to": [str(ALICE.recipient)]}
     replace(recording.sidecar, msgspec.structs.replace(document, **about))
     return dataclasses.replace(recording, path=file.path, size_bytes=file.path.stat().st_size)
@@ -61,7 +62,7 @@ def arrived(folder: Path, content: bytes) -> None:
     document = check(folder / "call-1.json")
     assert (document["file"], document["encrypted_to"]) == (audio.name, [str(ALICE.recipient)])
     (file,) = read_json(folder / "call-1.json")["files"]
-    assert (file["format"], file["sha256"]) == ("wav.sealed", sha256_of(audio))
+    assert (file["format"], file["sha256"]) == ("pcm16", sha256_of(audio))
 
 
 def test_to_a_directory(tmp_path: Path) -> None:
