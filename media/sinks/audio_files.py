@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -84,3 +85,12 @@ def stem_of(path: Path) -> str:
 def sidecar_of(path: Path) -> Path:
     """Return where the sidecar of an audio file is."""
     return path.with_name(f"{stem_of(path)}.json")
+
+
+def unused_sidecar(directory: Path, name: str) -> Path:
+    """Return a name for the sidecar of a recording that has no file."""
+    path, number = directory / f"{name}.json", 1
+    while os.path.lexists(path):
+        number += 1
+        path = directory / f"{name}.{number}.json"
+    return path

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,7 +23,7 @@ from media.events.kinds import WITHHELD
 from media.pauses.spans import omitted
 from media.sealing.keys import Recipients
 from media.sinks import sidecar
-from media.sinks.audio_files import AudioFile, create, sidecar_of
+from media.sinks.audio_files import AudioFile, create, sidecar_of, unused_sidecar
 from media.sinks.continuation import Patience, beginning, boot_id, take_over
 from media.sinks.contract import CallInfo, CallReport, SinkUse
 from media.sinks.naming import make_directory
@@ -113,7 +112,7 @@ class RecordedCall:
             self.wav = wav = went_on or create(directory, name, encoding, call.sample_rate_hz, recipients)
             self._file, self._sidecar = wav.path.name, sidecar_of(wav.path)
         except Exception as error:
-            self._sidecar = _unused(directory, name)
+            self._sidecar = unused_sidecar(directory, name)
             self.fail(error)
         self._write_sidecar("recording" if self.wav else "failed", None)
         if self.wav and wish is not None:
@@ -165,7 +164,11 @@ class RecordedCall:
         if self.wav:
             try:
                 before = self.wav.length_samples
-                self.wav.patch(channel, position_samples, samples)
+                start, track = position_samples - self.offset_samples, ("inbound", "outbound")[channel]
+                if isinstance(self.wav, SealedWav) and self.call.is_paused_at(start, len(samples), track):
+                    self.wav.blank(channel, position_samples, samples)
+                else:
+                    self.wav.patch(channel, position_samples, samples)
                 if self.wav.length_samples > before:
                     self.wav.flush_header()
             except Exception as error:
@@ -273,7 +276,10 @@ class RecordedCall:
             return
         self._length_samples, self._encoding = wav.length_samples, wav.encoding
         try:
-            wav.close()
+            if self.error is not None and isinstance(wav, SealedWav):
+                wav.let_go()  # its end would say that it is complete
+            else:
+                wav.close()
         except Exception as error:
             self.fail(error)
 
@@ -357,12 +363,3 @@ class RecordedCall:
 def _without_digit(event: dict[str, Any]) -> dict[str, Any]:
     """Return an event of the carrier; of a key not which it was."""
     return event | {"digit": WITHHELD} if "digit" in event else event
-
-
-def _unused(directory: Path, name: str) -> Path:
-    """Return a name for the sidecar of a recording that has no file."""
-    path, number = directory / f"{name}.json", 1
-    while os.path.lexists(path):
-        number += 1
-        path = directory / f"{name}.{number}.json"
-    return path
