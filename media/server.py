@@ -269,28 +269,30 @@ class Server:
         if self._has_closed:
             return
         self._has_closed = self.legs.is_ending = True
-        try:
+        async with contextlib.AsyncExitStack() as last:  # from below: each is done, whatever happened before
+            last.push_async_callback(self.companions.close)
+            last.push_async_callback(self._stop_sinks)
+            if self._switchboard is not None:
+                last.push_async_callback(self._switchboard.close)
+            last.push_async_callback(self.doors.close)
+            last.callback(self._stop_looking)
             await self.doors.settle()
             self.engine.end_all("shutdown")
-        finally:  # whatever happened: the sinks finish what they have
-            self._watch.stop()
-            for timer in self._timers:
-                timer.cancel()
-            self.alarms.stop()
-            for salvage in self._salvages:
-                salvage.stop()
-            await self.doors.close()
-            if self._switchboard is not None:
-                await self._switchboard.close()
-            loop = asyncio.get_running_loop()
-            stops = [loop.run_in_executor(None, runner.stop, SINK_STOP_TIMEOUT_S) for runner in self.runners]
-            finished = await asyncio.gather(*stops)
-            self._sink_watch.stop()
-            for salvage in self._salvages:  # what it hands over is to be finished as well
-                await loop.run_in_executor(None, salvage.join, SALVAGE_STOP_TIMEOUT_S)
-            self.unfinished_sinks = [runner.name for runner, ok in zip(self.runners, finished, strict=True) if not ok]
-            await self.companions.close()
         _LOG.debug("closed", extra=self.snapshot())
+
+    def _stop_looking(self) -> None:
+        ends = [self._watch.stop, self.alarms.stop, *(timer.cancel for timer in self._timers)]
+        for end in [*ends, *(salvage.stop for salvage in self._salvages)]:
+            end()
+
+    async def _stop_sinks(self) -> None:
+        loop = asyncio.get_running_loop()
+        stops = [loop.run_in_executor(None, runner.stop, SINK_STOP_TIMEOUT_S) for runner in self.runners]
+        finished = await asyncio.gather(*stops)
+        self._sink_watch.stop()
+        for salvage in self._salvages:  # what it hands over is to be finished as well
+            await loop.run_in_executor(None, salvage.join, SALVAGE_STOP_TIMEOUT_S)
+        self.unfinished_sinks = [runner.name for runner, ok in zip(self.runners, finished, strict=True) if not ok]
 
     async def __aenter__(self) -> Self:
         """Start."""

@@ -12,10 +12,37 @@ from pathlib import Path
 
 import msgspec
 
-from media.sinks.sidecar import Sidecar, plain
+from media.sinks.naming import make_directory
+from media.sinks.sidecar import Sidecar, plain, replace
 
 _ERROR_CHARACTERS = 200
 """Length to which an error is cut: room is short."""
+
+
+def put(path: Path, document: Sidecar) -> OSError | None:
+    """Replace the sidecar at `path`, or, on a disk without room for another file, write over the one that is there.
+
+    Returns:
+        None, or why not all of the document is there.
+
+    Raises:
+        OSError: nothing could be written.
+        UNSERIALIZABLE: the document cannot be JSON.
+    """
+    try:
+        try:
+            replace(path, document)
+        except FileNotFoundError:  # somebody removed the directory, or it could not be made before
+            make_directory(path.parent)
+            replace(path, document)
+    except OSError as error:
+        reason = f"{type(error).__name__}: {error}"
+        try:
+            is_whole = overwrite(path, document, f"the audio is whole, its description is not: {reason}")
+        except OSError:  # there is none yet, or worse: what happened first is what counts
+            raise error from None
+        return None if is_whole else error
+    return None
 
 
 def overwrite(path: Path, document: Sidecar, reason: str) -> bool:

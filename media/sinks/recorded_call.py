@@ -26,12 +26,11 @@ from media.sinks import sidecar
 from media.sinks.audio_files import AudioFile, create, sidecar_of, unused_sidecar
 from media.sinks.continuation import Patience, beginning, boot_id, take_over
 from media.sinks.contract import CallInfo, CallReport, SinkUse
-from media.sinks.naming import make_directory
 from media.sinks.notes import Note, Wish, note_of
-from media.sinks.overwriting import overwrite
+from media.sinks.overwriting import put
 from media.sinks.rewriting import Spans
 from media.sinks.sealed import SealedWav
-from media.sinks.sidecar import UNSERIALIZABLE, Sidecar, State, describe, replace
+from media.sinks.sidecar import UNSERIALIZABLE, Sidecar, State, describe
 from media.sinks.wav import Encoding
 from strep.clock import NS_PER_SECOND, Clock, SystemClock, iso8601
 
@@ -165,7 +164,11 @@ class RecordedCall:
         if self.wav:
             try:
                 before = self.wav.length_samples
-                self.wav.patch(channel, position_samples, samples)
+                start, track = position_samples - self.offset_samples, ("inbound", "outbound")[channel]
+                if isinstance(self.wav, SealedWav) and self.call.is_paused_at(start, len(samples), track):
+                    self.wav.blank(channel, position_samples, samples)
+                else:
+                    self.wav.patch(channel, position_samples, samples)
                 if self.wav.length_samples > before:
                     self.wav.flush_header()
             except Exception as error:
@@ -271,7 +274,10 @@ class RecordedCall:
             return
         self._length_samples, self._encoding = wav.length_samples, wav.encoding
         try:
-            wav.close()
+            if self.error is not None and isinstance(wav, SealedWav):
+                wav.let_go()  # its end would say that it is complete
+            else:
+                wav.close()
         except Exception as error:
             self.fail(error)
 
@@ -315,7 +321,8 @@ class RecordedCall:
             document = msgspec.structs.replace(document, handed_over_samples=self.offset_samples)
         self.document, self._is_described = document, True
         try:
-            self._put_sidecar(document)
+            if cut_short := put(self._sidecar, document):
+                self._fail_sidecar(f"not written in full: {cut_short}")
         except (OSError, *UNSERIALIZABLE) as error:  # no value in it is worth the recording
             self._fail_sidecar(f"not written: {error}")
 
@@ -326,23 +333,6 @@ class RecordedCall:
         began = beginning(self.call, self._clock)
         earlier_ns = self.offset_samples * NS_PER_SECOND // self.call.sample_rate_hz
         return sidecar.Clock(began.boot_id, began.started_monotonic_ns - earlier_ns)
-
-    def _put_sidecar(self, document: Sidecar) -> None:
-        """Replace the sidecar, or, on a disk without room for another file, write over the one that is there."""
-        try:
-            try:
-                replace(self._sidecar, document)
-            except FileNotFoundError:  # somebody removed the directory, or it could not be made before
-                make_directory(self._sidecar.parent)
-                replace(self._sidecar, document)
-        except OSError as error:
-            reason = f"{type(error).__name__}: {error}"
-            try:
-                is_whole = overwrite(self._sidecar, document, f"the audio is whole, its description is not: {reason}")
-            except OSError:  # there is none yet, or worse: what happened first is what counts
-                raise error from None
-            if not is_whole:
-                self._fail_sidecar(f"not written in full: {error}")
 
     def _fail_sidecar(self, text: str) -> None:
         """Count it once; a call of which there is neither file nor sidecar has its line in the log already."""
