@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -40,6 +41,9 @@ class Served:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=_CLEAN)
         self.pid = self._process.pid
         assert self._process.stdout is not None
+        if not select.select([self._process.stdout], [], [], PATIENCE_S)[0]:
+            self._process.kill()
+            raise AssertionError(f"it is not ready: {self.log()}")
         word, _, addresses = self._process.stdout.readline().decode().partition(" ")
         self.addresses: dict[str, Any] = json.loads(addresses) if word == "ready" else {}
 

@@ -99,7 +99,8 @@ def test_a_directory_that_is_removed_amid_a_call(tmp_path: Path) -> None:
         server.until_metric("strep_calls_ended_total", 1)
         [whole] = send(server, seconds=2, seed=2)
         server.until_metric("strep_calls_ended_total", 2)
-        assert server.end() == 0
+        assert server.end() == 1
+        assert said("recordings_missing=1") in server.log()
     assert "made anew" in PAGE
     assert sidecar(tmp_path, whole)["state"] == "complete"
     assert not (tmp_path / "recordings" / f"{lost}.wav").exists()
@@ -207,21 +208,29 @@ async def test_the_clock_is_set_amid_a_call(step_ns: int, tmp_path: Path) -> Non
 
 
 WALL_CLOCK = {
-    "media/demo/command.py": "the name of a folder",
+    "media/admission/command.py": "until when a token is good",
+    "media/admission/desk.py": "until when a leg is announced, which outlives processes",
+    "media/alarms/watch.py": "since when an alarm is raised, for people",
+    "media/carrier/announcing.py": "when a webhook of the simulated carrier was signed",
     "media/delivery/companion.py": "age of a job, which outlives processes",
     "media/delivery/deliverer.py": "whether a file has just been written",
+    "media/demo/command.py": "the name of a folder",
     "media/engine.py": "when a call began and ended, for sidecars",
     "media/events/bus.py": "when an event was",
+    "media/http/carrier.py": "whether a webhook of the carrier is fresh, by when it was signed",
     "media/nats/intake.py": "ids of messages, which have to differ after a restart",
     "media/nats/process.py": "when a message was",
     "media/nats/publisher.py": "age of the spool, which outlives processes",
+    "media/sealing/command.py": "when a key was made, for people",
     "media/sinks/continuation.py": "where position 0 is, for the process after this one",
+    "media/sinks/salvage.py": "for how long nobody listened after the machine was started again",
     "media/webhooks/companion.py": "the name of a folder",
     "media/webhooks/postman.py": "age of a webhook, which outlives processes",
+    "media/workers/house.py": "until when a leg is announced, which outlives processes",
+    "media/workers/supervisor.py": "since when an alarm is raised, for people",
     "media/ws/door.py": "whether a token has expired",
-    "media/admission/command.py": "until when a token is good",
-    "strep/mmsg.py": "moves the kernel's stamps to the monotonic clock, within bounds",
     "strep/clock.py": "the clock itself",
+    "strep/mmsg.py": "moves the kernel's stamps to the monotonic clock, within bounds",
 }
 """Who reads the wall clock, and what for; nobody decides by it about calls, deadlines or samples."""
 
