@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -9,7 +10,8 @@ from typing import Any, Literal
 Snapshot = dict[str, Any]
 Severity = Literal["warning", "critical"]
 Measured = tuple[float, str] | None
-"""How bad it is, and what it is about, for people; None: there is nothing of the kind here."""
+"""How bad it is, and what it is about, for people; None: there is nothing of the kind, or nobody can tell now."""
+_LOG = logging.getLogger("strep.alarms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Rule:
         clear_below: and cleared when it is less bad than that,
         clear_after: for so many looks in a row. A look is a second.
         threshold: the same in words.
+        is_total: what is measured does not go back: it is as bad as what has come since it was said last.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Rule:
     raise_after: int = 1
     clear_below: float = 1
     clear_after: int = 60
+    is_total: bool = False
 
 
 @dataclass(slots=True)
@@ -74,16 +78,34 @@ class Alarm:
     raised: int = 0
     detail: str = ""
     _in_a_row: int = 0
+    _said: float = 0
+    _is_broken: bool = False
 
     @property
     def is_raised(self) -> bool:
         """Whether it is."""
         return self.since_ns is not None
 
+    def measure(self, look: Look) -> Measured:
+        """Measure; a mistake in that is said once, and costs no other alarm anything."""
+        try:
+            return self.rule.measure(look)
+        except Exception:
+            if not self._is_broken:
+                _LOG.exception("alarm %s cannot be measured", self.rule.name)
+            self._is_broken = True
+            return None
+
     def take(self, measured: Measured, now_ns: int) -> bool:
-        """Take what was measured, and return whether it was raised or cleared by that."""
-        value, detail = measured or (0.0, "")
-        rule = self.rule
+        """Take what was measured, and return whether it was raised or cleared by that; None changes nothing."""
+        if measured is None:
+            return False
+        (value, detail), rule = measured, self.rule
+        if rule.is_total:
+            self._said = min(self._said, value)
+            total, value = value, value - self._said
+            if self.is_raised or (value >= rule.raise_at and self._in_a_row + 1 >= rule.raise_after):
+                self._said = total
         if not self.is_raised:
             self._in_a_row = self._in_a_row + 1 if value >= rule.raise_at else 0
             if self._in_a_row < rule.raise_after:
@@ -111,7 +133,7 @@ class AlarmBoard:
     def look(self, snapshot: Snapshot, now_ns: int) -> list[Alarm]:
         """Take a snapshot, once a second; return the alarms that were raised or cleared by it."""
         look, self._before = Look(snapshot, self._before), snapshot
-        return [alarm for alarm in self._alarms if alarm.take(alarm.rule.measure(look), now_ns)]
+        return [alarm for alarm in self._alarms if alarm.take(alarm.measure(look), now_ns)]
 
     def snapshot(self, now_ns: int) -> list[Snapshot]:
         """Return all alarms, whether raised and for how long, to be added up over processes by their names."""

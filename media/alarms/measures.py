@@ -41,8 +41,9 @@ def companions(*names: str) -> Callable[[Snapshot], Iterable[Snapshot]]:
 
 
 def engines(whole: Snapshot) -> list[Snapshot]:
-    """Return the engines of transcription."""
-    return [engine for sink in sinks(whole) for engine in sink.get("details", {}).get("engines", {}).values()]
+    """Return the engines of transcription; sinks of others say of themselves what they like."""
+    own = (sink for sink in sinks(whole) if sink["name"] == "transcription")
+    return [engine for sink in own for engine in sink.get("details", {}).get("engines", {}).values()]
 
 
 DELIVERIES = companions("delivery", "delivery of takes")
@@ -98,7 +99,7 @@ def missing(look: Look) -> Measured:
     if "calls_started" not in look.now:
         return None
     books = reconcile(look.now)
-    return books.missing if books.is_settled else 0, f"{books.missing} of {books.calls}"
+    return (books.missing, f"{books.missing} of {books.calls}") if books.is_settled else None
 
 
 def failed_recordings(look: Look) -> Measured:

@@ -107,8 +107,9 @@ RULES = (
         "calls have ended without a recording, or its file was gone when it was closed",
         "look for recordings and the recorder in the log; does somebody delete files in --record?",
         measures.missing,
-        "one call, for 10 s in which the recorder has nothing to do",
+        "one call more, at 10 looks at which the recorder has nothing to do",
         raise_after=10,
+        is_total=True,
     ),
     Rule(
         "recordings_failed",

@@ -64,7 +64,7 @@ class Finisher:
 
     Attributes:
         finished, unchanged: recordings, and those of them that could not be written anew.
-        gone: recordings that were closed, and whose file was not there then.
+        gone: recordings of calls that were closed, and whose file was not there then.
     """
 
     name = "finisher"
@@ -230,7 +230,7 @@ def hand_over(recording: RecordedCall, finisher: Finisher, **closed: Any) -> Non
     try:
         finished = finished_recording(call, path, document, ended_ns, **closed.pop("wishes", {}))
     except OSError as error:  # somebody took it away
-        finisher.gone += 1
+        finisher.gone += document.take is None
         finisher.give_up(call, recording.recording_id, str(error))
         if recording.note is not None:
             recording.note.drop()

@@ -85,12 +85,15 @@ class RecordingSnapshot:
 
 
 def details_of(sink: Sink) -> dict[str, Any]:
-    """Return what the sink's ``snapshot()`` says, if it has one; an error in it is its own trouble."""
+    """Return what the sink's ``snapshot()`` says, if it has one; an error in it is its own trouble.
+
+    It may wait for a lock that the sink holds: to be called where the sink is, and never where calls come in.
+    """
     snapshot = getattr(sink, "snapshot", None)
     if not callable(snapshot):
         return {}
     try:
         said = snapshot()
         return asdict(said) if is_dataclass(said) and not isinstance(said, type) else dict(said)
-    except Exception as error:
+    except BaseException as error:  # of others' code also what would end the thread
         return {"snapshot_error": repr(error)}

@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
+from typing import Any
 
 from media.blocks import PcmBatch
 from media.events.sinks import Failure, SinkDetached, SinkFailed, SinkRestarted
 from media.sinks.contract import CallInfo, MakeSink, Sink, SinkUse, WhenBehind
 from media.sinks.health import Publish, SinkSnapshot, details_of, nobody
 from media.sinks.lives import MAKE, MAX_ABANDONED, Again, Life, Make, Recovery, Work
-from media.sinks.queue import Item, SinkQueue
+from media.sinks.queue import CallEnded, Item, SinkQueue
 from media.sinks.usage import Uses
 from media.throttle import ThrottledLog
 from strep.clock import NS_PER_MS, NS_PER_SECOND, Clock, SystemClock
@@ -24,6 +25,8 @@ from strep.clock import NS_PER_MS, NS_PER_SECOND, Clock, SystemClock
 _LOG = logging.getLogger(__name__)
 TICK_NS = NS_PER_SECOND
 """A sink that gets no batch for so long gets an empty one."""
+ASK_EVERY_NS = 100 * NS_PER_MS
+"""How often a sink that gets batches is asked what it says of itself."""
 
 
 class SinkRunner:
@@ -58,7 +61,7 @@ class SinkRunner:
         self._recovery.began(self._clock.now_ns())
         self._log = ThrottledLog(_LOG, self._clock)
         self._changed = threading.Condition()
-        self._has_started = self._stopping = self._closed = False
+        self._has_started = self._stopping = self._closed = self._is_lost = False
         self._dropped_said = 0
         self._hang_said_ns: int | None = None
         self._busy_since_ns: int | None = None
@@ -67,6 +70,8 @@ class SinkRunner:
         self._abandoned: list[Life] = []
         self._untold: list[SinkFailed | SinkDetached] = []  # of all calls that the sink knows
         self._life = Life(sink, 0)
+        self._details: dict[str, Any] = {}
+        self._ask_next_ns = 0
 
     @property
     def is_sensitive(self) -> bool:
@@ -75,7 +80,7 @@ class SinkRunner:
 
     def start(self) -> None:
         """Start the thread."""
-        self._has_started = True
+        self._has_started, self._details = True, details_of(self.sink)
         self._start(self._life)
 
     def put(self, item: Item) -> None:
@@ -112,7 +117,7 @@ class SinkRunner:
         self.request_stop()
         if self._has_started:
             with self._changed:
-                self._changed.wait_for(lambda: self._closed, timeout_s)
+                self._changed.wait_for(lambda: self._closed or self._is_lost, timeout_s)
         elif not self._closed:  # nobody else will drain the queue
             self._run(self._life)
         if not self._closed:
@@ -139,8 +144,11 @@ class SinkRunner:
         self._tell()
 
     def snapshot(self) -> SinkSnapshot:
-        """Return the counters of one moment; those of the sink itself may be of a slightly different one."""
-        details = details_of(self.sink)
+        """Return the counters of one moment, and what the sink said of itself last, which may be older.
+
+        It said that after the last end of a call, and at most a second ago, unless it hangs.
+        """
+        details = None if self._has_started else details_of(self.sink)
         with self._changed:
             queue, now_ns = self._queue, self._clock.now_ns()
             waiting = [ns for ns in (self._busy_since_ns, queue.oldest_ns()) if ns is not None]
@@ -159,7 +167,7 @@ class SinkRunner:
                 abandoned=len(self._abandoned),
                 detached=queue.detached,
                 closed=self._closed,
-                details=details,
+                details=self._details if details is None else details,
             )
 
     def use_of(self, call: CallInfo) -> SinkUse:
@@ -192,8 +200,16 @@ class SinkRunner:
             life.do(work, self._recovery.make)
         except BaseException as raised:  # of others' code also what would end the thread
             error = raised
-        self._note(life, work, error)
+        self._note(life, work, error, self._asked(life, work, now_ns))
         return 0
+
+    def _asked(self, life: Life, work: Work, now_ns: int) -> dict[str, Any] | None:
+        """Return what the sink says of itself now; None: it was asked only just."""
+        sink = life.sink if life.sink is not None else life.made
+        if sink is None or (now_ns < self._ask_next_ns and not isinstance(work, CallEnded)):
+            return None
+        self._ask_next_ns = now_ns + ASK_EVERY_NS
+        return details_of(sink)
 
     def _next(self, life: Life, now_ns: int) -> Work | None:
         """Return what is to be done next, and take note of it as if it were done."""
@@ -211,11 +227,12 @@ class SinkRunner:
         self._uses.take(item)
         return item
 
-    def _note(self, life: Life, work: Work, error: BaseException | None) -> None:
+    def _note(self, life: Life, work: Work, error: BaseException | None, details: dict[str, Any] | None) -> None:
         """Take note of how it went, and act on it."""
         fresh = None
         with self._changed:
             if life is self._life:
+                self._details = self._details if details is None else details
                 life.called_ns = life.in_hand = self._busy_since_ns = None
                 if error is not None:
                     fresh = self._note_error(life, work, error)
@@ -304,7 +321,8 @@ class SinkRunner:
             _LOG.error("sink %s is detached: %s", self.name, error)
             with self._changed:
                 self._queue.detach()
-                self._closed = True
+                self._is_lost = True
+                self._changed.notify_all()
 
     def _run(self, life: Life) -> None:
         while True:
@@ -320,8 +338,11 @@ class SinkRunner:
                 if self._stopping:
                     break
                 self._changed.wait(wait_ns / NS_PER_SECOND)
+        details = self._details
         if life.sink is not None:
             self._close(life.sink)
+            details = details_of(life.sink)
         with self._changed:
+            self._details = details
             self._closed = True
             self._changed.notify_all()

@@ -121,6 +121,58 @@ def test_a_server_just_made_has_nothing_to_complain_of() -> None:
     assert (report["status"], report["alarms"]) == ("ok", [])
 
 
+class TestMissing:
+    """What is not there stays so: it is an alarm when it is news."""
+
+    @staticmethod
+    def states(board: AlarmBoard, *missing: int | None) -> list[bool]:
+        """Look; None: the recorder is at work, and what it has not ended yet is not missing."""
+        states = []
+        for count in missing:
+            snapshot = healthy()
+            snapshot["companions"]["finisher"]["gone"] = count or 0
+            if count is None:
+                snapshot["sinks"][0] |= {"queued_items": 3}
+                snapshot["sinks"][0]["details"]["ended"] = 2
+            board.look(snapshot, 0)
+            states.append(report_of(board.snapshot(0), 0)["status"] == "critical")
+        return states
+
+    def test_a_recorder_that_is_hardly_ever_idle(self) -> None:
+        board = AlarmBoard(RULES)
+        assert self.states(board, *[1, None, None] * 9 + [1]) == [False] * 27 + [True]
+
+    def test_it_is_over_though_nothing_came_back_and_raised_by_one_more(self) -> None:
+        board = AlarmBoard(RULES)
+        assert self.states(board, *[1] * 10) == [False] * 9 + [True]
+        assert self.states(board, *[1] * 60) == [True] * 59 + [False]
+        assert not any(self.states(board, *[1] * 60))
+        assert self.states(board, *[2] * 10) == [False] * 9 + [True]
+
+    def test_what_came_while_it_was_raised_is_part_of_it(self) -> None:
+        board = AlarmBoard(RULES)
+        self.states(board, *[1] * 10)
+        assert all(self.states(board, *[1] * 50, *[2] * 60))
+        assert self.states(board, 2, 2) == [False, False]
+
+
+def test_a_sink_that_says_odd_things_of_itself_costs_no_alarm() -> None:
+    board, odd = AlarmBoard(RULES), healthy()
+    odd["sinks"][1]["details"] = {"engines": 3, "failed": None, "ended": []}
+    board.look(deepcopy(odd), 0)
+    odd["kernel_drops"] += 1
+    assert [alarm.rule.name for alarm in board.look(odd, 1)] == ["kernel_drops"]
+
+
+def test_an_alarm_that_cannot_be_measured_costs_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    board, odd = AlarmBoard(RULES), healthy()
+    odd["loop_lag"] = "late"
+    board.look(deepcopy(odd), 0)
+    odd["kernel_drops"] += 1
+    assert [alarm.rule.name for alarm in board.look(odd, 1)] == ["kernel_drops"]
+    assert [record.getMessage() for record in caplog.records] == ["alarm loop_lag cannot be measured"]
+
+
 class TestReconciliation:
     def test_the_books_of_a_server_that_is_well(self) -> None:
         books = reconcile(healthy())
