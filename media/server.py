@@ -279,18 +279,25 @@ class Server:
             self.alarms.stop()
             for salvage in self._salvages:
                 salvage.stop()
-            await self.doors.close()
-            if self._switchboard is not None:
-                await self._switchboard.close()
-            loop = asyncio.get_running_loop()
-            stops = [loop.run_in_executor(None, runner.stop, SINK_STOP_TIMEOUT_S) for runner in self.runners]
-            finished = await asyncio.gather(*stops)
-            self._sink_watch.stop()
-            for salvage in self._salvages:  # what it hands over is to be finished as well
-                await loop.run_in_executor(None, salvage.join, SALVAGE_STOP_TIMEOUT_S)
-            self.unfinished_sinks = [runner.name for runner, ok in zip(self.runners, finished, strict=True) if not ok]
-            await self.companions.close()
+            try:
+                await self.doors.close()
+                if self._switchboard is not None:
+                    await self._switchboard.close()
+            finally:
+                try:
+                    await self._stop_sinks()
+                finally:
+                    await self.companions.close()
         _LOG.debug("closed", extra=self.snapshot())
+
+    async def _stop_sinks(self) -> None:
+        loop = asyncio.get_running_loop()
+        stops = [loop.run_in_executor(None, runner.stop, SINK_STOP_TIMEOUT_S) for runner in self.runners]
+        finished = await asyncio.gather(*stops)
+        self._sink_watch.stop()
+        for salvage in self._salvages:  # what it hands over is to be finished as well
+            await loop.run_in_executor(None, salvage.join, SALVAGE_STOP_TIMEOUT_S)
+        self.unfinished_sinks = [runner.name for runner, ok in zip(self.runners, finished, strict=True) if not ok]
 
     async def __aenter__(self) -> Self:
         """Start."""

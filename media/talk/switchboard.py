@@ -41,6 +41,8 @@ STOP_TIMEOUT_S = 5.0
 """The same when the server stops."""
 CANCEL_TIMEOUT_S = 5.0
 """How long one that is cancelled may take to tidy up; what goes on after that is nobody's business any more."""
+CLOSE_MARGIN_S = 5.0
+"""How much longer the end of the server waits for those that see to it."""
 GOLDEN = (5**0.5 - 1) / 2
 """Its multiples, modulo 1, lie evenly however many there are: the phases of calls."""
 
@@ -91,7 +93,10 @@ class Switchboard:
             _, late = await asyncio.wait(self._tasks, timeout=STOP_TIMEOUT_S)
             for task in late:
                 task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            if late:
+                _, late = await asyncio.wait(late, timeout=CANCEL_TIMEOUT_S + CLOSE_MARGIN_S)
+            for task in late:  # the sinks have files to close
+                logger.error("%s does not end, and is left behind", task.get_name())
 
     def _call_soon(self, function: Callable[[], None]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
