@@ -13,6 +13,7 @@ the recording's sidecar says when. After a crash the next process' events, and p
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import os
 from collections import OrderedDict
@@ -111,9 +112,16 @@ class EventFiles:
         """Return the file of a call: kept of one that is, or was not long ago, live here, else found again."""
         if key not in self._files:
             call = first.call
-            if call.index < 0 or first.sequence > 1:  # another process', or forgotten already: nothing is kept of it
-                return EventFile.reopened(self._directory, call, recipients=self._recipients)
-            self._files[key] = call, EventFile(self._directory, call, recipients=self._recipients)
+            is_new = call.index >= 0 and first.sequence == 1
+            make = EventFile if is_new else EventFile.reopened
+            file = make(self._directory, call, recipients=self._recipients)
+            if call.index < 0:  # another process': nothing is kept of it
+                return file
+            self._files[key] = call, file
+            if not is_new:  # taken over from another process; or forgotten already, and its end will not come again
+                self._ended[key] = None
+        elif key in self._ended:
+            self._ended.move_to_end(key)
         return self._files[key][1]
 
 
@@ -163,6 +171,8 @@ class EventFile:
         else:
             self._path, fd = create_unused(self._stem, self._suffix, _FLAGS)
         try:
+            if self._text is not None:  # what is sealed is sealed for its place in the file
+                fcntl.flock(fd, fcntl.LOCK_EX)
             size = os.fstat(fd).st_size
             begins = not size or not (self._text is None or self._text.goes_on(size))
             told = [self._head, *documents] if begins else documents

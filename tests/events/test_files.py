@@ -107,6 +107,26 @@ class TestOfCalls:
         }
         assert (kept, len(later._files)) == (2, 0)
 
+    def test_a_call_that_was_taken_over_has_its_file_sought_once(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Sealed, each search would read all that is there, and begin a segment."""
+        files, bus = self.files(tmp_path)
+        call, sought, reopened = leg(0, 5), list[Any](), EventFile.reopened
+
+        def seek(*given: Any, **named: Any) -> EventFile:
+            sought.append(given)
+            return reopened(*given, **named)
+
+        monkeypatch.setattr(EventFile, "reopened", seek)
+        bus.publish(call, MarkReturned(name="before"))  # is told by the process that had the call
+        files.background._waiting.clear()
+        for _ in range(3):
+            bus.publish(call, MarkReturned(name="a"))
+            files.background.step()
+        assert len(sought) == 1
+        assert self.names(tmp_path) == {"leg.events.jsonl": ["call", "mark", "mark", "mark"]}
+
     def test_partial_transcriptions_are_in_none(self, tmp_path: Path) -> None:
         files, bus = self.files(tmp_path)
         for is_final in (False, True):
