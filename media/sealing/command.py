@@ -89,9 +89,11 @@ def unseal(file: Path, keys: tuple[Path, ...], output: str | None, about: bool) 
             f"{file}: {error}: it was sealed for another one, or its beginning was altered"
         ) from None
     except Damaged as error:
-        raise click.ClickException(f"{file}: {error}; nothing was written") from None
+        written = "what was written already is not to be trusted" if output == "-" else "nothing was written"
+        raise click.ClickException(f"{file}: {error}; {written}") from None
     except OSError as error:
-        raise click.ClickException(f"{error.filename or output}: {error.strerror}") from None
+        where = error.filename or output or file.with_name(file.name.removesuffix(SUFFIX))
+        raise click.ClickException(f"{where}: {error.strerror}") from None
     if not is_whole:
         click.get_current_context().exit(UNFINISHED)
 

@@ -99,10 +99,14 @@ def make_identity(path: Path, wall_ns: int) -> Identity:
     identity = Identity(X25519PrivateKey.generate().private_bytes_raw())
     lines = f"# created: {iso8601(wall_ns)}\n# public key: {identity.recipient}\n{identity.reveal()}\n"
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(fd, "w", encoding="ascii") as file:
-        file.write(lines)
-        file.flush()
-        os.fsync(fd)  # what is sealed for it is lost without it
+    try:
+        with open(fd, "w", encoding="ascii") as file:
+            file.write(lines)
+            file.flush()
+            os.fsync(fd)  # what is sealed for it is lost without it
+    except OSError:
+        path.unlink(missing_ok=True)  # half a key is none, and would be in the way of another
+        raise
     return identity
 
 

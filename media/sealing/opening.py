@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -14,7 +15,7 @@ import msgspec
 from media.sealing import age
 from media.sealing.keys import Identity
 from media.sealing.playing import Tape
-from media.sealing.records import Damaged, Format, Kind, Record, Segment, opened, reader_of, scan
+from media.sealing.records import Damaged, Format, Kind, Record, Segment, number_of, opened, reader_of, scan
 from media.sinks.rewriting import kept, mixed
 from media.sinks.wav import CHANNELS, Encoding, serialize_header
 
@@ -73,15 +74,18 @@ class Opened:
         return len(self._segments)
 
     def _verify(self, size: int, identities: Sequence[Identity]) -> None:
-        end, last_number = 0, -1
+        end, last_number, numbers = 0, -1, hashlib.sha256()
         for found in scan(self._read, size):
             if isinstance(found, Segment):
                 self._take_key(found, identities)
-                end, last_number, self._has_end = found.end, -1, False
+                end, last_number, numbers, self._has_end = found.end, -1, hashlib.sha256(), False
                 continue
             if found.number <= last_number:
                 raise Damaged(f"the record at byte {found.offset} is not in its order")
-            self._content(found)
+            content = self._content(found)
+            if found.kind is Kind.END and content != numbers.digest():
+                raise Damaged(f"records before byte {found.offset} were replaced by others that it had once")
+            numbers.update(number_of(found))
             self._records.append(found)
             end, last_number, self._has_end = found.end, found.number, found.kind is Kind.END
         self.cut_bytes = size - end
@@ -143,9 +147,16 @@ class Opened:
         return kept(self._edit.omit, self._tape.length_samples)
 
     def about(self) -> list[dict[str, Any]]:
-        """Return what was sealed of the call beside its audio, by each process that has ended it."""
+        """Return what was sealed of the call beside its audio, by each process that has ended it.
+
+        Raises:
+            Damaged: it was not written by us.
+        """
         found = (record for record in self._records if record.kind is Kind.ABOUT)
-        return [msgspec.json.decode(self._content(record)) for record in found]
+        try:
+            return [msgspec.json.decode(self._content(record)) for record in found]
+        except msgspec.MsgspecError as error:  # whoever has the public key can seal anything
+            raise Damaged(f"what is said beside the audio is no JSON: {error}") from None
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the file that it would be in clear: a WAV, or text."""

@@ -12,7 +12,8 @@
 Numbers are little-endian. The nonce of a record is its number, 12 bytes big-endian. A number is used once, also by a
 record that a full disk took in part and that was removed again; numbers grow. Authenticated with it are the places of
 the segment and of the record in the file, the segment's head and the record's head (`_ASSOCIATED`): nothing can be
-moved, left out or relabelled within a file. Heads are in clear, so that who has no key knows how long the audio is.
+moved or relabelled within a file; where its end is there nothing is left out either, or replaced by what was there
+before (`Kind.END`). Heads are in clear, so that who has no key knows how long the audio is.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Kind(IntEnum):
         TEXT: `count` bytes follow on those before.
         EDIT: JSON; what is to be left out when it is opened; `position` is the length without it.
         ABOUT: JSON; whose audio it is, and what happened in the call.
-        END: the file is complete.
+        END: the file is complete; SHA-256, `count` bytes, of the numbers of the segment's records before it.
     """
 
     AUDIO = 1
@@ -200,6 +201,11 @@ class Sealer:
         return _ASSOCIATED.pack(self.segment.offset, offset, self.segment.head, head)
 
 
+def number_of(record: Record | bytes) -> bytes:
+    """Return what goes into the sum of `Kind.END` for a record: its number, 4 bytes little-endian; also of a head."""
+    return record[4:8] if isinstance(record, bytes) else record.number.to_bytes(4, "little")
+
+
 def opened(cipher: Any, record: Record, sealed: bytes) -> bytes:
     """Return what is in a record.
 
@@ -226,7 +232,8 @@ def opened(cipher: Any, record: Record, sealed: bytes) -> bytes:
 def scan(read: ReadAt, size: int, start: int = 0) -> Iterator[Segment | Record]:
     """Yield all segments and records that are whole, without a key; stop where the file is cut.
 
-    What is behind the last one is a record that was being written, if anything.
+    What is behind the last one is a record that was being written, if anything: a part of it, or, where a machine
+    lost power, one whose end is blank, as is all behind it.
 
     Args:
         read: from the file.
@@ -250,10 +257,10 @@ def scan(read: ReadAt, size: int, start: int = 0) -> Iterator[Segment | Record]:
             raise Damaged("this is no sealed file")
         if not any(head) and _is_blank(read, size, offset):  # a machine lost power before the disk had it
             return
-        if len(head) < _RECORD.size:
+        if len(head) < _RECORD.size or _is_cut(read, size, offset + _RECORD.size):
             return
         record = _record(segment, offset, head)
-        if record.end > size:
+        if record.end > size or _is_cut(read, size, record.end - TAG_BYTES):
             return
         yield record
         offset = record.end
@@ -262,12 +269,13 @@ def scan(read: ReadAt, size: int, start: int = 0) -> Iterator[Segment | Record]:
 def _segment(read: ReadAt, size: int, offset: int, head: bytes) -> Segment | None:
     """Return the segment that begins here; None if not all of its beginning is there."""
     head = head[: _SEGMENT.size]
-    if len(head) < _SEGMENT.size:
+    if len(head) < _SEGMENT.size or _is_cut(read, size, offset + len(head)):
         return None
     _, envelope_bytes, sample_rate_hz, format = _SEGMENT.unpack(head)
     if not 0 < envelope_bytes <= _MAX_ENVELOPE_BYTES or head[-3:] != bytes(3):
         raise Damaged(f"the segment at byte {offset} is not what was written")
-    if offset + len(head) + envelope_bytes > size:
+    end = offset + len(head) + envelope_bytes
+    if end > size or _is_cut(read, size, end - TAG_BYTES):
         return None
     try:
         known = Format(format)
@@ -286,6 +294,11 @@ def _record(segment: Segment, offset: int, head: bytes) -> Record:
     if sealed_bytes != expected or sealed_bytes > MAX_SEALED_BYTES or channel > BOTH or head[-1]:
         raise Damaged(f"the record at byte {offset} is not what was written")
     return record
+
+
+def _is_cut(read: ReadAt, size: int, offset: int) -> bool:
+    """Return whether what was sealed is blank from here on to the end of the file: it never came to the disk."""
+    return not any(read(TAG_BYTES, offset)) and _is_blank(read, size, offset)
 
 
 def _is_blank(read: ReadAt, size: int, offset: int) -> bool:

@@ -165,7 +165,11 @@ class RecordedCall:
         if self.wav:
             try:
                 before = self.wav.length_samples
-                self.wav.patch(channel, position_samples, samples)
+                start, track = position_samples - self.offset_samples, ("inbound", "outbound")[channel]
+                if isinstance(self.wav, SealedWav) and self.call.is_paused_at(start, len(samples), track):
+                    self.wav.blank(channel, position_samples, samples)
+                else:
+                    self.wav.patch(channel, position_samples, samples)
                 if self.wav.length_samples > before:
                     self.wav.flush_header()
             except Exception as error:
@@ -271,7 +275,10 @@ class RecordedCall:
             return
         self._length_samples, self._encoding = wav.length_samples, wav.encoding
         try:
-            wav.close()
+            if self.error is not None and isinstance(wav, SealedWav):
+                wav.let_go()  # its end would say that it is complete
+            else:
+                wav.close()
         except Exception as error:
             self.fail(error)
 

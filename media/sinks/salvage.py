@@ -26,6 +26,7 @@ from media.sinks.damage import AUDIO_LOST, describe_anew, is_damaged, read_short
 from media.sinks.finisher import Closed, Finisher, finished_recording
 from media.sinks.naming import remove_left_over
 from media.sinks.notes import SUFFIX, Note, Wish, note_of
+from media.sinks.sealed import SealedWav
 from media.sinks.sidecar import Restart, Sidecar, Track, read_finished, read_unfinished, replace
 from media.sinks.wav import Encoding
 from strep.clock import NS_PER_SECOND, Clock, SystemClock
@@ -250,7 +251,10 @@ def finish(path: Path, now_ns: int = 0, wall_ns: int = 0, recipients: Recipients
         wav.flush_header()
         replace(path, ended)
     finally:
-        wav.close()
+        if isinstance(wav, SealedWav):
+            wav.let_go()  # its end would say that it is complete
+        else:
+            wav.close()
     _LOG.warning("recording %s was left behind and is finished", path.stem)
     return ended
 

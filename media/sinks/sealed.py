@@ -11,6 +11,8 @@ the public keys. `media.sealing.records` has the layout.
 from __future__ import annotations
 
 import errno
+import hashlib
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,10 +24,11 @@ from numpy.typing import NDArray
 
 from media.sealing.keys import Recipients
 from media.sealing.playing import Tape, length_after
-from media.sealing.records import BOTH, Damaged, Format, Kind, Record, Sealer, Segment, reader_of, scan
+from media.sealing.records import BOTH, Damaged, Format, Kind, Record, Sealer, Segment, number_of, reader_of, scan
 from media.sinks.naming import create_begun, lock
 from media.sinks.wav import Encoding
 
+_LOG = logging.getLogger(__name__)
 _LAST_POSITION = (1 << 63) - 1
 MAX_ABOUT_BYTES = 2 << 20
 _SILENT = 8
@@ -35,7 +38,8 @@ _SILENT = 8
 class SealedWav:
     """An open file, locked; positions and lengths count samples per channel.
 
-    Every method that writes raises `OSError` when the disk refuses; what was there before is whole then.
+    Every method that writes raises `OSError` when the disk refuses; what was there before is whole then, but behind
+    the first record that something was to be taken out of: what could not be sealed anew is gone.
 
     Attributes:
         path: where it is.
@@ -44,6 +48,7 @@ class SealedWav:
         length_samples: what is in the file, holes included.
         edited_samples: the length that an `edit` has left; None before.
         is_complete: it was closed, and nothing has been added since.
+        was_complete: it was closed, and at most edited since.
     """
 
     def __init__(self, path: Path, encoding: Encoding, sample_rate_hz: int, recipients: Recipients) -> None:
@@ -65,7 +70,7 @@ class SealedWav:
         self.encoding, self.sample_rate_hz = encoding, sample_rate_hz
         self.length_samples = 0
         self.edited_samples: int | None = None
-        self.is_complete = False
+        self.is_complete = self.was_complete = False
         self._end = 0
         self._sealer: Sealer | None = None
         self._before = 0  # up to here others have written
@@ -107,6 +112,7 @@ class SealedWav:
             self.sample_rate_hz = found.sample_rate_hz
         else:
             self.length_samples = length_after(self.length_samples, found)
+            self.was_complete = self.is_complete or (self.was_complete and found.kind is Kind.EDIT)
             if found.kind is Kind.EDIT:
                 self.edited_samples = found.position
         if found.format is not Format.NONE:
@@ -137,18 +143,21 @@ class SealedWav:
         self._put(BOTH, position_samples, frames)
 
     def patch(self, channel: int, position_samples: int, samples: NDArray[Any]) -> None:
-        """Put (n,) samples of one channel in their place; the other one stays as it is.
+        """Put (n,) samples of one channel in their place; the other one stays as it is."""
+        self._put(channel, position_samples, np.ascontiguousarray(samples, self.encoding.dtype))
 
-        Silence takes what was there out of the file.
+    def blank(self, channel: int, position_samples: int, samples: NDArray[Any]) -> None:
+        """Put (n,) samples of one channel in place of what was there, which must not be in the file any more.
+
+        Costs a look at every record that this process wrote, and those behind the first concerned are written anew.
         """
         samples = np.ascontiguousarray(samples, self.encoding.dtype)
         if not len(samples):
             return
-        if not self._is_silence(samples):
-            self._put(channel, position_samples, samples)
-            return
         self._take_out(channel, position_samples, samples)
-        if position_samples < self._before:  # nobody here can take anything out of that
+        if position_samples < self._before or not self._is_silence(
+            samples
+        ):  # what others wrote cannot be opened here
             self._put(channel, position_samples, samples)
         self.extend(position_samples + len(samples))
 
@@ -164,17 +173,32 @@ class SealedWav:
         sealer, read = self._sealer, reader_of(self._fd)
         until = position + len(instead) if instead is not None else _LAST_POSITION
         found = [one for one in scan(read, self._end, sealer.segment.offset) if isinstance(one, Record)]
-        concerned = [_overlaps(record, channel, position, until) for record in found]
-        if not any(concerned):
-            return
-        first = concerned.index(True)
-        contents = [sealer.open(record, read(record.sealed_bytes, record.content_offset)) for record in found[first:]]
-        self._end = found[first].offset
-        os.ftruncate(self._fd, self._end)
-        for record, content, is_concerned in zip(found[first:], contents, concerned[first:], strict=True):
+        anew: list[tuple[Record, bytes]] = []  # from the first that is changed on
+        for record in found:
+            is_concerned = _overlaps(record, channel, position, until)
+            if not anew and not is_concerned:
+                continue
+            content = sealer.open(record, read(record.sealed_bytes, record.content_offset))
             changed = self._without(record, content, channel, position, instead) if is_concerned else content
-            place = {"position": record.position, "count": record.count}
-            self._append(record.kind, changed, **place, format=record.format, channel=record.channel)
+            if anew or changed != content:
+                anew.append((record, changed))
+        if not anew:
+            return
+        self._end = anew[0][0].offset
+        self._numbers = hashlib.sha256()
+        for record in found[: len(found) - len(anew)]:
+            self._numbers.update(number_of(record))
+        os.ftruncate(self._fd, self._end)
+        try:
+            for record, content in anew:
+                place = {"position": record.position, "count": record.count}
+                self._append(record.kind, content, **place, format=record.format, channel=record.channel)
+        except OSError:
+            self.length_samples = self._before
+            for one in scan(read, self._end, sealer.segment.offset):
+                if isinstance(one, Record):
+                    self.length_samples = length_after(self.length_samples, one)
+            raise
 
     def _without(
         self, record: Record, content: bytes, channel: int, position: int, instead: NDArray[Any] | None
@@ -228,10 +252,24 @@ class SealedWav:
             self.length_samples = length_samples
 
     def describe(self, about: dict[str, Any]) -> None:
-        """Put in what is to be known of the call by those who can hear it, and by nobody else."""
-        content = msgspec.json.encode(about, enc_hook=repr)
-        if len(content) <= MAX_ABOUT_BYTES:
+        """Put in what is to be known of the call by those who can hear it, and by nobody else.
+
+        Where that is too much, of "events" keys only, and no more of them than there is room for. What cannot be
+        written is logged: the audio is whole without it.
+        """
+        try:
+            content = msgspec.json.encode(about, enc_hook=repr)
+            if len(content) > MAX_ABOUT_BYTES:
+                keys = [event for event in about["events"] if "digit" in event]
+                while (
+                    len(content := msgspec.json.encode(about | {"events": keys}, enc_hook=repr)) > MAX_ABOUT_BYTES
+                    and keys
+                ):
+                    keys = keys[: len(keys) // 2]
+                _LOG.warning("%s has too many events: %d keys are sealed in it, no other", self.path.name, len(keys))
             self._append(Kind.ABOUT, content, count=len(content))
+        except Exception as error:
+            _LOG.warning("%s does not say whose it is, nor which keys were pressed: %s", self.path.name, error)
 
     def edit(self, omit: Sequence[tuple[int, int]], single: str | None) -> int:
         """Let spans be left out and two channels be made one when it is opened; return the length, per channel.
@@ -252,7 +290,10 @@ class SealedWav:
         if self._fd < 0:
             return
         try:
-            self._append(Kind.END, position=self.length_samples, format=Format[self.encoding.name])
+            if self._sealer is None:
+                self._begin_segment()
+            numbers, format = self._numbers.digest(), Format[self.encoding.name]
+            self._append(Kind.END, numbers, position=self.length_samples, count=len(numbers), format=format)
         finally:
             self.let_go()
 
@@ -264,7 +305,7 @@ class SealedWav:
         format = Format[self.encoding.name]
         sealer = Sealer(self._recipients, self._end, self.sample_rate_hz, format)
         self._write(sealer.segment.head, sealer.segment.envelope)
-        self._sealer = sealer
+        self._sealer, self._numbers = sealer, hashlib.sha256()
 
     def _append(self, kind: Kind, content: Any = b"", **place: Any) -> None:
         if not 0 <= place.get("position", 0) <= _LAST_POSITION:
@@ -272,7 +313,9 @@ class SealedWav:
         if self._sealer is None:
             self._begin_segment()
         assert self._sealer is not None
-        self._write(*self._sealer.seal(self._end, kind, content, **place))
+        head, sealed = self._sealer.seal(self._end, kind, content, **place)
+        self._write(head, sealed)
+        self._numbers.update(number_of(head))
         self.is_complete = kind is Kind.END
 
     def _write(self, *pieces: bytes) -> None:

@@ -29,7 +29,8 @@ def edit(path: Path, recipients: Recipients, omit: Sequence[tuple[int, int]], si
         if single is not None and file.encoding is not Encoding.PCM16:
             raise ValueError(f"{path.name} is {file.encoding.label}: only PCM can be mixed")
         length = file.edit(omit, single)
-        file.close()
+        if file.was_complete:  # else its end is missing, which this cannot make good
+            file.close()
     finally:
         file.let_go()
     return length

@@ -263,7 +263,7 @@ class TestAfterACrash:
         document = check(tmp_path / "leg.json")
         assert (document["state"], document["length_samples"], document["format"]) == ("failed", 8000, "pcm16")
         with Opened(tmp_path / "leg.wav.sealed", [ALICE]) as opened:
-            assert (opened.is_complete, opened.length_samples) == (True, 8000)
+            assert (opened.is_complete, opened.length_samples) == (False, 8000), "its end is missing, and it says so"
         assert np.array_equal(heard(tmp_path / "leg.wav.sealed"), process.samples())
 
     @pytest.mark.parametrize("is_edited", [False, True])

@@ -255,6 +255,24 @@ class TestCutAnywhere:
         with Opened(path, [ALICE]) as opened:
             assert opened.is_complete
 
+    def test_a_record_whose_end_never_came_to_the_disk(self, small: Path, tmp_path: Path) -> None:
+        """Its beginning may have: blocks of the disk come one by one."""
+        content, path = small.read_bytes(), tmp_path / "a.wav.sealed"
+        with small.open("rb") as file:
+            found = list(scan(reader_of(file.fileno()), len(content)))
+        for one in found[1:]:
+            before = max(other.end for other in found if other.end <= one.offset)
+            for came in range(one.offset, one.end - 16 + 1):
+                path.write_bytes(content[:came] + bytes(len(content) + 5000 - came))
+                with Opened(path, [ALICE]) as opened:
+                    assert not opened.is_complete
+                    assert opened.cut_bytes == len(content) + 5000 - before
+            file_again: Any = reopen(path, FOR_ALICE)
+            file_again.close()
+            with Opened(path, [ALICE]) as opened:
+                assert opened.is_complete
+            path.unlink()
+
 
 def everything(path: Path, key: Identity = ALICE) -> bytes:
     """Return the content of all records, superseded ones as well."""
@@ -271,7 +289,7 @@ class TestTakenOut:
         for first in range(0, 3000, 500):
             file.write(first, frames[first : first + 500])
         file.patch(0, 2900, frames[100:140, 1])
-        file.patch(0, 1200, np.full(1100, encoding.silence, encoding.dtype))
+        file.blank(0, 1200, np.full(1100, encoding.silence, encoding.dtype))
         file.close()
         expected = frames.copy()
         expected[2900:2940, 0] = frames[100:140, 1]
@@ -300,11 +318,48 @@ class TestTakenOut:
         file.write(0, frames)
         file.let_go()
         again: Any = reopen(file.path, FOR_ALICE)
-        again.patch(0, 500, np.zeros(600, "<i2"))
+        again.blank(0, 500, np.zeros(600, "<i2"))
         again.close()
         expected = np.concatenate([frames, np.zeros((100, 2), "<i2")])
         expected[500:, 0] = 0
         assert (heard(file.path) == expected).all()
+
+    def test_silence_that_is_late_costs_one_record(self, tmp_path: Path) -> None:
+        """Nothing is read or written anew for it: it is what comes late that is silent, and no pause."""
+        file = sealed(tmp_path)
+        for first in range(0, 3000, 500):
+            file.write(first, noise(Encoding.PCM16, 500))
+        before = file.path.read_bytes()
+        file.patch(0, 1200, np.zeros(160, "<i2"))
+        assert file.path.read_bytes()[: len(before)] == before
+        file.close()
+        assert kinds(file.path) == [Kind.AUDIO] * 7 + [Kind.END]
+        assert not heard(file.path)[1200:1360, 0].any()
+
+    def test_what_is_out_already_is_not_taken_out_again(self, tmp_path: Path) -> None:
+        file, nothing = sealed(tmp_path), np.zeros(160, "<i2")
+        file.write(0, noise(Encoding.PCM16, 1000))
+        file.blank(0, 200, nothing)
+        before = file.path.read_bytes()
+        file.blank(0, 200, nothing)
+        assert file.path.read_bytes() == before
+        file.close()
+
+    def test_what_was_taken_out_cannot_be_put_back(self, tmp_path: Path) -> None:
+        """Records that are sealed anew are where those before were, as long, with the same key."""
+        file = sealed(tmp_path)
+        for first in (0, 1000):
+            file.write(first, noise(Encoding.PCM16, 1000, first))
+        before = file.path.read_bytes()
+        file.blank(0, 1200, np.zeros(300, "<i2"))
+        file.close()
+        after = file.path.read_bytes()
+        with file.path.open("rb") as there:
+            found = list(scan(reader_of(there.fileno()), len(after)))
+        concerned = found[2]
+        file.path.write_bytes(after[: concerned.offset] + before[concerned.offset :] + after[concerned.end :])
+        with pytest.raises(Damaged, match="replaced"):
+            Opened(file.path, [ALICE])
 
 
 class TestAltered:
@@ -392,6 +447,23 @@ class TestEdits:
     def test_what_is_known_of_the_call(self, small: Path) -> None:
         assert about(small) == [{"digits": "1"}]
 
+    def test_keys_come_before_other_events(self, tmp_path: Path) -> None:
+        file, key = sealed(tmp_path), {"digit": "5", "position_samples": 1}
+        file.describe({"call_id": "a", "events": [{"text": "x" * 3_000_000}, key]})
+        file.describe({"call_id": "a", "events": [key | {"text": "x" * 900_000}] * 5})
+        file.close()
+        few, [*some] = about(file.path)[0]["events"], about(file.path)[1]["events"]
+        assert few == [key]
+        assert len(some) == 2
+
+    def test_what_cannot_be_said_costs_no_audio(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        file = sealed(tmp_path)
+        file.write(0, noise(Encoding.PCM16, 10))
+        file.describe({"call_id": "\ud800"})
+        file.close()
+        assert "does not say whose it is" in caplog.text
+        assert (heard(file.path) == noise(Encoding.PCM16, 10)).all()
+
 
 class TestAFullDisk:
     def test_what_was_there_is_whole_and_no_number_is_used_again(
@@ -423,6 +495,30 @@ class TestAFullDisk:
         with file.path.open("rb") as there:
             found = scan(reader_of(there.fileno()), file.path.stat().st_size)
             assert [one.number for one in found if isinstance(one, Record)] == [0, 5, 6]
+
+    def test_amid_what_is_taken_out(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is in front of it is whole, what could not be sealed anew is gone, and the length says so."""
+        import os
+
+        file, room, write = sealed(tmp_path), [1], os.pwritev
+        for first in range(0, 3000, 1000):
+            file.write(first, noise(Encoding.PCM16, 1000, first))
+
+        def some(fd: int, pieces: Any, offset: int) -> int:
+            if not room[0]:
+                raise OSError(28, "No space left on device")
+            room[0] -= 1
+            return write(fd, pieces, offset)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "pwritev", some)
+            with pytest.raises(OSError, match="No space"):
+                file.blank(1, 1200, np.zeros(300, "<i2"))
+        assert file.length_samples == 2000
+        file.close()
+        expected = np.concatenate([noise(Encoding.PCM16, 1000, first) for first in (0, 1000)])
+        expected[1200:1500, 1] = 0
+        assert (heard(file.path) == expected).all()
 
     def test_beyond_what_a_file_can_be(self, tmp_path: Path) -> None:
         file = sealed(tmp_path)
