@@ -14,21 +14,28 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
+import numpy as np
 
 from media.delivery import messages
 from media.delivery.jobs import SUFFIX as JOB_SUFFIX
 from media.delivery.jobs import JobFolder
 from media.nats import spool as nats_spool
 from media.nats.message import Message
+from media.sealing import age
+from media.sealing.keys import Identity
+from media.sealing.opening import Opened
+from media.sealing.records import Damaged, Record, Segment, scan
 from media.sinks import sidecar, wav
 from media.sinks.notes import ToFinish, Wish
 from media.sinks.salvage import Salvage
+from media.sinks.sealed import SealedWav
 from media.sinks.sidecar import Sidecar
 from media.webhooks import spool as webhook_spool
 from tests.fuzz.guided.target import Bytes, Target, pieces
 
 HEADER = wav.serialize_header(wav.Encoding.PCM16, 8000, 4)
 SHM = Path("/dev/shm")
+KEY = Identity(bytes(range(32)))
 
 
 def check_files(data: bytes) -> None:
@@ -114,12 +121,36 @@ def check_jobs(given: Bytes, directory: Path) -> None:
     _unless_refused(lambda: messages.decode(content))
 
 
+def check_sealed(given: Bytes, directory: Path) -> None:
+    """With a key that fits and without one, the same records; whole ones only."""
+    content, path = given.rest(), directory / "leg.wav.sealed"
+    path.write_bytes(content)
+    end, whole = 0, list[Segment | Record]()
+    try:
+        for found in scan(lambda count, offset: content[offset : offset + count], len(content)):
+            whole.append(found)
+            assert end < found.end <= len(content)
+            end = found.end
+    except Damaged:
+        whole = []
+    with suppress(ValueError), Opened(path, [KEY]) as opened:
+        assert opened.cut_bytes == len(content) - end
+        assert opened._records == [found for found in whole if isinstance(found, Record)]
+        _unless_refused(opened.about)
+    _unless_refused(lambda: age.decrypt(content, [KEY]))
+    with suppress(ValueError):
+        file = SealedWav.reopen(path, ())
+        assert file is not None
+        assert file._end == end
+        file.let_go()
+
+
 def _unless_refused(read: Callable[[], object]) -> None:
     with suppress(ValueError, OSError):
         read()
 
 
-CHECKS = (check_salvage, check_headers, check_webhooks, check_messages, check_jobs)
+CHECKS = (check_salvage, check_headers, check_webhooks, check_messages, check_jobs, check_sealed)
 
 
 def document(state: sidecar.State = "recording", **more: object) -> bytes:
@@ -157,6 +188,27 @@ def files_seeds() -> Iterator[bytes]:
     yield b"\4" + messages.encode(messages.Said(20, "x"))
     job = b'{"version":1,"name":"leg","recording_id":"id","recording":{},"files":[],"steps":[]}'
     yield b"\4" + job
+    yield from (b"\5" + content for content in sealed_seeds())
+
+
+def sealed_seeds() -> Iterator[bytes]:
+    """Two processes, all kinds of records; and a key as age wraps it."""
+    frames = np.arange(20, dtype="<i2").reshape(10, 2)
+    with TemporaryDirectory() as name:
+        file: SealedWav | None = SealedWav(Path(name) / "leg.wav.sealed", wav.Encoding.PCM16, 8000, (KEY.recipient,))
+        for end in (SealedWav.let_go, SealedWav.close):
+            assert file is not None
+            file.write(file.length_samples, frames)
+            file.patch(1, 4, frames[:, 0])
+            file.cut(12)
+            file.describe({"digits": "1"})
+            file.edit([(2, 3)], "both")
+            end(file)
+            yield file.path.read_bytes()
+            file = SealedWav.reopen(file.path, (KEY.recipient,))
+        assert file is not None
+        file.let_go()
+    yield age.encrypt(bytes(32), (KEY.recipient,))
 
 
 FILES = Target("files", check_files, files_seeds, 3000)

@@ -92,8 +92,8 @@ def weather(console: Console, name: str, storm: Storm, most: int) -> None:
             storm.step()
             progress.update(task, completed=storm.mutated)
             if storm.mutated * 10 // most > tenths:
+                warm_bytes = warm_bytes if tenths else rss_bytes()  # a step may be longer than a tenth
                 tenths = storm.mutated * 10 // most
-                warm_bytes = rss_bytes() if tenths == 1 else warm_bytes
                 if not console.is_terminal:
                     say(f"{name}: {storm.mutated:,} after {time.perf_counter() - before_s:.0f} s")
     end_bytes = rss_bytes()
