@@ -269,25 +269,17 @@ class Server:
         if self._has_closed:
             return
         self._has_closed = self.legs.is_ending = True
-        try:
+        async with contextlib.AsyncExitStack() as ending:  # from the last; whatever fails, the others follow
+            ending.push_async_callback(self.companions.close)
+            ending.push_async_callback(self._stop_sinks)
+            if self._switchboard is not None:
+                ending.push_async_callback(self._switchboard.close)
+            ending.push_async_callback(self.doors.close)
+            stops = [one.stop for one in self._salvages] + [timer.cancel for timer in self._timers]
+            for stop in (*stops, self.alarms.stop, self._watch.stop):
+                ending.callback(stop)
             await self.doors.settle()
             self.engine.end_all("shutdown")
-        finally:  # whatever happened: the sinks finish what they have
-            self._watch.stop()
-            for timer in self._timers:
-                timer.cancel()
-            self.alarms.stop()
-            for salvage in self._salvages:
-                salvage.stop()
-            try:
-                await self.doors.close()
-                if self._switchboard is not None:
-                    await self._switchboard.close()
-            finally:
-                try:
-                    await self._stop_sinks()
-                finally:
-                    await self.companions.close()
         _LOG.debug("closed", extra=self.snapshot())
 
     async def _stop_sinks(self) -> None:
