@@ -269,21 +269,18 @@ class Server:
         if self._has_closed:
             return
         self._has_closed = self.legs.is_ending = True
-        async with contextlib.AsyncExitStack() as last:  # from below: each is done, whatever happened before
-            last.push_async_callback(self.companions.close)
-            last.push_async_callback(self._stop_sinks)
+        async with contextlib.AsyncExitStack() as ending:  # from the last; whatever fails, the others follow
+            ending.push_async_callback(self.companions.close)
+            ending.push_async_callback(self._stop_sinks)
             if self._switchboard is not None:
-                last.push_async_callback(self._switchboard.close)
-            last.push_async_callback(self.doors.close)
-            last.callback(self._stop_looking)
+                ending.push_async_callback(self._switchboard.close)
+            ending.push_async_callback(self.doors.close)
+            stops = [one.stop for one in self._salvages] + [timer.cancel for timer in self._timers]
+            for stop in (*stops, self.alarms.stop, self._watch.stop):
+                ending.callback(stop)
             await self.doors.settle()
             self.engine.end_all("shutdown")
         _LOG.debug("closed", extra=self.snapshot())
-
-    def _stop_looking(self) -> None:
-        ends = [self._watch.stop, self.alarms.stop, *(timer.cancel for timer in self._timers)]
-        for end in [*ends, *(salvage.stop for salvage in self._salvages)]:
-            end()
 
     async def _stop_sinks(self) -> None:
         loop = asyncio.get_running_loop()
