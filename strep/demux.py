@@ -69,7 +69,8 @@ class Demux:
         """Return 64 bits of one `key`, as `lookup` does."""
         a, b, c = self._multipliers
         mixed = key[0] * a & _ALL_BITS
-        mixed = (mixed ^ mixed >> 32) + key[1] * b + key[2] * c & _ALL_BITS
+        mixed = (mixed ^ mixed >> 32) + key[1] * b & _ALL_BITS
+        mixed = (mixed ^ mixed >> 32) + key[2] * c & _ALL_BITS  # else the highest bits of both would cancel out
         return (mixed ^ mixed >> 32) * b & _ALL_BITS
 
     def _place(self, mixed: int, seed: int) -> int:
@@ -134,6 +135,7 @@ class Demux:
         place = first * a
         place ^= place >> _HALF
         place += second * b
+        place ^= place >> _HALF
         place += third * c
         place ^= place >> _HALF
         place *= b

@@ -37,6 +37,16 @@ def test_against_a_dict(history: list[tuple[bool, Key]], wanted: list[Key]) -> N
     assert look_up(demux, list(model)) == list(model.values())
 
 
+def test_highest_bits_do_not_cancel_out() -> None:
+    """2**63 times any odd multiplier is 2**63: added up without mixing, two of them were nothing."""
+    for _ in range(20):
+        demux, top = Demux(), 2**63
+        wanted = [(a, b, c) for a in (0, top) for b in (0, top) for c in (0, top)]
+        for number, key in enumerate(wanted):
+            demux.add(key, number)
+        assert look_up(demux, wanted) == list(range(len(wanted)))
+
+
 def test_keys_that_no_seed_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look-ups may miss one of them, but never take one for another."""
     monkeypatch.setattr(Demux, "_mix", lambda self, key: 0)
