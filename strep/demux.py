@@ -30,6 +30,9 @@ _ENTRY = np.dtype((np.void, 8 * _WORDS))
 _MOST_SEEDS = 256
 """Tried for a bucket; with three entries in four free, a few do."""
 _HALF = np.uint64(32)
+_OTHER = 29
+"""Without it the highest bits of two words would cancel out; and the same shift twice is none."""
+_UNLIKE_HALF = np.uint64(_OTHER)
 _ALL_BITS = (1 << 64) - 1
 _NOBODY = np.uint64(_ALL_BITS)
 """`UNKNOWN`, unsigned."""
@@ -70,7 +73,7 @@ class Demux:
         a, b, c = self._multipliers
         mixed = key[0] * a & _ALL_BITS
         mixed = (mixed ^ mixed >> 32) + key[1] * b & _ALL_BITS
-        mixed = (mixed ^ mixed >> 32) + key[2] * c & _ALL_BITS  # else the highest bits of both would cancel out
+        mixed = (mixed ^ mixed >> _OTHER) + key[2] * c & _ALL_BITS
         return (mixed ^ mixed >> 32) * b & _ALL_BITS
 
     def _place(self, mixed: int, seed: int) -> int:
@@ -135,7 +138,7 @@ class Demux:
         place = first * a
         place ^= place >> _HALF
         place += second * b
-        place ^= place >> _HALF
+        place ^= place >> _UNLIKE_HALF
         place += third * c
         place ^= place >> _HALF
         place *= b
