@@ -58,7 +58,7 @@ def main() -> int:
     for complaint in losses.complaints[:20]:
         tell(complaint)
     tell(f"{len(verdicts)} calls, {len(losses.complaints)} complaints")
-    return int(bool(losses.complaints) or too_much)
+    return int(bool(losses.complaints) or too_much > 0)
 
 
 if __name__ == "__main__":
