@@ -85,20 +85,17 @@ class RecordedCall:
         A take is never gone on with: whoever started it has to start it again. If the process dies, the next one
         finishes it and makes of it what was wished, so that is written down at once.
         """
-        self.call = call
-        self.slot = -1
+        self.call, self.slot = call, -1
         self.wav: AudioFile | None = None
         self.error: str | None = None
         self.note: Note | None = None
         self._has_audio = self._is_described = False
-        self._trouble = trouble
-        self._sidecar_failed = False
+        self._trouble, self._sidecar_failed = trouble, False
         self._file: str | None = None
         self._length_samples = 0
         self._encoding = encoding
         self._clock = clock or SystemClock()
-        self._recipients = recipients
-        self.take = take
+        self._recipients, self.take = recipients, take
         about = call, directory, encoding, self._clock, recipients, patience
         self.continued = take_over(*about) if take is None else None
         recording_id = self.continued.before.recording_id if self.continued else recording_id
@@ -233,9 +230,9 @@ class RecordedCall:
         except OSError as error:
             self.fail(error)
         self._write_sidecar("failed" if self.error else "recording", None)
-        wav, self.wav = self.wav, None
-        if wav is not None:
-            wav.let_go()
+        if self.wav:
+            self.wav.let_go()
+        self.wav = None
 
     def _about(self, report: CallReport) -> dict[str, Any]:
         """Return what a sealed file says itself: whose it is, and the keys that its sidecar does not tell."""
