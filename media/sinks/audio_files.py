@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from numpy.typing import NDArray
 
 from media.sealing.keys import Recipients
 from media.sealing.records import SUFFIX
@@ -70,6 +72,25 @@ def reopen(
         OSError: it cannot be read and written.
     """
     return SealedWav.reopen(path, recipients) if is_sealed(path) else WavFile.reopen(path, described)
+
+
+def patch(file: AudioFile, channel: int, position_samples: int, samples: NDArray[Any]) -> None:
+    """Put samples of one channel in their place; see `WavFile.patch`."""
+    file.patch(channel, position_samples, samples)
+
+
+def blank(file: AudioFile, channel: int, position_samples: int, samples: NDArray[Any]) -> None:
+    """Put samples in place of what must not be in the file any more; see `SealedWav.blank`."""
+    put = file.blank if isinstance(file, SealedWav) else file.patch
+    put(channel, position_samples, samples)
+
+
+def close(file: AudioFile, *, is_whole: bool) -> None:
+    """Close a file; one that is sealed without its end unless it is whole, for that would say so."""
+    if is_whole or not isinstance(file, SealedWav):
+        file.close()
+    else:
+        file.let_go()
 
 
 def is_sealed(path: Path) -> bool:

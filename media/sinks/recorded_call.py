@@ -23,7 +23,7 @@ from media.events.kinds import WITHHELD
 from media.pauses.spans import omitted
 from media.sealing.keys import Recipients
 from media.sinks import sidecar
-from media.sinks.audio_files import AudioFile, create, sidecar_of, unused_sidecar
+from media.sinks.audio_files import AudioFile, blank, close, create, patch, sidecar_of, unused_sidecar
 from media.sinks.continuation import Patience, beginning, boot_id, take_over
 from media.sinks.contract import CallInfo, CallReport, SinkUse
 from media.sinks.notes import Note, Wish, note_of
@@ -161,11 +161,9 @@ class RecordedCall:
         if self.wav:
             try:
                 before = self.wav.length_samples
-                start, track = position_samples - self.offset_samples, ("inbound", "outbound")[channel]
-                if isinstance(self.wav, SealedWav) and self.call.is_paused_at(start, len(samples), track):
-                    self.wav.blank(channel, position_samples, samples)
-                else:
-                    self.wav.patch(channel, position_samples, samples)
+                place = position_samples - self.offset_samples, len(samples), ("inbound", "outbound")[channel]
+                put = blank if self.call.is_paused_at(*place) else patch
+                put(self.wav, channel, position_samples, samples)
                 if self.wav.length_samples > before:
                     self.wav.flush_header()
             except Exception as error:
@@ -271,10 +269,7 @@ class RecordedCall:
             return
         self._length_samples, self._encoding = wav.length_samples, wav.encoding
         try:
-            if self.error is not None and isinstance(wav, SealedWav):
-                wav.let_go()  # its end would say that it is complete
-            else:
-                wav.close()
+            close(wav, is_whole=self.error is None)
         except Exception as error:
             self.fail(error)
 

@@ -19,14 +19,13 @@ from typing import Any
 import msgspec
 
 from media.sealing.keys import Recipients
-from media.sinks.audio_files import SEALED_WAV, AudioFile, sidecar_of
+from media.sinks.audio_files import SEALED_WAV, AudioFile, close, sidecar_of
 from media.sinks.continuation import UNACCOUNTED, described_format, elapsed_ns, history, lock_left_behind, with_gap
 from media.sinks.contract import CallInfo, TrackReport
 from media.sinks.damage import AUDIO_LOST, describe_anew, is_damaged, read_short
 from media.sinks.finisher import Closed, Finisher, finished_recording
 from media.sinks.naming import remove_left_over
 from media.sinks.notes import SUFFIX, Note, Wish, note_of
-from media.sinks.sealed import SealedWav
 from media.sinks.sidecar import Restart, Sidecar, Track, read_finished, read_unfinished, replace
 from media.sinks.wav import Encoding
 from strep.clock import NS_PER_SECOND, Clock, SystemClock
@@ -251,10 +250,7 @@ def finish(path: Path, now_ns: int = 0, wall_ns: int = 0, recipients: Recipients
         wav.flush_header()
         replace(path, ended)
     finally:
-        if isinstance(wav, SealedWav):
-            wav.let_go()  # its end would say that it is complete
-        else:
-            wav.close()
+        close(wav, is_whole=False)
     _LOG.warning("recording %s was left behind and is finished", path.stem)
     return ended
 
