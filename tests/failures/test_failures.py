@@ -209,6 +209,7 @@ async def test_the_clock_is_set_amid_a_call(step_ns: int, tmp_path: Path) -> Non
 
 WALL_CLOCK = {
     "media/admission/command.py": "until when a token is good",
+    "media/admission/configured.py": "which of what is remembered over restarts is over",
     "media/admission/desk.py": "until when a leg is announced, which outlives processes",
     "media/alarms/watch.py": "since when an alarm is raised, for people",
     "media/carrier/announcing.py": "when a webhook of the simulated carrier was signed",
