@@ -235,6 +235,7 @@ class TestHelp:
             "Who may send",
             "Recording",
             "Delivering recordings",
+            "Encryption at rest",
             "For other programs",
             "Transcription",
             "NATS",
