@@ -209,7 +209,7 @@ class TestLate:
         bench, sender = Bench(), Sender()
         before = sender.packets(300)
         sender.now_ns += 20 * NS_PER_SECOND
-        packets = [*before, *sender.packets(100)]
+        packets = [*before, *sender.packets(102)]  # a look at 300, 350 and 400: the lag stays
         for i, packet in enumerate(packets):
             if i != 299:
                 bench.play([packet])
