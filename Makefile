@@ -1,10 +1,10 @@
 # Everything a developer does here, by name: `make` lists it.
 #
 # PYTHON   the interpreter that .venv is made from, 3.11 to 3.13; used only when .venv is made
-# JOBS     test processes
+# JOBS     test processes; one more than two cores, for some tests wait for real programs
 
 PYTHON ?= python3
-JOBS   ?= 2
+JOBS   ?= 3
 
 UV_VERSION := 0.13.8
 PIP_AUDIT_VERSION := 2.10.1
@@ -54,7 +54,7 @@ $(INSTALLED): pyproject.toml requirements/dev.txt
 demo: setup  ## hear it work: the server and a simulated carrier on loopback
 	@$(BIN)/strep demo
 
-test: setup  ## the test suite (JOBS=2 processes)
+test: setup  ## the test suite (JOBS=3 processes)
 	@$(BIN)/pytest -n $(JOBS) --dist loadgroup -m "not bench"
 
 test-again: setup  ## the tests that failed last, one at a time: which fail only in company?

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import importlib.util
 import socket
 import subprocess
@@ -9,11 +10,12 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from media.delivery.object_store import PART_BYTES
+from tests.patience import PATIENCE_S
 
 PEERS = Path(__file__).resolve().parents[2] / ".peers"
 IS_HERE = (PEERS / "moto").is_dir() and importlib.util.find_spec("s3fs") is not None
@@ -170,12 +172,10 @@ def authentication(port: int) -> Iterator[None]:
 
 
 def _judge(port: int, after_requests: bytes) -> None:
-    head = (
-        f"POST /moto-api/reset-auth HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(after_requests)}"
-    )
-    with socket.create_connection(("127.0.0.1", port)) as connection:
-        connection.sendall(head.encode() + after_requests)
-        assert b" 200 " in connection.recv(1 << 16)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+    with closing(connection):
+        connection.request("POST", "/moto-api/reset-auth", after_requests)
+        assert connection.getresponse().status == 200
 
 
 @contextmanager
