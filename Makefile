@@ -57,8 +57,8 @@ demo: setup  ## hear it work: the server and a simulated carrier on loopback
 test: setup  ## the test suite (JOBS=3 processes)
 	@$(BIN)/pytest -n $(JOBS) --dist loadgroup -m "not bench"
 
-test-again: setup  ## the tests that failed last, one at a time: which fail only in company?
-	@$(BIN)/pytest --last-failed --last-failed-no-failures none -rap -m "not bench"
+test-again: setup  ## the tests that failed last, one at a time: which fail only in company? (MARK=bench)
+	@$(BIN)/pytest --last-failed --last-failed-no-failures none -rap -m "$(or $(MARK),not bench)"
 
 bench-test: setup  ## do the questions of the benchmarks work, and does the referee agree
 	@$(BIN)/pytest -n $(JOBS) --dist loadgroup -m bench

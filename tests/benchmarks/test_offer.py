@@ -98,7 +98,7 @@ class TestSender:
         )
         assert len(started) == 1
         assert result["plateau_per_s"] > 0
-        assert result["cpu_ns"] > 0
+        assert result["cpu_ns"] >= 0  # a kernel that counts in ticks may have seen none
         assert 0 <= result["lateness"]["p50_ms"] <= result["lateness"]["max_ms"]
 
 

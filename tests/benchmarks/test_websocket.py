@@ -186,7 +186,7 @@ class TestRuns:
         run = course.run(contender, 1)
         assert run.complaints == []
         assert run.sent == run.received == 5 * 2 * 25
-        assert run.cpu_ns > 0
+        assert run.cpu_ns >= 0  # a kernel that counts in ticks may have seen none
         assert run.lag_ms["p99"] > 0
 
     def test_contender_that_dies_does_not_count(self, course: StreamCourse) -> None:
