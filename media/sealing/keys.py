@@ -5,10 +5,10 @@ So keys of `age-keygen` are good here, and keys of ``strep keygen`` are good for
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from media.key_files import write_key
 from media.sealing import bech32
 from strep.clock import iso8601
 from strep.errors import ConfigurationError
@@ -98,15 +98,7 @@ def make_identity(path: Path, wall_ns: int) -> Identity:
         raise ConfigurationError(NOT_INSTALLED) from None
     identity = Identity(X25519PrivateKey.generate().private_bytes_raw())
     lines = f"# created: {iso8601(wall_ns)}\n# public key: {identity.recipient}\n{identity.reveal()}\n"
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with open(fd, "w", encoding="ascii") as file:
-            file.write(lines)
-            file.flush()
-            os.fsync(fd)  # what is sealed for it is lost without it
-    except OSError:
-        path.unlink(missing_ok=True)  # half a key is none, and would be in the way of another
-        raise
+    write_key(path, lines.encode("ascii"))
     return identity
 
 

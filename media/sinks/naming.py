@@ -150,6 +150,19 @@ def remove_left_over(path: Path) -> bool:
     return True
 
 
+def open_locked(path: Path) -> int | None:
+    """Return the file that is at `path`, locked, to be read and written; None if somebody has it.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    if lock(fd):
+        return fd
+    os.close(fd)
+    return None
+
+
 def lock(fd: int) -> bool:
     """Lock the file for as long as it is open; False if somebody has it, or if files cannot be locked there."""
     try:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from media.sealing.keys import Recipients
 from media.sealing.playing import Tape, length_after
 from media.sealing.records import BOTH, Damaged, Format, Kind, Record, Sealer, Segment, number_of, reader_of, scan
-from media.sinks.naming import create_begun, lock
+from media.sinks.naming import create_begun, open_locked
 from media.sinks.wav import Encoding
 
 _LOG = logging.getLogger(__name__)
@@ -87,9 +87,8 @@ class SealedWav:
             ValueError: it is no file of ours.
             OSError: it cannot be read and written.
         """
-        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-        if not lock(fd):
-            os.close(fd)
+        fd = open_locked(path)
+        if fd is None:
             return None
         try:
             file = cls.__new__(cls)

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from media.sinks.naming import create_begun, create_unused, lock
+from media.sinks.naming import create_begun, create_unused, open_locked
 from strep.g711 import Codec
 
 CHANNELS = 2
@@ -153,9 +153,8 @@ class WavFile:
             ValueError: it is no file of ours.
             OSError: it cannot be read and written.
         """
-        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-        if not lock(fd):
-            os.close(fd)
+        fd = open_locked(path)
+        if fd is None:
             return None
         try:
             file = cls.__new__(cls)

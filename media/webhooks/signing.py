@@ -9,10 +9,10 @@ base64, the public key 32 bytes in base64. Receivers refuse timestamps more than
 from __future__ import annotations
 
 import base64
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from media.key_files import write_key
 from strep.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -148,7 +148,5 @@ def make_key(path: Path) -> Signer:
         raise ConfigurationError(NOT_INSTALLED) from None
     key = Ed25519PrivateKey.generate()
     content = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(fd, "wb") as file:
-        file.write(content)
+    write_key(path, content)
     return Signer(key)
