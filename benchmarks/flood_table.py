@@ -8,7 +8,11 @@ from typing import Any
 import msgspec
 
 from benchmarks.report import Table
+from media.config import ServerConfig
 
+RECOVERY_TIMEOUT_S = 60.0
+"""How long a newcomer is tried for after a flood."""
+MOST_STRANGERS = ServerConfig().ws_max_strangers
 _MEMORY_KIB = 64 << 10
 """More than before that a flood may take at its height; what it leaves behind is the peak of the heap."""
 
@@ -106,6 +110,12 @@ def complaints(floods: Sequence[Flood]) -> list[str]:
             found.append(f"{flood.name}: {flood.lost} packets lost, and not by the kernel")
         if flood.lost > flood.kernel_drops:
             found.append(f"{flood.name}: {flood.lost} packets lost, {flood.kernel_drops} dropped by the kernel")
+        if flood.exact_tracks < flood.tracks and not flood.kernel_drops:
+            found.append(f"{flood.name}: {flood.exact_tracks} of {flood.tracks} tracks exact, nothing dropped")
+        if flood.told.get("alive", 0) > MOST_STRANGERS:
+            found.append(f"{flood.name}: {flood.told['alive']} sockets live that said nothing, not {MOST_STRANGERS}")
+        if flood.recovered_s >= RECOVERY_TIMEOUT_S:
+            found.append(f"{flood.name}: a newcomer was not answered at once within {RECOVERY_TIMEOUT_S:.0f} s")
         if flood.conservation_errors:
             found.append(f"{flood.name}: {flood.conservation_errors} conservation errors")
         if 0 < flood.max_calls < flood.calls_most:

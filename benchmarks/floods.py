@@ -22,7 +22,7 @@ from msgspec import Meta
 
 from benchmarks import environment, flood_table
 from benchmarks.child import Child, ChildError
-from benchmarks.flood_table import Flood
+from benchmarks.flood_table import RECOVERY_TIMEOUT_S, Flood
 from benchmarks.progress import Say
 from benchmarks.question import Question
 from benchmarks.report import Report
@@ -38,7 +38,6 @@ _SETTLE_S = 1.0
 _LOOK_S = 0.2
 _RECOVERED_S = 0.25
 """A newcomer's handshake that is answered so soon: the server is itself again."""
-_RECOVERY_TIMEOUT_S = 60.0
 _FILES_TIMEOUT_S = 240.0
 _HALF_A_CALL = 2
 _MODES = {"open": (), "probation": (), "registered": ("--http", "127.0.0.1:0")}
@@ -152,7 +151,7 @@ class Course:
         for call in range(wave.calls):
             body = msgspec.json.encode({"call_leg_id": str(call_leg_id(wave.options.seed, call))})
             request = urllib.request.Request(f"http://{self.server.addresses['http']}/v1/legs", body)
-            urllib.request.urlopen(request, timeout=_RECOVERY_TIMEOUT_S).close()
+            urllib.request.urlopen(request, timeout=RECOVERY_TIMEOUT_S).close()
 
     def _wait_for(self, calls: int) -> None:
         deadline = time.monotonic() + 120
@@ -187,14 +186,14 @@ class Course:
     def _knock(self) -> None:
         while not self._is_over.wait(_LOOK_S):
             with suppress(OSError):
-                self.handshakes_s.append(handshake(self.server.addresses["ws"], _RECOVERY_TIMEOUT_S))
+                self.handshakes_s.append(handshake(self.server.addresses["ws"], RECOVERY_TIMEOUT_S))
 
     def _recovery(self) -> float:
         """Return how long it takes until a newcomer is answered at once again."""
         start = time.monotonic()
-        while time.monotonic() - start < _RECOVERY_TIMEOUT_S:
+        while time.monotonic() - start < RECOVERY_TIMEOUT_S:
             with suppress(OSError):
-                if handshake(self.server.addresses["ws"], _RECOVERY_TIMEOUT_S) < _RECOVERED_S:
+                if handshake(self.server.addresses["ws"], RECOVERY_TIMEOUT_S) < _RECOVERED_S:
                     break
         return time.monotonic() - start
 
