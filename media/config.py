@@ -82,6 +82,10 @@ class ServerConfig:
     """Where lists of calls, their audio and events are served; see `media.http`."""
     http_token: str = field(default="", repr=False)
     """What requests there have to show; without one, only this machine may ask."""
+    actions: Literal["auto", "on", "off"] = "auto"
+    """Whether calls can be told to do something; auto: where `http` is. See `media.control`."""
+    media: Path | None = None
+    """Directory of the files that actions may play by their names."""
     transcribe: str = ""
     """The engine that transcribes all calls, ``NAME`` or ``NAME:key=value,...``; see `media.transcribing`."""
     transcribe_tracks: Literal["inbound", "outbound", "both"] = "both"
@@ -190,6 +194,11 @@ class ServerConfig:
     """Which direction a SignalWire tap is, for it does not say."""
     nats: NatsConfig = field(default_factory=NatsConfig)
     """Publishing on NATS."""
+
+    @property
+    def acts(self) -> bool:
+        """Whether calls can be told to do something."""
+        return self.actions == "on" or (self.actions == "auto" and self.http is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from media import formats
 from media.admission.options import SHEDDING_OPTIONS, TRUST_OPTIONS
 from media.config import LogConfig, ProcessConfig
+from media.control.options import CONTROL_OPTIONS
 from media.delivery.options import DELIVERY_OPTIONS
 from media.formats import Format
 from media.handover.options import HANDOVER_OPTIONS
@@ -149,6 +150,7 @@ OPTIONS = (
         "What requests have to show as Authorization: Bearer TOKEN. Better given as the variable, for other users "
         "of this machine see flags.",
     ),
+    *CONTROL_OPTIONS,
     *TRANSCRIBING_OPTIONS,
     *NATS_OPTIONS,
     Option(

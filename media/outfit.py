@@ -26,6 +26,8 @@ from strep.clock import NS_PER_SECOND, Clock
 from strep.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from media.control.controls import Controls
+    from media.engine import Engine
     from media.http.api import Api
     from media.http.companion import HttpDoor
     from media.server import Server
@@ -112,7 +114,7 @@ def sinks_of(config: ServerConfig, bus: EventBus) -> list[Sink]:
 
 def takes_of(config: ServerConfig, finisher: Finisher, clock: Clock, *, has_app: bool) -> TakesSink | None:
     """Return the sink of recordings that are started during calls, if anybody may start one."""
-    directory = config.takes or (config.record if has_app else None)
+    directory = config.takes or (config.record if has_app or config.acts else None)
     return (
         TakesSink(directory, finisher, clock, config.look_back_s, config.encrypt_to)
         if directory is not None
@@ -146,14 +148,14 @@ def denoised(
     """
     rules = {rule.sink: DIRECTIONS[rule.direction] for rule in config.denoise}
     names = [fitted.sink.options.name for fitted in sinks]
+    noise = switchboard.listening.noise if switchboard is not None else NoiseControl()
     made: list[Fitted] = []
     for fitted, name in zip(sinks, names, strict=True):
         if name in rules:
-            noise = switchboard.listening.noise if switchboard is not None else NoiseControl()
             made.append(_behind_filter(fitted, DenoisedSink(fitted.sink, rules[name], bus.publish), noise))
         else:
             made.append(fitted)
-    if switchboard is not None:
+    if switchboard is not None and switchboard.has_ears:
         listening = switchboard.listening
         listening.denoise(rules.get(listening.options.name, ()), bus.publish)
         names.append(listening.options.name)
@@ -182,8 +184,8 @@ def _behind_filter(fitted: Fitted, first: DenoisedSink, noise: NoiseControl) -> 
 
 
 def transcriber_of(config: ServerConfig, bus: EventBus, clock: Clock, *, has_app: bool) -> TranscribingSink | None:
-    """Return the sink that transcribes all calls, or those that an application names; None: nobody can name one."""
-    if not config.transcribe and not has_app:
+    """Return the sink that transcribes all calls, or those that somebody names; None: nobody can name one."""
+    if not (config.transcribe or has_app or config.acts):
         return None
     from media.transcribing.desk import Desk
     from media.transcribing.limits import Limits
@@ -200,9 +202,12 @@ def transcriber_of(config: ServerConfig, bus: EventBus, clock: Clock, *, has_app
 
 
 def switchboard_of(
-    app: Application, config: ServerConfig, clock: Clock, bus: EventBus, hearing: HearingSink | None
-) -> Switchboard:
+    app: Application | None, config: ServerConfig, clock: Clock, bus: EventBus, hearing: HearingSink | None
+) -> Switchboard | None:
     """Import all of talking back: before there are calls, and not where none of them is talked to."""
+    if app is None and not config.acts:
+        return None
+    from media.control.board import OnDemand
     from media.talk.mode import PlaybackMode
     from media.talk.switchboard import Switchboard
 
@@ -213,7 +218,16 @@ def switchboard_of(
         is_big_endian=config.playback_l16 == "big-endian",
         keep_alive=config.playback_keep_alive == "on",
     )
-    return Switchboard(app, mode, clock, bus, hearing)
+    return Switchboard(app, mode, clock, bus, hearing) if app is not None else OnDemand(mode, clock, bus, hearing)
+
+
+def controls_of(config: ServerConfig, engine: Engine, switchboard: Switchboard | None) -> Controls | None:
+    """Return what acts on calls, None where nobody may."""
+    if switchboard is None or not config.acts:
+        return None
+    from media.control.controls import Controls
+
+    return Controls(engine.calls, switchboard, config.media)
 
 
 def companions_of(server: Server, clock: Clock, on_event: OnEvent | None = None) -> list[Companion]:
@@ -244,6 +258,7 @@ def companions_of(server: Server, clock: Clock, on_event: OnEvent | None = None)
 
 
 def _http_door(server: Server, endpoint: Endpoint, clock: Clock) -> HttpDoor:
+    from media.control.status import details_of
     from media.feed.sink import FeedSink
     from media.http.companion import HttpDoor, incoming_of
 
@@ -253,7 +268,8 @@ def _http_door(server: Server, endpoint: Endpoint, clock: Clock) -> HttpDoor:
         from media.http.api import Api
         from media.http.house import OneServer
 
-        house = OneServer(server.engine, server.legs, asyncio.get_running_loop())
+        loop, details = asyncio.get_running_loop(), partial(details_of, server)
+        house = OneServer(server.engine, server.legs, loop, server.controls, details)
         return Api(house, clock, feed, server.bus, incoming, alarms=server.alarms.report)
 
     return HttpDoor(endpoint, server.config.http_token, make_api, server.sockets)

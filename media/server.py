@@ -24,6 +24,7 @@ from media.limits import raise_descriptor_limit
 from media.outfit import (
     Fitted,
     companions_of,
+    controls_of,
     denoised,
     recording_of,
     salvages_of,
@@ -79,6 +80,7 @@ class Server:
         bus: what happens in them.
         transcriber: has them transcribed, if anybody may ask for it.
         recorder: pauses and records them, during the call.
+        controls: lets them do what is asked for from outside; None: nobody may.
         companions: what runs beside the doors.
         sockets: doors that were bound already; the successor of another process gets them before it starts.
         finisher: what recordings go to when they are closed.
@@ -138,11 +140,11 @@ class Server:
         fitted = [Fitted(sink) for sink in recording_of(config, self._clock, self.finisher, self.uses_of)]
         fitted += [*map(Fitted.of, sinks), *map(Fitted, own_sinks)]
         hearing = next((sink for sink in own_sinks if isinstance(sink, HearingSink)), None)
-        self._switchboard = switchboard_of(app, config, self._clock, self.bus, hearing) if app is not None else None
+        self._switchboard = switchboard_of(app, config, self._clock, self.bus, hearing)
         if self._switchboard is not None and hearing is None:
             fitted.append(Fitted(self._switchboard.hearing))
         fitted = denoised(fitted, config, self.bus, self._switchboard)
-        if self._switchboard is not None:
+        if self._switchboard is not None and self._switchboard.has_ears:
             fitted.append(Fitted(self._switchboard.listening))
         self._salvages = salvages_of(config, self.finisher, self._clock)
         self.unfinished_sinks: list[str] = []
@@ -162,23 +164,18 @@ class Server:
             payload_types=PayloadTypes(config.payload_types),
             publish=self.bus.publish,
         )
+        self.controls = controls_of(config, self.engine, self._switchboard)
         self.recorder = Recorder(self.engine, self.bus.publish, takes)
         if self._switchboard is not None:
             self._switchboard.recorder, self._switchboard.transcriber = self.recorder, self.transcriber
         self.doors = Reception(
-            config,
-            self.engine,
-            self._clock,
-            self.sockets,
-            patience_ms=patience_ms,
-            listener=self._switchboard,
+            config, self.engine, self._clock, self.sockets, patience_ms=patience_ms, listener=self._switchboard
         )
         self.legs = LegDesk(self.doors.strep, self._clock, memory_of(config) if remembers_legs else None)
         self._stopping, self._at_once, self._has_closed = asyncio.Event(), asyncio.Event(), False
-        self.passing = asyncio.Lock()
+        self.passing, self._timers = asyncio.Lock(), list[asyncio.TimerHandle]()
         self._watch, self.alarms = CounterWatch(self.snapshot), Alarms(self._look_around, self._clock)
         self.companions = Companions(companions_of(self, self._clock, on_event))
-        self._timers: list[asyncio.TimerHandle] = []
 
     # -- life ------------------------------------------------------------------------------------------
 

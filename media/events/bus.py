@@ -34,6 +34,7 @@ class Told:
         occurred_at_ns: wall time of its publication, ns since the epoch; where it lies in the call says the event.
         call: whose it is.
         event: what happened, without what is private in it if the call's recording was paused then.
+        client_state: what the call was given to tell with its events, base64; None: nothing.
         private: the event as it was, where that differs; only for what acts on it and keeps nothing, see `in_full`.
     """
 
@@ -43,6 +44,7 @@ class Told:
     call: CallInfo
     event: Event
     private: Event | None = field(default=None, repr=False)
+    client_state: str | None = None
 
     @property
     def in_full(self) -> Event:
@@ -58,6 +60,7 @@ class Told:
             "event_id": self.event_id,
             "sequence": self.sequence,
             "occurred_at": iso8601(self.occurred_at_ns),
+            **({} if self.client_state is None else {"client_state": self.client_state}),
             **event.to_json(self.call.sample_rate_hz),
         }
 
@@ -95,7 +98,7 @@ class EventBus:
             now_ns = self._clock.wall_ns()
             private = event if _is_private(call, event) else None
             event = event.without_private() if private else event
-            told = Told(str(uuid.uuid4()), call.told.events, now_ns, call, event, private)
+            told = Told(str(uuid.uuid4()), call.told.events, now_ns, call, event, private, call.told.client_state)
             self.published[event.NAME] = self.published.get(event.NAME, 0) + 1
             for take in self._subscribers:
                 try:

@@ -17,6 +17,7 @@ class GatherEnded(Event):
         status: "valid", "invalid", "timeout", "call_hangup" or "cancelled".
         reason: the same in words.
         tries: how many it took.
+        gather_id: as whoever asked for them has it; "" if they gave it no name.
     """
 
     NAME: ClassVar[str] = "gather_ended"
@@ -26,3 +27,4 @@ class GatherEnded(Event):
     status: str
     reason: str
     tries: int
+    gather_id: str = ""

@@ -31,10 +31,12 @@ class ToldSoFar:
     Attributes:
         digits: its keys.
         events: how many there were.
+        client_state: what was given to the call to be told with each of them, base64; None: nothing.
     """
 
     digits: DigitMerger
     events: int = 0
+    client_state: str | None = None
 
 
 class DigitMerger:

@@ -5,9 +5,26 @@ from __future__ import annotations
 from aiohttp import web
 
 from media.http.api import API, ApiError, json_reply
+from media.http.describing import Operation
+from media.http.documents import AlarmReport, Health
 
 HANGS_S = 30.0
 """So old what is known of the server, which is looked at once a second, means that nothing is done there any more."""
+
+
+OPERATIONS = (
+    Operation(
+        method="get", path="/v1/alarms", summary="Tell what is the matter, and what to do.", answer=AlarmReport
+    ),
+    Operation(
+        method="get",
+        path="/healthz",
+        summary="Tell whether the server lives; 200 also with alarms.",
+        answer=Health,
+        refusals=(503,),
+        is_open=True,
+    ),
+)
 
 
 def routes() -> list[web.RouteDef]:

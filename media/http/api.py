@@ -30,6 +30,8 @@ HANDED_OVER = "handed_over"
 """Code of the error of a process whose calls and legs another one has; the connection is closed behind it."""
 MAX_READERS = 64
 """Readers of audio and events at once."""
+MAX_LARGE_BODIES = 8
+"""That bring audio along, at once: each is in memory as it came, and decoded."""
 HEARTBEAT_S = 20.0
 """A WebSocket whose peer does not answer a ping within half of this is closed."""
 MAX_INPUT_BYTES = 4096
@@ -59,6 +61,7 @@ class Api:
         readers: those of audio and events.
         is_stopping: they are to leave.
         refused: requests that ended in an error, by its code.
+        large_bodies: held while one is read.
     """
 
     house: House
@@ -71,6 +74,7 @@ class Api:
     readers: set[Stream] = field(default_factory=set)
     is_stopping: bool = False
     refused: dict[str, int] = field(default_factory=dict)
+    large_bodies: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_LARGE_BODIES))
     _health: tuple[int, dict[str, Any]] | None = None
     _shortage: tuple[int, str] | None = None
     _asking: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -132,6 +136,11 @@ def live(source: T | None) -> T:
             "them from NATS (--nats)",
         )
     return source
+
+
+def no_such_call(call_id: str) -> ApiError:
+    """Return the error of a call that is not live."""
+    return ApiError(404, "no_such_call", f"there is no live call {call_id!r}; GET /v1/calls lists those that are")
 
 
 def json_reply(document: Any, status: int = 200) -> web.Response:

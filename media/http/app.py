@@ -1,6 +1,7 @@
 """The application of the HTTP door: who is let in, what there is, and how errors look.
 
-More routes: write a file with a ``routes()`` that returns them, and name it in `ROUTES`.
+More routes: write a file with a ``routes()`` that returns them, and name it in `ROUTES`; describe those of ``/v1/``
+by `OPERATIONS` beside it, and name these in `media.http.openapi`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from media.http import alarms, calls, carrier, events, legs, pcm
+from media.http import actions, alarms, calls, carrier, events, legs, openapi, pcm
 from media.http.access import Access
 from media.http.api import API, HANDED_OVER, Api, ApiError, error_reply, json_reply
 
@@ -21,7 +22,16 @@ OPEN_PATHS = frozenset({"/healthz", "/readyz", carrier.PATH})
 """For whoever asks: nothing of calls is told there, and webhooks show a signature."""
 MAX_REQUEST_BYTES = 1 << 20
 """Of a body; routes that read one have a smaller bound (`media.http.bodies`)."""
-ROUTES = (calls.routes, legs.routes, carrier.routes, pcm.routes, events.routes, alarms.routes)
+ROUTES = (
+    calls.routes,
+    actions.routes,
+    legs.routes,
+    carrier.routes,
+    pcm.routes,
+    events.routes,
+    alarms.routes,
+    openapi.routes,
+)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -41,7 +51,8 @@ def make_app(api: Api, access: Access) -> web.Application:
         except web.HTTPException as error:
             if error.status < HTTPStatus.BAD_REQUEST:
                 raise
-            return _refuse(api, error.status, _slug(error.reason), _explain(request, error))
+            allow = error.headers.get("Allow", "")
+            return _refuse(api, error.status, _slug(error.reason), _explain(request, error), allow)
         except ConnectionError:
             raise  # the client has gone
         except Exception:
@@ -62,11 +73,13 @@ async def _readiness(request: web.Request) -> web.Response:
     return json_reply({"status": "ready"})
 
 
-def _refuse(api: Api, status: int, code: str, message: str) -> web.Response:
+def _refuse(api: Api, status: int, code: str, message: str, allow: str = "") -> web.Response:
     api.refused[code] = api.refused.get(code, 0) + 1
     reply = error_reply(status, code, message)
     if status == HTTPStatus.UNAUTHORIZED:
         reply.headers["WWW-Authenticate"] = "Bearer"  # RFC 6750 section 3
+    if allow:
+        reply.headers["Allow"] = allow  # RFC 9110 section 15.5.6
     if code == HANDED_OVER:
         reply.force_close()
     return reply

@@ -4,10 +4,40 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from media.http.api import API, ApiError, json_reply
+from media.http.api import API, ApiError, json_reply, no_such_call
+from media.http.describing import Operation, Parameter
+from media.http.documents import LiveCalls, ShownCall
 
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
 """Calls in one reply."""
+
+
+OPERATIONS = (
+    Operation(
+        method="get",
+        path="/v1/calls",
+        summary="List the live calls, the oldest first.",
+        parameters=(
+            Parameter(
+                "offset", {"type": "integer", "minimum": 0, "maximum": 10**9, "default": 0}, "So many are left out."
+            ),
+            Parameter(
+                "limit",
+                {"type": "integer", "minimum": 0, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+                "So many at the most.",
+            ),
+        ),
+        answer=LiveCalls,
+        refusals=(400, 503),
+    ),
+    Operation(
+        method="get",
+        path="/v1/calls/{call_id}",
+        summary="Show a live call, and what is going on in it.",
+        answer=ShownCall,
+        refusals=(404, 503),
+    ),
+)
 
 
 def routes() -> list[web.RouteDef]:
@@ -30,11 +60,6 @@ async def show_call(request: web.Request) -> web.Response:
     if found is None:
         raise no_such_call(call_id)
     return json_reply(found)
-
-
-def no_such_call(call_id: str) -> ApiError:
-    """Return the error of a call that is not live."""
-    return ApiError(404, "no_such_call", f"there is no live call {call_id!r}; GET /v1/calls lists those that are")
 
 
 def _number(request: web.Request, name: str, default: int, most: int) -> int:

@@ -9,11 +9,25 @@ from aiohttp import web
 from media.admission.announced import GOOD_FOR_S
 from media.http.api import API, Api, ApiError, json_reply
 from media.http.bodies import read_body
+from media.http.describing import Operation
+from media.http.documents import Webhook
 from media.webhooks.incoming import MAX_BODY_BYTES, Incoming, Notice
 from media.webhooks.signing import SIGNATURE_HEADER, TIMESTAMP_HEADER
 
 _LOG = logging.getLogger("strep.http")
 PATH = "/v1/webhooks/telnyx"
+
+
+OPERATIONS = (
+    Operation(
+        method="post",
+        path=PATH,
+        summary="Take a signed webhook of Telnyx: that a leg is forked announces it.",
+        answer=Webhook,
+        refusals=(400, 401, 404, 408, 413, 503),
+        is_open=True,
+    ),
+)
 
 
 def routes() -> list[web.RouteDef]:

@@ -18,6 +18,7 @@ from aiohttp import web
 from media.events.bus import Told
 from media.feed.selection import ALL_CALLS, MAX_PATTERN_LENGTH
 from media.http.api import API, HEARTBEAT_S, Api, ApiError, live, text
+from media.http.describing import Operation, Parameter
 from media.http.streams import Stream
 
 MAX_WAITING = 10_000
@@ -27,6 +28,25 @@ WRITE_TIMEOUT_S = 30.0
 """For a reader of server-sent events to read some; one that does not is gone. A WebSocket has its pings."""
 Send = Callable[[str, str], Awaitable[object]]
 """Gets the event's name and its JSON."""
+
+
+OPERATIONS = (
+    Operation(
+        method="get",
+        path="/v1/events",
+        summary="Stream what happens in calls: server-sent events, or messages where a WebSocket is asked for.",
+        parameters=(
+            Parameter(
+                "calls",
+                {"type": "string", "minLength": 1, "maxLength": MAX_PATTERN_LENGTH},
+                "A call id, or a pattern.",
+            ),
+            Parameter("events", {"type": "string"}, "Names with commas between; all unless given."),
+        ),
+        media_type="text/event-stream",
+        refusals=(400, 501, 503),
+    ),
+)
 
 
 def routes() -> list[web.RouteDef]:

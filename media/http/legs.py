@@ -12,16 +12,50 @@ from media.admission.announced import GOOD_FOR_S
 from media.admission.desk import leg_of
 from media.http.api import API, ApiError, json_reply
 from media.http.bodies import read_body
+from media.http.describing import Operation
+from media.http.documents import AnnouncedLeg, Leg, Legs
 
 MAX_BODY_BYTES = 4096
 MAX_GOOD_FOR_S = 7 * 86_400
 
 
 class Announcement(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of a POST."""
+    """The body of a POST.
+
+    Attributes:
+        call_leg_id: a UUID.
+        expires_s: for so long.
+    """
 
     call_leg_id: str
     expires_s: Annotated[float, msgspec.Meta(ge=1, le=MAX_GOOD_FOR_S)] = GOOD_FOR_S
+
+
+OPERATIONS = (
+    Operation(
+        method="get",
+        path="/v1/legs",
+        summary="Count announced legs, and list who waits.",
+        answer=Legs,
+        refusals=(503,),
+    ),
+    Operation(
+        method="post",
+        path="/v1/legs",
+        summary="Let a leg begin.",
+        body=Announcement,
+        status=201,
+        answer=AnnouncedLeg,
+        refusals=(400, 408, 413, 503),
+    ),
+    Operation(
+        method="delete",
+        path="/v1/legs/{call_leg_id}",
+        summary="Let a leg begin no more; a call that goes on goes on.",
+        answer=Leg,
+        refusals=(400, 404, 503),
+    ),
+)
 
 
 def routes() -> list[web.RouteDef]:

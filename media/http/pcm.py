@@ -11,11 +11,11 @@ from typing import Any
 
 from aiohttp import web
 
-from media.feed.selection import NEXT_CALL, Selection, SelectionError
+from media.feed.selection import MAX_PATTERN_LENGTH, NATIVE, NEXT_CALL, RATES_HZ, Selection, SelectionError
 from media.feed.sink import FeedSink
 from media.feed.subscription import CallBegan, CallOver, Calls, Limits, WhenSlow
-from media.http.api import API, ApiError, live, text
-from media.http.calls import no_such_call
+from media.http.api import API, ApiError, live, no_such_call, text
+from media.http.describing import Operation, Parameter
 from media.http.streams import TOO_SLOW, Stream
 from strep.clock import iso8601
 
@@ -27,6 +27,39 @@ WHY_CLOSED = {
     "closed": (1001, "the server is stopping"),
     "slow": TOO_SLOW,
 }
+
+
+_WISHES = (
+    Parameter("track", {"enum": ["both", "inbound", "outbound"], "default": "both"}, "Which side."),
+    Parameter("rate", {"enum": [NATIVE, *map(str, RATES_HZ)], "default": NATIVE}, "In Hz; native is the call's own."),
+    Parameter("format", {"enum": ["int16", "float32", "mulaw"], "default": "int16"}, "Of samples."),
+    Parameter("when_slow", {"enum": [one.value for one in WhenSlow], "default": "disconnect"}, "If you do not read."),
+)
+OPERATIONS = (
+    Operation(
+        method="get",
+        path="/v1/pcm",
+        summary="Stream the audio of calls over a WebSocket.",
+        parameters=(
+            Parameter(
+                "calls",
+                {"type": "string", "minLength": 1, "maxLength": MAX_PATTERN_LENGTH},
+                "A call id, or a pattern.",
+            ),
+            *_WISHES,
+        ),
+        status=101,
+        refusals=(400, 426, 501, 503),
+    ),
+    Operation(
+        method="get",
+        path="/v1/calls/{call_id}/pcm",
+        summary="Stream the audio of one call, to its end, over a WebSocket; `next` is the next one that starts.",
+        parameters=_WISHES,
+        status=101,
+        refusals=(400, 404, 426, 501, 503),
+    ),
+)
 
 
 def routes() -> list[web.RouteDef]:

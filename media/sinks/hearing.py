@@ -57,10 +57,21 @@ class HearingSink:
         events: so many were told.
     """
 
-    def __init__(self, kinds: Collection[str], bus: EventBus, rules: MachineRules = DEFAULT_RULES) -> None:
-        """Listen for `kinds` of `media.hearing.post.ALL_KINDS` in all calls, by `rules` if machine is among them."""
+    def __init__(
+        self,
+        kinds: Collection[str],
+        bus: EventBus,
+        rules: MachineRules = DEFAULT_RULES,
+        *,
+        block_ms: int = BLOCK_MS,
+        patience_ms: float = PATIENCE_MS,
+    ) -> None:
+        """Listen for `kinds` of `media.hearing.post.ALL_KINDS` in all calls, by `rules` if machine is among them.
+
+        The pace is that of `SinkOptions`; a slower one costs reception less, and is told later.
+        """
         self.options = SinkOptions(
-            "hearing", block_ms=BLOCK_MS, patience_ms=PATIENCE_MS, is_sensitive=False, grid_ms=FRAME_MS
+            "hearing", block_ms=block_ms, patience_ms=patience_ms, is_sensitive=False, grid_ms=FRAME_MS
         )
         self.events, self.kinds = 0, frozenset(kinds)
         self._bus, self._rules = bus, rules

@@ -91,6 +91,16 @@ class LiveCall(Questions, PlaybackControl, Recordable, Transcribable, Denoisable
         return self._playout is not None and not self.has_ended
 
     @property
+    def why_not(self) -> str:
+        """Why nothing can be played; "" if it can."""
+        return "" if self.can_play else "the call has ended" if self.has_ended else self._why_not
+
+    @property
+    def plays(self) -> list[Playback]:
+        """What plays and waits, in the order of its sounding; then what lies over it."""
+        return [voice.handle for voice in self._playout.player.voices] if self._playout is not None else []
+
+    @property
     def has_ended(self) -> bool:
         """Whether the call is over, so that nothing can be heard or played any more."""
         return self._reason.done()

@@ -73,6 +73,7 @@ class _Going:
     gathering: Gathering
     watch: Watch
     track: str
+    gather_id: str
     is_private: bool = False
 
 
@@ -106,7 +107,14 @@ class Gathers:
             self._going.gathering.cancel()
             self._going.watch.touch()
 
-    async def gather(self, prompts: Prompts, track: str, typed_ahead: bool, rules: dict[str, Any]) -> Gathered:
+    @property
+    def is_going(self) -> bool:
+        """Whether digits are waited for."""
+        return self._going is not None
+
+    async def gather(
+        self, prompts: Prompts, track: str, typed_ahead: bool, rules: dict[str, Any], gather_id: str = ""
+    ) -> Gathered:
         """See `Questions.gather`."""
         direction_of(track)
         if self._going is not None:
@@ -116,7 +124,7 @@ class Gathers:
         if isinstance(prompts.prompt, AsyncIterable) and checked.maximum_tries > 1:
             raise PlaybackError("an iterator of PCM can be played only once: maximum_tries=1, or collect an array")
         gathering = Gathering(checked, self._office.clock.now_ns(), has_prompt=bool(prompts))
-        going = self._going = _Going(gathering, Watch(gathering, self._office.timer), track)
+        going = self._going = _Going(gathering, Watch(gathering, self._office.timer), track, gather_id)
         early, self._early = self._early, deque(maxlen=MAX_DIGITS)
         try:
             if self._call.has_ended:
@@ -125,6 +133,9 @@ class Gathers:
                 self.take(event, is_private=is_private)
             with self._office.listening(self._call.info, DTMF, track):
                 await self._until_gathered(gathering, going.watch, prompts)
+        except PlaybackError as error:
+            gathering.cancel(f"the prompt cannot be played: {error}")
+            raise
         finally:
             self._office.timer.remove(going.watch)
             self._going = None
@@ -136,7 +147,7 @@ class Gathers:
         result = going.gathering.result
         assert result is not None
         said: dict[str, Any] = {"digits": result.digits, "status": result.status, "reason": result.reason}
-        event = GatherEnded(track=going.track, **said, tries=result.tries)
+        event = GatherEnded(track=going.track, **said, tries=result.tries, gather_id=going.gather_id)
         self._office.publish(self._call.info, event.without_private() if going.is_private else event)
         return result
 

@@ -103,6 +103,16 @@ class Playback:
         return self.position_samples / self.sample_rate_hz
 
     @property
+    def is_overlay(self) -> bool:
+        """Whether it lies over what plays; of one that has ended nobody knows."""
+        return self._voice is not None and self._voice.is_overlay
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it is silent, and keeps its place, also where its turn has not come yet."""
+        return self._voice is not None and self._voice.is_paused
+
+    @property
     def volume_db(self) -> float:
         """Its volume in dB, 0 as it is in the source; setting it takes effect smoothly, with what is sent next.
 

@@ -31,6 +31,11 @@ class NoiseControl:
         """Let `sink` be switched by its name."""
         self._sinks.setdefault(name, []).append(sink)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the sinks."""
+        return tuple(self._sinks)
+
     def replace(self, name: str, old: Switchable, new: Switchable) -> None:
         """Let `new` be switched where `old` was."""
         self._sinks[name] = [new if sink is old else sink for sink in self._sinks[name]]
@@ -43,7 +48,7 @@ class NoiseControl:
             raise ValueError(f"sinks={sinks!r}: a list of names")
         for name in sinks:
             if name not in self._sinks:
-                known = ", ".join(self._sinks)
+                known = ", ".join(self._sinks) or "none"
                 raise UsageError(f"no noise suppression is in front of {name!r}, only of {known}: see --denoise")
         for name in sinks:
             for sink in self._sinks[name]:
@@ -56,6 +61,11 @@ class Denoisable:
 
     info: CallInfo
     _hearing: Hearing
+
+    @property
+    def denoisable(self) -> tuple[str, ...]:
+        """Names of the sinks that noise suppression is in front of."""
+        return self._hearing.noise.names
 
     def suppress_noise(
         self, direction: str = "inbound", *, on: bool = True, sinks: Sequence[str] = ("applications",)

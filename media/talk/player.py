@@ -173,6 +173,11 @@ class Player:
             voice.handle.is_measured = is_measured
             voice.handle.settle(PlayState.FAILED if voice.error else PlayState.FINISHED, voice.error)
 
+    @property
+    def voices(self) -> list[Voice]:
+        """All plays: those of the queue in their order, then overlays."""
+        return self.queue.voices + self._overlays
+
     def _voices(self) -> list[Voice]:
         return self.queue.begun + self._overlays
 
@@ -220,7 +225,7 @@ class Player:
 
     def fail(self, error: PlaybackError) -> None:
         """Fail all plays, for nobody will pull any more."""
-        for voice in self.queue.voices + self._overlays:
+        for voice in self.voices:
             voice.handle.settle(PlayState.FAILED, error)
         self.queue.clear()
         self._overlays = []
@@ -228,7 +233,7 @@ class Player:
     def clear(self, position: int, *, is_measured: bool) -> list[Heard]:
         """Cut everything off that was not heard before `position`: plays, queue and marks; the tape goes on there."""
         self.advance(position, proven=position, is_measured=is_measured)
-        voices = self.queue.voices + self._overlays
+        voices = self.voices
         self.queue.clear()
         self._overlays = []
         self.position = max(position, self.heard_position)

@@ -55,6 +55,7 @@ class Questions:
         speech: Mapping[str, Any] | None = None,
         typed_ahead: bool = False,
         track: str = "inbound",
+        gather_id: str = "",
         **rules: Any,
     ) -> Gathered:
         """Wait for digits, of all the ways that keys come by; each counts once.
@@ -71,6 +72,7 @@ class Questions:
             typed_ahead: begin with the keys that were pressed since the last gathering, or since the call began;
                 else they are forgotten.
             track: whose keys, inbound or outbound.
+            gather_id: its name in the event `gather_ended`.
             rules: those of `media.talk.gathering.GatherRules`; with a prompt there are 3 tries unless given.
 
         Raises:
@@ -86,7 +88,12 @@ class Questions:
             rate_hz=prompt_rate_hz,
             speech=speech or {},
         )
-        return await self._gathers.gather(prompts, track, typed_ahead, rules)
+        return await self._gathers.gather(prompts, track, typed_ahead, rules, gather_id)
+
+    @property
+    def is_gathering(self) -> bool:
+        """Whether digits are waited for."""
+        return self._gathers.is_going
 
     def stop_gather(self) -> None:
         """End `gather` with what there is, as cancelled; nothing happens if there is none."""

@@ -91,7 +91,9 @@ class Recorder:
         """Command `takes`, which is None where nothing is recorded."""
         self.pausing = Pausing(engine, publish)
         self._engine, self._publish, self._takes = engine, publish, takes
-        self._live: dict[int, set[str]] = {}  # by id of the call's info, for the next call may have its name
+        self._live: dict[
+            int, dict[str, TakeHandle]
+        ] = {}  # by id of the call's info, for the next call may have its name
 
     def check(self, info: CallInfo, options: TakeOptions) -> TakesSink:
         """Return what records, if it can be as the options say.
@@ -115,8 +117,12 @@ class Recorder:
             raise UsageError(f"call {info.call_id} has {MAX_TAKES} recordings already: stop one first")
         return self._takes
 
-    def start(self, info: CallInfo, options: TakeOptions) -> TakeHandle:
-        """Begin a take where the call is now.
+    def running(self, info: CallInfo) -> list[TakeHandle]:
+        """Return the takes of a call whose files are not closed, in the order of their beginning."""
+        return list(self._live.get(id(info), {}).values())
+
+    def start(self, info: CallInfo, options: TakeOptions, recording_id: str = "") -> TakeHandle:
+        """Begin a take where the call is now, of that id, or of a new one.
 
         Raises:
             UsageError: see `check`, or the call has ended.
@@ -124,14 +130,14 @@ class Recorder:
         takes, place = self.check(info, options), self._where(info)
         loop = asyncio.get_running_loop()
         start = max(place.earliest - round(options.look_back_s * info.sample_rate_hz), 0)
-        recording_id = str(uuid.uuid4())
+        recording_id = recording_id or str(uuid.uuid4())
         handle = TakeHandle(recording_id, start, lambda ended: self._stop(info, takes, ended))
-        live = self._live.setdefault(id(info), set())
-        live.add(recording_id)
+        live = self._live.setdefault(id(info), {})
+        live[recording_id] = handle
 
         def settle(outcome: FinishedRecording | str) -> None:
             handle.settle(outcome)
-            live.discard(recording_id)
+            live.pop(recording_id, None)
             if not live and self._live.get(id(info)) is live:
                 del self._live[id(info)]
 
@@ -165,12 +171,13 @@ class Recordable:
     info: CallInfo
     recorder: Recorder | None = None
 
-    async def start_recording(self, **options: Any) -> TakeHandle:
+    async def start_recording(self, *, recording_id: str = "", **options: Any) -> TakeHandle:
         """Begin to record the call, or a side of it, into a file of its own; return when it has begun.
 
         With ``play_beep`` it begins when the beep has been heard, in calls that can be played to.
 
         Args:
+            recording_id: a UUID that it is to have; else a new one.
             **options: those of `media.sinks.takes.options.TakeOptions`: channels, track, play_beep, beep_in_file,
                 max_length_s, end_silence_s, initial_timeout_s, silence_dbm0, trim_silence, name, format, look_back_s.
 
@@ -183,7 +190,7 @@ class Recordable:
         call = cast("LiveCall", self)
         if wanted.play_beep and call.can_play:
             await (await call.play(beep(BEEP_HZ), rate_hz=BEEP_HZ)).wait()
-        return recorder.start(self.info, wanted)
+        return recorder.start(self.info, wanted, recording_id)
 
     def pause_recording(self, mode: PauseMode = "silence", *, by: str = "", reason: str = "") -> None:
         """Keep nothing of the call from now on, in no recording and no other sink that is sensitive.

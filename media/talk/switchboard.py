@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from media.events.bus import EventBus, Told
 from media.sinks.contract import CallInfo
@@ -57,14 +57,23 @@ class Switchboard:
         transcriber: the sink that transcribes calls.
         app_failures: applications that ended by an exception.
         recorder: what they record with.
+        has_ears: applications listen by `listening`, which has to be a sink of the server.
     """
 
+    has_ears: ClassVar[bool] = True
+
     def __init__(
-        self, app: Application, mode: PlaybackMode, clock: Clock, bus: EventBus, hearing: HearingSink | None = None
+        self,
+        app: Application,
+        mode: PlaybackMode,
+        clock: Clock,
+        bus: EventBus,
+        hearing: HearingSink | None = None,
+        listening: ListenSink | None = None,
     ) -> None:
         """Have no call yet; `hearing` listens to them all, one of our own listens to what is asked for only."""
         self.lateness = Lateness()
-        self.listening = ListenSink(self._call_soon)
+        self.listening = listening or ListenSink(self._call_soon)
         self.app_failures = 0
         self.recorder: Recorder | None = None
         self.transcriber: TranscribingSink | None = None
@@ -128,10 +137,18 @@ class Switchboard:
         except Exception:  # it must not cost the other outlets, or the engine its books
             logger.exception("a call could not begin, or end, for applications")
 
-    def _begin(self, info: CallInfo) -> None:
+    def live_call(self, info: CallInfo) -> LiveCall | None:
+        """Return what talks with a call that goes on; None: it is not there yet."""
+        return self.find(info)
+
+    def _make(self, info: CallInfo) -> LiveCall:
         call = self._calls[info.index] = LiveCall(info, self._office, self.listening)
         call.recorder = self.recorder
         call.transcriber = self.transcriber
+        return call
+
+    def _begin(self, info: CallInfo) -> None:
+        call = self._make(info)
         task = asyncio.get_running_loop().create_task(self._run(call), name=f"app {info.call_id}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -193,14 +210,14 @@ class Switchboard:
 
     def stream_attached(self, info: CallInfo, start: StreamStart, hang_up: Callable[[], None]) -> None:
         """A call has a socket: its first, or another one."""
-        call, wire = self._of(info), start.wire
+        call, wire = self.find(info), start.wire
         if call is None or wire is None:
             return
         if not call.dialect:
             self._connect(call, info.index, start)
         call.attach(wire, hang_up)
 
-    def _of(self, info: CallInfo) -> LiveCall | None:
+    def find(self, info: CallInfo) -> LiveCall | None:
         """Return a call, None if it has ended: then its index may be another one's, which is none of its sockets'."""
         call = self._calls.get(info.index)
         return call if call is not None and call.info is info else None
@@ -219,14 +236,14 @@ class Switchboard:
 
     def stream_event(self, info: CallInfo, event: dict[str, Any]) -> bool:
         """Pass on what the carrier says; return whether that is news to anybody but us."""
-        call = self._of(info)
+        call = self.find(info)
         if call is not None:
             call.take_event(event, self._clock.now_ns())
         return not (event.get("event") == "mark" and str(event.get("name", "")).startswith(OWN_PREFIX))
 
     def stream_detached(self, info: CallInfo) -> None:
         """The last socket of a call is gone."""
-        call = self._of(info)
+        call = self.find(info)
         if call is not None:
             call.detach()
 

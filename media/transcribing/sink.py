@@ -115,6 +115,11 @@ class TranscribingSink:
             self._orders.append((call, None))
             return True
 
+    def is_asked(self, call: CallInfo) -> bool:
+        """Whether a call is transcribed, or will be."""
+        with self._lock:
+            return id(call) in self._asked
+
     def snapshot(self) -> dict[str, Any]:
         """Return counters; see `Desk.snapshot`."""
         return self.desk.snapshot()

@@ -8,15 +8,16 @@ from typing import Any
 
 import msgspec
 
-from media.http.house import CALLS_AT_ONCE, calls_of, shortage_of
+from media.control.status import details_of
+from media.http.house import CALLS_AT_ONCE, calls_of, full_call, shortage_of
 from media.server import Server
-from media.workers.control import Announce, Answer, Ask, Order, Withdraw, encode
+from media.workers.control import Announce, Answer, Ask, Withdraw, encode
 
 MAX_ANSWER_BYTES = 96 << 10
 """What one message may have, whatever the system's least send buffer (net.core.wmem_default, about 200 KiB)."""
 
 
-def obey(server: Server, order: Order) -> Answer | None:
+def obey(server: Server, order: Announce | Withdraw | Ask) -> Answer | None:
     """Do as told, in the event loop of the server; return what is to be answered."""
     if isinstance(order, Announce):
         for leg, good_for_s in order.legs:
@@ -35,9 +36,11 @@ def answer_to(server: Server, ask: Ask) -> Answer:
         return Answer(ask.number, server.legs.status())
     if ask.about == "shortage":
         return Answer(ask.number, shortage_of(engine))
+    if ask.about == "has":
+        return Answer(ask.number, ask.call_id in engine.calls)
     if ask.about == "call":
-        found = [_fitting(call) for call in calls_of(engine, [ask.call_id])]
-        return Answer(ask.number, found[0] if found else None)
+        found = full_call(engine, ask.call_id, partial(details_of, server))
+        return Answer(ask.number, found and _fitting(found))
     first, last = ask.offset, ask.offset + min(ask.limit, CALLS_AT_ONCE)
     calls = [_fitting(call) for call in calls_of(engine, list(islice(engine.calls, first, last)))]
     make = partial(Answer, ask.number)

@@ -1,9 +1,9 @@
 """What supervisor and worker say to each other, over a pair of Unix sockets that keep message boundaries.
 
 The supervisor says the `Assignment` first, which brings the sockets along; then `Announce` and `Withdraw` as legs are
-announced, and an `Ask` for each question of the HTTP door. A worker says `Ready`, then a `Report` a second and an
-`Answer` to each question, and `Ended` or `Failed` at the end. When either side is gone, the other reads an empty
-message.
+announced, an `Ask` for each question of the HTTP door, and an `Act`, or several, for each action. A worker says
+`Ready`, then a `Report` a second and an `Answer` to each question and action, and `Ended` or `Failed` at the end.
+When either side is gone, the other reads an empty message.
 """
 
 from __future__ import annotations
@@ -66,10 +66,28 @@ class Ask(msgspec.Struct, tag=True):
     """
 
     number: int
-    about: Literal["calls", "call", "legs", "shortage"]
+    about: Literal["calls", "call", "has", "legs", "shortage"]
     call_id: str = ""
     offset: int = 0
     limit: int = 0
+
+
+class Act(msgspec.Struct, tag=True):
+    """A part of an action; see `media.workers.acting`.
+
+    Attributes:
+        number: of the question.
+        call_id: whose call.
+        action: of `media.control.table.ACTIONS`.
+        body: JSON of the command, a part of it.
+        is_last: no other part follows.
+    """
+
+    number: int
+    call_id: str
+    action: str
+    body: str
+    is_last: bool
 
 
 class Ready(msgspec.Struct, tag=True):
@@ -104,7 +122,7 @@ class Failed(msgspec.Struct, tag=True):
 
 
 Message = Ready | Report | Answer | Ended | Failed
-Order = Announce | Withdraw | Ask
+Order = Announce | Withdraw | Ask | Act
 
 
 def encode(message: Assignment | Order | Message) -> bytes:

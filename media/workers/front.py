@@ -55,7 +55,11 @@ class FrontDesk:
         if self._given.state is None and self._given.ws_key_file is not None:
             self._directory = Path(tempfile.mkdtemp(prefix="strep-"))
         self.config = replace(
-            self._given, http=None, telnyx_public_keys=(), state=self._given.state or self._directory
+            self._given,
+            http=None,
+            actions="on" if self._given.acts else "off",
+            telnyx_public_keys=(),
+            state=self._given.state or self._directory,
         )
         if self._door is not None:
             from media.workers.house import AllWorkers

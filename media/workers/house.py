@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import count
 from typing import Any, TypeVar
@@ -11,8 +12,12 @@ from uuid import UUID
 
 from media.admission.announced import Announced
 from media.admission.desk import LegMemory, halves, whole
-from media.http.api import ApiError
-from media.http.house import ANSWER_TIMEOUT_S, CALLS_AT_ONCE, check_goes_on, in_loop
+from media.control.answers import Done
+from media.control.commands import Command
+from media.control.contract import ActionError
+from media.http.api import ApiError, no_such_call
+from media.http.house import ACT_TIMEOUT_S, ANSWER_TIMEOUT_S, CALLS_AT_ONCE, check_goes_on, in_loop, not_done_yet
+from media.workers.acting import parts_of, result_of
 from media.workers.control import Announce, Answer, Ask, Order, Withdraw
 from media.workers.steering import worker_of_leg
 from strep.clock import NS_PER_SECOND, Clock
@@ -128,6 +133,10 @@ class AllWorkers:
             return str(error)
         return next(filter(None, answers), "")
 
+    async def act(self, call_id: str, action: str, command: Command) -> Done:
+        """See `House`."""
+        return await self._in_loop(self._act(call_id, action, command))
+
     # -- asking ------------------------------------------------------------------------------------------
 
     async def _calls(self, offset: int, limit: int) -> tuple[int, list[dict[str, Any]]]:
@@ -144,19 +153,42 @@ class AllWorkers:
             total += said["total"]
         return total, found
 
+    async def _act(self, call_id: str, action: str, command: Command) -> Done:
+        answers = await self._ask_all(partial(Ask, about="has", call_id=call_id))
+        if True not in answers:
+            raise no_such_call(call_id)
+        with self._asking(answers.index(True)) as (index, number, waiting):
+            for part in parts_of(number, call_id, action, command):
+                if not self._send(index, part):
+                    raise _no_answer()
+            try:
+                said = await asyncio.wait_for(waiting, ACT_TIMEOUT_S)
+            except TimeoutError:
+                raise not_done_yet() from None
+        try:
+            return result_of(said, action)
+        except ActionError as error:
+            raise ApiError(error.status, error.code, str(error)) from None
+
     async def _ask_all(self, make: Callable[[int], Ask]) -> Sequence[Any]:
         return await asyncio.gather(*(self._ask(index, make) for index in range(self._count)))
 
     async def _ask(self, index: int, make: Callable[[int], Ask]) -> Any:
+        with self._asking(index) as (_, number, waiting):
+            if not self._send(index, make(number)):
+                raise _no_answer()
+            try:
+                return await asyncio.wait_for(waiting, ANSWER_TIMEOUT_S)
+            except TimeoutError:
+                raise _no_answer() from None
+
+    @contextmanager
+    def _asking(self, index: int) -> Iterator[tuple[int, int, asyncio.Future[Any]]]:
         number = next(self._numbers)
         waiting: asyncio.Future[Any] = self._loop.create_future()
         self._asked[number] = index, waiting
         try:
-            if not self._send(index, make(number)):
-                raise _no_answer()
-            return await asyncio.wait_for(waiting, ANSWER_TIMEOUT_S)
-        except TimeoutError:
-            raise _no_answer() from None
+            yield index, number, waiting
         finally:
             self._asked.pop(number, None)
 

@@ -24,9 +24,11 @@ from media.serve import freeze_heap, loop_factory, reason_of, shorten_turns
 from media.server import Server
 from media.sinks.plugins import load_sink
 from media.sockets import BoundSockets
+from media.workers.acting import Acting
 from media.workers.answering import obey
 from media.workers.control import (
     MAX_MESSAGE_BYTES,
+    Act,
     Assignment,
     Ended,
     Failed,
@@ -68,6 +70,7 @@ async def _serve(assignment: Assignment, sockets: BoundSockets, control: socket.
     app = load_app(config.app) if config.app else None
     sinks = [partial(load_sink, name) for name in config.sinks]
     server = Server(config, sinks, sockets=sockets, app=app, remembers_legs=False)
+    acting = Acting(server.controls, lambda answer: _say(control, answer))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
 
@@ -79,8 +82,10 @@ async def _serve(assignment: Assignment, sockets: BoundSockets, control: socket.
         except ConnectionError:
             data = b""  # it died before it read what this worker said
         if data:
-            answer = obey(server, decode_order(data))
-            if answer is not None:
+            order = decode_order(data)
+            if isinstance(order, Act):
+                acting.take(order)
+            elif (answer := obey(server, order)) is not None:
                 _say(control, answer)
             return
         loop.remove_reader(control)
