@@ -19,6 +19,8 @@ PIPECAT    := pipecat-ai aiofiles docstring-parser loguru loudness sentencex wai
 TELNYX     := telnyx certifi distro httpcore httpx pynacl sniffio
 # A search for inputs that is guided by coverage. 3.1 has no wheels for Python 3.11.
 ATHERIS    := atheris<3.1
+# What judges the HTTP interface by its own description.
+API_TOOLS  := schemathesis openapi-spec-validator
 # An S3 server: of moto, what S3 needs and .venv has not.
 MOTO       := moto boto3 blinker certifi charset-normalizer flask flask-cors itsdangerous jinja2 markupsafe \
               py-partiql-parser pyyaml requests responses s3transfer werkzeug xmltodict
@@ -27,7 +29,7 @@ MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-again bench-test check format fuzz fuzz-guided fuzz-short soak kills bench peers conversation lock audit clean
+.PHONY: help setup demo test test-again bench-test check format fuzz fuzz-guided fuzz-short fuzz-api soak kills bench peers conversation lock audit clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -93,6 +95,15 @@ fuzz-short: setup  ## the same for some seconds each, if atheris is there (make 
 	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps --target .fuzz/site --requirement requirements/fuzz.txt
 	@touch $@
 
+fuzz-api: setup .api/site/.installed  ## ask the HTTP interface all that its description allows, and what it does not (EXAMPLES=300)
+	@STREP_FUZZ=long EXAMPLES=$(or $(EXAMPLES),300) $(BIN)/pytest --timeout 0 -rA tests/fuzz/test_api.py
+
+.api/site/.installed: requirements/api.txt
+	@echo "installing requirements/api.txt into .api"
+	@rm -rf .api/site
+	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps --target .api/site --requirement requirements/api.txt
+	@touch $@
+
 soak: setup  ## an hour of 500 calls that come and go (MINUTES=60), carriers that refuse at random, hand-overs
 	@$(BIN)/strep bench soak --minutes $(or $(MINUTES),60)
 	@STREP_FUZZ=long $(BIN)/pytest --timeout 0 -n $(JOBS) tests/talk/test_mp3_against_the_carrier.py \
@@ -104,7 +115,7 @@ kills: setup  ## kill the server a hundred times under two hundred calls (ARGS="
 bench: setup  ## measure this machine (ARGS="capacity", "receive --quick"; everything by default)
 	@$(BIN)/strep bench $(or $(ARGS),all)
 
-peers: .peers/.installed  ## install the real programs that `peer` tests talk to (Debian, Ubuntu; root or sudo)
+peers: .peers/.installed .api/site/.installed  ## install the real programs that `peer` tests talk to (Debian, Ubuntu; root or sudo)
 	@missing=; \
 	for package in $(PEERS); do \
 	  case "$$(dpkg-query --show --showformat '$${Status}' $$package 2>/dev/null)" in \
@@ -144,6 +155,7 @@ lock:  ## write requirements/*.txt from pyproject.toml again (UPGRADE=1: newest 
 	compile --no-annotate --extra fast --extra http --extra webhooks --extra encrypt --extra store --extra nats --constraints requirements/dev.txt --output-file requirements/server.txt pyproject.toml; \
 	printf '%s\n' $(PIPECAT) $(TELNYX) $(MOTO) | compile --no-deps --no-annotate $(if $(UPGRADE),--upgrade) --output-file requirements/peers.txt -; \
 	echo '$(ATHERIS)' | compile --no-deps --no-annotate --output-file requirements/fuzz.txt -; \
+	printf '%s\n' $(API_TOOLS) | compile --no-annotate $(if $(UPGRADE),--upgrade) --output-file requirements/api.txt -; \
 	echo hatchling | compile --no-annotate --constraints requirements/dev.txt --output-file requirements/build.txt -; \
 	if grep -nE '://|^ *--?(index|extra|find|f |i )' requirements/*.txt; then \
 	  echo "make: a lock file names a place; it must name only versions and hashes" >&2; exit 1; \

@@ -177,13 +177,9 @@ def _all_of(kinds: list[type[msgspec.Struct]]) -> set[type[msgspec.Struct]]:
                 for part in kind.fields:
                     look(part.type)
             return
-        for inner in (
-            *getattr(kind, "types", ()),
-            getattr(kind, "item_type", None),
-            getattr(kind, "value_type", None),
-        ):
-            if inner is not None:
-                look(inner)
+        parts = (getattr(kind, name, None) for name in ("item_type", "value_type"))
+        for inner in (*getattr(kind, "types", ()), *parts):
+            look(inner)
 
     for kind in kinds:
         look(msgspec.inspect.type_info(kind))

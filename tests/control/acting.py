@@ -24,32 +24,15 @@ from tests.talk.live_calls import LOOPBACK, TONE
 CALL = "s1"
 
 
-class Acted:
-    """A server that does actions.
+class Asking:
+    """Asks at an HTTP door.
 
     Attributes:
-        server: it.
-        told: the events so far.
+        netloc: where it is.
     """
 
-    server: Server
-
-    def __init__(self) -> None:
-        self.told: list[dict[str, Any]] = []
-        self._changed = asyncio.Event()
-
-    def take(self, told: Told) -> None:
-        self.told.append(told.to_json())
-        self._changed.set()
-
-    async def event(self, name: str, **fields: Any) -> dict[str, Any]:
-        """Wait for an event of that name with these fields."""
-        while True:
-            for event in self.told:
-                if event["event"] == name and fields.items() <= event.items():
-                    return event
-            self._changed.clear()
-            await self._changed.wait()
+    def __init__(self, netloc: str = "") -> None:
+        self.netloc = netloc
 
     async def act(self, action: str, call_id: str = CALL, **body: Any) -> tuple[int, Any]:
         """Return status and JSON of the reply; what is in ``data`` or ``error`` of it."""
@@ -68,7 +51,7 @@ class Acted:
     ) -> tuple[int, dict[str, Any]]:
         """Return status and JSON of a reply."""
         headers = {} if body is None else {"Content-Type": media_type}
-        request = urllib.request.Request(f"http://{self.server.addresses['http']}{path}", body, headers)
+        request = urllib.request.Request(f"http://{self.netloc}{path}", body, headers)
 
         def ask() -> tuple[int, dict[str, Any]]:
             try:
@@ -81,6 +64,35 @@ class Acted:
         return await asyncio.to_thread(ask)
 
 
+class Acted(Asking):
+    """A server that does actions.
+
+    Attributes:
+        server: it.
+        told: the events so far.
+    """
+
+    server: Server
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[dict[str, Any]] = []
+        self._changed = asyncio.Event()
+
+    def take(self, told: Told) -> None:
+        self.told.append(told.to_json())
+        self._changed.set()
+
+    async def event(self, name: str, **fields: Any) -> dict[str, Any]:
+        """Wait for an event of that name with these fields."""
+        while True:
+            for event in self.told:
+                if event["event"] == name and fields.items() <= event.items():
+                    return event
+            self._changed.clear()
+            await self._changed.wait()
+
+
 @asynccontextmanager
 async def acting(app: Application | None = None, **config: Any) -> AsyncIterator[Acted]:
     """Run a server."""
@@ -88,6 +100,7 @@ async def acting(app: Application | None = None, **config: Any) -> AsyncIterator
     async with asyncio.timeout(PATIENCE_S):
         config = {"ws": LOOPBACK, "udp": LOOPBACK, "http": loopback, **config}
         async with Server(ServerConfig(**config), app=app, on_event=acted.take) as acted.server:
+            acted.netloc = acted.server.addresses["http"]
             yield acted
 
 

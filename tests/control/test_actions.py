@@ -178,7 +178,7 @@ class TestAsking:
         monkeypatch.setattr(talking, "load_voices", lambda engine: Voices())
         async with calling() as (acted, carrier):
             data = await acted.done("gather_using_speak", payload="a digit, please", maximum_digits=1)
-            await acted.event("playback_started", kind="play")
+            await acted.event("playback_started")
             await carrier.say("dtmf", sequence_number="9", dtmf={"digit": "6"})
             assert (await acted.event("gather_ended", gather_id=data["gather_id"]))["digits"] == "6"
 

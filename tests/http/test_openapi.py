@@ -11,9 +11,11 @@ import jsonschema
 import msgspec
 import pytest
 from aiohttp import web
+from click.testing import CliRunner
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+from media.cli import strep
 from media.control.table import ACTIONS, descriptions
 from media.http import app
 from media.http.documents import LiveTrack
@@ -53,6 +55,11 @@ def judge(path: str, status: int, answer: Any, method: str = "get") -> None:
 
 def test_every_route_is_in_it_and_no_other() -> None:
     assert described() == served()
+
+
+def test_the_command_prints_it() -> None:
+    result = CliRunner().invoke(strep, ["openapi"])
+    assert (result.exit_code, json.loads(result.output)) == (0, document())
 
 
 def test_schemas_are_schemas_and_references_lead_somewhere() -> None:

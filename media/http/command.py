@@ -1,0 +1,20 @@
+"""Shell: ``strep openapi``: the description of the HTTP interface, for clients that are made from it."""
+
+from __future__ import annotations
+
+import click
+import msgspec
+
+from strep.errors import ConfigurationError
+
+
+@click.command()
+def openapi() -> None:
+    """Print what --http serves as OpenAPI 3.1; a running server has it at /openapi.json."""
+    try:
+        from media.http.openapi import document
+    except ImportError as error:
+        raise ConfigurationError(
+            f"the interface is described by what serves it ({error}); install strep[http]"
+        ) from error
+    click.echo(msgspec.json.format(msgspec.json.encode(document()), indent=2))
