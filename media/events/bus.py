@@ -47,6 +47,16 @@ class Told:
     client_state: str | None = None
 
     @property
+    def name(self) -> str:
+        """The event's."""
+        return self.event.NAME
+
+    @property
+    def call_id(self) -> str:
+        """The call's."""
+        return self.call.call_id
+
+    @property
     def in_full(self) -> Event:
         """The event as it was, for an application: neither to be written down nor to be told to others."""
         return self.private or self.event

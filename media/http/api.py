@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from media.events.bus import EventBus
     from media.feed.sink import FeedSink
     from media.http.house import House
+    from media.http.relayed import Relayed
     from media.http.streams import Stream
     from media.webhooks.incoming import Incoming
     from strep.clock import Clock
@@ -54,7 +55,7 @@ class Api:
         house: the live calls, and the legs that may begin.
         clock: for when a request came.
         feed: the audio of calls; None where they live in other processes.
-        bus: what happens in them; the same.
+        bus: what happens in them.
         incoming: judges webhooks of the carrier; None where none are taken.
         in_order: held while one of them is acted on.
         alarms: returns what is raised, see `media.alarms.watch.report_of`; from any thread.
@@ -67,7 +68,7 @@ class Api:
     house: House
     clock: Clock
     feed: FeedSink | None = None
-    bus: EventBus | None = None
+    bus: EventBus | Relayed | None = None
     incoming: Incoming | None = None
     in_order: asyncio.Lock = field(default_factory=asyncio.Lock)
     alarms: Callable[[], dict[str, Any]] = lambda: report_of((), 0)
@@ -132,8 +133,8 @@ def live(source: T | None) -> T:
         raise ApiError(
             501,
             "workers",
-            "audio and events of calls are served by one process that has them all: leave out --workers, or take "
-            "them from NATS (--nats)",
+            "the audio of calls is served by one process that has them all: leave out --workers, or take it from "
+            "NATS (--nats)",
         )
     return source
 

@@ -19,6 +19,7 @@ from media.events.bus import Told
 from media.feed.selection import ALL_CALLS, MAX_PATTERN_LENGTH
 from media.http.api import API, HEARTBEAT_S, Api, ApiError, live, text
 from media.http.describing import Operation, Parameter
+from media.http.relayed import Relayed, RelayedEvent
 from media.http.streams import Stream
 
 MAX_WAITING = 10_000
@@ -26,6 +27,7 @@ MAX_WAITING = 10_000
 MAX_KINDS = 32
 WRITE_TIMEOUT_S = 30.0
 """For a reader of server-sent events to read some; one that does not is gone. A WebSocket has its pings."""
+SomeEvent = Told | RelayedEvent
 Send = Callable[[str, str], Awaitable[object]]
 """Gets the event's name and its JSON."""
 
@@ -61,21 +63,27 @@ class EventQueue:
         """Take events of calls by pattern, and of kinds by name, all if there is none; `wake` is called for each."""
         self._calls, self._kinds, self._wake = calls, kinds, wake
         self._lock = threading.Lock()
-        self._waiting: deque[Told] = deque(maxlen=MAX_WAITING)
+        self._waiting: deque[SomeEvent] = deque(maxlen=MAX_WAITING)
         self._dropped = 0
 
-    def put(self, told: Told) -> None:
+    def lose(self, events: int) -> None:
+        """Take note that so many were dropped on their way here."""
+        with self._lock:
+            self._dropped += events
+        self._wake()
+
+    def put(self, told: SomeEvent) -> None:
         """Take an event, if it is wanted; from any thread."""
-        if self._kinds and told.event.NAME not in self._kinds:
+        if self._kinds and told.name not in self._kinds:
             return
-        if self._calls not in (ALL_CALLS, told.call.call_id) and not fnmatchcase(told.call.call_id, self._calls):
+        if self._calls not in (ALL_CALLS, told.call_id) and not fnmatchcase(told.call_id, self._calls):
             return
         with self._lock:
             self._dropped += len(self._waiting) == MAX_WAITING
             self._waiting.append(told)
         self._wake()
 
-    def take(self) -> tuple[list[Told], int]:
+    def take(self) -> tuple[list[SomeEvent], int]:
         """Return what waits, and how many were dropped before it since the last time."""
         with self._lock:
             waiting, dropped = list(self._waiting), self._dropped
@@ -89,7 +97,8 @@ async def stream_events(request: web.Request) -> web.StreamResponse:
     api, stream = request.app[API], Stream()
     queue = EventQueue(*_wanted(request), stream.wake)
     with api.reading(stream):
-        unsubscribe = live(api.bus).subscribe(queue.put)
+        bus = live(api.bus)
+        unsubscribe = bus.subscribe(queue.put, queue.lose) if isinstance(bus, Relayed) else bus.subscribe(queue.put)
         try:
             if request.headers.get("Upgrade", "").lower() == "websocket":
                 return await _over_websocket(request, api, queue, stream)

@@ -178,7 +178,7 @@ def _all_of(kinds: list[type[msgspec.Struct]]) -> set[type[msgspec.Struct]]:
                     look(part.type)
             return
         parts = (getattr(kind, name, None) for name in ("item_type", "value_type"))
-        for inner in (*getattr(kind, "types", ()), *parts):
+        for inner in (*getattr(kind, "types", ()), *filter(None, parts)):
             look(inner)
 
     for kind in kinds:

@@ -2,7 +2,8 @@
 
 The supervisor says the `Assignment` first, which brings the sockets along; then `Announce` and `Withdraw` as legs are
 announced, an `Ask` for each question of the HTTP door, and an `Act`, or several, for each action. A worker says
-`Ready`, then a `Report` a second and an `Answer` to each question and action, and `Ended` or `Failed` at the end.
+`Ready`, then a `Report` a second, an `Answer` to each question and action, what has `Happened` while it is to
+`Listen`, and `Ended` or `Failed` at the end.
 When either side is gone, the other reads an empty message.
 """
 
@@ -90,6 +91,12 @@ class Act(msgspec.Struct, tag=True):
     is_last: bool
 
 
+class Listen(msgspec.Struct, tag=True):
+    """Tell what happens in your calls, or cease to; see `media.workers.relaying`."""
+
+    is_on: bool
+
+
 class Ready(msgspec.Struct, tag=True):
     """It can receive."""
 
@@ -107,6 +114,18 @@ class Answer(msgspec.Struct, tag=True):
     said: Any
 
 
+class Happened(msgspec.Struct, tag=True):
+    """Events.
+
+    Attributes:
+        events: `media.events.bus.Told.to_json` of each.
+        dropped: so many found no room before them.
+    """
+
+    events: list[msgspec.Raw]
+    dropped: int
+
+
 class Ended(msgspec.Struct, tag=True):
     """It was asked to end and did; the last counters, and the sinks that did not finish."""
 
@@ -121,8 +140,8 @@ class Failed(msgspec.Struct, tag=True):
     exit_code: int
 
 
-Message = Ready | Report | Answer | Ended | Failed
-Order = Announce | Withdraw | Ask | Act
+Message = Ready | Report | Answer | Happened | Ended | Failed
+Order = Announce | Withdraw | Ask | Act | Listen
 
 
 def encode(message: Assignment | Order | Message) -> bytes:

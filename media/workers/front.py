@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from media.admission.configured import memory_of
 from media.config import ServerConfig
-from media.workers.control import Answer
+from media.workers.control import Answer, Happened, Listen
 from strep.clock import SystemClock
 
 if TYPE_CHECKING:
     from media.http.api import Api
+    from media.http.relayed import Relayed
     from media.workers.house import AllWorkers, Send
 
 
@@ -38,6 +39,7 @@ class FrontDesk:
         self.addresses: dict[str, str] = {}
         self._given, self._workers, self._send, self._alarms = config, workers, send, alarms
         self._house: AllWorkers | None = None
+        self._relayed: Relayed | None = None
         self._directory: Path | None = None
         self._door = None
         if config.http is not None:
@@ -62,9 +64,11 @@ class FrontDesk:
             state=self._given.state or self._directory,
         )
         if self._door is not None:
+            from media.http.relayed import Relayed
             from media.workers.house import AllWorkers
 
             self._house = AllWorkers(self._workers, self._send, SystemClock(), memory_of(self._given))
+            self._relayed = Relayed(self._listen)
 
     async def open(self) -> None:
         """Open the HTTP door.
@@ -93,6 +97,8 @@ class FrontDesk:
         """Worker `index` has begun."""
         if self._house is not None:
             self._house.welcome(index)
+        if self._relayed is not None:
+            self._send(index, Listen(self._relayed.is_wanted))
 
     def bury(self, index: int) -> None:
         """Worker `index` is gone."""
@@ -104,6 +110,16 @@ class FrontDesk:
         if self._house is not None:
             self._house.take(answer)
 
+    def relay(self, happened: Happened) -> None:
+        """A worker tells what has happened."""
+        if self._relayed is not None:
+            self._relayed.take(happened.events, happened.dropped)
+
+    def _listen(self) -> None:
+        if self._relayed is not None:
+            for index in range(self._workers):
+                self._send(index, Listen(self._relayed.is_wanted))
+
     def snapshot(self) -> dict[str, Any]:
         """Return counters, in the form of `Server.snapshot`."""
         return {} if self._door is None else {"companions": {self._door.name: self._door.snapshot()}}
@@ -112,4 +128,4 @@ class FrontDesk:
         from media.http.api import Api
 
         assert self._house is not None
-        return Api(self._house, SystemClock(), incoming=self._incoming, alarms=self._alarms)
+        return Api(self._house, SystemClock(), bus=self._relayed, incoming=self._incoming, alarms=self._alarms)

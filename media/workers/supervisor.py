@@ -23,7 +23,7 @@ from media.metrics.totals import REPORT_INTERVAL_S, Totals
 from media.outfit import closing_s, syncer_of
 from media.repeat import Repeater
 from media.server import SALVAGE_STOP_TIMEOUT_S, SINK_STOP_TIMEOUT_S
-from media.workers.control import MAX_SOCKETS, Answer, Assignment, Ended, Failed, Message, Order, Ready
+from media.workers.control import MAX_SOCKETS, Answer, Assignment, Ended, Failed, Happened, Message, Order, Ready
 from media.workers.front import FrontDesk
 from media.workers.opening import WorkerDoors
 from media.workers.process import WorkerProcess
@@ -263,6 +263,8 @@ class Supervisor:
             self._ready[index].set()
         elif isinstance(message, Answer):
             self._desk.take(message)
+        elif isinstance(message, Happened):
+            self._desk.relay(message)
         elif isinstance(message, Failed):
             self._failures[index] = message
             if self._ready[index].is_set():

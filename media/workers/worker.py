@@ -32,6 +32,7 @@ from media.workers.control import (
     Assignment,
     Ended,
     Failed,
+    Listen,
     Message,
     Ready,
     Report,
@@ -39,6 +40,7 @@ from media.workers.control import (
     encode,
     receive_assignment,
 )
+from media.workers.relaying import Relay
 from strep.errors import ConfigurationError
 
 
@@ -70,6 +72,7 @@ async def _serve(assignment: Assignment, sockets: BoundSockets, control: socket.
     app = load_app(config.app) if config.app else None
     sinks = [partial(load_sink, name) for name in config.sinks]
     server = Server(config, sinks, sockets=sockets, app=app, remembers_legs=False)
+    relay = Relay(server.bus, control)
     acting = Acting(server.controls, lambda answer: _say(control, answer))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
@@ -85,6 +88,8 @@ async def _serve(assignment: Assignment, sockets: BoundSockets, control: socket.
             order = decode_order(data)
             if isinstance(order, Act):
                 acting.take(order)
+            elif isinstance(order, Listen):
+                relay.obey(order)
             elif (answer := obey(server, order)) is not None:
                 _say(control, answer)
             return
