@@ -24,6 +24,8 @@ API_TOOLS  := schemathesis openapi-spec-validator
 # An S3 server: of moto, what S3 needs and .venv has not.
 MOTO       := moto boto3 blinker certifi charset-normalizer flask flask-cors itsdangerous jinja2 markupsafe \
               py-partiql-parser pyyaml requests responses s3transfer werkzeug xmltodict
+# Schemas of Kubernetes and Compose, for deploy/.
+MANIFESTS  := kubernetes-validate importlib-resources compose-spec
 
 MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -153,7 +155,7 @@ lock:  ## write requirements/*.txt from pyproject.toml again (UPGRADE=1: newest 
 	}; \
 	compile --all-extras $(if $(UPGRADE),--upgrade) --output-file requirements/dev.txt pyproject.toml; \
 	compile --no-annotate --extra fast --extra http --extra webhooks --extra encrypt --extra store --extra nats --constraints requirements/dev.txt --output-file requirements/server.txt pyproject.toml; \
-	printf '%s\n' $(PIPECAT) $(TELNYX) $(MOTO) | compile --no-deps --no-annotate $(if $(UPGRADE),--upgrade) --output-file requirements/peers.txt -; \
+	printf '%s\n' $(PIPECAT) $(TELNYX) $(MOTO) $(MANIFESTS) | compile --no-deps --no-annotate $(if $(UPGRADE),--upgrade) --output-file requirements/peers.txt -; \
 	echo '$(ATHERIS)' | compile --no-deps --no-annotate --output-file requirements/fuzz.txt -; \
 	printf '%s\n' $(API_TOOLS) | compile --no-annotate $(if $(UPGRADE),--upgrade) --output-file requirements/api.txt -; \
 	echo hatchling | compile --no-annotate --constraints requirements/dev.txt --output-file requirements/build.txt -; \

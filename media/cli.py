@@ -110,6 +110,7 @@ class LazyGroup(click.Group):
         ),
         "demo": ("media.demo.command:demo", "See it work: server and carrier on this machine, half a minute."),
         "keys": ("media.webhooks.command:keys", "Make a key to sign webhooks with, and show its public half."),
+        "doctor": ("media.doctor.command:doctor", "Look whether this machine is fit for a server, and what to type."),
         "bench": ("benchmarks.command:bench", "Measure what a packet costs here, how many calls it carries, ..."),
     },
     epilog=_EPILOG,

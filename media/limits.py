@@ -11,6 +11,12 @@ FEW_DESCRIPTORS = 4096
 """Below this a busy server runs out."""
 
 
+def attainable(soft: int | None, hard: int | None) -> int:
+    """Return how many files a process may open when it has raised its soft limit; None is no limit."""
+    wanted = WANTED_DESCRIPTORS if hard is None else min(hard, WANTED_DESCRIPTORS)
+    return wanted if soft is None else max(soft, wanted)
+
+
 def raise_descriptor_limit() -> int:
     """Raise the soft limit of open files as far as the hard one allows; return it, 0 where there is none.
 
@@ -24,7 +30,7 @@ def raise_descriptor_limit() -> int:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return 0
-    wanted = WANTED_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, WANTED_DESCRIPTORS)
+    wanted = attainable(soft, None if hard == resource.RLIM_INFINITY else hard)
     if wanted > soft:
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
@@ -33,4 +39,4 @@ def raise_descriptor_limit() -> int:
             return soft
     if wanted < FEW_DESCRIPTORS:
         _LOG.warning("at most %d open files, and each recorded call needs one; see ulimit -Hn", wanted)
-    return max(wanted, soft)
+    return wanted

@@ -92,7 +92,7 @@ class SectionedCommand(click.Command):
                 formatter.write_dl(records)
 
 
-def _parameters() -> list[click.Parameter]:
+def option_parameters() -> list[click.Parameter]:
     """Return the options as click knows them: text, which `media.settings` reads."""
     parameters: list[click.Parameter] = []
     for option in OPTIONS:
@@ -104,7 +104,7 @@ def _parameters() -> list[click.Parameter]:
 
 
 @click.command(
-    cls=SectionedCommand, params=_parameters(), epilog=_EPILOG, context_settings={"max_content_width": 100}
+    cls=SectionedCommand, params=option_parameters(), epilog=_EPILOG, context_settings={"max_content_width": 100}
 )
 def serve(config: Path | None, **flags: Any) -> None:
     """Receive calls, record them, and hand their audio to sinks, until a signal ends it.
@@ -136,14 +136,14 @@ def serve(config: Path | None, **flags: Any) -> None:
 
 def count_workers(settings: Settings) -> int:
     """Return how many processes are to receive: no more than there are doors that cannot be shared."""
-    wanted, config = settings.processes.workers or _cores(), settings.server
+    wanted, config = settings.processes.workers or count_cores(), settings.server
     if config.udp is None and config.ws is None and len(config.rtp) < wanted:
         _LOG.warning("a pair of plain RTP ports needs one worker: there are fewer pairs than workers were asked for")
         return len(config.rtp)
     return wanted
 
 
-def _cores() -> int:
+def count_cores() -> int:
     """Return the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -30,6 +30,11 @@ def lasts_s(buffer_bytes: int, packets_per_s: float) -> float:
     return buffer_bytes / PACKET_BYTES / packets_per_s
 
 
+def needed_bytes(seconds: float, packets_per_s: float) -> int:
+    """Return what to ask for as SO_RCVBUF, so that the buffer holds what comes for so long."""
+    return round(seconds * packets_per_s * PACKET_BYTES / 2)
+
+
 def warn_of_small_buffers(sockets: BoundSockets, config: ServerConfig) -> None:
     """Say which sockets would overflow during a restart."""
     calls = config.max_calls or USUAL_CALLS
@@ -42,7 +47,7 @@ def warn_of_small_buffers(sockets: BoundSockets, config: ServerConfig) -> None:
         buffer_bytes = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
         seconds = lasts_s(buffer_bytes, packets_per_s)
         if seconds < RESTART_S:
-            wanted = round(RESTART_S * packets_per_s * PACKET_BYTES / 2)
+            wanted = needed_bytes(RESTART_S, packets_per_s)
             _LOG.warning(
                 "the receive buffer of %s holds %.1f s of %d packets/s, and a restart may take %g s, "
                 "besides what the process that ends has to finish; let its unit say ReceiveBuffer=%d",

@@ -138,15 +138,21 @@ def _bind(endpoint: Endpoint, *, joins_group: bool) -> socket.socket:
     return sock
 
 
-def _ask_for_buffer(sock: socket.socket, endpoint: Endpoint, wanted_bytes: int, *, warns: bool) -> None:
-    """Set the receive buffer and warn if the kernel gives less: a full buffer is lost audio."""
+def ask_for_buffer(sock: socket.socket, wanted_bytes: int) -> tuple[int, bool]:
+    """Set the receive buffer; return what the kernel gives, and whether it had to be forced (root may do that)."""
     try:
-        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, wanted_bytes)  # root may have more than rmem_max
+        sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, wanted_bytes)  # may be more than rmem_max
+        is_forced = True
     except OSError:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, wanted_bytes)
+        is_forced = False
     given_bytes = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-    if IS_SUPPORTED:
-        given_bytes //= 2  # Linux doubles the value for its bookkeeping: socket(7)
+    return given_bytes // 2 if IS_SUPPORTED else given_bytes, is_forced  # Linux doubles the value: socket(7)
+
+
+def _ask_for_buffer(sock: socket.socket, endpoint: Endpoint, wanted_bytes: int, *, warns: bool) -> None:
+    """Set the receive buffer and warn if the kernel gives less: a full buffer is lost audio."""
+    given_bytes, _ = ask_for_buffer(sock, wanted_bytes)
     if warns and given_bytes < wanted_bytes:
         _LOG.warning(
             "the kernel gives a receive buffer of %d bytes where %d were asked for; bursts may be lost. "

@@ -17,7 +17,7 @@ from media import cli
 from strep import __version__
 from strep.errors import ConfigurationError
 
-COMMANDS = ("serve", "simulate", "inspect", "replay", "demo")
+COMMANDS = ("serve", "simulate", "inspect", "replay", "demo", "doctor")
 
 
 def run(*arguments: str, **environment: str) -> Result:

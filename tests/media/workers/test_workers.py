@@ -293,7 +293,7 @@ class TestBeginning:
 
 @pytest.mark.parametrize(("asked", "got"), [(0, 6), (1, 1), (3, 3)])
 def test_none_is_one_per_core(asked: int, got: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "_cores", lambda: 6)
+    monkeypatch.setattr(serve, "count_cores", lambda: 6)
     assert serve.count_workers(load({"udp": ":0", "workers": str(asked)}, {})) == got
 
 
