@@ -44,6 +44,7 @@ class Track:
         decoder: of payloads that are not what the tape holds; None while all are.
         keys: its telephone-events (RFC 4733); None before the first.
         early_events: those that wait for its call, and when they came.
+        number: of it in the account of its call; None before it is told of.
     """
 
     slot: int
@@ -57,6 +58,7 @@ class Track:
     decoder: DecodedTrack | None = None
     keys: TelephoneEvents | None = None
     early_events: list[tuple[dict[str, Any], int | None]] = field(default_factory=list)
+    number: int | None = None
 
     def add_event(self, event: dict[str, Any], now_ns: int | None) -> None:
         """Add `event` to the call, as one of this track; it waits for the call if need be, within bounds."""
@@ -113,7 +115,9 @@ class Call:
             event = event | {"position_samples": position}
         if len(self.events) < MAX_EVENTS:
             is_private = event.get("event") == "dtmf" and self._may_be_of_a_pause(event, now_ns)
-            self.events.append(event | {"digit": WITHHELD} if is_private else event)
+            kept = event | {"digit": WITHHELD} if is_private else event
+            self.events.append(kept)
+            self.info.account.tell_event(kept)
         else:
             self.events_dropped += 1
         said = event_of_carrier(event, str(event.get("track", "")), self.info.sample_rate_hz)

@@ -286,7 +286,7 @@ class Engine:
 
     def _hand_out(self, now_ns: int) -> None:
         for reel in self.reels:
-            for blocks in reel.timeline.take_blocks():
+            for blocks in reel.take_blocks():
                 self._hand_out_blocks(reel, blocks, now_ns, late=False)
             for blocks in reel.timeline.take_patches():
                 self._hand_out_blocks(reel, blocks, now_ns, late=True)

@@ -68,6 +68,7 @@ class Reel:
         self.offset_of_slot[slot] = track.offset_samples or 0
         self.channel_of_slot[slot] = track.direction
         self.payload_types[slot] = 0
+        self.timeline.changed.add(slot)
 
     def _grow(self) -> None:
         capacity = self.timeline.capacity
@@ -95,6 +96,7 @@ class Reel:
         ahead = origin - int(columns.anchor_position[slot])
         origin_ns = int(columns.anchor_ns[slot]) + ahead * NS_PER_SECOND // self.format.sample_rate_hz
         self.index_of_slot[slot] = call.info.index
+        self.timeline.changed.add(slot)
         self.offset_of_slot[slot] = call.place(track, origin, origin_ns)
 
     def batch(self, blocks: TrackBlocks, now_ns: int, *, late: bool) -> PcmBatch:
@@ -113,6 +115,21 @@ class Reel:
             now_ns=now_ns,
             lost=blocks.lost,
         )
+
+    def take_blocks(self) -> list[TrackBlocks]:
+        """Return what was released since the last call; the accounts of its calls have all news before."""
+        changed, ledgers = self.timeline.changed, self.timeline.ledgers
+        for slot in list(changed):
+            track = self.tracks[slot]
+            if track.call is None or (offset := track.offset_samples) is None:
+                continue
+            if (account := track.call.info.account).is_kept:
+                changed.discard(slot)
+                if track.number is None:
+                    origin = int(self.timeline.table_for(slot).tracks.origin[slot])
+                    track.number = account.begin_track(track.direction, origin + offset)
+                account.tell_spans(track.number, ledgers[slot].take_changes(), offset)
+        return self.timeline.take_blocks()
 
     def close(self, track: Track) -> None:
         """Give the slot back."""

@@ -36,21 +36,35 @@ Span = tuple[int, int, Kind]
 
 
 class Ledger:
-    """Spans in ascending order, without overlap."""
+    """Spans in ascending order, without overlap.
 
-    def __init__(self) -> None:
-        """Start empty: everything is received."""
+    Attributes:
+        spans, totals: what is in it; samples per kind.
+        truncated: there were more spans than are kept.
+    """
+
+    def __init__(self, slot: int = 0, changed: set[int] | None = None) -> None:
+        """Start empty: everything is received.
+
+        Args:
+            slot: whose it is.
+            changed: where `slot` is put whenever something changes; whoever takes it out takes the changes.
+        """
         self.spans: list[Span] = []
         self.totals = _NOTHING.copy()
         self.truncated = False
+        self._slot, self._changed = slot, set[int]() if changed is None else changed
+        self._first_changed = 0
 
     def add(self, start: int, length: int, kind: Kind) -> None:
         """Append a span behind all others; it joins its neighbour if they are of one kind."""
         if length <= 0:
             return
         self.totals[kind] += length
+        self._changed.add(self._slot)
         if self.spans and self.spans[-1][2] is kind and sum(self.spans[-1][:2]) == start:
             self.spans[-1] = (self.spans[-1][0], self.spans[-1][1] + length, kind)
+            self._first_changed = min(self._first_changed, len(self.spans) - 1)
         elif len(self.spans) < MAX_SPANS:
             self.spans.append((start, length, kind))
         else:
@@ -70,10 +84,17 @@ class Ledger:
             pieces = [(span_start, first, kind), (first, last, Kind.LATE_PATCHED), (last, span_end, kind)]
             kept = [(a, b - a, piece) for a, b, piece in pieces if b > a]
             self.spans[index : index + 1] = kept
+            self._first_changed = min(self._first_changed, index)
+            self._changed.add(self._slot)
             self.totals[kind] -= last - first
             self.totals[Kind.LATE_PATCHED] += last - first
             index += len(kept)
         return self.totals[Kind.LATE_PATCHED] - patched_before
+
+    def take_changes(self) -> list[Span]:
+        """Return the spans from the first one on that has changed since the last call: they are in place of those."""
+        first, self._first_changed = self._first_changed, len(self.spans)
+        return self.spans[first:]
 
     def total(self, length: int) -> dict[Kind, int]:
         """Return samples per kind for a tape of `length` samples; the values add up to `length`."""

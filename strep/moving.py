@@ -107,7 +107,7 @@ def put_in(table: TrackTable, slot: Int64, moved: MovedTracks) -> None:
         ring[slot] = np.frombuffer(moved.window[name], ring.dtype).reshape(len(slot), WINDOW_PACKETS)
     for i, s in enumerate(slot.tolist()):
         table.tape.write_one(s, int(table.tracks.released[s]), np.frombuffer(moved.tapes[i], table.tape.dtype))
-        table.ledgers[s] = _ledger(moved.ledgers[i])
+        table.ledgers[s] = _ledger(moved.ledgers[i], Ledger(s, table.changed))
         if i in moved.previous:
             table.previous[s] = moved.previous[i]
         if i in moved.held:
@@ -129,8 +129,7 @@ def _moved_ledger(ledger: Ledger) -> MovedLedger:
     return MovedLedger(spans, {kind.value: n for kind, n in ledger.totals.items()}, ledger.truncated)
 
 
-def _ledger(moved: MovedLedger) -> Ledger:
-    ledger = Ledger()
+def _ledger(moved: MovedLedger, ledger: Ledger) -> Ledger:
     ledger.spans = [(start, length, Kind(kind)) for start, length, kind in moved.spans]
     ledger.totals |= {Kind(kind): n for kind, n in moved.totals.items()}
     ledger.truncated = moved.truncated

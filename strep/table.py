@@ -124,6 +124,8 @@ class TrackTable:
     window: Window = field(init=False)
     tape: Tape = field(init=False)
     ledgers: dict[int, Ledger] = field(default_factory=dict)
+    changed: set[int] = field(default_factory=set)
+    """Slots of ledgers that have changed; who looks takes them out."""
     previous: dict[int, Mapping] = field(default_factory=dict)
     held: dict[int, HeldFrame] = field(default_factory=dict)
     lost: dict[int, list[tuple[int, int]]] = field(default_factory=dict)

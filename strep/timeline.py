@@ -65,6 +65,16 @@ class Timeline:
         return self._table.tracks.capacity
 
     @property
+    def ledgers(self) -> dict[int, Ledger]:
+        """By slot; to be read only."""
+        return self._table.ledgers
+
+    @property
+    def changed(self) -> set[int]:
+        """Slots of ledgers that have changed; who looks takes them out."""
+        return self._table.changed
+
+    @property
     def codec(self) -> NDArray[np.uint8]:
         """(capacity,) uint8, the `strep.g711.Codec` of each slot's tape; to be read only."""
         return self._table.tracks.codec
@@ -80,7 +90,7 @@ class Timeline:
         table.tracks.codec[slot] = LINEAR if codec is None else codec
         table.tape.clear(slot, 0 if codec is None else codec.silence)
         table.window.clear(slot)
-        table.ledgers[slot] = Ledger()
+        table.ledgers[slot] = Ledger(slot, table.changed)
         return slot
 
     def set_codec(self, slot: int, codec: Codec) -> bool:
@@ -107,6 +117,7 @@ class Timeline:
         self._lane.leave(np.array([slot]))
         table.tracks.free(slot)
         del table.ledgers[slot]
+        table.changed.discard(slot)
         table.previous.pop(slot, None)
         table.held.pop(slot, None)
         table.lost.pop(slot, None)

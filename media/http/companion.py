@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger("strep.http")
 BACKLOG = 128
 MAX_CONNECTIONS = 256
-"""At once; of further ones nothing is read."""
+"""At once; for a further one the oldest that has shown no token goes, or else it does."""
 MAX_OF_ONE_ADDRESS = 64
 """Of these, but for those of this machine, where a proxy may stand: so that no stranger takes them all."""
 LINGERING_S = 0.5
@@ -40,7 +40,7 @@ class HttpDoor:
 
     Attributes:
         addresses: where, once it has started: ``{"http": "host:port"}``.
-        turned_away: connections beyond `MAX_CONNECTIONS`.
+        turned_away: connections closed for want of room.
     """
 
     name = "http"
@@ -122,11 +122,20 @@ class HttpDoor:
     async def _serve(self) -> None:
         from aiohttp import web
 
-        from media.http.app import make_app
+        from media.http.app import OPEN_PATHS, make_app
 
         assert self._api is not None
+        room, app = _Room(), make_app(self._api, self._access)
+
+        @web.middleware
+        async def know(request: web.Request, handler: Callable[..., Any]) -> Any:
+            if request.path not in OPEN_PATHS:  # it is here because it may be
+                room.know(request.transport)
+            return await handler(request)
+
+        app.middlewares.append(know)
         runner = web.AppRunner(
-            make_app(self._api, self._access),
+            app,
             access_log=None,
             logger=_library_logger(self._api.refused),
             handle_signals=False,
@@ -136,7 +145,7 @@ class HttpDoor:
         )
         await runner.setup()
         loop, stopping = asyncio.get_running_loop(), asyncio.Event()
-        web_server, room = runner.server, _Room()
+        web_server = runner.server
         assert web_server is not None
         assert self._socket is not None
 
@@ -188,37 +197,60 @@ def _library_logger(refused: dict[str, int]) -> logging.Logger:
 
 
 class _Room:
-    """The connections that are open, by where they come from."""
+    """The connections that are open, the oldest first, by where they come from; and those that have shown no token.
+
+    Where there is no room one of those goes, of the address that has most of them: whoever means well has asked for
+    something within a moment, whoever fills the room waits as long as it may.
+    """
 
     def __init__(self) -> None:
         self.connections: dict[_Connection, str] = {}
-        self._by_address: Counter[str] = Counter()
+        self._strangers: dict[_Connection, str] = {}
 
-    def enter(self, connection: _Connection, address: str) -> bool:
-        """Let one in, if there is room for it."""
-        network = network_of(address)
+    def enter(self, connection: _Connection, address: str) -> _Connection | None:
+        """Let one in; return who has to go for it: itself if nobody else does, None if there is room."""
+        network, of_all = network_of(address), Counter(self.connections.values())
         most = MAX_CONNECTIONS if is_loopback(address) or is_loopback(network) else MAX_OF_ONE_ADDRESS
-        if len(self.connections) >= MAX_CONNECTIONS or self._by_address[network] >= most:
-            return False
-        self.connections[connection] = network
-        self._by_address[network] += 1
-        return True
+        has_room = True
+        goes: _Connection | None = None
+        if of_all[network] >= most:
+            has_room, goes = False, self._oldest(network)
+        elif len(self.connections) >= MAX_CONNECTIONS:
+            of_strangers = Counter(self._strangers.values())
+            has_room, goes = False, self._oldest(max(of_strangers, key=of_strangers.__getitem__, default=network))
+        if not has_room and goes is None:
+            return connection
+        if goes is not None:
+            self.leave(goes)
+        self.connections[connection] = self._strangers[connection] = network
+        return goes
+
+    def know(self, transport: asyncio.BaseTransport | None) -> None:
+        """Take note that whoever is at `transport` has shown a token, or needs none."""
+        for connection in self._strangers:
+            if connection.transport is transport:
+                del self._strangers[connection]
+                return
 
     def leave(self, connection: _Connection) -> None:
         """Let one go, if it was in."""
-        network = self.connections.pop(connection, None)
-        if network is None:
-            return
-        self._by_address[network] -= 1
-        if not self._by_address[network]:
-            del self._by_address[network]
+        self.connections.pop(connection, None)
+        self._strangers.pop(connection, None)
+
+    def _oldest(self, network: str) -> _Connection | None:
+        return next((one for one, where in self._strangers.items() if where == network), None)
 
 
 class _Connection(asyncio.Protocol):
     """aiohttp's protocol, in a room as long as its transport is open; where there is none it is closed at once.
 
     aiohttp forgets a transport that it has closed, and its peer need only not read for it to be open for ever.
+
+    Attributes:
+        transport: of it, once it is made.
     """
+
+    transport: asyncio.Transport
 
     def __init__(self, make: Callable[[], asyncio.Protocol], room: _Room, turn_away: Callable[[], None]) -> None:
         self._protocol = asyncio.Protocol()  # which does nothing
@@ -227,16 +259,18 @@ class _Connection(asyncio.Protocol):
 
     async def abort(self) -> None:
         """Close it, whatever is not written; a loop that ends before it is closed never lets go of its socket."""
-        self._transport.abort()
+        self.transport.abort()
         await self._lost.wait()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count it, or turn it away."""
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass of it
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's are no subclass of it
         peer = transport.get_extra_info("peername")
-        if not self._room.enter(self, str(peer[0]) if peer else "127.0.0.1"):
+        goes = self._room.enter(self, str(peer[0]) if peer else "127.0.0.1")
+        if goes is not None:
             self._turn_away()
-            self._transport.abort()
+            goes.transport.abort()
+        if goes is self:
             return
         self._protocol = self._make()
         self._protocol.connection_made(transport)

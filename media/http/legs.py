@@ -86,9 +86,13 @@ async def announce(request: web.Request) -> web.Response:
 
 
 async def withdraw(request: web.Request) -> web.Response:
-    """Let a leg begin no more; a call that goes on goes on."""
-    leg = _leg(request.match_info["call_leg_id"])
-    if not await request.app[API].house.withdraw(leg):
+    """Let a leg begin no more, whatever of the carrier's is still on its way; a call that goes on goes on."""
+    api, leg = request.app[API], _leg(request.match_info["call_leg_id"])
+    async with api.in_order:
+        was_announced = await api.house.withdraw(leg)
+        if api.incoming is not None:
+            api.incoming.taken_back(leg, api.clock.wall_ns())
+    if not was_announced:
         raise ApiError(404, "no_such_leg", f"{leg} is not announced")
     return json_reply({"call_leg_id": str(leg)})
 

@@ -18,7 +18,9 @@ from media.sealing.records import SUFFIX, Damaged
 from strep.clock import SystemClock
 from strep.errors import ConfigurationError
 
-UNFINISHED = 3
+UNFINISHED, DAMAGED = 3, 4
+_MOST_LINES = 20
+_DAMAGE = ".damage.json"
 _EPILOG = """\b
 Examples:
   Open a recording, beside it, or into another program:
@@ -28,9 +30,12 @@ Examples:
 \b
 Exit codes:
   0  all of it was verified and written
-  1  nothing was written: no key fits, the file was altered, is none of ours, or cannot be read
+  1  nothing was written: no key fits, the file is none of ours, or cannot be read; with --strict also if it was
+     altered
   2  a command that cannot be
   3  written up to where the file ends, and its end is missing: the recorder died, or it was cut
+  4  what was verified is written, with silence in place of what was not: a machine lost its power while it was being
+     recorded, or it was altered; standard error and OUT.damage.json say where
 """
 
 
@@ -69,19 +74,26 @@ def keygen(file: Path) -> None:
     "-o", "--output", metavar="OUT", help="Where to write, FILE without .sealed by default; - is standard output."
 )
 @click.option("--about", is_flag=True, help="Show what is sealed beside the audio, JSON: whose it is, keys pressed.")
-def unseal(file: Path, keys: tuple[Path, ...], output: str | None, about: bool) -> None:
+@click.option("--strict", is_flag=True, help="Write nothing of a file that is damaged or was altered.")
+def unseal(file: Path, keys: tuple[Path, ...], output: str | None, about: bool, strict: bool) -> None:
     """Open a sealed recording, take, transcript or file of events: all of it is verified, then written."""
     if output is None and not about and not file.name.endswith(SUFFIX):
         raise click.UsageError(f"{file.name} does not end in {SUFFIX}: say with -o where to write")
     identities = [identity for path in keys for identity in read_identities(path)]
     try:
         with Opened(file, identities) as opened:
+            _tell_damage(file, opened)
+            if strict and opened.damage:
+                raise click.ClickException(f"{file}: nothing was written")
             if about:
                 for document in opened.about():
                     click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2))
             else:
-                _write(opened.chunks(), output or file.with_name(file.name.removesuffix(SUFFIX)))
-            is_whole = _is_whole(file, opened)
+                target = output or str(file.with_name(file.name.removesuffix(SUFFIX)))
+                if opened.damage and target != "-":
+                    _write([_list_of_damage(file, opened)], f"{target}{_DAMAGE}")
+                _write(opened.chunks(), target)
+            is_finished = _is_finished(file, opened)
     except ImportError:
         raise ConfigurationError(NOT_INSTALLED) from None
     except NoKeyFits as error:
@@ -94,20 +106,35 @@ def unseal(file: Path, keys: tuple[Path, ...], output: str | None, about: bool) 
     except OSError as error:
         where = error.filename or output or file.with_name(file.name.removesuffix(SUFFIX))
         raise click.ClickException(f"{where}: {error.strerror}") from None
-    if not is_whole:
+    if opened.damage:
+        click.get_current_context().exit(DAMAGED)
+    if not is_finished:
         click.get_current_context().exit(UNFINISHED)
 
 
-def _is_whole(file: Path, opened: Opened) -> bool:
+def _tell_damage(file: Path, opened: Opened) -> None:
+    for damage in opened.damage[:_MOST_LINES]:
+        click.echo(f"{file}: {damage.text(opened.sample_rate_hz)}", err=True)
+    if len(opened.damage) > _MOST_LINES:
+        click.echo(f"{file}: and in {len(opened.damage) - _MOST_LINES} more places", err=True)
+
+
+def _list_of_damage(file: Path, opened: Opened) -> bytes:
+    """Return the document beside an opened file of which not all is what was written."""
+    told = {"file": file.name, "sample_rate_hz": opened.sample_rate_hz or None, "damage": opened.damage}
+    return msgspec.json.format(msgspec.json.encode(told), indent=2) + b"\n"
+
+
+def _is_finished(file: Path, opened: Opened) -> bool:
     """Return whether the end is there, and say so if it is not."""
-    if opened.is_complete:
+    if opened.is_uncut:
         return True
     length = "" if opened.is_text else f" after {opened.length_samples / opened.sample_rate_hz:.2f} s"
     click.echo(f"{file}: unfinished: it ends{length}, and its last record is missing or cut", err=True)
     return False
 
 
-def _write(chunks: Iterable[bytes], target: str | Path) -> None:
+def _write(chunks: Iterable[bytes], target: str) -> None:
     """Write to a new file, which only its owner may read, or to standard output.
 
     Raises:

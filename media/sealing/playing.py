@@ -14,6 +14,7 @@ from media.sealing.records import BOTH, Kind, Record
 CHANNELS = 2
 BUCKET_FRAMES = 1 << 17
 """Records are looked for by where they begin; none is longer."""
+_LENGTHS = (Kind.LENGTH, Kind.END)
 
 
 class Tape:
@@ -35,13 +36,13 @@ class Tape:
         self.length_samples = 0
         kept: list[Record] = []
         for record in records:
-            if record.kind in (Kind.AUDIO, Kind.LENGTH):
+            if record.kind in (Kind.AUDIO, *_LENGTHS):
                 kept.append(record)
                 self.length_samples = length_after(self.length_samples, record)
         self._buckets: dict[int, list[tuple[Record, int]]] = defaultdict(list)
         last = self.length_samples
         for record in reversed(kept):  # what was cut off stays off, also when the file grew again
-            if record.kind is Kind.LENGTH:
+            if record.kind in _LENGTHS:
                 last = min(last, record.position)
             else:
                 self._buckets[record.position // BUCKET_FRAMES].append((record, last))
@@ -68,4 +69,4 @@ def length_after(length_samples: int, record: Record) -> int:
     """Return how long the audio is with one more record, per channel."""
     if record.kind is Kind.AUDIO:
         return max(length_samples, record.position + record.count)
-    return record.position if record.kind is Kind.LENGTH else length_samples
+    return record.position if record.kind in _LENGTHS else length_samples

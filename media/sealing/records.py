@@ -20,23 +20,22 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any
 
 from media.sealing import age
 from media.sealing.keys import Recipients
 
 MAGIC = b"strepSE1"
 SUFFIX = ".sealed"
-_SEGMENT = struct.Struct("<8s I I B 3x")
-_RECORD = struct.Struct("<I I Q I B B B x")
-_ASSOCIATED = struct.Struct(f"<Q Q {_SEGMENT.size}s {_RECORD.size}s")
+SEGMENT = struct.Struct("<8s I I B 3x")
+RECORD = struct.Struct("<I I Q I B B B x")
+_ASSOCIATED = struct.Struct(f"<Q Q {SEGMENT.size}s {RECORD.size}s")
 _KEY_BYTES, TAG_BYTES = 32, 16
 MAX_SEALED_BYTES = 4 << 20
 """Of a record; a reader takes no more at its word."""
-_MAX_ENVELOPE_BYTES = 64 << 10
+MAX_ENVELOPE_BYTES = 64 << 10
 _LAST_NUMBER = 0xFFFF_FFFF
 BOTH = 2
 """Channel of frames that have both."""
@@ -51,7 +50,8 @@ class Kind(IntEnum):
         TEXT: `count` bytes follow on those before.
         EDIT: JSON; what is to be left out when it is opened; `position` is the length without it.
         ABOUT: JSON; whose audio it is, and what happened in the call.
-        END: the file is complete; SHA-256, `count` bytes, of the numbers of the segment's records before it.
+        END: the file is complete, and `position` samples long; SHA-256, `count` bytes, of the numbers of the
+            segment's records before it.
     """
 
     AUDIO = 1
@@ -117,7 +117,7 @@ class Record:
     @property
     def content_offset(self) -> int:
         """Where in the file the sealed bytes are."""
-        return self.offset + _RECORD.size
+        return self.offset + RECORD.size
 
     @property
     def end(self) -> int:
@@ -127,13 +127,6 @@ class Record:
 
 class Damaged(ValueError):
     """A file is not what was written; the text says where."""
-
-
-class ReadAt(Protocol):
-    """Returns up to `count` bytes of a file from `offset`, fewer at its end."""
-
-    def __call__(self, count: int, offset: int, /) -> bytes:
-        """Read."""
 
 
 def content_bytes(kind: Kind, format: Format, channel: int, count: int) -> int:
@@ -163,7 +156,7 @@ class Sealer:
         assert recipients, "what nobody can open is lost"
         key = os.urandom(_KEY_BYTES)
         envelope = age.encrypt(key, recipients)
-        head = _SEGMENT.pack(MAGIC, len(envelope), sample_rate_hz, format)
+        head = SEGMENT.pack(MAGIC, len(envelope), sample_rate_hz, format)
         self.segment = Segment(offset, head, envelope, sample_rate_hz, format)
         self._cipher = AESGCM(key)
         self._next = 0
@@ -188,7 +181,7 @@ class Sealer:
         if number > _LAST_NUMBER:
             raise OverflowError("a segment has 2**32 records at the most")
         size = content_bytes(kind, format, channel, count) + TAG_BYTES
-        head = _RECORD.pack(size, number, position, count, kind, format, channel)
+        head = RECORD.pack(size, number, position, count, kind, format, channel)
         sealed = self._cipher.encrypt(number.to_bytes(12, "big"), content, self._associated(offset, head))
         assert len(sealed) == size
         return head, sealed
@@ -211,7 +204,7 @@ def opened(cipher: Any, record: Record, sealed: bytes) -> bytes:
 
     Args:
         cipher: AESGCM with the key of its segment.
-        record: as found by `scan`.
+        record: as found in the file.
         sealed: its sealed bytes.
 
     Raises:
@@ -220,92 +213,10 @@ def opened(cipher: Any, record: Record, sealed: bytes) -> bytes:
     from cryptography.exceptions import InvalidTag
 
     segment, fields = record.segment, (record.kind, record.format, record.channel)
-    head = _RECORD.pack(record.sealed_bytes, record.number, record.position, record.count, *fields)
+    head = RECORD.pack(record.sealed_bytes, record.number, record.position, record.count, *fields)
     associated = _ASSOCIATED.pack(segment.offset, record.offset, segment.head, head)
     try:
         content: bytes = cipher.decrypt(record.number.to_bytes(12, "big"), sealed, associated)
     except InvalidTag:
         raise Damaged(f"the record at byte {record.offset} is not what was written") from None
     return content
-
-
-def scan(read: ReadAt, size: int, start: int = 0) -> Iterator[Segment | Record]:
-    """Yield all segments and records that are whole, without a key; stop where the file is cut.
-
-    What is behind the last one is a record that was being written, if anything: a part of it, or, where a machine
-    lost power, one whose end is blank, as is all behind it.
-
-    Args:
-        read: from the file.
-        size: of the file, bytes.
-        start: where a segment begins.
-
-    Raises:
-        Damaged: what comes next was never written by us.
-    """
-    offset, segment = start, None
-    while offset < size:
-        head = read(max(_SEGMENT.size, _RECORD.size), offset)
-        if head.startswith(MAGIC) or (len(head) < len(MAGIC) and MAGIC.startswith(head)):
-            segment = _segment(read, size, offset, head)
-            if segment is None:
-                return
-            yield segment
-            offset = segment.end
-            continue
-        if segment is None:
-            raise Damaged("this is no sealed file")
-        if not any(head) and _is_blank(read, size, offset):  # a machine lost power before the disk had it
-            return
-        if len(head) < _RECORD.size or _is_cut(read, size, offset + _RECORD.size):
-            return
-        record = _record(segment, offset, head)
-        if record.end > size or _is_cut(read, size, record.end - TAG_BYTES):
-            return
-        yield record
-        offset = record.end
-
-
-def _segment(read: ReadAt, size: int, offset: int, head: bytes) -> Segment | None:
-    """Return the segment that begins here; None if not all of its beginning is there."""
-    head = head[: _SEGMENT.size]
-    if len(head) < _SEGMENT.size or _is_cut(read, size, offset + len(head)):
-        return None
-    _, envelope_bytes, sample_rate_hz, format = _SEGMENT.unpack(head)
-    if not 0 < envelope_bytes <= _MAX_ENVELOPE_BYTES or head[-3:] != bytes(3):
-        raise Damaged(f"the segment at byte {offset} is not what was written")
-    end = offset + len(head) + envelope_bytes
-    if end > size or _is_cut(read, size, end - TAG_BYTES):
-        return None
-    try:
-        known = Format(format)
-    except ValueError:
-        raise Damaged(f"the segment at byte {offset} is of an unknown format") from None
-    return Segment(offset, head, read(envelope_bytes, offset + len(head)), sample_rate_hz, known)
-
-
-def _record(segment: Segment, offset: int, head: bytes) -> Record:
-    sealed_bytes, number, position, count, kind, format, channel = _RECORD.unpack(head)
-    try:
-        record = Record(offset, segment, number, Kind(kind), Format(format), channel, position, count, sealed_bytes)
-    except ValueError:
-        raise Damaged(f"the record at byte {offset} is not what was written") from None
-    expected = content_bytes(record.kind, record.format, channel, count) + TAG_BYTES
-    if sealed_bytes != expected or sealed_bytes > MAX_SEALED_BYTES or channel > BOTH or head[-1]:
-        raise Damaged(f"the record at byte {offset} is not what was written")
-    return record
-
-
-def _is_cut(read: ReadAt, size: int, offset: int) -> bool:
-    """Return whether what was sealed is blank from here on to the end of the file: it never came to the disk."""
-    return not any(read(TAG_BYTES, offset)) and _is_blank(read, size, offset)
-
-
-def _is_blank(read: ReadAt, size: int, offset: int) -> bool:
-    step = 1 << 20
-    return not any(any(read(step, place)) for place in range(offset, size, step))
-
-
-def reader_of(fd: int) -> Callable[[int, int], bytes]:
-    """Return a `ReadAt` of an open file."""
-    return lambda count, offset: os.pread(fd, count, offset)

@@ -6,7 +6,8 @@ import errno
 import os
 
 from media.sealing.keys import Recipients
-from media.sealing.records import Damaged, Kind, Sealer, reader_of, scan
+from media.sealing.records import Damaged, Kind, Sealer
+from media.sealing.scanning import reader_of, survey
 
 _PIECE_BYTES = 1 << 20
 
@@ -55,7 +56,7 @@ def _end_of(fd: int, size: int) -> int:
     """Return where the last whole record of a file ends."""
     end = 0
     try:
-        for found in scan(reader_of(fd), size):
+        for found in survey(reader_of(fd), size):  # what is damaged in it stays as it is
             end = found.end
     except Damaged as error:
         raise OSError(errno.EBADMSG, str(error)) from None

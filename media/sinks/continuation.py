@@ -14,7 +14,6 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +22,13 @@ from media.sinks import sidecar
 from media.sinks.audio_files import AudioFile, is_sealed, reopen
 from media.sinks.contract import CallInfo, CallReport, TrackReport
 from media.sinks.sidecar import Restart, Sidecar, read_finished, read_unfinished
+from media.sinks.told import UNACCOUNTED, Segment, Told, boot_id, read_told
 from media.sinks.wav import Encoding
 from strep.clock import NS_PER_MS, NS_PER_SECOND, Clock
 from strep.ledger import Kind
 
 _LOG = logging.getLogger(__name__)
 
-UNACCOUNTED = "unaccounted"
-"""The kind of span that a dead process wrote: in the file, but its ledger died with it."""
 LONGEST_GAP_S = 300
 """A call that was silent for longer is another one of the same name."""
 CLOCK_SLACK_S = 60
@@ -40,7 +38,6 @@ _LOCK_TRIES, _LOCK_PAUSE_S = range(100), 2 * NS_PER_MS / NS_PER_SECOND
 _HAND_OVER_TRIES = 5000
 """The process that hands calls over has their audio in a queue; ours has 30 s of room meanwhile, for all together."""
 _TOGETHER_NS = 60 * NS_PER_SECOND
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +50,7 @@ class Continuation:
         offset_samples: where in the file the new process' position 0 lies.
         before: what the sidecar said.
         restarts: all of them, the one that makes this a continuation included; a hand-over is none.
+        told: what the processes before told of the call; None: nothing.
     """
 
     wav: AudioFile | None
@@ -60,6 +58,7 @@ class Continuation:
     offset_samples: int
     before: Sidecar
     restarts: tuple[Restart, ...]
+    told: Told | None = None
 
     def joined(self, report: CallReport) -> CallReport:
         """Return the report of the new process as that of the whole call."""
@@ -73,14 +72,15 @@ class Continuation:
                 start_samples=track.start_samples + self.offset_samples,
                 ledger=[(start + self.offset_samples, length, kind) for start, length, kind in track.ledger],
             )
-            tracks.append(moved if track.direction in seen else _with_history(moved, self.restarts))
+            history = _with_history(moved, self.restarts, self.told)
+            tracks.append(moved if track.direction in seen else history)
             seen.add(track.direction)
         return replace(
             report,
             started_wall_ns=self.before.started_wall_ns,
             length_samples=report.length_samples + self.offset_samples,
             tracks=tracks,
-            events=[self._moved(event) for event in report.events],
+            events=[*(self.told.events() if self.told else ()), *(self._moved(event) for event in report.events)],
             note="" if self.restarts[0].start_samples else report.note,
         )
 
@@ -89,19 +89,39 @@ class Continuation:
         return event if position is None else event | {"position_samples": position + self.offset_samples}
 
 
-def history(length_samples: int, restarts: Sequence[Restart]) -> list[tuple[int, int, str]]:
-    """Return the ledger of what dead processes wrote: so much of the file, but for the restarts that lie in it."""
+def history(
+    length_samples: int, restarts: Sequence[Restart], told: Sequence[Segment] = ()
+) -> list[tuple[int, int, str]]:
+    """Return the ledger of what dead processes wrote: so much of the file, but for the restarts that lie in it.
+
+    Args:
+        length_samples: of the file.
+        restarts: in it.
+        told: what they told of one channel of it.
+    """
     spans, position = [], 0
     for gap in restarts:
         spans.append((position, min(gap.start_samples, length_samples) - position, UNACCOUNTED))
         position = min(gap.start_samples + gap.length_samples, length_samples)
         spans.append((gap.start_samples, position - gap.start_samples, Kind.RESTART.value))
     spans.append((position, length_samples - position, UNACCOUNTED))
-    return [span for span in spans if span[1] > 0]
+    return list(_refined(spans, told))
 
 
-def _with_history(track: TrackReport, restarts: Sequence[Restart]) -> TrackReport:
-    """Return the track with what lies before it: all that we know is what was written, and when nobody wrote."""
+def _refined(spans: Iterable[tuple[int, int, str]], told: Sequence[Segment]) -> Iterator[tuple[int, int, str]]:
+    """Yield spans, start and length, with what was told of the `UNACCOUNTED` ones; of "received" ones as well."""
+    for start, length, kind in spans:
+        if kind != UNACCOUNTED or not told:
+            if length > 0:
+                yield start, length, kind
+            continue
+        for first, last, what in told:
+            if (begin := max(first, start)) < (end := min(last, start + length)):
+                yield begin, end - begin, what
+
+
+def _with_history(track: TrackReport, restarts: Sequence[Restart], told: Told | None) -> TrackReport:
+    """Return the track with what lies before it: what was told, what else was written, and when nobody wrote."""
     spans, position = [], 0
     for number, gap in enumerate(restarts, 1):
         is_last = number == len(restarts)
@@ -109,10 +129,11 @@ def _with_history(track: TrackReport, restarts: Sequence[Restart]) -> TrackRepor
         spans.append((position, gap.start_samples - position, UNACCOUNTED))
         spans.append((gap.start_samples, end - gap.start_samples, Kind.RESTART.value))
         position = end
-    spans = [span for span in spans if span[1] > 0]
+    spans = list(_refined(spans, told.segments(int(track.direction), track.start_samples) if told else ()))
     totals = dict(track.totals)
     for _, length, kind in spans:
         totals[kind] = totals.get(kind, 0) + length
+    spans = [span for span in spans if span[2] != Kind.RECEIVED.value]
     return replace(
         track,
         start_samples=0,
@@ -197,7 +218,8 @@ def _take_over(
     if call.goes_on:
         before = read_unfinished(path) or before  # what it says now that nobody writes it
         if before.handed_over_samples is not None:
-            return Continuation(wav, path, before.handed_over_samples, before, tuple(before.restarts))
+            about = before.handed_over_samples, before, tuple(before.restarts)
+            return Continuation(wav, path, *about, read_told(path))
     rate = call.sample_rate_hz
     offset = max(place := round(_elapsed_ns(before, call, clock) * rate / NS_PER_SECOND), wav.length_samples)
     same_format = (wav.encoding is Encoding.PCM16) == (encoding is Encoding.PCM16) and wav.sample_rate_hz == rate
@@ -205,7 +227,8 @@ def _take_over(
     if not same_format or gap > LONGEST_GAP_S * rate or offset - place > CLOCK_SLACK_S * rate:
         wav.let_go()
         return None
-    return Continuation(wav, path, offset, before, with_gap(before.restarts, wav.length_samples, offset))
+    gaps = with_gap(before.restarts, wav.length_samples, offset)
+    return Continuation(wav, path, offset, before, gaps, read_told(path))
 
 
 def _given_up(call: CallInfo, path: Path) -> Continuation | None:
@@ -285,12 +308,3 @@ def elapsed_ns(before: Sidecar, monotonic_ns: int, wall_ns: int) -> int:
     if before.clock is not None and before.clock.boot_id and before.clock.boot_id == boot_id():
         return monotonic_ns - before.clock.started_monotonic_ns
     return wall_ns - before.started_wall_ns
-
-
-@cache
-def boot_id() -> str:
-    """Return what tells one start of the machine from another; empty where there is no such thing."""
-    try:
-        return _BOOT_ID.read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        return ""

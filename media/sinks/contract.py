@@ -43,6 +43,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from media.account import Account
 from media.blocks import PcmBatch
 from media.events.merging import DigitMerger, ToldSoFar
 from media.pauses.spans import Pause, is_paused_at
@@ -135,6 +136,7 @@ class CallInfo:
         goes_on: it was begun in another process, which handed it over: its first block lies amid the call.
         told: which of its events were told; of the event bus.
         uses: what sinks have got of it that are done with it, by who counts; of `media.sinks.usage`.
+        account: what is to be known of it if this process dies.
     """
 
     index: int
@@ -149,6 +151,7 @@ class CallInfo:
     goes_on: bool = False
     told: ToldSoFar = field(init=False, repr=False, compare=False)
     uses: dict[int, SinkUse] = field(default_factory=dict, repr=False, compare=False)
+    account: Account = field(default_factory=Account, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.told = ToldSoFar(DigitMerger(self.sample_rate_hz))

@@ -24,13 +24,14 @@ from media.pauses.spans import omitted
 from media.sealing.keys import Recipients
 from media.sinks import sidecar
 from media.sinks.audio_files import AudioFile, blank, close, create, patch, sidecar_of, unused_sidecar
-from media.sinks.continuation import Patience, beginning, boot_id, take_over
+from media.sinks.continuation import Patience, beginning, take_over
 from media.sinks.contract import CallInfo, CallReport, SinkUse
 from media.sinks.notes import Note, Wish, note_of
 from media.sinks.overwriting import put
 from media.sinks.rewriting import Spans
 from media.sinks.sealed import SealedWav
 from media.sinks.sidecar import UNSERIALIZABLE, Sidecar, State, describe
+from media.sinks.told import boot_id
 from media.sinks.wav import Encoding
 from strep.clock import NS_PER_SECOND, Clock, SystemClock, iso8601
 
@@ -132,6 +133,11 @@ class RecordedCall:
     def next_samples(self) -> int:
         """Where in the file to go on."""
         return max(self.offset_samples, self.wav.length_samples if self.wav else 0)
+
+    @property
+    def sidecar_path(self) -> Path:
+        """Where its sidecar is."""
+        return self._sidecar
 
     def set_encoding(self, encoding: Encoding) -> None:
         """Choose the encoding of a file that is still empty."""

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from media.blocks import PcmBatch
 from media.sealing.keys import Recipients
+from media.sinks.accounts import Accounts
 from media.sinks.columns import lengthened
 from media.sinks.continuation import Patience
 from media.sinks.contract import HANDED_OVER, CallInfo, CallReport, SinkOptions, SinkUse
@@ -110,6 +111,7 @@ class RecordingSink:
         )
         self._linear, self._is_pcm, self._recipients = LinearCalls(), is_pcm, recipients
         self._patience = Patience(self._clock)
+        self._accounts = Accounts(self._directory, self._clock, is_sealed=bool(recipients))
         self._live, self._by_slot = dict[int, RecordedCall](), dict[int, RecordedCall]()
         self._slots = np.full(1, -1, np.intp)  # by CallInfo.index; the last is a sentinel, -1
         self._laws = np.full(1, _NO_LAW, np.uint8)  # as _slots: the law of a passthrough file
@@ -127,6 +129,7 @@ class RecordingSink:
         about = self._directory, encoding, self._trouble, self._clock
         recording = RecordedCall(call, *about, recipients=self._recipients, patience=self._patience)
         self._live[call.index] = recording
+        self._accounts.begin(recording)
         if call.index >= len(self._slots) - 1:
             self._slots = lengthened(self._slots, 2 * call.index + 64, -1)
             self._laws = lengthened(self._laws, len(self._slots), _NO_LAW)
@@ -158,6 +161,7 @@ class RecordingSink:
             except Exception:
                 indexes: list[int] = np.unique(batch.call).tolist()  # what is in its place is put there once more
                 self._each_alone(indexes, lambda index: self._put(batch.take(batch.call == index)))
+        self._accounts.receive(batch)
         if not len(batch) or batch.now_ns >= self._next_sweep_ns:
             self._next_sweep_ns = batch.now_ns + SWEEP_NS
             try:
@@ -189,6 +193,7 @@ class RecordingSink:
         recording = self._live.pop(call.index, None)
         if recording is None:
             return
+        self._ended += 1
         try:
             if recording.slot >= 0:
                 self._write_all(recording.slot, self._clock.now_ns())
@@ -199,14 +204,14 @@ class RecordingSink:
         self._unstage(recording)
         self._moved -= bool((before := recording.continued) and before.wav) and not (call.is_linear or self._is_pcm)
         if report is not None and report.reason == HANDED_OVER:
+            self._accounts.leave(recording)
             recording.hand_over()
-            self._ended += 1
             self._handed_over += recording.error is None
             return
         recording.finish(report, self._finisher.wish() if self._finisher is not None else None, self._uses(call))
+        self._accounts.end(recording)
         if self._finisher is not None:
             hand_over(recording, self._finisher)
-        self._ended += 1
 
     def close(self) -> None:
         """End the recordings of calls that nobody ended."""
@@ -302,13 +307,11 @@ class RecordingSink:
 
     def _write_all(self, slot: int, now_ns: int) -> None:
         """Write everything that is staged of one call."""
-        head = self._stage.head(slot)
-        if head > self._stage.base[slot]:
+        if (head := self._stage.head(slot)) > self._stage.base[slot]:
             self._write(np.array([slot]), np.array([head]), now_ns)
 
     def _drop_failed(self, slot: int) -> None:
-        recording = self._by_slot[slot]
-        if recording.wav is None:
+        if (recording := self._by_slot[slot]).wav is None:
             self._unstage(recording)
 
     def _unstage(self, recording: RecordedCall) -> None:

@@ -19,14 +19,17 @@ from typing import Any
 import msgspec
 
 from media.sealing.keys import Recipients
+from media.sinks.accounts import remove_left_over as remove_left_over_accounts
 from media.sinks.audio_files import SEALED_WAV, AudioFile, close, sidecar_of
-from media.sinks.continuation import UNACCOUNTED, described_format, elapsed_ns, history, lock_left_behind, with_gap
+from media.sinks.continuation import described_format, elapsed_ns, history, lock_left_behind, with_gap
 from media.sinks.contract import CallInfo, TrackReport
 from media.sinks.damage import AUDIO_LOST, describe_anew, is_damaged, read_short
 from media.sinks.finisher import Closed, Finisher, finished_recording
 from media.sinks.naming import remove_left_over
 from media.sinks.notes import SUFFIX, Note, Wish, note_of
 from media.sinks.sidecar import Restart, Sidecar, Track, read_finished, read_unfinished, replace
+from media.sinks.told import HEADS, UNACCOUNTED, Told, read_told
+from media.sinks.told import SUFFIX as ACCOUNT
 from media.sinks.wav import Encoding
 from strep.clock import NS_PER_SECOND, Clock, SystemClock
 from strep.header import Direction
@@ -68,6 +71,7 @@ class Salvage:
         """
         self._clock = clock or SystemClock()
         self.finished = 0
+        self._told: list[str] = []  # names of accounts that were there
         self._finisher, self._recipients = finisher, recipients
         self._directory = directory
         self._wait_s = wait_s
@@ -90,6 +94,11 @@ class Salvage:
     def _run(self) -> None:
         there_again = self._clock.now_ns(), self._clock.wall_ns()
         found, noted = self._found()
+        self._finish_all(found, noted, there_again)
+        if not self._stopping.is_set():
+            remove_left_over_accounts(self._directory, self._told)
+
+    def _finish_all(self, found: dict[Path, _Seen], noted: list[Path], there_again: tuple[int, int]) -> None:
         for path in noted:
             if self._stopping.is_set():
                 return
@@ -169,6 +178,8 @@ class Salvage:
                         sidecars.append((entry.stat().st_mtime_ns, Path(entry.path)))
                     elif entry.name.startswith(".") and entry.name.endswith(SUFFIX):
                         noted.append(Path(entry.path))
+                    elif entry.name.startswith(".") and entry.name.endswith((ACCOUNT, HEADS)):
+                        self._told.append(entry.name)
                     elif entry.name.endswith(_AUDIO) and entry.stat().st_size < _SMALL_BYTES:
                         small.append(sidecar_of(Path(entry.path)))
         except OSError as error:
@@ -246,7 +257,7 @@ def finish(path: Path, now_ns: int = 0, wall_ns: int = 0, recipients: Recipients
         wav.let_go()
         return None
     try:
-        ended = _ended(document, wav, now_ns, wall_ns) if document else describe_anew(path, wav)
+        ended = _ended(document, wav, now_ns, wall_ns, read_told(path)) if document else describe_anew(path, wav)
         wav.flush_header()
         replace(path, ended)
     finally:
@@ -255,9 +266,9 @@ def finish(path: Path, now_ns: int = 0, wall_ns: int = 0, recipients: Recipients
     return ended
 
 
-def _ended(document: Sidecar, wav: AudioFile, now_ns: int, wall_ns: int) -> Sidecar:
-    """Return the document of a recording that nobody goes on with: what a dead process wrote, and for how long
-    nobody listened then."""
+def _ended(document: Sidecar, wav: AudioFile, now_ns: int, wall_ns: int, told: Told | None) -> Sidecar:
+    """Return the document of a recording that nobody goes on with: what a dead process wrote, and told, and for how
+    long nobody listened then."""
     length, rate_hz = wav.length_samples, wav.sample_rate_hz
     if document.state != "recording":  # its end is known, and not on the disk
         short = {"state": "failed", "error": document.error or AUDIO_LOST, "length_samples": length, "tracks": []}
@@ -272,18 +283,33 @@ def _ended(document: Sidecar, wav: AudioFile, now_ns: int, wall_ns: int) -> Side
         error=ERROR,
         format=wav.encoding.label,
         length_samples=length,
-        tracks=_tracks(length, restarts) if length and document.take is None else [],
+        tracks=_tracks(length, restarts, told) if length and document.take is None else [],
+        events=told.events() if told and document.take is None else document.events,
         restarts=restarts,
         clock=None,
         handed_over_samples=None,
     )
 
 
-def _tracks(length: int, restarts: list[Restart]) -> list[Track]:
-    """Return both tracks, as far as they are known: their ledgers."""
-    ledger = history(length, restarts)
+def _tracks(length: int, restarts: list[Restart], told: Told | None) -> list[Track]:
+    """Return the tracks, as far as they are known: their ledgers; both, if nobody told of any."""
+    channels = (told.channels() if told else None) or set(Direction)
+    return [_track(direction, length, restarts, told) for direction in Direction if direction in channels]
+
+
+def _track(direction: Direction, length: int, restarts: list[Restart], told: Told | None) -> Track:
+    start = min(told.start(direction), length) if told else 0
+    spans = [
+        (max(first, start), first + count - max(first, start), kind)
+        for first, count, kind in history(length, restarts, told.segments(direction, length) if told else ())
+        if first + count > start
+    ]
     totals = dict.fromkeys((kind.value for kind in Kind), 0) | {UNACCOUNTED: 0}
-    for _, count, kind in ledger:
-        totals[kind] += count
-    reports = [TrackReport(direction, None, 0, length, {}, ledger, totals, []) for direction in Direction]
-    return [Track.of(report) for report in reports]
+    for _, count, kind in spans:
+        totals[kind] = totals.get(kind, 0) + count
+    ledger = [span for span in spans if span[2] != Kind.RECEIVED.value]
+    is_truncated = told is not None and told.is_truncated(direction)
+    report = TrackReport(
+        direction, None, start, length - start, {}, ledger, totals, [], ledger_truncated=is_truncated
+    )
+    return Track.of(report)

@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from media.sealing.keys import Recipients
 from media.sealing.playing import Tape, length_after
-from media.sealing.records import BOTH, Damaged, Format, Kind, Record, Sealer, Segment, number_of, reader_of, scan
+from media.sealing.records import BOTH, Damaged, Format, Kind, Record, Sealer, Segment, number_of
+from media.sealing.scanning import Lost, reader_of, scan, survey
 from media.sinks.naming import create_begun, open_locked
 from media.sinks.wav import Encoding
 
@@ -79,6 +80,8 @@ class SealedWav:
     def reopen(cls, path: Path, recipients: Recipients) -> SealedWav | None:
         """Open a file that was left behind, to go on behind its last whole record; None if somebody writes it.
 
+        Whether its records are what was written cannot be told here. What is none, amid them or behind them, stays.
+
         Args:
             path: of it.
             recipients: who can open what is added; without any nothing can be.
@@ -93,7 +96,7 @@ class SealedWav:
         try:
             file = cls.__new__(cls)
             file._set_up(path, fd, recipients, Encoding.PCM16, 0)
-            for found in scan(reader_of(fd), os.fstat(fd).st_size):
+            for found in survey(reader_of(fd), os.fstat(fd).st_size):
                 file._look_at(found)
             if not file.sample_rate_hz:
                 raise Damaged("nothing was written into it")
@@ -103,10 +106,13 @@ class SealedWav:
         file._before = file.length_samples
         return file
 
-    def _look_at(self, found: Segment | Record) -> None:
+    def _look_at(self, found: Segment | Record | Lost) -> None:
         """Take note of what is there, as far as that is known without a key."""
         self._end = found.end
         self.is_complete = isinstance(found, Record) and found.kind is Kind.END
+        if isinstance(found, Lost):
+            self.was_complete = False
+            return
         if isinstance(found, Segment):
             self.sample_rate_hz = found.sample_rate_hz
         else:

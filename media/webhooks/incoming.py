@@ -127,13 +127,20 @@ class Incoming:
 
     def done(self, notice: Notice, wall_ns: int) -> None:
         """Note that a notice has been acted on, in the place of all that was before it."""
+        self._keep(notice, wall_ns)
+        self.count("announced" if notice.is_announced else "withdrawn")
+
+    def _keep(self, notice: Notice, wall_ns: int) -> None:
         self._last[notice.leg] = notice.occurred_ns, not notice.is_announced, notice.event_id
         if self._ended is not None and not notice.is_announced:
             self._ended.add(notice.leg, notice.occurred_ns, wall_ns // NS_PER_SECOND)
         self._last.move_to_end(notice.leg)
         while len(self._last) > MOST_LEGS:
             self._last.popitem(last=False)
-        self.count("announced" if notice.is_announced else "withdrawn")
+
+    def taken_back(self, leg: UUID, wall_ns: int) -> None:
+        """Note that somebody else has taken a leg back: events from before that come later announce nothing."""
+        self._keep(Notice(leg, False, "", wall_ns), wall_ns)
 
     def count(self, outcome: str) -> None:
         """Count what became of a request that was not judged, or not done."""

@@ -147,14 +147,35 @@ class TestRefusals:
         async with hall() as found:
             host, port = found.netloc.split(":")
             with ExitStack() as stack:
-                for _ in range(companion.MAX_CONNECTIONS + 1):
-                    client = stack.enter_context(socket.create_connection((host, int(port)), timeout=PATIENCE_S))
-                assert await asyncio.to_thread(is_closed, client)
-            assert found.door.turned_away == 1
-            while True:  # until the door has seen that there is room again
-                with suppress(OSError):
-                    assert (await found.get("/healthz"))[0] == 200
-                    break
+                clients = [
+                    stack.enter_context(socket.create_connection((host, int(port)), timeout=PATIENCE_S))
+                    for _ in range(companion.MAX_CONNECTIONS + 1)
+                ]
+                assert await asyncio.to_thread(is_closed, clients[0]), "the oldest of those that ask for nothing"
+                assert found.door.turned_away == 1
+                assert (await found.get("/healthz"))[0] == 200
+                assert await asyncio.to_thread(is_closed, clients[1])
+
+    async def test_who_has_shown_a_token_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(companion, "MAX_CONNECTIONS", 3)
+        async with hall(token="secret") as found:
+            host, port = found.netloc.split(":")
+            asked = b"GET /v1/calls HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer secret\r\n\r\n"
+            streams = [await asyncio.open_connection(host, int(port)) for _ in range(3)]
+            for reader, writer in streams[:2]:
+                writer.write(asked)
+                assert b" 200 " in await reader.readline()
+            streams.append(await asyncio.open_connection(host, int(port)))
+            assert await streams[2][0].read() == b"", "a stranger, though the youngest, makes room"
+            reader, writer = streams[3]
+            writer.write(asked)
+            assert b" 200 " in await reader.readline()
+            reader, _ = await asyncio.open_connection(host, int(port))
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b"", "nobody goes for it"
+            assert found.door.turned_away == 2
+            for _, writer in streams:
+                writer.close()
 
     async def test_one_address_does_not_take_them_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """But for this machine's: 127.0.0.2 stands for a stranger here."""
@@ -163,10 +184,11 @@ class TestRefusals:
         async with hall() as found:
             host, port = found.netloc.split(":")
             with ExitStack() as stack:
-                for _ in range(companion.MAX_OF_ONE_ADDRESS + 1):
-                    client = socket.create_connection((host, int(port)), PATIENCE_S, ("127.0.0.2", 0))
-                    stack.enter_context(client)
-                assert await asyncio.to_thread(is_closed, client)
+                clients = [
+                    stack.enter_context(socket.create_connection((host, int(port)), PATIENCE_S, ("127.0.0.2", 0)))
+                    for _ in range(companion.MAX_OF_ONE_ADDRESS + 1)
+                ]
+                assert await asyncio.to_thread(is_closed, clients[0])
                 assert (await found.get("/healthz"))[0] == 200
             assert found.door.turned_away == 1
 

@@ -108,6 +108,18 @@ class TestWebhooks:
             assert len(found.strep.guard.announced) == 0
             assert found.door.snapshot()["carrier"] == {"announced": 1, "withdrawn": 1}
 
+    async def test_what_was_taken_back_by_hand_is_not_announced_by_what_is_late(self, signer: Signer) -> None:
+        """Nor if it was not announced yet; what occurs later announces it again, and so does the control API."""
+        async with hall("secret", taking(signer)) as found:
+            late = body(STARTED, LEG, now_ns(found) - 1000)
+            for status in (404, 404):
+                reply = await found.get(f"/v1/legs/{LEG}", "DELETE", Authorization="Bearer secret")
+                assert reply[0] == status
+                assert await post(found, signer, late) == (200, "outdated")
+                assert len(found.strep.guard.announced) == 0
+            assert await post(found, signer, body(STARTED, LEG, now_ns(found) + 1000)) == (200, "announced")
+            assert len(found.strep.guard.announced) == 1
+
     async def test_what_is_not_the_carriers(self, signer: Signer, tmp_path: Path) -> None:
         async with hall("", taking(signer)) as found:
             other = make_key(tmp_path / "other.pem")

@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from media import cli
-from media.sealing.keys import Recipient, parse_recipient
+from media.sealing.keys import Recipient, parse_recipient, read_identities
+from media.sealing.opening import Opened
 from media.sinks.audio_files import create
 from media.sinks.wav import Encoding
 from tests.patience import PATIENCE_S
@@ -88,13 +89,56 @@ def test_with_the_wrong_key_nothing_is_written(call: Path, tmp_path: Path) -> No
     assert not call.with_name("call.wav").exists()
 
 
-def test_of_what_was_altered_nothing_is_written(call: Path, key: Path) -> None:
+@pytest.fixture
+def altered(call: Path) -> Path:
+    """The second half second, sealed in a record of its own, is not what was written."""
     content = bytearray(call.read_bytes())
     content[-1000] ^= 1
     call.write_bytes(content)
-    done = run("unseal", call, "--key", key)
+    return call
+
+
+def test_of_what_was_altered_the_rest_is_written_and_a_list(altered: Path, key: Path) -> None:
+    done = run("unseal", altered, "--key", key)
+    assert (done.exit_code, "is not what was written; silent from 1.00 s on for 0.50 s" in done.output) == (4, True)
+    expected = noise(Encoding.PCM16, 12_000).copy()
+    expected[8000:] = 0
+    assert (play(altered.with_name("call.wav")) == expected).all()
+    told = json.loads((there := altered.with_name("call.wav.damage.json")).read_bytes())
+    assert (told["file"], told["sample_rate_hz"]) == ("call.wav.sealed", 8000)
+    assert [(one["start_samples"], one["length_samples"]) for one in told["damage"]] == [(8000, 4000)]
+    assert stat.S_IMODE(there.stat().st_mode) == 0o600
+    assert run("unseal", altered, "--key", key).exit_code == 1, "nothing is overwritten"
+
+
+def test_or_nothing_is_written_of_it(altered: Path, key: Path) -> None:
+    done = run("unseal", altered, "--key", key, "--strict")
     assert (done.exit_code, "is not what was written" in done.output) == (1, True)
-    assert not call.with_name("call.wav").exists()
+    assert not list(altered.parent.glob("call.wav*[!d]"))
+
+
+def test_into_a_pipe_it_is_told_beside(altered: Path, key: Path) -> None:
+    command = [sys.executable, "-m", "media.cli", "unseal", str(altered), "--key", str(key), "-o", "-"]
+    done = subprocess.run(command, capture_output=True, timeout=PATIENCE_S, check=False)
+    assert (done.returncode, done.stdout) == (4, _opened(altered, key))
+    assert b"is not what was written" in done.stderr
+    assert not altered.with_name("call.wav.damage.json").exists()
+
+
+def test_much_damage_is_told_in_few_lines(call: Path, key: Path, recipient: Recipient) -> None:
+    file = create(call.parent, "many", Encoding.PCM16, 8000, (recipient,))
+    for first in range(0, 1000, 10):
+        file.write(first, noise(Encoding.PCM16, 10))
+    file.close()
+    content = bytearray(file.path.read_bytes())
+    with Opened(file.path, read_identities(key)) as opened:
+        for record in opened._records[:80:2]:
+            content[record.end - 1] ^= 1
+    file.path.write_bytes(content)
+    done = run("unseal", file.path, "--key", key)
+    assert (done.exit_code, len(done.output.splitlines())) == (4, 21)
+    assert "and in 20 more places" in done.output
+    assert len(json.loads(file.path.with_name("many.wav.damage.json").read_bytes())["damage"]) == 40
 
 
 def test_other_files(tmp_path: Path, key: Path, recipient: Recipient) -> None:
@@ -117,6 +161,4 @@ def test_into_a_pipe(call: Path, key: Path, tmp_path: Path) -> None:
 
 
 def _opened(call: Path, key: Path) -> bytes:
-    from media.sealing.keys import read_identities
-
     return in_clear(call, read_identities(key)[0])

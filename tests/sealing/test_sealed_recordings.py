@@ -34,7 +34,7 @@ from strep.g711 import Codec, decode
 from tests.media.harness import BEGINNING_NS, Bench, Directly, sidecar
 from tests.sealing.people import ALICE, FOR_ALICE, about, heard, in_clear
 from tests.sinks.rows import Row, batch_of, call_info, call_report
-from tests.sinks.test_continuation import Process
+from tests.sinks.test_continuation import Process, seen
 from tests.sinks.test_recording import CALLS, FORMATS, HORIZON, Format, steps
 from tests.sinks.test_sidecar import check
 
@@ -223,7 +223,7 @@ class TestAfterACrash:
         second = SealedProcess(tmp_path, clock, format, seed=1)
         second.record(5)
         second.end()
-        assert [path.name for path in sorted(tmp_path.iterdir())] == ["leg.json", "leg.wav.sealed"]
+        assert seen(tmp_path) == ["leg.json", "leg.wav.sealed"]
         document = check(tmp_path / "leg.json")
         [restart] = document["restarts"]
         assert restart == {"start_samples": 8000, "length_samples": 16_000}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from media.sinks.continuation import UNACCOUNTED, take_over
+from media.sinks.continuation import take_over
 from media.sinks.damage import DESCRIPTION_LOST, NOT_DESCRIBED
 from media.sinks.finished import FinishedRecording
 from media.sinks.finisher import Finisher
@@ -18,6 +18,7 @@ from media.sinks.recorded_call import RecordedCall, Trouble
 from media.sinks.salvage import ERROR, Salvage, finish
 from media.sinks.takes.options import TakeOptions
 from media.sinks.takes.running import Order
+from media.sinks.told import UNACCOUNTED
 from media.sinks.wav import Encoding, WavFile
 from strep.clock import NS_PER_SECOND, ManualClock
 from tests.media.harness import pcm_channels

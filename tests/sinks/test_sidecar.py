@@ -16,7 +16,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.sinks.continuation import UNACCOUNTED
 from media.sinks.contract import CallReport, TrackReport
 from media.sinks.naming import remove_left_over
 from media.sinks.overwriting import overwrite
@@ -33,6 +32,7 @@ from media.sinks.sidecar import (
     describe,
     replace,
 )
+from media.sinks.told import UNACCOUNTED
 from strep.clock import ManualClock, iso8601
 from strep.header import Direction
 from strep.ledger import Kind, Ledger

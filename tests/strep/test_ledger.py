@@ -39,6 +39,33 @@ def test_against_samples(gaps: list[tuple[int, int, Kind]], late: list[tuple[int
     assert sum(totals.values()) == len(samples)
 
 
+@given(spans, patches, st.lists(st.integers(0, 25), max_size=6))
+def test_changes_make_the_ledger(
+    gaps: list[tuple[int, int, Kind]], late: list[tuple[int, int]], looks: list[int]
+) -> None:
+    """Whoever takes changes in place of what he had from where they begin has the ledger, whenever he looks."""
+    changed = set[int]()
+    ledger, copy, end = Ledger(7, changed), list[tuple[int, int, Kind]](), 0
+    for number, (received, length, kind) in enumerate(gaps):
+        ledger.add(end + received, length, kind)
+        end += received + length
+        if number < len(late):
+            ledger.patch(*late[number])
+        if number in looks:
+            assert changed == ({7} if ledger.spans != copy else changed)
+            changed.clear()
+            copy = changed_to(copy, ledger.take_changes())
+            assert copy == ledger.spans
+            assert ledger.take_changes() == []
+    assert changed_to(copy, ledger.take_changes()) == ledger.spans
+
+
+def changed_to(
+    before: list[tuple[int, int, Kind]], changes: list[tuple[int, int, Kind]]
+) -> list[tuple[int, int, Kind]]:
+    return [span for span in before if not changes or span[0] < changes[0][0]] + changes
+
+
 def test_neighbours_of_a_kind_are_one_span() -> None:
     ledger = Ledger()
     ledger.add(100, 10, Kind.LOST)

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 import msgspec
 import numpy as np
 
+from media.account import EventCame, SpansChanged, TrackBegan
 from media.delivery import messages
 from media.delivery.jobs import SUFFIX as JOB_SUFFIX
 from media.delivery.jobs import JobFolder
@@ -24,18 +25,21 @@ from media.nats.message import Message
 from media.sealing import age
 from media.sealing.keys import Identity
 from media.sealing.opening import Opened
-from media.sealing.records import Damaged, Record, Segment, scan
+from media.sealing.records import Damaged, Record, Segment
+from media.sealing.scanning import Lost, scan, survey
 from media.sinks import sidecar, wav
 from media.sinks.notes import ToFinish, Wish
 from media.sinks.salvage import Salvage
 from media.sinks.sealed import SealedWav
 from media.sinks.sidecar import Sidecar
+from media.sinks.told import ROW, KnownUntil, Paused, ProcessBegan, account_of, boot_bytes, read_told
 from media.webhooks import spool as webhook_spool
 from tests.fuzz.guided.target import Bytes, Target, pieces
 
 HEADER = wav.serialize_header(wav.Encoding.PCM16, 8000, 4)
 SHM = Path("/dev/shm")
 KEY = Identity(bytes(range(32)))
+MOST_SAMPLES = 1 << 20
 
 
 def check_files(data: bytes) -> None:
@@ -48,10 +52,11 @@ def check_files(data: bytes) -> None:
 
 
 def check_salvage(given: Bytes, directory: Path) -> None:
-    for name in ("leg.json", "leg.wav", ".leg.finish"):
+    for name in ("leg.json", "leg.wav", ".leg.finish", ".leg.account", ".0.heads"):
         content = given.piece()
         if content:
             (directory / name).write_bytes(content)
+    check_told(directory / "leg.json")
     salvage = Salvage(directory, 0, Nobody())  # type: ignore[arg-type]
     salvage._run()
     for path in directory.glob("*.json"):
@@ -59,6 +64,25 @@ def check_salvage(given: Bytes, directory: Path) -> None:
         assert unfinished is None or unfinished.state == "recording"
         with suppress(ValueError):
             sidecar.read_finished(path)
+
+
+def check_told(path: Path) -> None:
+    """Whatever it says, a file is described from its first sample to its last, and each of them once."""
+    told = read_told(path)
+    if told is None:
+        return
+    assert 0 <= told.size_bytes <= account_of(path).stat().st_size
+    for channel in told.channels() | {0, 1}:
+        for length in (0, 1, 4, 8000):
+            position = 0
+            for start, end, kind in told.segments(channel, length):
+                assert start == position <= end
+                assert kind
+                position = end
+            assert position == length
+        assert told.start(channel) >= 0
+        told.is_truncated(channel)
+    assert isinstance(told.events(), list)
 
 
 class Nobody:
@@ -122,21 +146,30 @@ def check_jobs(given: Bytes, directory: Path) -> None:
 
 
 def check_sealed(given: Bytes, directory: Path) -> None:
-    """With a key that fits and without one, the same records; whole ones only."""
+    """With a key that fits and without one, the same records, and what is none in between; whole ones only."""
     content, path = given.rest(), directory / "leg.wav.sealed"
     path.write_bytes(content)
-    end, whole = 0, list[Segment | Record]()
-    try:
-        for found in scan(lambda count, offset: content[offset : offset + count], len(content)):
-            whole.append(found)
-            assert end < found.end <= len(content)
-            end = found.end
-    except Damaged:
-        whole = []
+    read = partial(_piece, content)
+    end, found = 0, list[Segment | Record | Lost]()
+    with suppress(Damaged):
+        for one in survey(read, len(content)):
+            found.append(one)
+            assert end == one.offset < one.end <= len(content)
+            end = one.end
+    whole = list[Segment | Record]()
+    with suppress(Damaged):
+        whole += scan(read, len(content))
+        assert whole == found
     with suppress(ValueError), Opened(path, [KEY]) as opened:
         assert opened.cut_bytes == len(content) - end
-        assert opened._records == [found for found in whole if isinstance(found, Record)]
+        wrong = [one for one, _ in opened._wrong if isinstance(one, Record)]
+        records = [one for one in found if isinstance(one, Record)]
+        assert sorted(opened._records + wrong, key=lambda one: one.offset) == records
+        assert opened.damage or not any(isinstance(one, Lost) for one in found)
+        assert opened._records or not opened.damage
         _unless_refused(opened.about)
+        if opened.length_samples < MOST_SAMPLES:
+            _unless_refused(lambda: list(opened.chunks()))
     _unless_refused(lambda: age.decrypt(content, [KEY]))
     with suppress(ValueError):
         file = SealedWav.reopen(path, ())
@@ -145,12 +178,31 @@ def check_sealed(given: Bytes, directory: Path) -> None:
         file.let_go()
 
 
+def _piece(content: bytes, count: int, offset: int) -> bytes:
+    return content[offset : offset + count]
+
+
 def _unless_refused(read: Callable[[], object]) -> None:
     with suppress(ValueError, OSError):
         read()
 
 
 CHECKS = (check_salvage, check_headers, check_webhooks, check_messages, check_jobs, check_sealed)
+
+
+LINES = (
+    ProcessBegan(0, ".0.heads", 0, 7),
+    TrackBegan(0, 0, 0),
+    TrackBegan(1, 1, 1),
+    SpansChanged(0, [(1, 2, "lost")]),
+    SpansChanged(1, [(1, 1, "silence"), (3, 1, "lost")]),
+    EventCame({"event": "dtmf", "digit": "1", "position_samples": 1}),
+    Paused([(2, (2, 1), 3)]),
+    KnownUntil((4, 2)),
+    ProcessBegan(3, ".0.heads", 0, 7),
+    TrackBegan(0, 0, 0),
+)
+"""An account of two processes."""
 
 
 def document(state: sidecar.State = "recording", **more: object) -> bytes:
@@ -164,6 +216,12 @@ def document(state: sidecar.State = "recording", **more: object) -> bytes:
 def files_seeds() -> Iterator[bytes]:
     audio = HEADER + bytes(16)
     note = msgspec.json.encode(ToFinish("id", Wish(trim_silence=True), ((0, 1),)))
+    heads = boot_bytes() + np.array([(7, (4, 3))], ROW).tobytes()
+    account = b"".join(msgspec.json.encode(line) + b"\n" for line in LINES)
+    for length in range(len(LINES) + 1):
+        lines = b"".join(account.splitlines(keepends=True)[:length])
+        yield b"\0" + pieces(document(), audio, b"", lines, heads)
+    yield b"\0" + pieces(document(restarts=[sidecar.Restart(1, 2)]), audio, b"", account, heads)
     take = sidecar.Take("t", 0, 4, "both", "dual", 0)
     yield b"\0" + pieces(document(), audio)
     yield b"\0" + pieces(document("complete", recording_id="id"), audio, note)
@@ -205,6 +263,10 @@ def sealed_seeds() -> Iterator[bytes]:
             file.edit([(2, 3)], "both")
             end(file)
             yield file.path.read_bytes()
+            content = bytearray(file.path.read_bytes())
+            for first in (-300, -120):  # a head, and what is sealed
+                content[first : first + 40] = bytes(40)
+                yield bytes(content)
             file = SealedWav.reopen(file.path, (KEY.recipient,))
         assert file is not None
         file.let_go()
