@@ -45,6 +45,7 @@ def track_report(track: Track, reel: Reel) -> TrackReport:
         ledger_truncated=ledger.truncated,
         payload_types=reel.payload_types_of(track),
         telephone_events=track.keys.packets if track.keys is not None else 0,
+        quality=timeline.quality(track.slot).as_dict(),
     )
 
 

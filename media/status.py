@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from media.calls import Call, Track
 from media.engine import Engine
+from media.quality.document import call_quality, track_quality
+from media.sinks.contract import CallInfo
 from media.sinks.health import SinkSnapshot
 from media.ws.totals import WsServerSnapshot
 from strep.clock import iso8601
@@ -48,20 +50,23 @@ def live_calls(engine: Engine) -> list[dict[str, Any]]:
 def live_call(engine: Engine, call: Call) -> dict[str, Any]:
     """Return a live call with the statistics of its tracks, JSON values."""
     info = call.info
+    tracks = [_live_track(engine, track, info) for track in call.tracks]
     return {
         "call_id": info.call_id,
         "door": info.door,
         "started_at": iso8601(info.position_0_wall_ns),
         "sample_rate_hz": info.sample_rate_hz,
         "identity": info.identity,
-        "tracks": [_live_track(engine, track) for track in call.tracks],
+        "tracks": tracks,
+        "quality": call_quality(track["quality"] for track in tracks),
     }
 
 
-def _live_track(engine: Engine, track: Track) -> dict[str, Any]:
+def _live_track(engine: Engine, track: Track, call: CallInfo) -> dict[str, Any]:
     timeline = engine.reels.of(track).timeline
     return {
         "direction": track.direction.name.lower(),
         "length_samples": timeline.length(track.slot),
         **timeline.statistics(track.slot).as_dict(),
+        "quality": track_quality(timeline.quality(track.slot).as_dict(), call, track.direction),
     }

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from strep.clock import NS_PER_MS
 from strep.frames import FrameBatch, Samples
 from strep.ledger import Kind
+from strep.quality.delays import forget_delays
 from strep.release import forget_loss, patch, release_blocks, skip_to
 from strep.resolve import resolve_all
 from strep.serial import SEQUENCE_MODULUS, TIMESTAMP_MODULUS, signed_difference_16, signed_difference_32
@@ -55,6 +56,7 @@ def _map(table: TrackTable, frames: FrameBatch, sequence: Int64 | int, position:
     tracks.highest_arrival_ns[slot] = frames.arrival_ns
     tracks.starting[slot] = True
     tracks.has_transit[slot] = False
+    forget_delays(tracks, slot)
 
 
 def begin_epoch(table: TrackTable, slot: int, frame: HeldFrame) -> None:

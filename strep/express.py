@@ -96,6 +96,7 @@ class ExpressLane:
         estimates = state.view(np.float64)
         transit = frames.arrival_ns * self._samples_per_ns
         transit -= position
+        self._table.delays.look(self._table.tracks, frames.slot, transit, position, frames.length)
         distance = transit - estimates[:, _TRANSIT]  # RFC 3550 A.8, as in `strep.statistics.update_jitter`
         np.abs(distance, out=distance)
         jitter = estimates[:, _JITTER]
@@ -134,6 +135,11 @@ class ExpressLane:
         estimates[slot, _JITTER] = tracks.jitter[slot]
         estimates[slot, _JITTER_SUM] = tracks.jitter_sum[slot]
         estimates[slot, _JITTER_MAX] = tracks.jitter_max[slot]
+
+    def transits(self) -> NDArray[np.float64]:
+        """Return (count,) float64, of each track's last packet arrival less position, in samples; inf outside the lane."""
+        n = self._table.tracks.count
+        return np.where(self._lane[:n, _KIND] != _CLOSED, self._estimates[:n, _TRANSIT], np.inf)
 
     def arrival_ns(self, slot: int) -> int:
         """Return when the last packet of `slot` arrived that was taken, 0 outside the lane."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from strep.clock import NS_PER_SECOND
 from strep.epochs import MAX_MISORDER, as_batch, held_frame, hold_or_begin, start_tracks, write_late
 from strep.frames import FrameBatch
+from strep.quality.misses import note_missed
 from strep.release import release_blocks
 from strep.resolve import advance, resolve_all, skip_gap
 from strep.serial import signed_differences_16, signed_differences_32
@@ -77,6 +78,7 @@ def _append(table: TrackTable, frames: FrameBatch, sequence: Int64, timestamp: I
     tracks, slot = table.tracks, frames.slot
     length = frames.length
     _update_jitter(table, frames, timestamp)
+    _look_at_delays(table, frames, position, frames.is_audio)
     table.tape.write(slot, position, frames.table, frames.row, frames.offset, length)
     table.window.mark(slot, sequence)
     end = position + length
@@ -107,12 +109,19 @@ def _update_jitter(table: TrackTable, frames: FrameBatch, timestamp: Int64) -> N
     update_jitter(table.tracks, slot, arrival_samples, timestamp)
 
 
+def _look_at_delays(table: TrackTable, frames: FrameBatch, position: Int64, which: NDArray[np.bool_]) -> None:
+    index = np.flatnonzero(which)
+    transit = frames.arrival_ns[index] * (table.settings.sample_rate_hz / NS_PER_SECOND) - position[index]
+    table.delays.look(table.tracks, frames.slot[index], transit, position[index], frames.length[index])
+
+
 def _place(table: TrackTable, frames: FrameBatch, sequence: Int64, timestamp: Int64, position: Int64) -> None:
     """Frames that are known to be of their stream but out of order, or behind a gap."""
     tracks, slot = table.tracks, frames.slot
     _update_jitter(table, frames, timestamp)
     duplicate = table.window.holds(slot, sequence)
     tracks.duplicate[slot] += duplicate
+    _look_at_delays(table, frames, position, frames.is_audio & ~duplicate)
     overtaken = ~duplicate & (sequence < tracks.highest_sequence[slot])
     tracks.reordered[slot] += overtaken
     early = position < tracks.epoch_start[slot]
@@ -179,6 +188,7 @@ def _make_room(table: TrackTable, slot: Int64, sequence: Int64, timestamp: Int64
     full |= position + length - tracks.released[slot] > table.tape.ring_samples
     slot, sequence, position, missing = slot[full], sequence[full], position[full], missing[full]
     tracks.lost[slot] += missing
+    note_missed(tracks, slot, sequence - missing, missing)
     skip_gap(table, slot, position, missing)
     tracks.next_sequence[slot] = sequence
 

@@ -22,6 +22,7 @@ import numpy as np
 
 from strep.clock import NS_PER_MS
 from strep.ledger import Kind
+from strep.quality.delays import forgive_delays
 from strep.release import release_blocks, skip_to
 from strep.resolve import resolve_all
 from strep.table import TrackTable
@@ -75,6 +76,7 @@ def _insert_pause(table: TrackTable, slot: int, pause_samples: int) -> None:
     end = int(tracks.resolved_end[slot])
     table.ledgers[slot].add(end, pause_samples, Kind.SILENCE)
     skip_to(table, which, np.array([end + pause_samples]))
+    forgive_delays(tracks, slot)
     tracks.pause_sequence[slot] = tracks.highest_sequence[slot]
     tracks.pause_samples[slot] = pause_samples
     tracks.paused_samples[slot] += pause_samples

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from strep.clock import NEVER_NS
 from strep.ledger import Kind
+from strep.quality.delays import forget_delays
+from strep.quality.misses import note_missed
 from strep.release import flush, skip_to
 from strep.table import TrackTable
 
@@ -74,6 +76,7 @@ def give_up(table: TrackTable, slot: Int64) -> None:
         table.lost.setdefault(s, []).append((start, start + samples))
     tracks.resolved_end[slot] = end + lost_samples
     tracks.lost[slot] += missing
+    note_missed(tracks, slot, behind - missing, missing)
     tracks.next_sequence[slot] = behind
     advance(table, slot)
 
@@ -124,6 +127,7 @@ def _join_epochs(table: TrackTable, slot: int, first: int, position: int) -> Non
     end = int(tracks.resolved_end[slot])
     if tracks.floating[slot]:
         tracks.floating[slot] = False
+        forget_delays(tracks, slot)
         ahead = position - int(tracks.epoch_anchor_position[slot])
         target = table.position_by_arrival(slot, int(tracks.epoch_anchor_ns[slot])) + ahead
         if target - end <= tracks.longest[slot]:

@@ -12,6 +12,7 @@ from strep.clock import NS_PER_MS, NS_PER_SECOND
 from strep.frames import Samples
 from strep.g711 import SAMPLE_RATE_HZ
 from strep.ledger import Ledger
+from strep.quality.delays import Delays
 from strep.tape import Tape
 from strep.tracks import Tracks
 from strep.window import Window
@@ -123,6 +124,7 @@ class TrackTable:
     tracks: Tracks = field(init=False)
     window: Window = field(init=False)
     tape: Tape = field(init=False)
+    delays: Delays = field(init=False)
     ledgers: dict[int, Ledger] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
     """Slots of ledgers that have changed; who looks takes them out."""
@@ -137,6 +139,7 @@ class TrackTable:
         """Allocate the first slots."""
         self.tracks = Tracks(self.capacity)
         self.window = Window(self.tracks.capacity)
+        self.delays = Delays(self.settings.sample_rate_hz)
         shape = self.settings.block_samples, self.settings.ring_blocks, self.tracks.capacity
         self.tape = Tape(*shape, is_linear=self.settings.is_linear)
 

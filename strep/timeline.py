@@ -22,6 +22,7 @@ from strep.g711 import LINEAR, Codec
 from strep.ledger import Kind, Ledger
 from strep.moving import MovedTracks, copy_out, put_in
 from strep.placing import receive_round
+from strep.quality.network import NetworkQuality, network_quality
 from strep.realign import realign
 from strep.release import flush, release_blocks
 from strep.resolve import give_up, relocate, resolve_all
@@ -148,6 +149,10 @@ class Timeline:
         """Return a frozen copy of the counters of `slot`."""
         return snapshot(self.table_for(slot).tracks, slot, self.settings.sample_rate_hz)
 
+    def quality(self, slot: int) -> NetworkQuality:
+        """Return what the network did to `slot`, frozen."""
+        return network_quality(self.table_for(slot).tracks, slot, self.settings.sample_rate_hz)
+
     def last_delivery_ns(self, slot: int) -> int:
         """Return when the last packet arrived that found its place, 0 if none has."""
         return max(int(self._table.tracks.last_delivery_ns[slot]), self._lane.arrival_ns(slot))
@@ -196,6 +201,7 @@ class Timeline:
 
     def realign(self) -> list[int]:
         """Mend the tapes of senders whose timestamps stood still in a pause; see `strep.realign`. Once a second."""
+        self._table.delays.turn(self._table.tracks, self._lane.transits())
         slots = realign(self.table)
         self._lane.drop(np.array(slots, np.int64))
         return slots

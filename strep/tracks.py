@@ -68,6 +68,22 @@ COLUMNS: dict[str, tuple[str, int | float, str]] = {
     "jitter_sum": ("f8", 0.0, "samples: sum of the estimate over all packets but each epoch's first"),
     "jitter_max": ("f8", 0.0, "samples: largest estimate so far"),
     "jitter_count": ("i8", 0, "number of estimates in jitter_sum"),
+    "delay_base": ("f8", np.inf, "samples: least transit, relative to positions, of late (strep.quality.delays)"),
+    "delay_recent": ("f8", np.inf, "samples: the same of this span of 10 s"),
+    "delay_previous": ("f8", np.inf, "samples: the same of the span before"),
+    "late_packets": ("(5,)i8", 0, "packets later than each of strep.quality.delays.DEPTHS_MS"),
+    "late_runs": ("(5,)i8", 0, "stretches of such packets"),
+    "late_run": ("(5,)i8", 0, "packets of the stretches that may go on"),
+    "late_end": ("i8", -1, "samples: end of the last packet that was later than the least of the depths"),
+    "missed": ("i8", 0, "packets that were given up, whether they came afterwards or not"),
+    "missed_runs": ("i8", 0, "stretches of such packets"),
+    "longest_miss": ("i8", 0, "packets of the longest stretch"),
+    "bursts": ("i8", 0, "bursts of loss that are over (strep.quality.misses)"),
+    "burst_packets": ("i8", 0, "packets from the first to the last lost one, of all of them"),
+    "burst_missed": ("i8", 0, "packets given up in them"),
+    "burst_start": ("i8", 0, "extended sequence number of the first lost packet of what may be a burst"),
+    "burst_end": ("i8", 0, "the same, behind the last one so far"),
+    "burst_open": ("i8", 0, "packets given up in what may be a burst"),
 }
 
 
@@ -123,6 +139,22 @@ class Tracks:
     jitter_sum: Float64
     jitter_max: Float64
     jitter_count: Int64
+    delay_base: Float64
+    delay_recent: Float64
+    delay_previous: Float64
+    late_packets: Int64
+    late_runs: Int64
+    late_run: Int64
+    late_end: Int64
+    missed: Int64
+    missed_runs: Int64
+    longest_miss: Int64
+    bursts: Int64
+    burst_packets: Int64
+    burst_missed: Int64
+    burst_start: Int64
+    burst_end: Int64
+    burst_open: Int64
 
     def __init__(self, capacity: int = 64) -> None:
         """Allocate columns for `capacity` slots."""

@@ -135,6 +135,8 @@ class CallInfo:
         pauses: spans of which nothing may be kept; it grows while the call goes on.
         goes_on: it was begun in another process, which handed it over: its first block lies amid the call.
         told: which of its events were told; of the event bus.
+        audio_quality: tells of one direction what is known of its audio (`media.quality.audio`), JSON values; from any
+            thread. None where nobody listens for that.
         uses: what sinks have got of it that are done with it, by who counts; of `media.sinks.usage`.
         account: what is to be known of it if this process dies.
     """
@@ -150,6 +152,9 @@ class CallInfo:
     pauses: list[Pause] = field(default_factory=list)
     goes_on: bool = False
     told: ToldSoFar = field(init=False, repr=False, compare=False)
+    audio_quality: Callable[[Direction], dict[str, Any] | None] | None = field(
+        default=None, repr=False, compare=False
+    )
     uses: dict[int, SinkUse] = field(default_factory=dict, repr=False, compare=False)
     account: Account = field(default_factory=Account, repr=False, compare=False)
 
@@ -187,6 +192,7 @@ class TrackReport:
         payload_types: packets that are no audio we can decode, by RTP payload type.
         sources: each synchronization source or socket seen, JSON values.
         telephone_events: packets of RFC 4733, in `statistics` among the invalid ones, for they are no audio.
+        quality: what the network did to it, JSON values; None if nobody knows. See `media.quality.document`.
     """
 
     direction: Direction
@@ -200,6 +206,7 @@ class TrackReport:
     ledger_truncated: bool = False
     payload_types: dict[str, int] = field(default_factory=dict)
     telephone_events: int = 0
+    quality: dict[str, Any] | None = None
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 
 from media.documents import create_temporary, read_document
+from media.quality.document import call_quality, track_quality
 from media.sinks.contract import CallInfo, CallReport, SinkUse, TrackReport
 from strep.clock import iso8601
 
@@ -60,9 +61,10 @@ class Track(msgspec.Struct, frozen=True):
     statistics: dict[str, Any]
     sources: list[dict[str, Any]]
     telephone_events: int = 0
+    quality: dict[str, Any] | None = None
 
     @classmethod
-    def of(cls, report: TrackReport) -> Track:
+    def of(cls, report: TrackReport, call: CallInfo) -> Track:
         """Return the track as the sidecar shows it."""
         return cls(
             direction="outbound" if report.direction else "inbound",
@@ -77,6 +79,7 @@ class Track(msgspec.Struct, frozen=True):
             statistics=report.statistics,
             sources=report.sources,
             telephone_events=report.telephone_events,
+            quality=track_quality(report.quality, call, report.direction),
         )
 
 
@@ -164,6 +167,7 @@ class Sidecar(msgspec.Struct, frozen=True):
     sinks: list[SinkUse] = []
     handed_over_samples: int | None = None
     encrypted_to: list[str] = []
+    quality: dict[str, Any] | None = None
 
 
 def describe(
@@ -201,6 +205,7 @@ def describe(
         sinks: what each sink got of the call.
         encrypted_to: public keys whose owners can open the file.
     """
+    tracks = [Track.of(track, call) for track in report.tracks] if report else []
     started_wall_ns = (report.started_wall_ns if report else 0) or call.position_0_wall_ns
     return Sidecar(
         schema_version=SCHEMA_VERSION,
@@ -219,7 +224,7 @@ def describe(
         format=encoding,
         sample_rate_hz=call.sample_rate_hz,
         length_samples=length_samples,
-        tracks=[Track.of(track) for track in report.tracks] if report else [],
+        tracks=tracks,
         events=report.events if report else [],
         clock=clock,
         restarts=list(restarts),
@@ -227,6 +232,7 @@ def describe(
         take=take,
         sinks=list(sinks),
         encrypted_to=list(encrypted_to),
+        quality=call_quality(track.quality for track in tracks),
     )
 
 

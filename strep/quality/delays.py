@@ -1,0 +1,94 @@
+"""Packets that would have come too late: what jitter buffers of several depths would have had to do without.
+
+A jitter buffer of d milliseconds plays a packet that much after the earliest possible moment. So the *lateness* of a
+packet is its transit time less the least transit time there was of late; what is later than d would have been lost to
+that buffer. The least one is taken over the last 10 to 20 s, so that it follows the drift between the sender's clock
+and ours and, after that time, a new way through the network: two spans of 10 s take turns.
+
+A packet that is neither later than the least depth nor the earliest costs one look at `Tracks.delay_base`, in columns:
+seen as an unsigned integer, a negative lateness is bigger than any positive one, so that one comparison finds both.
+The spans are filled by those earliest ones, exactly, and once a second by the last packet of each track.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strep.tracks import Tracks
+
+Int64 = NDArray[np.int64]
+Float64 = NDArray[np.float64]
+
+DEPTHS_MS = (20, 40, 60, 100, 200)
+"""Of the jitter buffers that are simulated."""
+SPAN_TURNS = 10
+"""Seconds of a span."""
+_DEPTH = np.arange(len(DEPTHS_MS))
+
+
+class Delays:
+    """Looks at the packets of one sample rate; what it finds is in the columns of `Tracks`."""
+
+    def __init__(self, sample_rate_hz: int) -> None:
+        """Simulate buffers of `DEPTHS_MS`."""
+        self._depths = np.array(DEPTHS_MS) * (sample_rate_hz / 1000)
+        self._least = self._depths[:1].view(np.uint64)[0]
+        self._turn = 0
+
+    def look(self, tracks: Tracks, slot: Int64, transit: Float64, position: Int64, length: Int64) -> None:
+        """Take one packet of each of the distinct `slot`s.
+
+        Args:
+            tracks: whose columns are brought up to date.
+            slot: (n,) int64.
+            transit: (n,) float64, arrival less position, in samples.
+            position, length: (n,) int64, where they lie on their tapes.
+        """
+        lateness = transit - tracks.delay_base[slot]
+        odd = lateness.view(np.uint64) > self._least
+        if odd.any():
+            index = np.flatnonzero(odd)
+            self._note(tracks, slot[index], transit[index], position[index], length[index])
+
+    def _note(self, tracks: Tracks, slot: Int64, transit: Float64, position: Int64, length: Int64) -> None:
+        lateness = transit - tracks.delay_base[slot]
+        early = lateness < 0
+        which = slot[early]
+        tracks.delay_base[which] = transit[early]
+        tracks.delay_recent[which] = np.minimum(tracks.delay_recent[which], transit[early])
+        late = ~early
+        slot, position = slot[late], position[late]
+        exceeds = lateness[late, None] > self._depths
+        goes_on = (tracks.late_end[slot] == position)[:, None] & (tracks.late_run[slot] > 0)
+        tracks.late_packets[slot] += exceeds
+        tracks.late_runs[slot] += exceeds & ~goes_on
+        tracks.late_run[slot] = (tracks.late_run[slot] * goes_on + 1) * exceeds
+        tracks.late_end[slot] = position + length[late]
+
+    def turn(self, tracks: Tracks, transit: Float64) -> None:
+        """Let a second pass; `transit` is (tracks.count,) float64, of each track's last packet, inf if not known."""
+        n = tracks.count
+        recent, previous = tracks.delay_recent[:n], tracks.delay_previous[:n]
+        np.minimum(recent, transit, out=recent)
+        self._turn += 1
+        if self._turn % SPAN_TURNS:
+            return
+        known = np.isfinite(recent)
+        np.copyto(tracks.delay_base[:n], np.minimum(recent, previous), where=known)
+        np.copyto(previous, recent, where=known)
+        recent[:] = np.inf
+
+
+def forget_delays(tracks: Tracks, slot: Int64 | int) -> None:
+    """Begin anew with what transit times are: positions of `slot` have another meaning from here on."""
+    tracks.delay_base[slot] = tracks.delay_recent[slot] = tracks.delay_previous[slot] = np.inf
+    tracks.late_end[slot] = -1
+
+
+def forgive_delays(tracks: Tracks, slot: int) -> None:
+    """What is late since the last packet in time was not: its sender had paused without counting it."""
+    run = tracks.late_run[slot]
+    tracks.late_packets[slot] -= run
+    tracks.late_runs[slot] -= run > 0
+    tracks.late_run[slot], tracks.late_end[slot] = 0, -1
