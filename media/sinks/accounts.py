@@ -132,8 +132,11 @@ class Accounts:
         """Leave the account to the process that goes on with the recording, which has its lock in a moment."""
         index = recording.call.index
         if (kept := self._kept.get(index)) is not None and kept.recording is recording:
-            self._write_one(index, kept, KnownUntil(_pair(self._rows[index]["heads"])))
-            self._kept.pop(index, None)
+            if recording.wav is None:  # it failed, and nobody goes on with it
+                self._forget(index)
+            else:
+                self._write_one(index, kept, KnownUntil(_pair(self._rows[index]["heads"])))
+                self._kept.pop(index, None)
             self._rest()
 
     def _rest(self) -> None:

@@ -170,9 +170,9 @@ class TestRefusals:
             reader, writer = streams[3]
             writer.write(asked)
             assert b" 200 " in await reader.readline()
-            reader, _ = await asyncio.open_connection(host, int(port))
+            streams.append(await asyncio.open_connection(host, int(port)))
             with suppress(ConnectionResetError):
-                assert await reader.read() == b"", "nobody goes for it"
+                assert await streams[4][0].read() == b"", "nobody goes for it"
             assert found.door.turned_away == 2
             for _, writer in streams:
                 writer.close()
