@@ -15,6 +15,8 @@ from strep.clock import NS_PER_SECOND, iso8601
 AUDIO_LOST = "the machine lost its power before the end of the audio was on the disk"
 _HEAD = b'{\n  "schema_version"'
 """As every document of ours begins that was not written on a full disk."""
+_END, _TAIL_BYTES = b"\n}", 1024
+"""As each of them ends, but for blanks (`media.sinks.sidecar`): a sector of the disk may end with a line as well."""
 NOT_DESCRIBED = "the recorder died when the call had only begun, and it was not heard of again"
 DESCRIPTION_LOST = "the machine lost its power, and this description with it; the audio is what came to the disk"
 
@@ -29,9 +31,10 @@ def is_damaged(path: Path) -> bool:
         head = file.read(len(_HEAD))
         if not head:
             return True
-        file.seek(-1, os.SEEK_END)
-        tail = file.read(1)
-    return b"\0" in (head[:1], tail) or (head == _HEAD and tail != b"\n")
+        file.seek(-min(os.fstat(file.fileno()).st_size, _TAIL_BYTES), os.SEEK_END)
+        tail = file.read()
+    is_whole = tail.endswith(b"\n") and tail.rstrip().endswith(_END)
+    return b"\0" in (head[:1], tail[-1:]) or (head == _HEAD and not is_whole)
 
 
 def read_short(path: Path) -> Sidecar | None:

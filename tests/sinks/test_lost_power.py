@@ -15,6 +15,7 @@ from media.sealing.records import Damaged
 from media.sinks.damage import is_damaged
 from media.sinks.recording import RecordingSink
 from media.sinks.salvage import Salvage
+from media.sinks.sidecar import describe, replace
 from media.sinks.syncing import Syncer
 from media.sinks.wav import Encoding
 from strep.clock import NS_PER_MS, NS_PER_SECOND, ManualClock
@@ -137,3 +138,19 @@ def _opened(path: Path) -> Any:
         return heard(path)
     except Damaged:
         return np.zeros((0, 2), np.int16)
+
+
+@pytest.mark.parametrize("state", ["recording", "complete"])
+def test_a_description_that_is_cut_anywhere_is_none(tmp_path: Path, state: Any) -> None:
+    path, document = (
+        tmp_path / "a.json",
+        describe(
+            call_info(), None, state=state, file="a.wav", encoding="pcm16", length_samples=1, note="", error=None
+        ),
+    )
+    replace(path, document)
+    content = path.read_bytes()
+    assert not is_damaged(path)
+    for length in range(len(content.rstrip())):
+        path.write_bytes(content[:length])
+        assert is_damaged(path) == (length == 0 or length >= 20), "of what is shorter nobody knows whose it was"
