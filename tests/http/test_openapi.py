@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from aiohttp import web
 from click.testing import CliRunner
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from media.cli import strep
@@ -27,7 +27,7 @@ from tests.http.door import hall
 from tests.http.test_calls import talk
 
 DOCUMENT = "urn:openapi"
-REGISTRY = Registry().with_resource(DOCUMENT, Resource(document(), DRAFT202012))
+REGISTRY: Registry[Any] = Registry().with_resource(DOCUMENT, DRAFT202012.create_resource(document()))
 UNDESCRIBED = re.compile(r"/(?!v1/|healthz|readyz|openapi\.json)")
 """Paths of pages for people."""
 
