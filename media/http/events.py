@@ -97,7 +97,8 @@ async def stream_events(request: web.Request) -> web.StreamResponse:
     api, stream = request.app[API], Stream()
     queue = EventQueue(*_wanted(request), stream.wake)
     with api.reading(stream):
-        unsubscribe = _subscribe(live(api.bus), queue)
+        bus: EventBus | Relayed = live(api.bus)
+        unsubscribe = _subscribe(bus, queue)
         try:
             if request.headers.get("Upgrade", "").lower() == "websocket":
                 return await _over_websocket(request, api, queue, stream)
