@@ -97,8 +97,7 @@ async def stream_events(request: web.Request) -> web.StreamResponse:
     api, stream = request.app[API], Stream()
     queue = EventQueue(*_wanted(request), stream.wake)
     with api.reading(stream):
-        bus: EventBus | Relayed = live(api.bus)
-        unsubscribe = _subscribe(bus, queue)
+        unsubscribe = _subscribe(api.bus or live(None), queue)
         try:
             if request.headers.get("Upgrade", "").lower() == "websocket":
                 return await _over_websocket(request, api, queue, stream)
