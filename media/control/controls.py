@@ -64,10 +64,10 @@ class Controls:
         """
         call = self._live(call_id)
         memory = self._memories.setdefault(call, Memory())
-        task = memory.find(command.command_id)
+        task = memory.find(command.command_id, name)
         if task is None:
             task = self._later(self._do(call, name, command))
-            memory.keep(command.command_id, task)
+            memory.keep(command.command_id, name, task)
             task.add_done_callback(lambda task: self._note(memory, name, command.command_id, task))
         return await asyncio.shield(task)
 

@@ -20,6 +20,7 @@ class LiveTrack(msgspec.Struct):
         expected, cumulative_lost: of RFC 3550 A.3.
         never_arrived: given up, and not late either.
         jitter_ms, jitter_mean_ms, jitter_max_ms: of RFC 3550 A.8.
+        quality: how good it is: loss, bursts, jitter, opinion by the E-model.
     """
 
     direction: Literal["inbound", "outbound"]
@@ -39,6 +40,7 @@ class LiveTrack(msgspec.Struct):
     jitter_ms: float
     jitter_mean_ms: float
     jitter_max_ms: float
+    quality: dict[str, Any] | None
 
 
 class LiveCall(msgspec.Struct):
@@ -51,6 +53,7 @@ class LiveCall(msgspec.Struct):
         sample_rate_hz: of its timeline.
         identity: what the carrier said of it: from, to, call_leg_id, ...
         tracks: one or two.
+        quality: of both together, by the worse.
     """
 
     call_id: str
@@ -59,6 +62,7 @@ class LiveCall(msgspec.Struct):
     sample_rate_hz: int
     identity: dict[str, Any]
     tracks: list[LiveTrack]
+    quality: dict[str, Any] | None
 
 
 class SinkUse(msgspec.Struct):

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 
 from aiohttp import web
 
-from media.events.bus import Told
+from media.events.bus import EventBus, Told
 from media.feed.selection import ALL_CALLS, MAX_PATTERN_LENGTH
 from media.http.api import API, HEARTBEAT_S, Api, ApiError, live, text
 from media.http.describing import Operation, Parameter
@@ -97,14 +97,17 @@ async def stream_events(request: web.Request) -> web.StreamResponse:
     api, stream = request.app[API], Stream()
     queue = EventQueue(*_wanted(request), stream.wake)
     with api.reading(stream):
-        bus = live(api.bus)
-        unsubscribe = bus.subscribe(queue.put, queue.lose) if isinstance(bus, Relayed) else bus.subscribe(queue.put)
+        unsubscribe = _subscribe(api.bus or live(None), queue)
         try:
             if request.headers.get("Upgrade", "").lower() == "websocket":
                 return await _over_websocket(request, api, queue, stream)
             return await _server_sent(request, api, queue, stream)
         finally:
             unsubscribe()
+
+
+def _subscribe(bus: EventBus | Relayed, queue: EventQueue) -> Callable[[], None]:
+    return bus.subscribe(queue.put, queue.lose) if isinstance(bus, Relayed) else bus.subscribe(queue.put)
 
 
 def _wanted(request: web.Request) -> tuple[str, frozenset[str]]:

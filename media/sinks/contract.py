@@ -238,7 +238,8 @@ class Sink(Protocol):
     """A consumer of call audio.
 
     It may also have a method ``snapshot()`` that returns counters of its own, a dict of JSON values or a dataclass
-    of them; `SinkSnapshot.details` shows them. It is called from other threads and must return at once.
+    of them; `SinkSnapshot.details` shows them. It is called from other threads and must return at once. And it may
+    have an attribute ``is_idle``: while that is true it gets no audio, see `media.sinks.dozing`.
     """
 
     options: SinkOptions

@@ -21,6 +21,7 @@ from media.hearing.machine import DEFAULT_RULES, MachineRules
 from media.hearing.post import ALL_KINDS, MACHINE, Posts, Report
 from media.hearing.rows import CHANNELS, FRAME_MS, can_be_heard
 from media.sinks.contract import CallInfo, CallReport, SinkOptions
+from media.sinks.dozing import Doze
 from media.sinks.heard import event_of
 from strep.header import Direction
 
@@ -74,6 +75,7 @@ class HearingSink:
             "hearing", block_ms=block_ms, patience_ms=patience_ms, is_sensitive=False, grid_ms=FRAME_MS
         )
         self.events, self.kinds = 0, frozenset(kinds)
+        self._doze = Doze(is_idle=not self.kinds)
         self._bus, self._rules = bus, rules
         self._calls: dict[int, CallInfo] = {}
         self._everybody = Posts(self.kinds, hears_all=True)
@@ -83,15 +85,22 @@ class HearingSink:
         self._asked = {(kind, track): Posts((kind,), hears_all=False) for kind in ALL_KINDS for track in Direction}
         self._now_ns = 0
 
+    @property
+    def is_idle(self) -> bool:
+        """See `media.sinks.dozing`."""
+        return self._doze.is_idle
+
     # -- from any thread -----------------------------------------------------------------------------
 
     def ask(self, demand: Demand) -> None:
         """Listen for it as well, until it is dismissed."""
-        self._requests.append((demand, True))
+        with self._doze.waking():
+            self._requests.append((demand, True))
 
     def dismiss(self, demand: Demand) -> None:
         """Listen for it no more; once for each that was asked, also when its call is over."""
-        self._requests.append((demand, False))
+        with self._doze.waking():
+            self._requests.append((demand, False))
 
     # -- the sink ------------------------------------------------------------------------------------
 
@@ -115,6 +124,7 @@ class HearingSink:
         if self._demands:
             for (kind, track), posts in self._asked.items():
                 self._answer(kind, track, posts.receive(batch))
+        self._doze.look(lambda: self.kinds or self._requests or self._demands)
 
     def call_ended(self, call: CallInfo, report: CallReport) -> None:
         """Tell what ends with the call, and what the queue dropped; forget it."""

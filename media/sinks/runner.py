@@ -85,6 +85,8 @@ class SinkRunner:
 
     def put(self, item: Item) -> None:
         """Hand over a batch or the start or end of a call; from any thread, without waiting for the sink."""
+        if isinstance(item, PcmBatch) and getattr(self.sink, "is_idle", False):  # see `media.sinks.dozing`
+            return
         with self._changed:
             was_detached = self._queue.detached
             self._queue.put(item, self._clock.now_ns())

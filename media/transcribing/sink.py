@@ -16,6 +16,7 @@ from media.blocks import PcmBatch
 from media.events.bus import EventBus
 from media.hearing.rows import CHANNELS, FRAME_MS
 from media.sinks.contract import CallInfo, CallReport, SinkOptions
+from media.sinks.dozing import Doze
 from media.sinks.hearing import dropped_of
 from media.transcribing.desk import Desk
 from media.transcribing.gate import Gate, Speech
@@ -84,6 +85,7 @@ class TranscribingSink:
         self.options = SinkOptions("transcription", block_ms=BLOCK_MS, patience_ms=float(BLOCK_MS), grid_ms=FRAME_MS)
         self.desk = make_desk(limits, directory, bus, clock)
         self._wish = wish
+        self._doze = Doze(is_idle=wish is None)
         self._gate = Gate()
         self._live: dict[int, CallInfo] = {}
         self._transcribed: dict[int, _Transcribed] = {}  # by the call's index
@@ -104,16 +106,23 @@ class TranscribingSink:
             if id(call) in self._asked:
                 raise UsageError(f"call {call.call_id} is being transcribed already; stop that first")
             self.desk.prepare(wish.choice)
-            self._asked[id(call)] = call
-            self._orders.append((call, wish))
+            with self._doze.waking():
+                self._asked[id(call)] = call
+                self._orders.append((call, wish))
 
     def stop(self, call: CallInfo) -> bool:
         """Transcribe a call no more; what was said is told when the engine has it. False: it was not transcribed."""
         with self._lock:
             if self._asked.pop(id(call), None) is None:
                 return False
-            self._orders.append((call, None))
+            with self._doze.waking():
+                self._orders.append((call, None))
             return True
+
+    @property
+    def is_idle(self) -> bool:
+        """See `media.sinks.dozing`."""
+        return self._doze.is_idle
 
     def is_asked(self, call: CallInfo) -> bool:
         """Whether a call is transcribed, or will be."""
@@ -140,6 +149,7 @@ class TranscribingSink:
             self._begin_desk()  # an engine may take long to load, and there may be no call yet
         self._obey()
         self._hand_over(self._gate.receive(batch))
+        self._doze.look(lambda: self._wish or self._orders or self._transcribed)
 
     def call_ended(self, call: CallInfo, report: CallReport) -> None:
         """Close what there is of the call."""

@@ -287,7 +287,7 @@ class Voices:
 
     async def speak(self, text: str, language: str, voice: str | None) -> Voices:
         self.spoken[:] = [(text, language, voice)]
-        self._rest = [SPOKEN.tobytes()]
+        self._rest: list[bytes] = [SPOKEN.tobytes()]
         return self
 
     def __aiter__(self) -> Voices:

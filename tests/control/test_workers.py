@@ -88,7 +88,11 @@ async def test_by_the_worker_that_has_the_call() -> None:
         with serving(*options) as (_, addresses):
             asking = Asking(addresses["http"])
             assert (await asking.act("clear"))[0] == 404
-            async with connect(f"ws://{addresses['ws']}/?playback=rtp") as socket:
+            events = f"ws://{addresses['http']}/v1/events?events=playback_started"
+            async with (
+                connect(events) as reader,
+                connect(f"ws://{addresses['ws']}/?playback=rtp") as socket,
+            ):
                 carrier = Carrier(socket, "s1")
                 listening = asyncio.create_task(carrier.listen())
                 await carrier.start()
@@ -102,6 +106,7 @@ async def test_by_the_worker_that_has_the_call() -> None:
                 assert (status, data["result"]) == (200, "ok")
                 assert await asking.act("playback_start", playback_content=CONTENT, command_id="c") == (200, data)
                 await carrier.until(lambda: loudness(carrier) > 7000)
+                assert json.loads(await reader.recv())["playback_id"] == data["playback_id"]
                 status, shown = await asking.ask("/v1/calls/s1")
                 assert [play["playback_id"] for play in shown["plays"]] == [data["playback_id"]]
                 status, error = await asking.act("playback_pause", playback_id="none")

@@ -87,7 +87,7 @@ class TestRefusals:
         [
             ("/v1/calls/nobody", "GET", 404, "no_such_call", "'nobody'"),
             ("/v1/calls/nobody/pcm", "GET", 404, "no_such_call", "'nobody'"),
-            ("/v1/cals", "GET", 404, "not_found", "there are /healthz, /readyz, /v1/alarms, /v1/calls"),
+            ("/v1/cals", "GET", 404, "not_found", "there are /healthz, /openapi.json, /readyz, /v1/alarms"),
             ("/v1/calls", "DELETE", 405, "method_not_allowed", "GET"),
             ("/v1/calls?limit=1001", "GET", 400, "parameter", "0 to 1000"),
             ("/v1/calls?offset=-1", "GET", 400, "parameter", "offset: '-1'"),

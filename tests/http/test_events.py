@@ -78,7 +78,7 @@ class TestQueue:
         for number in range(MAX_WAITING + 3):
             queue.put(self.told(number))
         waiting, dropped = queue.take()
-        assert ([one.sequence for one in waiting[:2]], len(waiting), dropped) == ([3, 4], MAX_WAITING, 3)
+        assert ([one.to_json()["sequence"] for one in waiting[:2]], len(waiting), dropped) == ([3, 4], MAX_WAITING, 3)
         assert queue.take() == ([], 0)
 
     @pytest.mark.parametrize(

@@ -122,7 +122,8 @@ async def test_recordings_are_bit_exact_beside_them(tmp_path: Path) -> None:
             document = sidecar(tmp_path, truth.stream_id)
             jsonschema.validate(document, json.loads(SCHEMA_PATH.read_bytes()))
             uses = {use["name"]: use for use in document["sinks"]}
-            assert list(uses) == ["recording", "hanging", "crashing", "counting", "leaving", "feed"]
+            ours = ["feed", "takes", "transcription", "hearing"]
+            assert list(uses) == ["recording", "hanging", "crashing", "counting", "leaving", *ours]
             assert (uses["recording"]["dropped_blocks"], uses["recording"]["errors"]) == (0, 0)
     for call_id, info in counting.known.items():
         books = {use.name: use for use in server.uses_of(info)}

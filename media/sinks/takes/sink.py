@@ -18,6 +18,7 @@ import numpy as np
 from media.blocks import PcmBatch
 from media.sealing.keys import Recipients
 from media.sinks.contract import CallInfo, CallReport, SinkOptions
+from media.sinks.dozing import Doze
 from media.sinks.finisher import Finisher, hand_over
 from media.sinks.notes import Wish
 from media.sinks.recorded_call import RecordedCall, Trouble
@@ -73,6 +74,7 @@ class TakesSink:
         self._directory, self._finisher, self._clock = directory, finisher, clock
         self._trouble = Trouble()
         self._commands: deque[Order | Stop] = deque()
+        self._doze = Doze(is_idle=not look_back_s)
         self._early: list[Order | Stop] = []  # of calls that this thread has not heard of yet
         self._heard_ns = 0  # when what has come so far was released
         self._recent = Recent(look_back_s)
@@ -81,7 +83,13 @@ class TakesSink:
 
     def order(self, command: Order | Stop) -> None:
         """Begin or end a take soon; from any thread."""
-        self._commands.append(command)
+        with self._doze.waking():
+            self._commands.append(command)
+
+    @property
+    def is_idle(self) -> bool:
+        """See `media.sinks.dozing`."""
+        return self._doze.is_idle
 
     def call_started(self, call: CallInfo) -> None:
         """Know the call."""
@@ -106,6 +114,7 @@ class TakesSink:
                 self._finish(take, batch.now_ns)
             else:
                 take.sweep(batch.now_ns)
+        self._doze.look(lambda: self._commands or self._early or self._takes or self.look_back_s)
 
     def call_ended(self, call: CallInfo, report: CallReport) -> None:
         """Finish the call's takes: they end with it."""
