@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
+
 from media.admission.capacity import SPARE_DESCRIPTORS
 from media.alarms.rules import RULES
 from media.cli import strep
@@ -28,7 +30,7 @@ def source() -> str:
 def test_options_exist() -> None:
     named = {flag.replace("-", "_") for flag in re.findall(r"--([a-z][a-z0-9-]+)", PAGE)}
     assert named - OTHERS_OPTIONS <= BY_NAME.keys()
-    assert set(re.findall(r"\bstrep ([a-z]+)[ `]", PAGE)) <= {*strep.list_commands(None), "plays"}  # type: ignore[attr-defined]
+    assert set(re.findall(r"\bstrep ([a-z]+)[ `]", PAGE)) <= {*strep.list_commands(click.Context(strep)), "plays"}
 
 
 def test_metrics_exist() -> None:
