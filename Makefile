@@ -31,7 +31,7 @@ MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-again bench-test check format fuzz fuzz-guided fuzz-short fuzz-api soak kills bench peers conversation lock audit clean
+.PHONY: help setup demo test test-again bench-test check format fuzz fuzz-guided fuzz-short fuzz-api soak kills bench peers conversation lock audit container-test clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -172,6 +172,10 @@ audit:  ## look for known weaknesses of what is locked, and lint the Dockerfile 
 	for file in requirements/server.txt requirements/build.txt; do \
 	  "$$tools/bin/pip-audit" --strict --disable-pip --require-hashes --requirement $$file; \
 	done
+
+container-test: setup  ## build the image without a daemon and record a call in it (root, debootstrap, buildah; minutes)
+	@command -v buildah debootstrap >/dev/null || { echo "make: install them: apt-get install buildah debootstrap" >&2; exit 1; }
+	@sh tests/container/run.sh $(BIN)/python
 
 clean:  ## remove caches and build output (.venv stays; delete the folder to start over)
 	@rm -rf build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
