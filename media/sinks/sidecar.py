@@ -64,7 +64,7 @@ class Track(msgspec.Struct, frozen=True):
     quality: dict[str, Any] | None = None
 
     @classmethod
-    def of(cls, report: TrackReport, call: CallInfo) -> Track:
+    def of(cls, report: TrackReport, call: CallInfo | None = None) -> Track:
         """Return the track as the sidecar shows it."""
         return cls(
             direction="outbound" if report.direction else "inbound",
@@ -79,7 +79,7 @@ class Track(msgspec.Struct, frozen=True):
             statistics=report.statistics,
             sources=report.sources,
             telephone_events=report.telephone_events,
-            quality=track_quality(report.quality, call, report.direction),
+            quality=track_quality(report.quality, call, report.direction) if call is not None else None,
         )
 
 

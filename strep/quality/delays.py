@@ -5,12 +5,14 @@ packet is its transit time less the least transit time there was of late; what i
 that buffer. The least one is taken over the last 10 to 20 s, so that it follows the drift between the sender's clock
 and ours and, after that time, a new way through the network: two spans of 10 s take turns.
 
-A packet that is neither later than the least depth nor the earliest costs one look at `Tracks.delay_base`, in columns:
-seen as an unsigned integer, a negative lateness is bigger than any positive one, so that one comparison finds both.
-The spans are filled by those earliest ones, exactly, and once a second by the last packet of each track.
+A packet that is neither later than the least depth nor the earliest costs one look at `Tracks.delay_base`: seen as an
+unsigned integer a negative lateness is bigger than any positive one, so that one comparison finds both. The spans are
+filled by those earliest ones, exactly, and once a second by the last packet of each track.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 from strep.tracks import Tracks
 
 Int64 = NDArray[np.int64]
-Float64 = NDArray[np.float64]
+Float64 = NDArray[np.floating[Any]]
 
 DEPTHS_MS = (20, 40, 60, 100, 200)
 """Of the jitter buffers that are simulated."""
