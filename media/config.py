@@ -72,6 +72,8 @@ class ServerConfig:
     """Recordings that are converted and sent at a time."""
     encrypt_to: tuple[Recipient, ...] = ()
     """Who can read what is written of calls; nobody in particular: it is in clear. See `media.sealing`."""
+    quality: Literal["network", "audio"] = "network"
+    """What is told of the quality of calls: what the network did to them, or also what is heard in their audio."""
     detect: tuple[str, ...] = ()
     """What to listen for in all calls: dtmf, voice, tones, machine; see `media.hearing`."""
     machine_rules: MachineRules = DEFAULT_RULES

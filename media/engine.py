@@ -16,11 +16,11 @@ from media.codecs import Encoding
 from media.decoding.desk import Desk
 from media.decoding.payload_types import PayloadTypes
 from media.decoding.track import DecodedTrack
-from media.events.calls import CallBegan, CallOver
+from media.events.calls import CallBegan
 from media.outlets import Forget, JoinTrack, Outlet, is_sensitive
 from media.pauses.mask import PauseMask
 from media.reels import Reel, Reels
-from media.reports import call_report
+from media.reports import call_over, call_report
 from media.sinks.contract import HANDED_OVER, CallInfo, CallReport
 from media.sinks.queue import CallEnded, CallStarted
 from media.tapes import CODE_BYTES, TapeFormat, law_of
@@ -183,7 +183,7 @@ class Engine:
         self.conservation_errors += sum(not s.conserved or s.in_flight != 0 for s in statistics)
         report = self._report(call, reason)
         self._forget(call)
-        self._publish(call.info, CallOver(reason=reason, duration_samples=report.length_samples, note=report.note))
+        self._publish(call.info, call_over(report))
         self._tell_end(call, report)
 
     def let_go(self, call: Call) -> Callable[[], None]:

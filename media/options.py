@@ -16,6 +16,7 @@ from media.handover.options import HANDOVER_OPTIONS
 from media.hearing.machine import MachineRules
 from media.nats.options import NATS_OPTIONS
 from media.option import PREFIX, Option
+from media.quality.options import QUALITY_OPTIONS
 from media.sealing.options import SEALING_OPTIONS
 from media.transcribing.options import TRANSCRIBING_OPTIONS
 from media.webhooks.options import WEBHOOK_OPTIONS
@@ -126,6 +127,7 @@ OPTIONS = (
         "greeting_duration_ms=2500,wait_for_beep=true",
         "What tells a machine from a person, where --detect machine is given.",
     ),
+    *QUALITY_OPTIONS,
     Option(
         "events",
         RECORDING,

@@ -101,6 +101,10 @@ def sinks_of(config: ServerConfig, bus: EventBus) -> list[Sink]:
     sinks: list[Sink] = []
     if config.detect:
         sinks.append(HearingSink(config.detect, bus, config.machine_rules))
+    if config.quality == "audio":
+        from media.quality.sink import QualitySink
+
+        sinks.append(QualitySink(bus))
     if config.nats.urls:
         from media.nats.sink import NatsSink
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from media.calls import Call, Track
+from media.events.calls import CallOver
 from media.pauses.ledger import with_pauses
+from media.quality.document import NETWORK_FIGURES, call_quality
 from media.reels import Reel
 from media.sinks.contract import CallReport, TrackReport
 from strep.g711 import LINEAR, Codec
@@ -23,6 +25,13 @@ def call_report(call: Call, reason: str, reel: Reel, ended_wall_ns: int) -> Call
     unsupported = any(track.payload_types for track in tracks)
     note = "" if has_audio else "unsupported_payload" if unsupported else "no_media"
     return CallReport(reason, ended_wall_ns, length, tracks, events, note, call.info.position_0_wall_ns)
+
+
+def call_over(report: CallReport) -> CallOver:
+    """Return the event that tells of the end of a call."""
+    quality = call_quality(track.quality for track in report.tracks) or {}
+    told = {name: quality[name] for name in NETWORK_FIGURES if name in quality} or None
+    return CallOver(reason=report.reason, duration_samples=report.length_samples, note=report.note, quality=told)
 
 
 def track_report(track: Track, reel: Reel) -> TrackReport:

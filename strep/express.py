@@ -137,7 +137,7 @@ class ExpressLane:
         estimates[slot, _JITTER_MAX] = tracks.jitter_max[slot]
 
     def transits(self) -> NDArray[np.float64]:
-        """Return (count,) float64, of each track's last packet arrival less position, in samples; inf outside the lane."""
+        """Return (count,) float64, samples: arrival less position of tracks' last packets; inf outside the lane."""
         n = self._table.tracks.count
         return np.where(self._lane[:n, _KIND] != _CLOSED, self._estimates[:n, _TRANSIT], np.inf)
 

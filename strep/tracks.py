@@ -70,7 +70,6 @@ COLUMNS: dict[str, tuple[str, int | float, str]] = {
     "jitter_count": ("i8", 0, "number of estimates in jitter_sum"),
     "delay_base": ("f8", np.inf, "samples: least transit, relative to positions, of late (strep.quality.delays)"),
     "delay_recent": ("f8", np.inf, "samples: the same of this span of 10 s"),
-    "delay_previous": ("f8", np.inf, "samples: the same of the span before"),
     "late_packets": ("(5,)i8", 0, "packets later than each of strep.quality.delays.DEPTHS_MS"),
     "late_runs": ("(5,)i8", 0, "stretches of such packets"),
     "late_run": ("(5,)i8", 0, "packets of the stretches that may go on"),
@@ -141,7 +140,6 @@ class Tracks:
     jitter_count: Int64
     delay_base: Float64
     delay_recent: Float64
-    delay_previous: Float64
     late_packets: Int64
     late_runs: Int64
     late_run: Int64

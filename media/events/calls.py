@@ -33,6 +33,7 @@ class CallOver(Event):
         reason: "stop", "closed", "hang_up", "idle" or "shutdown".
         duration_samples: of its longest track, from the call's origin on.
         note: why there is nothing to hear, if so: "no_media" or "unsupported_payload".
+        quality: what the network did to it, see `media.quality.document.NETWORK_FIGURES`.
     """
 
     NAME: ClassVar[str] = "call_ended"
@@ -40,6 +41,7 @@ class CallOver(Event):
     reason: str
     duration_samples: int
     note: str = ""
+    quality: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,9 @@ from strep.header import Direction
 
 Json = dict[str, Any]
 
+NETWORK_FIGURES = ("mos", "loss_percent", "jitter_mean_ms")
+"""Of `call_quality`, what is known before the audio has been listened to."""
+
 
 def track_quality(network: Json | None, call: CallInfo, direction: Direction) -> Json | None:
     """Return the quality of one track, None if nobody knows it.

@@ -103,6 +103,10 @@ def block_ms_of(wishes: Iterable[SinkOptions], most_ms: int) -> int:
     return max(block_ms - block_ms % grid_ms, grid_ms)
 
 
+TellAudioQuality = Callable[[Direction], dict[str, Any] | None]
+"""Tells what is known of the audio of one direction of a call, JSON values; from any thread."""
+
+
 class SinkUse(msgspec.Struct, frozen=True):
     """What one sink got of one call; `sidecar.schema.json` explains the fields."""
 
@@ -135,8 +139,7 @@ class CallInfo:
         pauses: spans of which nothing may be kept; it grows while the call goes on.
         goes_on: it was begun in another process, which handed it over: its first block lies amid the call.
         told: which of its events were told; of the event bus.
-        audio_quality: tells of one direction what is known of its audio (`media.quality.audio`), JSON values; from any
-            thread. None where nobody listens for that.
+        audio_quality: see `media.quality.sink`; None where nobody listens for that.
         uses: what sinks have got of it that are done with it, by who counts; of `media.sinks.usage`.
         account: what is to be known of it if this process dies.
     """
@@ -152,9 +155,7 @@ class CallInfo:
     pauses: list[Pause] = field(default_factory=list)
     goes_on: bool = False
     told: ToldSoFar = field(init=False, repr=False, compare=False)
-    audio_quality: Callable[[Direction], dict[str, Any] | None] | None = field(
-        default=None, repr=False, compare=False
-    )
+    audio_quality: TellAudioQuality | None = field(default=None, repr=False, compare=False)
     uses: dict[int, SinkUse] = field(default_factory=dict, repr=False, compare=False)
     account: Account = field(default_factory=Account, repr=False, compare=False)
 

@@ -2,15 +2,17 @@
 
 A jitter buffer of d milliseconds plays a packet that much after the earliest possible moment. So the *lateness* of a
 packet is its transit time less the least transit time there was of late; what is later than d would have been lost to
-that buffer. The least one is taken over the last 10 to 20 s, so that it follows the drift between the sender's clock
-and ours and, after that time, a new way through the network: two spans of 10 s take turns.
+that buffer. The least one is that of the last 10 to 20 s, so that it follows the drift between the sender's clock
+and ours and, after that time, a new way through the network: every 10 s it becomes that of these 10 s.
 
-A packet that is neither later than the least depth nor the earliest costs one look at `Tracks.delay_base`, in columns:
-seen as an unsigned integer, a negative lateness is bigger than any positive one, so that one comparison finds both.
-The spans are filled by those earliest ones, exactly, and once a second by the last packet of each track.
+A packet that is neither later than the least depth nor the earliest costs one look at `Tracks.delay_base`: seen as an
+unsigned integer a negative lateness is bigger than any positive one, so that one comparison finds both. The span is
+filled by those earliest ones, exactly, and once a second by the last packet of each track.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 from strep.tracks import Tracks
 
 Int64 = NDArray[np.int64]
-Float64 = NDArray[np.float64]
+Float64 = NDArray[np.floating[Any]]
 
 DEPTHS_MS = (20, 40, 60, 100, 200)
 """Of the jitter buffers that are simulated."""
@@ -69,20 +71,18 @@ class Delays:
     def turn(self, tracks: Tracks, transit: Float64) -> None:
         """Let a second pass; `transit` is (tracks.count,) float64, of each track's last packet, inf if not known."""
         n = tracks.count
-        recent, previous = tracks.delay_recent[:n], tracks.delay_previous[:n]
+        recent = tracks.delay_recent[:n]
         np.minimum(recent, transit, out=recent)
         self._turn += 1
         if self._turn % SPAN_TURNS:
             return
-        known = np.isfinite(recent)
-        np.copyto(tracks.delay_base[:n], np.minimum(recent, previous), where=known)
-        np.copyto(previous, recent, where=known)
+        np.copyto(tracks.delay_base[:n], recent, where=np.isfinite(recent))
         recent[:] = np.inf
 
 
 def forget_delays(tracks: Tracks, slot: Int64 | int) -> None:
     """Begin anew with what transit times are: positions of `slot` have another meaning from here on."""
-    tracks.delay_base[slot] = tracks.delay_recent[slot] = tracks.delay_previous[slot] = np.inf
+    tracks.delay_base[slot] = tracks.delay_recent[slot] = np.inf
     tracks.late_end[slot] = -1
 
 

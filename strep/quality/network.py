@@ -27,7 +27,7 @@ class Buffered:
         late: packets that came later than that.
         missed: share of the expected packets that it would have had to do without, 0 to 1; lost ones included.
         burst_ratio: of these, see `strep.quality.bursts.Bursts.burst_ratio`.
-        concealed, silent: opinion of who hears it with losses concealed as G.711 Appendix I does, and of who does not.
+        concealed, silent: opinion of who hears losses concealed as by G.711 Appendix I, and of who hears silence.
     """
 
     buffer_ms: int
