@@ -183,7 +183,7 @@ class Engine:
         self.conservation_errors += sum(not s.conserved or s.in_flight != 0 for s in statistics)
         report = self._report(call, reason)
         self._forget(call)
-        self._publish(call.info, CallOver(reason=reason, duration_samples=report.length_samples, note=report.note))
+        self._publish(call.info, CallOver.of(report))
         self._tell_end(call, report)
 
     def let_go(self, call: Call) -> Callable[[], None]:

@@ -237,6 +237,10 @@ def companions_of(server: Server, clock: Clock, on_event: OnEvent | None = None)
         companions.append(syncer)
     if config.record is not None and (config.events == "files" or config.detect):
         companions.append(EventFiles(config.record, server.bus, clock, config.encrypt_to))
+    if config.cdr is not None or config.cdr_database:
+        from media.cdr.companion import Records
+
+        companions.append(Records(config, server.bus, server.finisher, server.uses_of, clock))
     if on_event is not None:
         companions.append(EventCallback(on_event, server.bus, clock))
     if config.webhooks:
@@ -284,6 +288,10 @@ def closing_s(config: ServerConfig) -> float:
     recordings = len(set(filter(None, (config.record, config.takes))))
     limit_s = syncing.CLOSE_TIMEOUT_S + finisher.CLOSE_TIMEOUT_S + recordings * CLOSE_S
     limit_s += files.CLOSE_TIMEOUT_S + callback.CLOSE_TIMEOUT_S
+    if config.cdr is not None or config.cdr_database:
+        from media.cdr.companion import CLOSE_TIMEOUT_S as CDR_CLOSE_S
+
+        limit_s += 2 * CDR_CLOSE_S
     if config.webhooks:
         from media.webhooks.postman import GRACE_NS
 

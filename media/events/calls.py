@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from media.events.kinds import DigitPressed, Event
+
+if TYPE_CHECKING:
+    from media.sinks.contract import CallReport
 
 TRACKS = ("inbound", "outbound")
 
@@ -33,6 +36,7 @@ class CallOver(Event):
         reason: "stop", "closed", "hang_up", "idle" or "shutdown".
         duration_samples: of its longest track, from the call's origin on.
         note: why there is nothing to hear, if so: "no_media" or "unsupported_payload".
+        report: all about it, for who is in this process; not in JSON.
     """
 
     NAME: ClassVar[str] = "call_ended"
@@ -40,6 +44,19 @@ class CallOver(Event):
     reason: str
     duration_samples: int
     note: str = ""
+    report: CallReport | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, report: CallReport) -> CallOver:
+        """Return the event of the end that `report` tells of."""
+        length = report.length_samples
+        return cls(reason=report.reason, duration_samples=length, note=report.note, report=report)
+
+    def to_json(self, sample_rate_hz: int) -> dict[str, Any]:
+        """Return JSON values; see `Event.to_json`."""
+        said = super(CallOver, self).to_json(sample_rate_hz)  # slots make another class of it: no bare super()
+        said.pop("report", None)
+        return said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
