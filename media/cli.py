@@ -97,6 +97,7 @@ class LazyGroup(click.Group):
         "calls": ("media.feed.command:calls", "List the live calls of a server."),
         "tap": ("media.feed.command:tap", "Write the audio of a live call to a program, as raw samples."),
         "openapi": ("media.http.command:openapi", "Print the description of the HTTP interface (OpenAPI)."),
+        "cdr": ("media.cdr.command:cdr", "Insert call records of files into a database."),
         "inspect": ("media.captures.command:inspect", "Show the calls in a packet capture."),
         "replay": ("media.captures.command:replay", "Send the calls of a packet capture again."),
         "token": ("media.admission.command:token", "Make a token that lets media streams in."),

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from media.quality.document import call_quality, track_quality
 from media.sinks.contract import CallInfo, CallReport, SinkUse, TrackReport
 from media.sinks.finished import FinishedRecording
 from media.sinks.sidecar import plain
@@ -31,7 +32,7 @@ MAX_TEXT_CHARACTERS = 256
 SOFTWARE = f"strep {__version__}"
 
 
-class TrackRecord(msgspec.Struct, frozen=True, omit_defaults=True):
+class TrackRecord(msgspec.Struct, frozen=True):
     """One direction; `cdr.schema.json` explains the fields."""
 
     direction: Literal["inbound", "outbound"]
@@ -83,6 +84,7 @@ class CallRecord(msgspec.Struct, frozen=True):
     digits: int
     sinks: list[SinkUse]
     software: str
+    quality: dict[str, Any] | None = None
 
 
 def describe(
@@ -100,6 +102,7 @@ def describe(
         sinks: what each sink got of it.
     """
     said = call.identity
+    tracks = [_track(track, call) for track in report.tracks]
     started_wall_ns = report.started_wall_ns or call.position_0_wall_ns
     return CallRecord(
         schema_version=SCHEMA_VERSION,
@@ -115,11 +118,12 @@ def describe(
         reason=report.reason,
         note=report.note,
         sample_rate_hz=call.sample_rate_hz,
-        tracks=[_track(track) for track in report.tracks],
+        tracks=tracks,
         recordings=[_recording(recording) for recording in recordings],
         digits=call.told.digits.pressed,
         sinks=list(sinks),
         software=SOFTWARE,
+        quality=call_quality(track.quality for track in tracks),
     )
 
 
@@ -128,7 +132,7 @@ def line_of(record: CallRecord) -> bytes:
     return msgspec.json.encode(record, enc_hook=plain) + b"\n"
 
 
-def _track(track: TrackReport) -> TrackRecord:
+def _track(track: TrackReport, call: CallInfo) -> TrackRecord:
     statistics = track.statistics
     return TrackRecord(
         direction="outbound" if track.direction else "inbound",
@@ -146,7 +150,7 @@ def _track(track: TrackReport) -> TrackRecord:
         jitter_max_ms=statistics["jitter_max_ms"],
         gaps=sum(kind == Kind.LOST.value for _, _, kind in track.ledger),
         samples=track.totals,
-        quality=getattr(track, "quality", None) or None,
+        quality=track_quality(track.quality, call, track.direction),
     )
 
 

@@ -22,8 +22,8 @@ STATISTICS: dict[str, Any] = {
 }  # fmt: skip
 
 
-def a_call(call_id: str = "leg-1", *, started_ns: int = WALL_NS, **identity: Any) -> CallInfo:
-    return CallInfo(0, call_id, "ws", started_ns, identity=identity, dialect="telnyx")
+def a_call(call_id: str = "leg-1", **identity: Any) -> CallInfo:
+    return CallInfo(0, call_id, "ws", WALL_NS, identity=identity, dialect="telnyx")
 
 
 def a_report(call: CallInfo, length_samples: int = 16_000) -> CallReport:

@@ -41,6 +41,8 @@ async def test_what_a_server_writes_is_what_its_sidecars_say(tmp_path: Path) -> 
         assert document["started_at"] == beside["started_at"]
         assert document["ended_at"] == beside["ended_at"]
         assert [one["file"] for one in document["recordings"]] == [beside["file"]]
+        assert document["quality"] == beside["quality"] is not None
+        assert [track["quality"] for track in document["tracks"]] == [track["quality"] for track in beside["tracks"]]
         tracks = [(track["packets"], track["lost"], track["samples"]) for track in document["tracks"]]
         assert tracks == [
             (track["statistics"]["received"], track["statistics"]["never_arrived"], track["totals"])

@@ -132,7 +132,7 @@ def test_what_is_there_already_is_left_out(url: str) -> None:
 
 
 def test_a_record_that_is_not_taken_costs_no_other(url: str) -> None:
-    bad = msgspec.structs.replace(a_record(2), reason=None)  # type: ignore[arg-type]
+    bad = msgspec.structs.replace(a_record(2), reason=None)
     assert write(url, a_record(1), bad, a_record(3)) == 1
     assert len(execute(url, "SELECT call_id FROM strep_calls")) == 2
 

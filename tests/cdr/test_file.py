@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import stat
@@ -11,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.cdr import file as module
 from media.cdr.file import RecordFile
 from media.cdr.record import line_of
 from tests.cdr.records import a_record, lines
@@ -65,14 +65,14 @@ def test_a_file_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
 def test_a_file_that_is_moved_away_while_its_lock_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, locked = tmp_path / "calls.jsonl", module.fcntl.flock
+    path, locked = tmp_path / "calls.jsonl", fcntl.flock
 
     def rotate_once(fd: int, operation: int) -> None:
         locked(fd, operation)
         if not (tmp_path / "old").exists():
             path.rename(tmp_path / "old")
 
-    monkeypatch.setattr(module.fcntl, "flock", rotate_once)
+    monkeypatch.setattr(fcntl, "flock", rotate_once)
     write(path, 1)
     assert not lines(tmp_path / "old")
     assert len(lines(path)) == 1
@@ -106,7 +106,7 @@ def test_a_disk_that_does_not_sync_has_nothing_of_it(tmp_path: Path, monkeypatch
     def fail(fd: int) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(module.os, "fsync", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="Input/output"):
         write(tmp_path / "calls.jsonl", 1)
     assert (tmp_path / "calls.jsonl").read_bytes() == b""

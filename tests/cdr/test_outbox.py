@@ -44,7 +44,9 @@ def test_a_failure_is_tried_again_with_back_off() -> None:
     )
 )
 def test_what_is_taken_is_written_dropped_or_waits(steps: list[Any]) -> None:
-    outbox, taken, written, in_flight = Outbox(max_waiting=8), 0, [], []
+    outbox, taken = Outbox(max_waiting=8), 0
+    written: list[str] = []
+    in_flight: list[str] = []
     for step in steps:
         if isinstance(step, int):
             outbox.receive([a_record(taken + i) for i in range(step)], 0)
