@@ -12,7 +12,7 @@ HADOLINT_VERSION  := 2.15.1
 BIN        := .venv/bin
 INSTALLED  := .venv/.installed
 PEERS      := ffmpeg tshark sox espeak-ng flite mpg123 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
-              gstreamer1.0-plugins-bad nodejs node-ws golang-go golang-github-pion-rtp-dev nats-server openssl systemd age
+              gstreamer1.0-plugins-bad nodejs node-ws golang-go golang-github-pion-rtp-dev nats-server openssl systemd age prometheus postgresql
 # Of pipecat, the half gigabyte that it asks for left out: what its serializers import, and .venv has not.
 PIPECAT    := pipecat-ai aiofiles docstring-parser loguru loudness sentencex wait-for2
 # Telnyx's own package, which verifies webhooks, and what of its needs .venv has not.
@@ -154,7 +154,7 @@ lock:  ## write requirements/*.txt from pyproject.toml again (UPGRADE=1: newest 
 	    --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' "$$@"; \
 	}; \
 	compile --all-extras $(if $(UPGRADE),--upgrade) --output-file requirements/dev.txt pyproject.toml; \
-	compile --no-annotate --extra fast --extra http --extra webhooks --extra encrypt --extra store --extra nats --constraints requirements/dev.txt --output-file requirements/server.txt pyproject.toml; \
+	compile --no-annotate --extra fast --extra http --extra webhooks --extra encrypt --extra store --extra nats --extra cdr --extra otel --constraints requirements/dev.txt --output-file requirements/server.txt pyproject.toml; \
 	printf '%s\n' $(PIPECAT) $(TELNYX) $(MOTO) $(MANIFESTS) | compile --no-deps --no-annotate $(if $(UPGRADE),--upgrade) --output-file requirements/peers.txt -; \
 	echo '$(ATHERIS)' | compile --no-deps --no-annotate --output-file requirements/fuzz.txt -; \
 	printf '%s\n' $(API_TOOLS) | compile --no-annotate $(if $(UPGRADE),--upgrade) --output-file requirements/api.txt -; \

@@ -96,6 +96,7 @@ class LazyGroup(click.Group):
         "simulate": ("media.carrier.command:simulate", "Be the carrier: send calls, with faults if you like."),
         "calls": ("media.feed.command:calls", "List the live calls of a server."),
         "tap": ("media.feed.command:tap", "Write the audio of a live call to a program, as raw samples."),
+        "cdr": ("media.cdr.command:cdr", "Insert call records of files into a database."),
         "inspect": ("media.captures.command:inspect", "Show the calls in a packet capture."),
         "replay": ("media.captures.command:replay", "Send the calls of a packet capture again."),
         "token": ("media.admission.command:token", "Make a token that lets media streams in."),

@@ -80,6 +80,10 @@ class ServerConfig:
     """What tells a machine from a person; see `media.hearing.machine`."""
     events: Literal["auto", "files"] = "auto"
     """Write the events of each call into a file beside its recording; auto: where something listens for them."""
+    cdr: Path | None = None
+    """A file of call records, JSON lines; see `media.cdr`."""
+    cdr_database: str = field(default="", repr=False)
+    """The same in a database, by its URL."""
     http: Endpoint | None = None
     """Where lists of calls, their audio and events are served; see `media.http`."""
     http_token: str = field(default="", repr=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from media import formats
 from media.admission.options import SHEDDING_OPTIONS, TRUST_OPTIONS
+from media.cdr.options import CDR_OPTIONS
 from media.config import LogConfig, ProcessConfig
 from media.control.options import CONTROL_OPTIONS
 from media.delivery.options import DELIVERY_OPTIONS
@@ -153,6 +154,7 @@ OPTIONS = (
         "of this machine see flags.",
     ),
     *CONTROL_OPTIONS,
+    *CDR_OPTIONS,
     *TRANSCRIBING_OPTIONS,
     *NATS_OPTIONS,
     Option(

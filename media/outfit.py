@@ -13,6 +13,7 @@ from media.denoising.rules import DIRECTIONS
 from media.events.bus import EventBus
 from media.events.callback import EventCallback, OnEvent
 from media.events.files import EventFiles
+from media.metrics.tally import Tally
 from media.sinks.contract import CallInfo, MakeSink, Sink, SinkUse
 from media.sinks.denoised import DenoisedSink
 from media.sinks.finisher import Finisher
@@ -236,11 +237,15 @@ def controls_of(config: ServerConfig, engine: Engine, switchboard: Switchboard |
 
 def companions_of(server: Server, clock: Clock, on_event: OnEvent | None = None) -> list[Companion]:
     """Return the companions, in the order in which they start; they close in the reverse order."""
-    config, companions = server.config, list[Companion]()
+    config, companions = server.config, list[Companion]([Tally(server.bus)])
     if (syncer := syncer_of(config, clock)) is not None:  # closes last: then all has been written
         companions.append(syncer)
     if config.record is not None and (config.events == "files" or config.detect):
         companions.append(EventFiles(config.record, server.bus, clock, config.encrypt_to))
+    if config.cdr is not None or config.cdr_database:
+        from media.cdr.companion import Records
+
+        companions.append(Records(config, server.bus, server.finisher, server.uses_of, clock))
     if on_event is not None:
         companions.append(EventCallback(on_event, server.bus, clock))
     if config.webhooks:
@@ -288,6 +293,10 @@ def closing_s(config: ServerConfig) -> float:
     recordings = len(set(filter(None, (config.record, config.takes))))
     limit_s = syncing.CLOSE_TIMEOUT_S + finisher.CLOSE_TIMEOUT_S + recordings * CLOSE_S
     limit_s += files.CLOSE_TIMEOUT_S + callback.CLOSE_TIMEOUT_S
+    if config.cdr is not None or config.cdr_database:
+        from media.cdr.companion import CLOSE_TIMEOUT_S as CDR_CLOSE_S
+
+        limit_s += 2 * CDR_CLOSE_S
     if config.webhooks:
         from media.webhooks.postman import GRACE_NS
 

@@ -31,7 +31,8 @@ def call_over(report: CallReport) -> CallOver:
     """Return the event that tells of the end of a call."""
     quality = call_quality(track.quality for track in report.tracks) or {}
     told = {name: quality[name] for name in NETWORK_FIGURES if name in quality} or None
-    return CallOver(reason=report.reason, duration_samples=report.length_samples, note=report.note, quality=told)
+    length = report.length_samples
+    return CallOver(reason=report.reason, duration_samples=length, note=report.note, quality=told, report=report)
 
 
 def track_report(track: Track, reel: Reel) -> TrackReport:

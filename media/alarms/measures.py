@@ -153,6 +153,17 @@ def lost(what: str, fields: tuple[str, ...], *names: str) -> Callable[[Look], Me
     return lambda look: (n := look.grown(*fields, within=companions(*names)), f"{n} {what} in the last second")
 
 
+def record_places(whole: Snapshot) -> list[Snapshot]:
+    """Return the places that call records are written to."""
+    return [part for cdr in companions("cdr")(whole) for part in cdr.values() if isinstance(part, dict)]
+
+
+def oldest_record(look: Look) -> Measured:
+    """Measure the age of the oldest call record that waits, in seconds."""
+    ages = [part.get("oldest_ns", 0) / NS_PER_SECOND for part in record_places(look.now)]
+    return (max(ages), f"the oldest waits for {max(ages):.0f} s") if ages else None
+
+
 def nats_away(look: Look) -> Measured:
     """Measure whether NATS is away."""
     away = [

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from media.events.kinds import DigitPressed, Event
+
+if TYPE_CHECKING:
+    from media.sinks.contract import CallReport
 
 TRACKS = ("inbound", "outbound")
 
@@ -34,6 +37,7 @@ class CallOver(Event):
         duration_samples: of its longest track, from the call's origin on.
         note: why there is nothing to hear, if so: "no_media" or "unsupported_payload".
         quality: what the network did to it, see `media.quality.document.NETWORK_FIGURES`.
+        report: all about it, for who is in this process; not in JSON.
     """
 
     NAME: ClassVar[str] = "call_ended"
@@ -42,6 +46,13 @@ class CallOver(Event):
     duration_samples: int
     note: str = ""
     quality: dict[str, Any] | None = None
+    report: CallReport | None = field(default=None, repr=False, compare=False)
+
+    def to_json(self, sample_rate_hz: int) -> dict[str, Any]:
+        """Return JSON values; see `Event.to_json`."""
+        said = super(CallOver, self).to_json(sample_rate_hz)  # slots make another class of it: no bare super()
+        said.pop("report", None)
+        return said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

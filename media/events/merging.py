@@ -40,10 +40,15 @@ class ToldSoFar:
 
 
 class DigitMerger:
-    """The digits of one call so far."""
+    """The digits of one call so far.
+
+    Attributes:
+        pressed: keys that were news.
+    """
 
     def __init__(self, sample_rate_hz: int) -> None:
         """Start without a digit of a call of this rate."""
+        self.pressed = 0
         self._near_samples = NEAR_MS * sample_rate_hz // 1000
         # What each source may still tell of a digit, by place: keys that others have told, in order.
         self._awaited: dict[tuple[Source, str], dict[_Place, list[DigitPressed]]] = {}
@@ -63,6 +68,7 @@ class DigitMerger:
                         del awaited[place]
                     return False
         self._remember(digit)
+        self.pressed += 1
         return True
 
     def _remember(self, digit: DigitPressed) -> None:

@@ -55,6 +55,7 @@ class MovedCall(msgspec.Struct):
 
     Attributes:
         told_events: how many events of it were published.
+        pressed: keys among them.
     """
 
     call_id: str
@@ -71,6 +72,7 @@ class MovedCall(msgspec.Struct):
     last_activity_ns: int
     events: list[dict[str, Any]]
     events_dropped: int
+    pressed: int = 0
 
 
 class Moved(msgspec.Struct):

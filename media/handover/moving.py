@@ -137,6 +137,7 @@ def _moved_call(call: Call) -> MovedCall:
         last_activity_ns=call.last_activity_ns,
         events=call.events,
         events_dropped=call.events_dropped,
+        pressed=info.told.digits.pressed,
     )
 
 
@@ -152,7 +153,7 @@ def _call(moved: MovedCall) -> Call:
         origin_wall_ns=moved.origin_wall_ns,
         pauses=moved.pauses,
     )
-    info.told.events = moved.told_events
+    info.told.events, info.told.digits.pressed = moved.told_events, moved.pressed
     call = Call(info, moved.started_ns, origin_ns=moved.origin_ns, last_activity_ns=moved.last_activity_ns)
     call.events, call.events_dropped = moved.events, moved.events_dropped
     return call

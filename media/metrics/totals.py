@@ -18,7 +18,7 @@ GAUGES = frozenset(
     {"calls", "tracks", "connections", "queued_items", "queued_bytes", "live", "stage_bytes"}
     | {"abandoned", "waiting", "waiting_bytes", "in_flight", "held", "left_for_later"}
     | {"workers", "streams", "backlog_seconds"}
-    | {"under_way", "spool_bytes", "spool_unread_bytes", "intake_bytes", "subscriptions", "readers"}
+    | {"under_way", "spool_bytes", "spool_unread_bytes", "intake_bytes", "subscriptions", "readers", "resident_bytes"}
 )
 """Names, at any depth, of what goes up and down."""
 WORST = frozenset({"lag_ns", "oldest_ns", "oldest_ms", "backlog_age_seconds", "age_ns", "p99_ns", "longest_ns"})

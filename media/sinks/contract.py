@@ -137,6 +137,7 @@ class CallInfo:
         identity: what the carrier said: call_leg_id, leg, stream_id, call_control_id, from, to, ...
         origin_wall_ns: wall time of position 0, which is known, and set, before the first block; 0 until then.
         pauses: spans of which nothing may be kept; it grows while the call goes on.
+        dialect: of its media stream, "telnyx", ...; "" at other doors.
         goes_on: it was begun in another process, which handed it over: its first block lies amid the call.
         told: which of its events were told; of the event bus.
         audio_quality: see `media.quality.sink`; None where nobody listens for that.
@@ -154,6 +155,7 @@ class CallInfo:
     origin_wall_ns: int = 0
     pauses: list[Pause] = field(default_factory=list)
     goes_on: bool = False
+    dialect: str = ""
     told: ToldSoFar = field(init=False, repr=False, compare=False)
     audio_quality: TellAudioQuality | None = field(default=None, repr=False, compare=False)
     uses: dict[int, SinkUse] = field(default_factory=dict, repr=False, compare=False)

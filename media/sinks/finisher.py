@@ -65,6 +65,7 @@ class Finisher:
     Attributes:
         finished, unchanged: recordings, and those of them that could not be written anew.
         gone: recordings of calls that were closed, and whose file was not there then.
+        listeners: told of each before it is handed on, in the thread; they return at once.
     """
 
     name = "finisher"
@@ -88,6 +89,7 @@ class Finisher:
         self._recipients = recipients
         self._delivers = delivers
         self.finished = self.unchanged = self.gone = 0
+        self.listeners: list[Finished] = []
         self._publish, self._finished = publish, finished or telling(publish)
         self._waiting: queue.SimpleQueue[Closed | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="finisher", daemon=True)
@@ -142,6 +144,8 @@ class Finisher:
             recording = closed.recording
         self.finished += 1
         is_taken = True
+        for listener in self.listeners:
+            listener(recording)
         for take in (self._finished, closed.saved):
             try:
                 if take is not None:

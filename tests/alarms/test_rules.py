@@ -47,6 +47,7 @@ def healthy() -> Snapshot:
             "delivery of takes": dict(delivery),
             "webhooks": webhooks,
             "nats": nats,
+            "cdr": {"waiting": 0, "file": {"oldest_ns": 0, "dropped": 1, "refused": 0}},
         },
         "capacity": {"shortage": "", "min_free_bytes": 0, "free_bytes": 1 << 40, "free_descriptors": 60_000},
     }
@@ -74,6 +75,8 @@ TROUBLE: dict[str, tuple[str, Any]] = {
     "deliveries_failed": ("companions.delivery of takes.failed", "+1"),
     "webhooks_late": ("companions.webhooks.oldest_ns", 301 * NS_PER_SECOND),
     "webhooks_lost": ("companions.webhooks.refused", "+1"),
+    "cdr_late": ("companions.cdr.file.oldest_ns", 61 * NS_PER_SECOND),
+    "cdr_lost": ("companions.cdr.file.dropped", "+1"),
     "nats_away": ("companions.nats.connected", False),
     "nats_late": ("companions.nats.oldest_ms", 31_000),
     "nats_lost": ("companions.nats.dropped_events", "+1"),

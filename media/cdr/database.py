@@ -1,0 +1,232 @@
+"""`RecordDatabase`: records as rows of a table, in SQLite or PostgreSQL, by SQLAlchemy's core.
+
+The table is made at the start if it is not there; docs/observing.md tells of its columns. A record that is written
+again - an answer was lost on the way, a file is loaded - is left out: ``(call_id, started_at)`` is unique.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from media.cdr.record import CallRecord
+from media.sinks.sidecar import plain
+from strep.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine, Table
+
+_LOG = logging.getLogger("strep.cdr")
+TABLE = "strep_calls"
+NOT_INSTALLED = "cdr_database needs SQLAlchemy, and psycopg for PostgreSQL: pip install 'strep[cdr]'"
+DIALECTS = ("sqlite", "postgresql")
+CONNECT_TIMEOUT_S = 10
+"""To connect, and to wait for another writer of SQLite."""
+STATEMENT_TIMEOUT_S = 30
+
+
+class RecordDatabase:
+    """Where records are inserted."""
+
+    name = "database"
+
+    def __init__(self, url: str) -> None:
+        """Prepare to use the database at `url`, of the form that SQLAlchemy has; nothing is connected.
+
+        Raises:
+            ConfigurationError: it is no such URL, or a package is missing.
+        """
+        self._engine, self._table = _engine(url), _table()
+        self._is_made = False
+
+    def open(self, wall_ns: int) -> None:
+        """Do nothing: a database that is not there may come yet, and calls do not wait for it."""
+
+    def write(self, records: Sequence[CallRecord], wall_ns: int) -> int:
+        """Insert records; return how many of them it will never take.
+
+        Raises:
+            OSError: the database is not there, or does not let us: none of them is written.
+        """
+        from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+        rows = [_row(record) for record in records]
+        try:
+            self._make()
+            with self._engine.begin() as connection:
+                connection.execute(self._insert(), rows)
+            return 0
+        except DBAPIError as error:
+            if not _is_about_the_rows(error):
+                self._is_made = False  # who knows what became of it
+                raise OSError(_text(error)) from error
+        except SQLAlchemyError as error:
+            raise OSError(_text(error)) from error
+        return self._write_each(rows)
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._engine.dispose()
+
+    def _write_each(self, rows: Sequence[dict[str, Any]]) -> int:
+        """Insert row by row, since one of them is not taken; return how many are not."""
+        from sqlalchemy.exc import DBAPIError
+
+        refused = 0
+        for row in rows:
+            try:
+                with self._engine.begin() as connection:
+                    connection.execute(self._insert(), [row])
+            except DBAPIError as error:
+                if not _is_about_the_rows(error):
+                    raise OSError(_text(error)) from error  # those before it are left out when it is tried again
+                refused += 1
+                _LOG.error("the database does not take the record of call %s: %s", row["call_id"], _text(error))
+        return refused
+
+    def _make(self) -> None:
+        """Make the table if it is not there; of several processes that begin at once one does."""
+        from sqlalchemy import text
+
+        if self._is_made:
+            return
+        with self._engine.begin() as connection:
+            if connection.dialect.name == "postgresql":  # "if not exists" alone fails for the second of two at once
+                connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('strep_calls'))"))
+            self._table.metadata.create_all(connection)
+        self._is_made = True
+
+    def _insert(self) -> Any:
+        if self._engine.dialect.name == "sqlite":
+            from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+
+            return insert_sqlite(self._table).on_conflict_do_nothing()
+        from sqlalchemy.dialects.postgresql import insert
+
+        return insert(self._table).on_conflict_do_nothing()
+
+
+def check_url(url: str) -> None:
+    """Check that `url` names a database that we can use.
+
+    Raises:
+        ValueError: it does not; a password is not in the text.
+    """
+    driver = url.partition("://")[0]
+    if "://" not in url or driver.partition("+")[0] not in DIALECTS:
+        raise ValueError("is not sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE")
+
+
+def _engine(url: str) -> Engine:
+    try:
+        import sqlalchemy
+        from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+    except ImportError:
+        raise ConfigurationError(NOT_INSTALLED) from None
+    try:
+        parsed = sqlalchemy.make_url(url)
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        if parsed.get_backend_name() == "sqlite":
+            engine = sqlalchemy.create_engine(parsed, connect_args={"timeout": CONNECT_TIMEOUT_S})
+            sqlalchemy.event.listen(engine, "connect", _prepare_sqlite)
+            return engine
+        return sqlalchemy.create_engine(parsed, pool_size=1, pool_pre_ping=True, connect_args=_postgresql())
+    except ImportError:
+        raise ConfigurationError(NOT_INSTALLED) from None
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        raise ConfigurationError(f"cdr_database: {type(error).__name__}: it is no URL of a database") from None
+
+
+def _postgresql() -> dict[str, Any]:
+    return {
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "application_name": "strep",
+        "options": f"-c statement_timeout={STATEMENT_TIMEOUT_S}s",
+        "tcp_user_timeout": STATEMENT_TIMEOUT_S * 1000,
+    }
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")  # who reads does not hold up who writes
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _table() -> Table:
+    from sqlalchemy import (
+        JSON,
+        BigInteger,
+        Column,
+        DateTime,
+        Index,
+        Integer,
+        MetaData,
+        PrimaryKeyConstraint,
+        Table,
+        Text,
+    )
+    from sqlalchemy.dialects.postgresql import JSONB
+
+    def moment(name: str) -> Column[datetime]:
+        return Column(name, DateTime(timezone=True), nullable=False)
+
+    def text(name: str, *, nullable: bool = False) -> Column[str]:
+        return Column(name, Text, nullable=nullable)
+
+    def number(name: str) -> Column[int]:
+        return Column(name, Integer, nullable=False)
+
+    return Table(
+        TABLE,
+        MetaData(),
+        text("call_id"),
+        moment("started_at"),
+        moment("ended_at"),
+        Column("duration_ms", BigInteger, nullable=False),
+        text("door"),
+        text("dialect", nullable=True),
+        text("caller", nullable=True),
+        text("callee", nullable=True),
+        text("reason"),
+        number("packets"),
+        number("lost"),
+        number("digits"),
+        Column("record", JSON().with_variant(JSONB(), "postgresql"), nullable=False),
+        PrimaryKeyConstraint("call_id", "started_at"),
+        Index("strep_calls_started_at", "started_at"),
+    )
+
+
+def _row(record: CallRecord) -> dict[str, Any]:
+    return {
+        "call_id": record.call_id,
+        "started_at": datetime.fromisoformat(record.started_at),
+        "ended_at": datetime.fromisoformat(record.ended_at),
+        "duration_ms": record.duration_ms,
+        "door": record.door,
+        "dialect": record.dialect,
+        "caller": record.caller,
+        "callee": record.callee,
+        "reason": record.reason,
+        "packets": sum(track.packets for track in record.tracks),
+        "lost": sum(track.lost for track in record.tracks),
+        "digits": record.digits,
+        "record": msgspec.to_builtins(record, enc_hook=plain),
+    }
+
+
+def _is_about_the_rows(error: Any) -> bool:
+    """Return whether what is wrong is a value, and not the database or the way to it."""
+    from sqlalchemy.exc import DataError, IntegrityError
+
+    return isinstance(error, DataError | IntegrityError)
+
+
+def _text(error: Any) -> str:
+    """Return what the driver says, in one line, without the statement and its values."""
+    text = str(getattr(error, "orig", None) or error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
