@@ -30,24 +30,17 @@ def jitter_ms_of(call: dict[str, Any]) -> float | None:
 
 
 def mos_of(call: dict[str, Any]) -> float | None:
-    """Return the mean opinion score of the worse track, at its best depth of a jitter buffer."""
-    return min(_known(_mos(track.get("quality") or {}) for track in tracks_of(call)), default=None)
+    """Return the mean opinion score of the worse track, as the server's headline has it."""
+    return min(_known((track.get("quality") or {}).get("mos") for track in tracks_of(call)), default=None)
 
 
 def level_db_of(call: dict[str, Any], direction: str) -> float | None:
     """Return how loud a track is just now, in dB below full scale."""
     for track in tracks_of(call):
         if track.get("direction") == direction:
-            level = (track.get("quality") or {}).get("level_dbov")
+            level = ((track.get("quality") or {}).get("audio") or {}).get("level_dbov")
             return float(level) if isinstance(level, int | float) else None
     return None
-
-
-def _mos(quality: dict[str, Any]) -> float | None:
-    mos = quality.get("mos")
-    if isinstance(mos, dict):
-        return max(_known(mos.values()), default=None)
-    return float(mos) if isinstance(mos, int | float) else None
 
 
 def _known(values: Iterable[Any]) -> list[float]:

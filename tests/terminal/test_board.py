@@ -120,7 +120,7 @@ class TestBoard:
         board = Board()
         board.take_page(3, [
             call_of("lossy", 1, tracks=[track(1000, 100)]),
-            call_of("shaky", 2, tracks=[track(1000, 0, 40.0, quality={"mos": {"60": 2.0, "100": 3.0}})]),
+            call_of("shaky", 2, tracks=[track(1000, 0, 40.0, quality={"mos": 2.0})]),
             call_of("new", 3, tracks=[track(10, 1)]),
         ], is_last=True)  # fmt: skip
         first = {"worst": "lossy", "newest": "new", "longest": "shaky", "jitter": "shaky", "quality": "shaky"}
@@ -157,7 +157,7 @@ class TestScreen:
 
     def test_levels_and_mos_where_the_server_tells(self) -> None:
         board = Board()
-        quality = {"mos": {"60": 4.1, "100": 3.9}, "level_dbov": -30.0}
+        quality = {"mos": 4.1, "audio": {"level_dbov": -30.0}}
         board.take_page(1, [call_of("a", tracks=[track(1000, 0, quality=quality)])], is_last=True)
         text = "\n".join(drawn(board))
         assert "MOS" in text
