@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar, cast
 
 import click
 
-from media.cli import FAILED, OK, Refusal
+from media.cli import FAILED, OK
 from media.terminal.client import ANY_CALL, Door, NoSuchCall, ServerRefuses, Unreachable
 from media.terminal.printable import printable
 
@@ -211,13 +211,3 @@ def _set_later(name: str) -> Callable[[click.Context, click.Parameter, Any], Non
 def given(**body: Any) -> dict[str, Any]:
     """Return the fields of a body that were given; the server knows the defaults of the others."""
     return {name: value for name, value in body.items() if value not in (None, "", False, ())}
-
-
-def one_of(**choices: Any) -> None:
-    """Check that one of some options was given.
-
-    Raises:
-        Refusal: none, or more.
-    """
-    if sum(value not in (None, "") for value in choices.values()) != 1:
-        raise Refusal(f"give just one of {', '.join(choices)}")

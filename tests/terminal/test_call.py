@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from media import cli
 from media.terminal import sounding
 from media.terminal.client import NO_SUCH_CALL
 from media.terminal.errand import CALL_ENDED, OTHERWISE
+from tests.feed.test_tap import recording_server
+from tests.feed.test_tap import run as process
 from tests.terminal.fake import FakeServer, call_of, fake_server
 
 
@@ -282,6 +285,20 @@ class TestWaiting:
         stopped = dict(waiting.acted[1][2])
         assert stopped.pop("command_id") != "once"
         assert stopped == body
+
+
+@pytest.mark.realtime
+async def test_a_real_server(tmp_path: Path) -> None:
+    """All that it tells of one call is shown, and what it cannot do is a line and an exit code."""
+    async with recording_server(tmp_path) as (server, url):
+        opened = server.engine.open_call("call 1", "ws", {}, server.engine.now_ns()).info.call_id
+        shown = await asyncio.to_thread(process, "call", "any", "--url", url)
+        refused = await asyncio.to_thread(process, "call", opened[:5], "dtmf", "1", "--url", url)
+        nobody = await asyncio.to_thread(process, "call", "nobody", "hangup", "--url", url)
+    assert (shown.returncode, shown.stdout.splitlines()[0]) == (cli.OK, opened)
+    assert "\nsinks\n" in shown.stdout
+    assert (refused.returncode, refused.stdout) == (cli.FAILED, "")
+    assert nobody.returncode == NO_SUCH_CALL
 
 
 class TestShowing:
