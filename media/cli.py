@@ -6,12 +6,15 @@ import difflib
 import importlib
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from strep import __version__
 from strep.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 OK, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 EXIT_CODES = """\b
@@ -42,7 +45,27 @@ class Refusal(click.ClickException):
     exit_code = MISUSED
 
 
-class LazyGroup(click.Group):
+class HintingGroup(click.Group):
+    """Says which subcommand was probably meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one was probably meant."""
+        name, names = args[0], self.list_commands(ctx)
+        if name not in names and not name.startswith("-") and not ctx.resilient_parsing:
+            close = difflib.get_close_matches(name, names, n=1)
+            hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(names)}."
+            raise click.UsageError(f"No such command: {name}. {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the overview, nothing cut off."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.commands[name].get_short_help_str(200)) for name in self.commands])
+
+
+class LazyGroup(HintingGroup):
     """Knows its subcommands by name and imports one when it is called.
 
     Args:
@@ -70,16 +93,13 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in self._homes.items()])
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or say which one was probably meant."""
-        name = args[0]
-        if name not in self._homes and not name.startswith("-"):
-            close = difflib.get_close_matches(name, self._homes, n=1)
-            hint = f"Did you mean {close[0]}?" if close else f"There are {', '.join(self._homes)}."
-            raise click.UsageError(f"No such command: {name}. {hint}", ctx)
-        return super().resolve_command(ctx, args)
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return names that fit, without importing anything, and options."""
+        from click.shell_completion import CompletionItem
+
+        names = [(name, line) for name, (_, line) in self._homes.items() if name.startswith(incomplete)]
+        found = [CompletionItem(name, help=line) for name, line in names]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a configuration that cannot be is one line, not a traceback."""
@@ -94,7 +114,9 @@ class LazyGroup(click.Group):
     homes={
         "serve": ("media.serve:serve", "Receive calls, record them, hand them to sinks."),
         "simulate": ("media.carrier.command:simulate", "Be the carrier: send calls, with faults if you like."),
-        "calls": ("media.feed.command:calls", "List the live calls of a server."),
+        "calls": ("media.terminal.calls:calls", "List the live calls of a server."),
+        "call": ("media.terminal.call:call", "Show a live call, play to it, ask it for digits, record it, end it."),
+        "tail": ("media.terminal.tail:tail", "Watch the calls of a server as they come and go."),
         "tap": ("media.feed.command:tap", "Write the audio of a live call to a program, as raw samples."),
         "cdr": ("media.cdr.command:cdr", "Insert call records of files into a database."),
         "inspect": ("media.captures.command:inspect", "Show the calls in a packet capture."),
@@ -112,6 +134,7 @@ class LazyGroup(click.Group):
         "keys": ("media.webhooks.command:keys", "Make a key to sign webhooks with, and show its public half."),
         "doctor": ("media.doctor.command:doctor", "Look whether this machine is fit for a server, and what to type."),
         "openapi": ("media.http.command:openapi", "Print the description of the HTTP interface (OpenAPI)."),
+        "completion": ("media.terminal.completion:completion", "Print the completion script for bash, zsh or fish."),
         "bench": ("benchmarks.command:bench", "Measure what a packet costs here, how many calls it carries, ..."),
     },
     epilog=_EPILOG,

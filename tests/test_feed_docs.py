@@ -98,8 +98,9 @@ def test_commands_are_understood() -> None:
     from media.cli import strep
     from media.feed import command
     from media.serve import serve
+    from media.terminal.calls import calls
 
-    known = {"serve": serve, "tap": command.tap, "calls": command.calls}
+    known = {"serve": serve, "tap": command.tap, "calls": calls}
     commands = re.findall(r"^\$ \.venv/bin/strep (.*)$", PAGE, re.MULTILINE)
     assert {line.split()[0] for line in commands} == known.keys() <= set(strep.list_commands(None))  # type: ignore[arg-type]
     for line in commands:

@@ -1,16 +1,12 @@
-"""Shell: ``strep tap`` and ``strep calls``, clients of the HTTP door of a server that runs."""
+"""Shell: ``strep tap``, a client of the HTTP door of a server that runs."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterable
-from http.client import HTTPException
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 
 import click
@@ -20,17 +16,14 @@ from media.cli import EXIT_CODES, INTERRUPTED, Refusal
 from media.feed.selection import NEXT_CALL, Selection, SelectionError
 from media.feed.weaving import Weaver
 from media.feed.wire import PcmMessage, parse
+from media.terminal.client import ANY_CALL, TIMEOUT_S, base_of, refusal_of, server_options, unreachable
+from media.terminal.completion import CALL_ID
 from strep.errors import WireError
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
     from websockets.frames import Close
 
-DEFAULT_URL = "http://127.0.0.1:9080"
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-"""Through no proxy of the environment: the token is for the server alone."""
-ANY_CALL = ("-", "any")
-TIMEOUT_S = 10.0
 MOST_WAITING = 500
 """Messages that wait here with drop-oldest: 10 s of one track in blocks of 20 ms."""
 CLOSE_TIMEOUT_S = 1.0
@@ -58,14 +51,9 @@ slowly is cut off after 5 seconds, or loses the oldest (--when-slow drop-oldest)
     + EXIT_CODES
 )
 
-_url = click.option(
-    "--url", envvar="STREP_URL", default=DEFAULT_URL, show_default=True, help="Of the server (strep serve --http)."
-)
-_token = click.option("--token", envvar="STREP_HTTP_TOKEN", default="", help="As --http-token of the server.")
-
 
 @click.command(epilog=_TAP_EPILOG, context_settings={"max_content_width": 100})
-@click.argument("call")
+@click.argument("call", type=CALL_ID)
 @click.option("--track", default="both", show_default=True, metavar="both|inbound|outbound", help="Whose voice.")
 @click.option(
     "--rate", default="native", show_default=True, metavar="HZ", help="8000, 16000, 24000, or the call's own."
@@ -77,8 +65,7 @@ _token = click.option("--token", envvar="STREP_HTTP_TOKEN", default="", help="As
     "--when-slow", type=click.Choice(["disconnect", "drop-oldest"]), default="disconnect", show_default=True,
     help="What becomes of a reader that does not keep up.",
 )  # fmt: skip
-@_url
-@_token
+@server_options
 def tap(call: str, track: str, rate: str, form: str, when_slow: str, url: str, token: str) -> None:
     """Write the audio of CALL, while it goes on, to standard output.
 
@@ -96,7 +83,7 @@ def tap(call: str, track: str, rate: str, form: str, when_slow: str, url: str, t
     wish = {"track": track, "rate": rate, "format": form, "when_slow": when_slow}
     name = NEXT_CALL if call in ANY_CALL else quote(call, safe="")
     # http becomes ws, and https wss
-    target = f"ws{_base_of(url).removeprefix('http')}/v1/calls/{name}/pcm?{urlencode(wish)}"
+    target = f"ws{base_of(url).removeprefix('http')}/v1/calls/{name}/pcm?{urlencode(wish)}"
     try:
         asyncio.run(_Tap(selection, token, drops=when_slow == "drop-oldest").run(target))
     except BrokenPipeError:  # who reads has enough
@@ -130,14 +117,13 @@ class _Tap:
             ) as socket:  # fmt: skip
                 closed = await self._follow(socket)
         except InvalidStatus as error:
-            said = _message_of(bytes(error.response.body or b""), error.response.status_code)
-            raise click.ClickException(said) from error
+            raise refusal_of(bytes(error.response.body or b""), error.response.status_code) from error
         except InvalidHandshake as error:
             raise click.ClickException(f"{urlsplit(target).netloc} speaks no WebSocket: {error}") from error
         except (OSError, TimeoutError) as error:
             if isinstance(error, BrokenPipeError):
                 raise
-            raise click.ClickException(_unreachable(target, error)) from error
+            raise click.ClickException(unreachable(target, error)) from error
         self._tell("\n" if self._shows else "")
         if self._dropped_messages:
             click.echo(f"{self._dropped_messages} messages dropped: silence", err=True)
@@ -221,72 +207,3 @@ class _Tap:
 def _write_all(piece: bytes) -> None:
     while piece:
         piece = piece[os.write(sys.stdout.fileno(), piece) :]
-
-
-@click.command(context_settings={"max_content_width": 100})
-@click.option("--json", "as_json", is_flag=True, help="Everything the server says, as JSON.")
-@_url
-@_token
-def calls(as_json: bool, url: str, token: str) -> None:
-    """List the live calls of a server: id, seconds, rate, tracks, and packets lost, separated by tabs."""
-    found: list[dict[str, Any]] = []
-    while True:
-        page = _get(f"{_base_of(url)}/v1/calls?limit=1000&offset={len(found)}", token)
-        found += page["calls"]
-        if not page["calls"] or len(found) >= page["total"]:
-            break
-    if as_json:
-        click.echo(json.dumps(found, indent=2))
-        return
-    for call in found:
-        click.echo("\t".join(_row(call)))
-
-
-def _row(call: dict[str, Any]) -> list[str]:
-    tracks, rate_hz = call["tracks"], call["sample_rate_hz"]
-    seconds = max((track["length_samples"] for track in tracks), default=0) / rate_hz
-    lost = sum(track["never_arrived"] for track in tracks)
-    directions = "+".join(track["direction"] for track in tracks) or "none"
-    return [call["call_id"], f"{seconds:.1f} s", f"{rate_hz} Hz", directions, f"{lost} lost"]
-
-
-def _get(url: str, token: str) -> Any:
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    try:
-        with _OPENER.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S) as reply:
-            return msgspec.json.decode(reply.read())
-    except urllib.error.HTTPError as error:
-        raise click.ClickException(_message_of(error.read(), error.code)) from error
-    except HTTPException as error:
-        raise click.ClickException(f"{urlsplit(url).netloc} speaks no HTTP: {error!r}") from error
-    except (OSError, ValueError) as error:
-        raise click.ClickException(_unreachable(url, error)) from error
-
-
-def _base_of(url: str) -> str:
-    """Return what the door's paths come behind.
-
-    Raises:
-        Refusal: it is no URL.
-    """
-    try:
-        parts = urlsplit(url)
-        is_one = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:  # a port or an IPv6 address that cannot be
-        is_one = False
-    if not is_one or "@" in parts.netloc or parts.query or parts.fragment:
-        raise Refusal(f"--url is the server's, as in {DEFAULT_URL}, or https://...; for a password there is --token")
-    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
-
-
-def _message_of(body: bytes, status: int) -> str:
-    """Return what a server says of a refusal."""
-    try:
-        return str(msgspec.json.decode(body)["error"]["message"])
-    except (msgspec.DecodeError, KeyError, TypeError):
-        return f"the server answers with status {status}; is it that of strep serve --http?"
-
-
-def _unreachable(url: str, error: Exception) -> str:
-    reason = getattr(error, "reason", None) or getattr(error, "strerror", None) or str(error) or "no answer"
-    return f"cannot reach {urlsplit(url).netloc}: {reason}; is strep serve --http running there?"

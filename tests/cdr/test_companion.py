@@ -14,6 +14,7 @@ from media.cdr.companion import Records
 from media.config import ServerConfig
 from media.events.bus import EventBus
 from media.events.calls import CallOver
+from media.reports import call_over
 from media.sinks.contract import CallInfo, SinkUse
 from media.sinks.finisher import Finisher
 from strep.clock import ManualClock
@@ -93,7 +94,7 @@ def test_a_mistake_of_ours_costs_one_record(tmp_path: Path) -> None:
     config = ServerConfig(cdr=tmp_path / "calls.jsonl")
     records = Records(config, bus, finisher, uses, clock)
     for call in (a_call("leg-1"), a_call("leg-2")):
-        bus.publish(call, CallOver.of(a_report(call)))
+        bus.publish(call, call_over(a_report(call)))
         records.step()
         finisher.listeners[0](a_recording(call))
         records.step(is_over=True)
@@ -103,4 +104,4 @@ def test_a_mistake_of_ours_costs_one_record(tmp_path: Path) -> None:
 
 def test_the_report_is_not_told_to_others() -> None:
     call = a_call()
-    assert CallOver.of(a_report(call)).to_json(8000) == {"reason": "stop", "duration_ms": 2000}
+    assert call_over(a_report(call)).to_json(8000) == {"reason": "stop", "duration_ms": 2000}

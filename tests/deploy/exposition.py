@@ -10,6 +10,7 @@ from prometheus_client.metrics_core import Metric
 from media.alarms.rules import RULES
 from media.events.bus import EventBus
 from media.events.calls import CallOver
+from media.reports import call_over
 from media.metrics.families import families
 from media.metrics.tally import Tally
 from media.metrics.totals import Totals
@@ -30,7 +31,7 @@ def everything(calls: int = 1) -> dict[str, Any]:
     for number in range(calls):
         report = a_report(call := a_call(f"leg-{number}"))
         report.tracks[0].quality = QUALITY
-        bus.publish(call, CallOver.of(report))
+        bus.publish(call, call_over(report))
     details: dict[str, Any] = {
         "recording": {"live": 1, "ended": calls, "failed": 0, "started": calls},
         "feed": {"subscriptions": 1},

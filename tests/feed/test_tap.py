@@ -27,12 +27,14 @@ from media.feed import command
 from media.feed.command import MOST_WAITING
 from media.feed.selection import Selection
 from media.feed.wire import PcmMessage, SampleFormat, serialize
+from media.terminal.calls import calls
 from strep.g711 import Codec, decode
 from strep.header import Direction
 from tests.media.harness import pcm_channels
 from tests.media.test_serve import ENVIRONMENT
 from tests.patience import PATIENCE_S
 
+COMMANDS = {"tap": command.tap, "calls": calls}
 LOOPBACK = Endpoint("127.0.0.1", 0)
 STREP = (sys.executable, "-m", "media.cli")
 
@@ -215,7 +217,7 @@ class TestMisuse:
         "url", ["127.0.0.1:9080", "ws://a", "http://", "http://a:x", "http://a/?b", "http://u:p@a"]
     )
     def test_a_url_that_is_none(self, name: str, url: str) -> None:
-        result = CliRunner().invoke(getattr(command, name), [*self.ARGUMENTS[name], "--url", url])
+        result = CliRunner().invoke(COMMANDS[name], [*self.ARGUMENTS[name], "--url", url])
         assert result.exit_code == cli.MISUSED
         assert "--url is the server's, as in http://127.0.0.1:9080" in result.output
 

@@ -1,0 +1,32 @@
+"""Shell: ``strep calls``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from media.terminal.client import Door, server_options
+from media.terminal.printable import printable
+
+
+@click.command(context_settings={"max_content_width": 100})
+@click.option("--json", "as_json", is_flag=True, help="Everything the server says, as JSON.")
+@server_options
+def calls(as_json: bool, url: str, token: str) -> None:
+    """List the live calls of a server: id, seconds, rate, tracks, and packets lost, separated by tabs."""
+    found = Door(url, token).calls()
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    for call in found:
+        click.echo("\t".join(_row(call)))
+
+
+def _row(call: dict[str, Any]) -> list[str]:
+    tracks, rate_hz = call["tracks"], call["sample_rate_hz"]
+    seconds = max((track["length_samples"] for track in tracks), default=0) / rate_hz
+    lost = sum(track["never_arrived"] for track in tracks)
+    directions = "+".join(track["direction"] for track in tracks) or "none"
+    return [printable(call["call_id"]), f"{seconds:.1f} s", f"{rate_hz} Hz", directions, f"{lost} lost"]
