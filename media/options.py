@@ -151,6 +151,14 @@ OPTIONS = (
         "of this machine see flags.",
     ),
     *CONTROL_OPTIONS,
+    Option(
+        "http_recordings",
+        FEEDING,
+        formats.choice("off", "on"),
+        "on",
+        "Let whoever may use --http list and hear what lies in --record and --takes, as the live page does. Off, it "
+        "tells of live calls only.",
+    ),
     *TRANSCRIBING_OPTIONS,
     *NATS_OPTIONS,
     Option(
