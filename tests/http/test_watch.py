@@ -15,7 +15,7 @@ from media.events.kinds import DigitPressed
 from media.http.watch import CALLS_AT_ONCE, FIGURES_OF_CALLS, HEADER, LEVELS, MAX_IDENTITY_CHARACTERS, told_of
 from media.page.levels import LEVEL
 from media.page.overview import FIGURES
-from tests.http.door import Hall, hall
+from tests.http.door import Hall, hall, until
 from tests.http.test_access import ENCODED, TOKEN
 from tests.media.world import audio
 from tests.sinks.rows import call_info
@@ -139,9 +139,7 @@ class TestInSight:
             async with found.connect("/v1/watch") as page:
                 await heard(page, "hello")
                 assert len(found.room.feed._taps) == 1
-            while found.room.feed._taps or found.door.snapshot()["readers"]:
-                await found.get("/v1/page")
-            assert not found.world.bus._subscribers
+            await until(lambda: not (found.room.feed._taps or found.world.bus._subscribers))
 
 
 class TestWho:

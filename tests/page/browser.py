@@ -47,6 +47,10 @@ KEYS = {
 }
 
 
+class Gone(Exception):
+    """What was asked is not there any more: the page has gone to another URL."""
+
+
 class Page:
     """One page of a browser.
 
@@ -73,9 +77,12 @@ class Page:
                 self.errors.append(json.dumps(said["params"]["entry"])[:2000])
 
     async def begin(self) -> None:
-        """Open a page of its own."""
-        target = await self.command("Target.createTarget", url="about:blank")
-        attached = await self.command("Target.attachToTarget", targetId=target["targetId"], flatten=True)
+        """Take the page that the browser opens by itself: what lies behind it is not drawn."""
+        pages: list[dict[str, Any]] = []
+        while not pages:
+            targets = await self.command("Target.getTargets")
+            pages = [target for target in targets["targetInfos"] if target["type"] == "page"]
+        attached = await self.command("Target.attachToTarget", targetId=pages[0]["targetId"], flatten=True)
         self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log"):
             await self.command(f"{domain}.enable")
@@ -87,7 +94,8 @@ class Page:
         said = {"id": self._number, "method": method, "params": parameters}
         await self._connection.send(json.dumps(said | ({"sessionId": self._session} if self._session else {})))
         answered = await asyncio.wait_for(answer, PATIENCE_S)
-        assert "error" not in answered, answered
+        if "error" in answered:
+            raise Gone(answered["error"])
         result: dict[str, Any] = answered["result"]
         return result
 
@@ -103,8 +111,15 @@ class Page:
 
     async def until(self, expression: str) -> Any:
         """Wait until an expression is true, and return it."""
-        look = f"const value = ({expression}); if (value) return done(value); setTimeout(look, 30);"
-        return await self.eval(f"new Promise((done) => {{ const look = () => {{ {look} }}; look(); }})")
+        look = f"let value; try {{ value = ({expression}); }} catch {{}}"
+        look += "if (value || tries++ > 10) return done(value); setTimeout(look, 25);"
+        watch = f"new Promise((done) => {{ let tries = 0; const look = () => {{ {look} }}; look(); }})"
+        while True:
+            try:
+                if value := await self.eval(watch):
+                    return value
+            except Gone:
+                continue
 
     async def press(self, *keys: str) -> None:
         """Press keys, one after another."""

@@ -158,7 +158,6 @@ export class Detail {
     const listening = new Listening(this.call);
     try {
       this.listening = await listening.start();
-      window.strepListening = listening; // for the curious, and for tests
     } catch (error) {
       listening.stop();
       this.hush(error.message);

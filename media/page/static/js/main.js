@@ -62,6 +62,7 @@ function lay() {
   detail = new Detail(calls, {onClose: () => go("#/live")});
   put(byId("view-live"), list.element, detail.element);
   recordings = new Recordings(byId("view-recordings"), {onChoose: (name) => go(name ? `#/recordings/${encodeURIComponent(name)}` : "#/recordings")});
+  window.strep = {calls, list, detail, recordings}; // for the curious, and for tests
   new Summary(byId("summary"), byId("alarms"), calls);
   calls.addEventListener("state", () => tellLink(calls.state, calls.why));
   calls.addEventListener("list", chooseFirst);

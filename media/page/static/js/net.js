@@ -27,8 +27,11 @@ export function setToken(text) {
   else sessionStorage.removeItem(KEY);
 }
 
+/** The bytes of a text in UTF-8, as the characters that stand for bytes in a header and in btoa. */
+const bytesOf = (text) => String.fromCharCode(...new TextEncoder().encode(text));
+
 function headers(more = {}) {
-  return token() ? {...more, Authorization: `Bearer ${token()}`} : more;
+  return token() ? {...more, Authorization: `Bearer ${bytesOf(token())}`} : more;
 }
 
 /** Return the reply to a request; raises Refused. */
@@ -58,8 +61,7 @@ export const ask = async (path, options) => (await request(path, options)).json(
 export function socket(path) {
   const url = new URL(path, location.href);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  const bytes = new TextEncoder().encode(token());
-  const base64 = btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+  const base64 = btoa(bytesOf(token())).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
   const opened = new WebSocket(url, base64 ? ["strep.v1", `strep.bearer.${base64}`] : ["strep.v1"]);
   opened.binaryType = "arraybuffer";
   return opened;

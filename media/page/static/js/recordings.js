@@ -97,7 +97,6 @@ export class Recordings {
       this.player = new Player(name, `/v1/recordings/${encodeURIComponent(name)}/audio`, peaks.sample_rate_hz, peaks.length_samples);
       this.player.addEventListener("state", () => this.settle());
       this.player.addEventListener("failed", ({detail}) => this.tell(detail));
-      window.strepPlayer = this.player; // for the curious, and for tests
       this.button.disabled = false;
     } catch (error) {
       if (wanted === this.wanted) this.tell(error.message);
