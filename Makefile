@@ -12,7 +12,7 @@ HADOLINT_VERSION  := 2.15.1
 BIN        := .venv/bin
 INSTALLED  := .venv/.installed
 PEERS      := ffmpeg tshark sox espeak-ng flite mpg123 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
-              gstreamer1.0-plugins-bad nodejs node-ws golang-go golang-github-pion-rtp-dev nats-server openssl systemd age
+              gstreamer1.0-plugins-bad nodejs node-ws golang-go golang-github-pion-rtp-dev nats-server openssl systemd age chromium
 # Of pipecat, the half gigabyte that it asks for left out: what its serializers import, and .venv has not.
 PIPECAT    := pipecat-ai aiofiles docstring-parser loguru loudness sentencex wait-for2
 # Telnyx's own package, which verifies webhooks, and what of its needs .venv has not.

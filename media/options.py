@@ -16,6 +16,7 @@ from media.handover.options import HANDOVER_OPTIONS
 from media.hearing.machine import MachineRules
 from media.nats.options import NATS_OPTIONS
 from media.option import PREFIX, Option
+from media.page.options import PAGE_OPTIONS
 from media.sealing.options import SEALING_OPTIONS
 from media.transcribing.options import TRANSCRIBING_OPTIONS
 from media.webhooks.options import WEBHOOK_OPTIONS
@@ -151,14 +152,7 @@ OPTIONS = (
         "of this machine see flags.",
     ),
     *CONTROL_OPTIONS,
-    Option(
-        "http_recordings",
-        FEEDING,
-        formats.choice("off", "on"),
-        "on",
-        "Let whoever may use --http list and hear what lies in --record and --takes, as the live page does. Off, it "
-        "tells of live calls only.",
-    ),
+    *PAGE_OPTIONS,
     *TRANSCRIBING_OPTIONS,
     *NATS_OPTIONS,
     Option(

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import soundfile
 from aiohttp import web
 
 from media.http.api import API, ApiError, json_reply
 from media.http.calls import number_of
+from media.http.describing import Operation, Parameter
+from media.page.documents import ListedRecordings, Waveform
+from media.page.peaks import MAX_BUCKETS, peaks_of
 
 if TYPE_CHECKING:
     from media.page.catalogue import Catalogue
@@ -24,6 +29,66 @@ TYPES = {".wav": "audio/wav", ".flac": "audio/flac", ".mp3": "audio/mpeg", ".opu
 BESIDE = {"events": ".events.jsonl", "transcript": ".transcript.jsonl"}
 
 
+_REFUSALS = (404, 501, 503)
+OPERATIONS = (
+    Operation(
+        method="get",
+        path="/v1/recordings",
+        summary="List recordings, the newest first.",
+        parameters=(
+            Parameter(
+                "offset", {"type": "integer", "minimum": 0, "maximum": 10**9, "default": 0}, "So many are left out."
+            ),
+            Parameter(
+                "limit",
+                {"type": "integer", "minimum": 0, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+                "So many at the most.",
+            ),
+        ),
+        answer=ListedRecordings,
+        refusals=(400, 501, 503),
+    ),
+    Operation(
+        method="get",
+        path="/v1/recordings/{name}/sidecar",
+        summary="Return the sidecar of a recording, as it lies on the disk.",
+        media_type="application/json",
+        refusals=_REFUSALS,
+    ),
+    Operation(
+        method="get",
+        path="/v1/recordings/{name}/audio",
+        summary="Return the audio of a recording, or a range of it.",
+        media_type="audio/*",
+        refusals=_REFUSALS,
+    ),
+    Operation(
+        method="get",
+        path="/v1/recordings/{name}/peaks",
+        summary="Return the waveform of a recording.",
+        parameters=(
+            Parameter(
+                "buckets",
+                {"type": "integer", "minimum": 0, "maximum": MAX_BUCKETS, "default": DEFAULT_BUCKETS},
+                "Pieces, at the most.",
+            ),
+        ),
+        answer=Waveform,
+        refusals=(400, 404, 409, 501, 503),
+    ),
+    *(
+        Operation(
+            method="get",
+            path=f"/v1/recordings/{{name}}/{what}",
+            summary=f"Return the {what} that lie{'' if what == 'events' else 's'} beside a recording, JSON lines.",
+            media_type="application/x-ndjson",
+            refusals=_REFUSALS,
+        )
+        for what in BESIDE
+    ),
+)
+
+
 def routes() -> list[web.RouteDef]:
     """Return the routes."""
     return [
@@ -31,7 +96,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/v1/recordings/{name}/sidecar", show_sidecar),
         web.get("/v1/recordings/{name}/audio", send_audio),
         web.get("/v1/recordings/{name}/peaks", show_peaks),
-        web.get("/v1/recordings/{name}/{beside:events|transcript}", send_beside),
+        *(web.get(f"/v1/recordings/{{name}}/{what}", partial(send_beside, what)) for what in BESIDE),
     ]
 
 
@@ -59,22 +124,19 @@ async def send_audio(request: web.Request) -> web.StreamResponse:
     return web.FileResponse(path, headers=_headers(TYPES.get(path.suffix, "application/octet-stream")))
 
 
-async def send_beside(request: web.Request) -> web.StreamResponse:
-    """Send what happened in the call, or what was said, JSON lines."""
+async def send_beside(what: str, request: web.Request) -> web.StreamResponse:
+    """Send what happened in the call, or what was said, JSON lines; 204 where nothing was written down."""
     catalogue, name = _catalogue(request), request.match_info["name"]
-    ending = BESIDE[request.match_info["beside"]]
-    path = await _at_work(request, lambda: catalogue.beside(name, ending))
+    if await _at_work(request, lambda: catalogue.sidecar(name)) is None:
+        raise _nothing(name)
+    path = await _at_work(request, lambda: catalogue.beside(name, BESIDE[what]))
     if path is None:
-        raise ApiError(404, "no_such_file", f"there is no {name}{ending}")
+        return web.Response(status=204)
     return web.FileResponse(path, headers=_headers("application/x-ndjson"))
 
 
 async def show_peaks(request: web.Request) -> web.Response:
     """Return the waveform; see `media.page.peaks.peaks_of`."""
-    import soundfile
-
-    from media.page.peaks import MAX_BUCKETS, peaks_of
-
     buckets = max(number_of(request, "buckets", DEFAULT_BUCKETS, MAX_BUCKETS), 1)
     path = await _audio(request)
     try:

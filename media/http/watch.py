@@ -26,7 +26,9 @@ from numpy.typing import NDArray
 import strep
 from media.feed.sink import FeedSink
 from media.http.api import API, Api, json_reply, live, text
+from media.http.describing import Operation
 from media.http.streams import Stream
+from media.page.documents import Abilities
 from media.page.levels import BUCKET_MS, LEVEL
 from media.page.overview import FIGURES
 from media.page.viewer import MAX_VISIBLE, Viewer
@@ -52,6 +54,18 @@ class Sight(msgspec.Struct):
 
     visible: list[int]
     ranking: bool = False
+
+
+OPERATIONS = (
+    Operation(method="get", path="/v1/page", summary="Tell what this server has to show.", answer=Abilities),
+    Operation(
+        method="get",
+        path="/v1/watch",
+        summary="Tell of all calls a little and of some a lot, for the live page, over a WebSocket; docs/page.md.",
+        status=101,
+        refusals=(426, 501, 503),
+    ),
+)
 
 
 def routes() -> list[web.RouteDef]:

@@ -12,6 +12,7 @@ import pytest
 from media.page.catalogue import Catalogue
 from strep.clock import ManualClock
 from tests.http.door import hall
+from tests.http.test_openapi import judge
 from tests.page.test_catalogue import record
 from tests.patience import PATIENCE_S
 
@@ -42,16 +43,20 @@ async def test_list_sidecar_audio_and_waveform(tmp_path: Path) -> None:
     content = (tmp_path / "a.wav").read_bytes()
     async with hall(recordings=Catalogue([tmp_path], ManualClock())) as found:
         _, said, _ = await found.get("/v1/recordings?limit=1&offset=1")
+        judge("/v1/recordings", 200, said)
         assert (said["total"], [one["name"] for one in said["recordings"]]) == (2, ["a"])
         assert (await found.get("/v1/recordings/a/sidecar"))[1]["call_id"] == "a"
         _, peaks, _ = await found.get("/v1/recordings/a/peaks?buckets=10")
+        judge("/v1/recordings/{name}/peaks", 200, peaks)
+        judge("/v1/page", 200, (await found.get("/v1/page"))[1])
         assert (peaks["length_samples"], len(peaks["channels"][1]["peak"])) == (8000, 10)
         base = f"http://{found.netloc}/v1/recordings"
         assert await asyncio.to_thread(fetch, f"{base}/a/audio") == (200, content)
         ranged = await asyncio.to_thread(lambda: fetch(f"{base}/a/audio", Range="bytes=100-299"))
         assert ranged == (206, content[100:300])
         assert await asyncio.to_thread(fetch, f"{base}/a/events") == (200, b'{"event": "dtmf"}\n')
-        for path in ("b/events", "c/audio", "c/sidecar", "c/peaks", "..%2Fa/audio", "a/transcript"):
+        assert await asyncio.to_thread(fetch, f"{base}/b/events") == (204, b"")
+        for path in ("c/audio", "c/sidecar", "c/peaks", "..%2Fa/audio", "c/transcript"):
             assert (await asyncio.to_thread(fetch, f"{base}/{path}"))[0] == 404
         assert (await asyncio.to_thread(fetch, f"{base}?limit=201"))[0] == 400
 

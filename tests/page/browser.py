@@ -68,7 +68,9 @@ class Page:
         async for message in self._connection:
             said = json.loads(message)
             if "id" in said:
-                self._answers.pop(said["id"]).set_result(said)
+                answer = self._answers.pop(said["id"])
+                if not answer.done():  # nobody waits any more
+                    answer.set_result(said)
             elif said["method"] == "Runtime.exceptionThrown":
                 self.errors.append(json.dumps(said["params"]["exceptionDetails"])[:2000])
             elif said["method"] == "Runtime.consoleAPICalled" and said["params"]["type"] in ("error", "assert"):

@@ -25,6 +25,8 @@ export function startKeys(does) {
       return;
     }
     if (isTyping || document.querySelector("dialog[open]:not(#shortcuts)")) return;
+    const isPressing = event.target.closest("button, a, summary, input") && ["Enter", " "].includes(event.key);
+    if (isPressing) return; // what has the focus is meant
     const key = isGoing ? `g${event.key}` : event.key;
     isGoing = event.key === "g" && !isGoing;
     if (isGoing) return;

@@ -89,7 +89,8 @@ const shortcuts = {
   "/": () => list.search.focus(),
   escape: (isTyping) => {
     if (isTyping) document.activeElement.blur();
-    else if (!byId("view-live").hidden) {
+    else if (byId("view-live").hidden) recordings.panel.focus();
+    else {
       if (isNarrow.matches) go("#/live");
       list.box.focus();
     }
