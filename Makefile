@@ -31,7 +31,7 @@ MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-again bench-test check format fuzz fuzz-guided fuzz-short fuzz-api soak kills bench peers conversation lock audit clean
+.PHONY: help setup demo test test-again bench-test check format fuzz fuzz-guided fuzz-short fuzz-api soak kills screenshots bench peers conversation lock audit clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -113,6 +113,9 @@ soak: setup  ## an hour of 500 calls that come and go (MINUTES=60), carriers tha
 
 kills: setup  ## kill the server a hundred times under two hundred calls (ARGS="--workers 2", "--kills 10")
 	@$(BIN)/python -m tests.kills $(ARGS)
+
+screenshots: setup  ## pictures of the live page, by headless Chromium (ARGS="--only one")
+	@$(BIN)/python -m tests.page.screenshots $(ARGS)
 
 bench: setup  ## measure this machine (ARGS="capacity", "receive --quick"; everything by default)
 	@$(BIN)/strep bench $(or $(ARGS),all)

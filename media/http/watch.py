@@ -24,6 +24,7 @@ from aiohttp import web
 from numpy.typing import NDArray
 
 import strep
+from media.events.bus import EventBus
 from media.feed.sink import FeedSink
 from media.http.api import API, Api, json_reply, live, text
 from media.http.describing import Operation
@@ -84,7 +85,8 @@ async def show_abilities(request: web.Request) -> web.Response:
 async def watch(request: web.Request) -> web.StreamResponse:
     """Tell a page until it leaves, or the server stops."""
     api, stream = request.app[API], Stream()
-    feed, bus = live(api.feed), live(api.bus)
+    feed, bus = live(api.feed), api.bus
+    assert isinstance(bus, EventBus), "who has the audio has the events"
     page = _Page(api, feed)
     stream.hear = page.hear
     with api.reading(stream):

@@ -75,6 +75,16 @@ async def test_a_call_is_seen_heard_and_played_again(tmp_path: Path) -> None:
             assert await page.eval("document.querySelector('#listen').getAttribute('aria-pressed')") == "true"
             await page.press("l")
             await page.until("!strep.detail.listening")
+            await page.until("document.querySelectorAll('.verbs button').length > 5")
+            await page.press("3")  # keys
+            await page.write("5")
+            await page.press("Enter")
+            await page.until("document.querySelector('.result').textContent.startsWith('send dtmf: ok')")
+            ended = "[...document.querySelectorAll('.log .playback_ended')].map((line) => line.textContent).join()"
+            told = await page.until(ended)
+            assert "status completed" in told
+            assert "is measured true" in told, "by the carrier, which has played it"
+            await page.eval("document.activeElement.blur()")
         await page.until("document.querySelectorAll('.row').length === 0")
         await page.until("document.querySelector('.detail .state').textContent === 'ended'")
         await page.press("g", "r")
@@ -91,7 +101,7 @@ async def test_a_call_is_seen_heard_and_played_again(tmp_path: Path) -> None:
         assert await page.eval("document.querySelector('#shortcuts').open")
         await page.press("Escape", "g", "l")
         await page.until("location.hash === '#/live'")
-    assert page.errors == []
+    assert [error for error in page.errors if "/v1/calls/" not in error] == [], "but for a call that ended meanwhile"
 
 
 class WithoutAudio(Hall):

@@ -145,8 +145,7 @@ export class Detail {
         fact("lost", share(track.never_arrived / Math.max(track.received + track.never_arrived, 1)), track.never_arrived / Math.max(track.received, 1) > 0.03 ? "bad" : ""),
         fact("packets", count(track.received)),
         fact("jitter", `${track.jitter_mean_ms.toFixed(1)} ms`, "", `now ${track.jitter_ms.toFixed(1)} ms, most ${track.jitter_max_ms.toFixed(1)} ms`),
-        fact("late", count(track.late)),
-        fact("duplicate", count(track.duplicate)));
+        fact("late, twice", `${count(track.late)}, ${count(track.duplicate)}`, "", "Packets that came too late for live listeners; packets that came twice"));
     }));
   }
 

@@ -4,7 +4,7 @@ import {colour, el, fill, say, surface} from "./dom.js";
 import {count, duration, parties, share, short} from "./format.js";
 import {drawRow} from "./wave.js";
 
-const ROW_PX = 60, SPARE = 3;
+const ROW_PX = 60, SPARE = 3, MOSAIC_PX = 84;
 const ORDERS = {
   newest: ["Newest", (a, b) => b.began - a.began],
   longest: ["Longest", (a, b) => a.began - b.began],
@@ -152,13 +152,15 @@ export class List {
   /** Every call as a tile. */
   drawMosaic() {
     if (this.mosaic.hidden) return;
-    const {context, width, height} = surface(this.mosaic);
+    const wide = this.mosaic.clientWidth;
     let size = 12;
-    while (size > 3 && Math.floor(width / size) * Math.floor(height / size) < this.found.length) size -= 0.5;
-    this.tile = {size, across: Math.floor(width / size)};
+    while (size > 3 && Math.floor(wide / size) * Math.floor(MOSAIC_PX / size) < this.found.length) size -= 0.5;
+    this.tile = {size, across: Math.max(Math.floor(wide / size), 1)};
+    this.mosaic.style.height = `${Math.min(Math.ceil(this.found.length / this.tile.across) * size, MOSAIC_PX)}px`;
+    const {context, height} = surface(this.mosaic);
     this.found.forEach((call, at) => {
       const x = (at % this.tile.across) * size, y = Math.floor(at / this.tile.across) * size;
-      if (y + size > height) return;
+      if (y + size > height + 0.5) return;
       context.fillStyle = call === this.chosen ? colour("ink") : colour("tile");
       context.fillRect(x, y, size - 1, size - 1);
       if (call !== this.chosen && call.permille >= 5) {

@@ -18,6 +18,7 @@ let list, detail, recordings;
 
 takeTokenFromAddress();
 startTheme();
+document.fonts.load('600 12px "JetBrains Mono"'); // canvases do not ask for it by themselves
 begin();
 
 async function begin() {
