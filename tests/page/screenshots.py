@@ -58,10 +58,10 @@ SCENES = (
     Scene(
         "two-thousand",
         (
-            f"--udp {UDP} --calls 1800 --stagger 4 --seconds 120 --segmented --loss 0.2% --seed 1",
-            f"--udp {UDP} --calls 200 --stagger 36 --seconds 120 --segmented {_NOISE} --seed 2",
+            f"--udp {UDP} --calls 1900 --stagger 7 --seconds 150 --ptime 60 --segmented --loss 0.1% --seed 1",
+            f"--udp {UDP} --calls 100 --stagger 90 --seconds 150 --ptime 60 --loss 2% --burst-loss 3 --seed 2",
         ),
-        25,
+        30,
         ("two-thousand-light", "two-thousand-dark"),
     ),
     Scene(
@@ -70,7 +70,7 @@ SCENES = (
             f"--udp {UDP} --calls 5 --stagger 300 --seconds 40 --dtmf 90210 {_NOISE} --hold 16+4 --seed 11",
             f"--ws ws://{WS}/telnyx --dialect telnyx --calls 2 --stagger 500 --seconds 41 --press 8:3",
         ),
-        45,
+        52,
         ("recording-light", "recording-dark", "recording-phone"),
     ),
 )
@@ -95,6 +95,8 @@ async def film(scene: Scene, to: Path) -> None:
     folder = Path(tempfile.mkdtemp(prefix="strep-page-"))
     serve = ["serve", "--udp", UDP, "--ws", WS, "--http", HTTP, "--http-recordings", "on"]
     serve += ["--record", str(folder / "recordings"), "--detect", "dtmf"] if scene.name != "two-thousand" else []
+    if scene.name == "recording":
+        serve += ["--idle-timeout", "6"]
     if find_spec("pocketsphinx") and scene.name in ("one", "recording"):
         serve += ["--transcribe", "pocketsphinx"]
     try:
@@ -136,7 +138,7 @@ async def prepare(page: Page, scene: Scene) -> None:
 
 
 async def shoot(page: Page, scene: Scene, picture: str, to: Path) -> None:
-    """Take one picture, as small as 256 colours make it."""
+    """Take one picture."""
     is_phone = picture.endswith("phone")
     await page.look(*(PHONE if is_phone else WIDE), dark=picture.endswith("dark"), phone=is_phone)
     if is_phone and scene.name == "fifty":
@@ -146,19 +148,7 @@ async def shoot(page: Page, scene: Scene, picture: str, to: Path) -> None:
     await asyncio.sleep(1.5)
     path = to / f"page-{picture}.png"
     await page.picture(path)
-    await asyncio.to_thread(shrink, path)
     sys.stdout.write(f"{path}: {path.stat().st_size // 1000} kB\n")
-
-
-def shrink(path: Path) -> None:
-    """Make a picture smaller: few colours are enough for flat ones."""
-    if find_spec("PIL") is None:
-        return
-    from PIL import Image
-
-    with Image.open(path) as image:
-        small = image.convert("RGB").quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-        small.save(path, optimize=True)
 
 
 async def main(arguments: Sequence[str]) -> None:

@@ -94,6 +94,8 @@ export class Recordings {
       if (wanted !== this.wanted) return undefined;
       this.data.peaks = peaks;
       this.view = {from: 0, until: Math.max(peaks.length_samples, 1)};
+      say(this.whole, `of ${duration((peaks.length_samples * 1000) / peaks.sample_rate_hz)}`);
+      this.canvas.setAttribute("aria-valuemax", Math.round(peaks.length_samples / peaks.sample_rate_hz));
       this.player = new Player(name, `/v1/recordings/${encodeURIComponent(name)}/audio`, peaks.sample_rate_hz, peaks.length_samples);
       this.player.addEventListener("state", () => this.settle());
       this.player.addEventListener("failed", ({detail}) => this.tell(detail));
@@ -122,9 +124,10 @@ export class Recordings {
         el("div", {class: "names"}, el("h1", {class: known ? null : "id"}, known ? [el("span", {class: "in"}, from || "?"), el("i", {}, " → "), el("span", {class: "out"}, to || "?")] : sidecar.call_id),
           el("p", {class: "sub"}, el("span", {class: "state", dataset: {state: sidecar.state}}, sidecar.state), el("span", {class: "door"}, sidecar.door), el("span", {}, `${date(sidecar.started_at)}, ${time(sidecar.started_at)}`), known && el("code", {class: "id"}, sidecar.call_id))),
         el("div", {class: "do"}, el("button", {type: "button", class: "quiet", onclick: () => this.download(ending)}, "Download"))),
-      el("div", {class: "transport"}, this.button, this.place, el("span", {class: "quiet-text"}, `of ${duration((this.view.until * 1000) / rate)}`), this.hint),
+      el("div", {class: "transport"}, this.button, this.place, this.whole = el("span", {class: "quiet-text"}, `of ${duration((this.view.until * 1000) / rate)}`), this.hint),
       el("figure", {class: "scope-frame tall"}, this.canvas,
         el("figcaption", {}, el("span", {class: "in"}, "inbound"), el("span", {class: "out"}, "outbound"), kinds.map((kind) => el("span", {class: `key kind ${kind}`, title: KINDS[kind]?.[1] || null}, KINDS[kind]?.[0] || kind)), (sidecar.events || []).some((event) => event.event === "dtmf") && el("span", {class: "key digit"}, "key"))),
+      sidecar.state === "recording" && el("p", {class: "result"}, "The call is being recorded: this is what of it is written so far, and its ledger comes at its end."),
       sidecar.error && el("p", {class: "result", dataset: {grade: "bad"}}, sidecar.error),
       this.message,
       el("div", {class: "columns"}, el("section", {class: "said"}, el("h2", {}, "Transcript"), this.said),
