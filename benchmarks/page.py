@@ -60,8 +60,9 @@ def measure(settings: Settings, say: Say, scratch: Path) -> Report:
         question="page",
         environment=where,
         answers=[
-            f"a page that shows {settings.in_sight} of {settings.calls} calls makes a packet cost {ratio.text('.2f')} "
-            f"times what it costs when nobody looks: {spreads[WATCHED].text('.2f')} and {spreads[ALONE].text('.2f')} us"
+            f"with a page that shows {settings.in_sight} of {settings.calls} calls a packet costs "
+            f"{ratio.text('.2f')} times as much as when nobody looks: {spreads[WATCHED].text('.2f')} us, "
+            f"not {spreads[ALONE].text('.2f')}"
         ],
         tables=[Table("Processor time of the server per packet", ["", "us"], cells)],
         runs=len(runs),

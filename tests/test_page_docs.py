@@ -1,4 +1,4 @@
-"""What docs/page.md says is so: its tables are made from the code, its command is understood, its bounds are right."""
+"""What docs/page.md says is so: tables made from the code, a command that is understood, bounds."""
 
 from __future__ import annotations
 

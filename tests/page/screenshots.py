@@ -43,7 +43,7 @@ SCENES = (
         "one",
         (f"--ws ws://{WS}/telnyx --dialect telnyx --seconds 75 --press 9:4 --press 10:7 --press 11:1",),
         15,
-        ("one-light", "one-dark", "one-phone"),
+        ("one-light", "one-phone"),
     ),
     Scene(
         "fifty",
@@ -53,7 +53,7 @@ SCENES = (
             f"--udp {UDP} --calls 6 --stagger 900 --seconds 75 --loss 5% --burst-loss 5 --seed 3",
         ),
         18,
-        ("fifty-light", "fifty-dark", "fifty-phone"),
+        ("fifty-light", "fifty-dark"),
     ),
     Scene(
         "two-thousand",
@@ -62,7 +62,7 @@ SCENES = (
             f"--udp {UDP} --calls 100 --stagger 90 --seconds 150 --ptime 60 --loss 2% --burst-loss 3 --seed 2",
         ),
         30,
-        ("two-thousand-light", "two-thousand-dark"),
+        ("two-thousand-dark",),
     ),
     Scene(
         "recording",
@@ -71,7 +71,7 @@ SCENES = (
             f"--ws ws://{WS}/telnyx --dialect telnyx --calls 2 --stagger 500 --seconds 41 --press 8:3",
         ),
         52,
-        ("recording-light", "recording-dark", "recording-phone"),
+        ("recording-light", "recording-phone"),
     ),
 )
 
@@ -125,7 +125,7 @@ async def prepare(page: Page, scene: Scene) -> None:
     if scene.name == "recording":
         await page.eval("location.hash = '#/recordings'")
         await page.until("document.querySelectorAll('.take').length > 0")
-        await page.eval("[...document.querySelectorAll('.take')].at(-1).click()")
+        await page.eval("document.querySelector('.take:has(.badge.lost)').click()")
         await page.until("Boolean(strep.recordings.data?.peaks)")
         await page.eval("strep.recordings.player.start = 9.4 * 8000")
     elif scene.name == "one":
@@ -141,9 +141,7 @@ async def shoot(page: Page, scene: Scene, picture: str, to: Path) -> None:
     """Take one picture."""
     is_phone = picture.endswith("phone")
     await page.look(*(PHONE if is_phone else WIDE), dark=picture.endswith("dark"), phone=is_phone)
-    if is_phone and scene.name == "fifty":
-        await page.eval("location.hash = '#/live'")
-    elif is_phone and scene.name == "one":
+    if is_phone and scene.name == "one":
         await page.eval("document.querySelector('.row').click()")
     await asyncio.sleep(1.5)
     path = to / f"page-{picture}.png"
