@@ -121,7 +121,7 @@ async def _watched(server: Server, settings: Settings) -> tuple[Watched, dict[st
     assert viewer.stdout is not None
     await viewer.stdout.readline()
     run = await _during(server, settings, WATCHED)
-    said, _ = await viewer.communicate()
+    said, _ = await viewer.communicate(b"")
     came: dict[str, int] = json.loads(said)
     return run, came
 
