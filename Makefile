@@ -12,7 +12,7 @@ HADOLINT_VERSION  := 2.15.1
 BIN        := .venv/bin
 INSTALLED  := .venv/.installed
 PEERS      := ffmpeg tshark sox espeak-ng flite mpg123 gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good \
-              gstreamer1.0-plugins-bad nodejs node-ws golang-go golang-github-pion-rtp-dev nats-server openssl systemd age prometheus postgresql
+              gstreamer1.0-plugins-bad nodejs node-ws golang-go golang-github-pion-rtp-dev nats-server openssl systemd age prometheus postgresql chromium
 # Of pipecat, the half gigabyte that it asks for left out: what its serializers import, and .venv has not.
 PIPECAT    := pipecat-ai aiofiles docstring-parser loguru loudness sentencex wait-for2
 # Telnyx's own package, which verifies webhooks, and what of its needs .venv has not.
@@ -31,7 +31,7 @@ MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-again bench-test check format fuzz fuzz-guided fuzz-short fuzz-api soak kills bench peers conversation lock audit container-test clean
+.PHONY: help setup demo test test-again bench-test check format fuzz fuzz-guided fuzz-short fuzz-api soak kills screenshots bench peers conversation lock audit container-test clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -113,6 +113,9 @@ soak: setup  ## an hour of 500 calls that come and go (MINUTES=60), carriers tha
 
 kills: setup  ## kill the server a hundred times under two hundred calls (ARGS="--workers 2", "--kills 10")
 	@$(BIN)/python -m tests.kills $(ARGS)
+
+screenshots: setup  ## pictures of the live page, by headless Chromium (ARGS="--only one")
+	@$(BIN)/python -m tests.page.screenshots $(ARGS)
 
 bench: setup  ## measure this machine (ARGS="capacity", "receive --quick"; everything by default)
 	@$(BIN)/strep bench $(or $(ARGS),all)

@@ -34,6 +34,7 @@ QUESTIONS = {
     "pieces": "How many calls can be talked to in MP3 mode, and what does encoding do to the rest?",
     "deliver": "What does it cost to make FLAC, MP3 or Opus of a call, and what does reception notice of it?",
     "feed": "What does it cost to feed live audio to other programs?",
+    "page": "What does a live page cost reception?",
     "hearing": "Are all keys heard, none twice and none in speech or music, and what does it cost to listen?",
     "machines": "Is a person told from a machine, a fax or silence, and when has a machine's greeting ended?",
     "denoise": "How much noise goes, what becomes of speech and keys, and what does it cost?",

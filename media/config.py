@@ -92,6 +92,8 @@ class ServerConfig:
     """Whether calls can be told to do something; auto: where `http` is. See `media.control`."""
     media: Path | None = None
     """Directory of the files that actions may play by their names."""
+    http_recordings: Literal["off", "on"] = "off"
+    """Whether what lies in `record` and `takes` is served there, too."""
     transcribe: str = ""
     """The engine that transcribes all calls, ``NAME`` or ``NAME:key=value,...``; see `media.transcribing`."""
     transcribe_tracks: Literal["inbound", "outbound", "both"] = "both"

@@ -17,6 +17,7 @@ from media.handover.options import HANDOVER_OPTIONS
 from media.hearing.machine import MachineRules
 from media.nats.options import NATS_OPTIONS
 from media.option import PREFIX, Option
+from media.page.options import PAGE_OPTIONS
 from media.quality.options import QUALITY_OPTIONS
 from media.sealing.options import SEALING_OPTIONS
 from media.transcribing.options import TRANSCRIBING_OPTIONS
@@ -155,6 +156,7 @@ OPTIONS = (
     ),
     *CONTROL_OPTIONS,
     *CDR_OPTIONS,
+    *PAGE_OPTIONS,
     *TRANSCRIBING_OPTIONS,
     *NATS_OPTIONS,
     Option(

@@ -276,10 +276,21 @@ def _http_door(server: Server, endpoint: Endpoint, clock: Clock) -> HttpDoor:
     def make_api() -> Api:
         from media.http.api import Api
         from media.http.house import OneServer
+        from media.page.catalogue import catalogue_of
+        from media.page.overview import Lookout, overview_of
 
         loop, details = asyncio.get_running_loop(), partial(details_of, server)
         house = OneServer(server.engine, server.legs, loop, server.controls, details)
-        return Api(house, clock, feed, server.bus, incoming, alarms=server.alarms.report)
+        return Api(
+            house,
+            clock,
+            feed,
+            server.bus,
+            incoming,
+            alarms=server.alarms.report,
+            lookout=Lookout(lambda: house.ask(lambda: overview_of(server)), clock),
+            recordings=catalogue_of(server.config, clock),
+        )
 
     return HttpDoor(endpoint, server.config.http_token, make_api, server.sockets)
 

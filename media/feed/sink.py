@@ -30,6 +30,10 @@ PATIENCE_MS = 40
 """As `media.sinks.hearing`: media streams can still be read several frames at a time."""
 
 
+Tap = Callable[[PcmBatch], object]
+"""Looks at batches in the feed's thread, and returns at once."""
+
+
 @dataclass(slots=True)
 class _Strand:
     """Messages of one track, rate and format, and who gets them."""
@@ -117,7 +121,7 @@ class _FedCall:
 
 
 class FeedSink:
-    """Feeds subscriptions; `subscribe`, `unsubscribe`, `calls` and `snapshot` are for any thread.
+    """Feeds subscriptions; `subscribe`, `unsubscribe`, `tap`, `calls`, `is_live` and `snapshot` are for any thread.
 
     Attributes:
         messages: written, each once whoever gets it.
@@ -131,6 +135,7 @@ class FeedSink:
         self._lock = threading.Lock()
         self._coming: list[Subscription] = []
         self._has_left = False
+        self._taps: tuple[Tap, ...] = ()
         # Of the sink's thread.
         self._subscriptions: list[Subscription] = []
         self._calls: dict[int, _FedCall] = {}
@@ -163,6 +168,21 @@ class FeedSink:
         """Return the calls that are live."""
         return [fed.call for fed in list(self._calls.values())]
 
+    def is_live(self, call: CallInfo) -> bool:
+        """Whether a call is live, and has its number still."""
+        fed = self._calls.get(call.index)
+        return fed is not None and fed.call is call
+
+    def tap(self, tap: Tap) -> Callable[[], None]:
+        """Hand every batch to `tap` as well, patches and empty ones too; return what ends that."""
+        with self._lock:
+            self._taps += (tap,)
+        return lambda: self._untap(tap)
+
+    def _untap(self, tap: Tap) -> None:
+        with self._lock:
+            self._taps = tuple(other for other in self._taps if other != tap)
+
     def snapshot(self) -> dict[str, Any]:
         """Return counters."""
         subscriptions = list(self._subscriptions)
@@ -190,6 +210,8 @@ class FeedSink:
         """Write the blocks of calls that somebody wants."""
         self._now_ns = batch.now_ns
         self._take_changes()
+        for tap in self._taps:
+            tap(batch)
         if self._wanted and len(batch):
             wanted = np.isin(batch.call, np.fromiter(self._wanted, np.int32, len(self._wanted)))
             if wanted.any():

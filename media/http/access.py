@@ -7,6 +7,7 @@ names itself as Origin, such a name stands in Host.
 
 from __future__ import annotations
 
+import base64
 import hmac
 import ipaddress
 from collections.abc import Mapping
@@ -16,6 +17,10 @@ from media.config import Endpoint
 from strep.errors import ConfigurationError
 
 _BEARER = "Bearer "
+SUBPROTOCOL = "strep.v1"
+"""What a browser asks for beside its token; the answer has it, for browsers want one of those they named."""
+TOKEN_SUBPROTOCOL = "strep.bearer."
+"""Of WebSockets, before the token in base64url without padding: a browser can give them no other header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class Access:
     def denial(self, headers: Mapping[str, str]) -> Denial | None:
         """Return why a request with such headers is refused; None if it is not."""
         if self.token:
-            if shows(headers.get("Authorization", ""), self.token):
+            if shows(headers.get("Authorization", ""), self.token) or names(headers, self.token):
                 return None
             return Denial(401, "unauthorized", "send the token as the header: Authorization: Bearer TOKEN")
         host = headers.get("Host", "")
@@ -54,6 +59,8 @@ class Access:
         origin = headers.get("Origin")
         if origin is not None and origin.partition("://")[2] != host:
             return Denial(403, "origin", f"web pages of {origin} may not read calls; use a token")
+        if headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):  # a picture or a form has no Origin
+            return Denial(403, "origin", "another web page may not ask here; use a token")
         return None
 
 
@@ -62,6 +69,16 @@ def shows(authorization: str, token: str) -> bool:
     shown = authorization[len(_BEARER) :] if authorization[: len(_BEARER)].lower() == _BEARER.lower() else ""
     # In constant time: how far a guess is right must not show in how long it takes.
     return hmac.compare_digest(shown.encode("utf-8", "replace"), token.encode())
+
+
+def names(headers: Mapping[str, str], token: str) -> bool:
+    """Whether a WebSocket's handshake names `token` among its subprotocols, see `TOKEN_SUBPROTOCOL`."""
+    if headers.get("Upgrade", "").lower() != "websocket":
+        return False
+    offered = (one.strip() for one in headers.get("Sec-WebSocket-Protocol", "").split(","))
+    named = next((one[len(TOKEN_SUBPROTOCOL) :] for one in offered if one.startswith(TOKEN_SUBPROTOCOL)), "")
+    known = base64.urlsafe_b64encode(token.encode()).rstrip(b"=")
+    return hmac.compare_digest(named.encode("utf-8", "replace"), known)
 
 
 def host_of(netloc: str) -> str:

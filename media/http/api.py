@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from media.http.house import House
     from media.http.relayed import Relayed
     from media.http.streams import Stream
+    from media.page.catalogue import Catalogue
+    from media.page.overview import Lookout
     from media.webhooks.incoming import Incoming
     from strep.clock import Clock
 
@@ -48,6 +50,19 @@ class ApiError(Exception):
 
 
 @dataclass
+class Desk:
+    """Work that only some may do at a time.
+
+    Attributes:
+        turn: held by those who do it.
+        waiting: so many want to, these included.
+    """
+
+    turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
+    waiting: int = 0
+
+
+@dataclass
 class Api:
     """What routes may ask for.
 
@@ -59,6 +74,9 @@ class Api:
         incoming: judges webhooks of the carrier; None where none are taken.
         in_order: held while one of them is acted on.
         alarms: returns what is raised, see `media.alarms.watch.report_of`; from any thread.
+        lookout: the figures of all calls; None where they live in other processes.
+        recordings: those that are served; None: none are.
+        disk: where requests wait that read it.
         readers: those of audio and events.
         is_stopping: they are to leave.
         refused: requests that ended in an error, by its code.
@@ -72,6 +90,9 @@ class Api:
     incoming: Incoming | None = None
     in_order: asyncio.Lock = field(default_factory=asyncio.Lock)
     alarms: Callable[[], dict[str, Any]] = lambda: report_of((), 0)
+    lookout: Lookout | None = None
+    recordings: Catalogue | None = None
+    disk: Desk = field(default_factory=Desk)
     readers: set[Stream] = field(default_factory=set)
     is_stopping: bool = False
     refused: dict[str, int] = field(default_factory=dict)

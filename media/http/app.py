@@ -13,12 +13,12 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from media.http import actions, alarms, calls, carrier, events, legs, openapi, pcm
+from media.http import actions, alarms, calls, carrier, events, legs, openapi, page, pcm, recordings, watch
 from media.http.access import Access
 from media.http.api import API, HANDED_OVER, Api, ApiError, error_reply, json_reply
 
 _LOG = logging.getLogger("strep.http")
-OPEN_PATHS = frozenset({"/healthz", "/readyz", carrier.PATH})
+OPEN_PATHS = frozenset({"/healthz", "/readyz", carrier.PATH, *page.FILES})
 """For whoever asks: nothing of calls is told there, and webhooks show a signature."""
 MAX_REQUEST_BYTES = 1 << 20
 """Of a body; routes that read one have a smaller bound (`media.http.bodies`)."""
@@ -31,6 +31,9 @@ ROUTES = (
     events.routes,
     alarms.routes,
     openapi.routes,
+    page.routes,
+    watch.routes,
+    recordings.routes,
 )
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -91,7 +94,7 @@ def _slug(reason: str) -> str:
 
 def _explain(request: web.Request, error: web.HTTPException) -> str:
     if isinstance(error, web.HTTPNotFound):
-        paths = sorted({resource.canonical for resource in request.app.router.resources()})
+        paths = sorted({resource.canonical for resource in request.app.router.resources()} - page.FILES.keys())
         return f"there is no {request.path}; there are {', '.join(paths)}"
     if isinstance(error, web.HTTPMethodNotAllowed):
         return f"{request.path} does not take {error.method}; it takes {', '.join(sorted(error.allowed_methods))}"

@@ -47,8 +47,8 @@ def routes() -> list[web.RouteDef]:
 
 async def list_calls(request: web.Request) -> web.Response:
     """Return some of the live calls, the oldest first."""
-    offset = _number(request, "offset", 0, 10**9)
-    limit = _number(request, "limit", DEFAULT_LIMIT, MAX_LIMIT)
+    offset = number_of(request, "offset", 0, 10**9)
+    limit = number_of(request, "limit", DEFAULT_LIMIT, MAX_LIMIT)
     total, found = await request.app[API].house.calls(offset, limit)
     return json_reply({"total": total, "calls": found})
 
@@ -62,7 +62,12 @@ async def show_call(request: web.Request) -> web.Response:
     return json_reply(found)
 
 
-def _number(request: web.Request, name: str, default: int, most: int) -> int:
+def number_of(request: web.Request, name: str, default: int, most: int) -> int:
+    """Return a parameter that is a number from 0 to `most`.
+
+    Raises:
+        ApiError: it is none.
+    """
     given = request.query.get(name, str(default))
     if not (given.isascii() and given.isdigit() and len(given) < 20 and int(given) <= most):
         raise ApiError(400, "parameter", f"{name}: {given!r} is not a number from 0 to {most}")

@@ -84,31 +84,31 @@ class OneServer:
         def look() -> tuple[int, list[str]]:
             return len(self._engine.calls), list(islice(self._engine.calls, offset, offset + limit))
 
-        total, call_ids = await self._ask(look)
+        total, call_ids = await self.ask(look)
         found: list[dict[str, Any]] = []
         for at in range(0, len(call_ids), CALLS_AT_ONCE):
-            found += await self._ask(partial(calls_of, self._engine, call_ids[at : at + CALLS_AT_ONCE]))
+            found += await self.ask(partial(calls_of, self._engine, call_ids[at : at + CALLS_AT_ONCE]))
         return total, found
 
     async def call(self, call_id: str) -> dict[str, Any] | None:
         """See `House`."""
-        return await self._ask(partial(full_call, self._engine, call_id, self._details))
+        return await self.ask(partial(full_call, self._engine, call_id, self._details))
 
     async def register(self, leg: UUID, good_for_s: float) -> None:
         """See `House`."""
-        await self._ask(lambda: self._desk().register(leg, good_for_s))
+        await self.ask(lambda: self._desk().register(leg, good_for_s))
 
     async def withdraw(self, leg: UUID) -> bool:
         """See `House`."""
-        return await self._ask(lambda: self._desk().withdraw(leg))
+        return await self.ask(lambda: self._desk().withdraw(leg))
 
     async def legs(self) -> dict[str, Any]:
         """See `House`."""
-        return await self._ask(self._legs.status)
+        return await self.ask(self._legs.status)
 
     async def shortage(self) -> str:
         """See `House`."""
-        return await self._ask(partial(shortage_of, self._engine))
+        return await self.ask(partial(shortage_of, self._engine))
 
     async def act(self, call_id: str, action: str, command: Command) -> Done:
         """See `House`."""
@@ -131,7 +131,12 @@ class OneServer:
         check_goes_on(is_ending=self._legs.is_ending)
         return self._legs
 
-    async def _ask(self, function: Callable[[], T]) -> T:
+    async def ask(self, function: Callable[[], T]) -> T:
+        """Return what `function` returns, called in the media loop.
+
+        Raises:
+            ApiError: it is too busy.
+        """
         has_left = False
 
         def ask() -> T:

@@ -11,7 +11,7 @@ import msgspec
 from aiohttp import web
 
 from media.control.table import descriptions
-from media.http import actions, alarms, calls, carrier, events, legs, pcm
+from media.http import actions, alarms, calls, carrier, events, legs, pcm, recordings, watch
 from media.http.api import json_reply
 from media.http.describing import ErrorReply, Operation
 from media.http.documents import Ready
@@ -61,6 +61,8 @@ OPERATIONS = (
     *legs.OPERATIONS,
     *carrier.OPERATIONS,
     *alarms.OPERATIONS,
+    *watch.OPERATIONS,
+    *recordings.OPERATIONS,
     *OWN,
 )
 

@@ -1,4 +1,4 @@
-"""A WebSocket to a reader: what is written to it, while what it says is read and thrown away.
+"""A WebSocket to a reader: what is written to it, while what it says is read, and thrown away unless somebody hears.
 
 A writer waits for a peer that does not read. That ends when the peer is lost (`Stream.is_lost`): by its rule, and not
 by what the writer would like to do.
@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import WSMsgType, web
 
+from media.http.access import SUBPROTOCOL
 from media.http.api import HEARTBEAT_S, MAX_INPUT_BYTES, ApiError
 
 CLOSE_TIMEOUT_S = 30.0
@@ -27,12 +28,14 @@ class Stream:
     Attributes:
         something: set when there may be something to write; the writer clears it.
         is_lost: tells whether the reader is to be closed, whatever it has not read; asked at each `wake`.
+        hear: gets what the reader says, text; else that is thrown away.
     """
 
     def __init__(self) -> None:
         """Prepare; made in the event loop of the reader."""
         self.something = asyncio.Event()
         self.is_lost: Callable[[], bool] = lambda: False
+        self.hear: Callable[[str], object] = lambda said: None
         self._cut_off = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
@@ -55,12 +58,16 @@ class Stream:
             ApiError: the request is for no WebSocket.
         """
         socket = web.WebSocketResponse(
-            heartbeat=HEARTBEAT_S, max_msg_size=MAX_INPUT_BYTES, compress=False, timeout=CLOSE_TIMEOUT_S
+            heartbeat=HEARTBEAT_S,
+            max_msg_size=MAX_INPUT_BYTES,
+            compress=False,
+            timeout=CLOSE_TIMEOUT_S,
+            protocols=(SUBPROTOCOL,),
         )
         if not socket.can_prepare(request).ok:
             raise ApiError(426, "websocket", f"{request.path} is for WebSockets (RFC 6455)")
         await socket.prepare(request)
-        reading, writing = asyncio.create_task(_ignore_input(socket)), asyncio.ensure_future(write(socket))
+        reading, writing = asyncio.create_task(_read(socket, self.hear)), asyncio.ensure_future(write(socket))
         cutting = asyncio.create_task(self._cut_off.wait())
         try:
             await asyncio.wait({reading, writing, cutting}, return_when=asyncio.FIRST_COMPLETED)
@@ -78,11 +85,13 @@ class Stream:
         return socket
 
 
-async def _ignore_input(socket: web.WebSocketResponse) -> None:
-    """Read pongs and the end; a message is not expected, and one too long ends it."""
+async def _read(socket: web.WebSocketResponse, hear: Callable[[str], object]) -> None:
+    """Read pongs, the end, and what the reader says; a message that is too long ends it."""
     async for message in socket:
         if message.type is WSMsgType.ERROR:
             return
+        if message.type is WSMsgType.TEXT:
+            hear(message.data)
 
 
 async def _close(request: web.Request, socket: web.WebSocketResponse, code: int, reason: str) -> None:

@@ -126,6 +126,14 @@ class FrontDesk:
 
     def _make_api(self) -> Api:
         from media.http.api import Api
+        from media.page.catalogue import catalogue_of
 
         assert self._house is not None
-        return Api(self._house, SystemClock(), bus=self._relayed, incoming=self._incoming, alarms=self._alarms)
+        return Api(
+            self._house,
+            SystemClock(),
+            bus=self._relayed,
+            incoming=self._incoming,
+            alarms=self._alarms,
+            recordings=catalogue_of(self._given, SystemClock()),
+        )

@@ -13,7 +13,6 @@ from media.carrier.options import SimulationOptions, Transport
 from media.cdr.companion import Records
 from media.config import ServerConfig
 from media.events.bus import EventBus
-from media.events.calls import CallOver
 from media.reports import call_over
 from media.sinks.contract import CallInfo, SinkUse
 from media.sinks.finisher import Finisher

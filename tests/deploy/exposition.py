@@ -9,11 +9,10 @@ from prometheus_client.metrics_core import Metric
 
 from media.alarms.rules import RULES
 from media.events.bus import EventBus
-from media.events.calls import CallOver
-from media.reports import call_over
 from media.metrics.families import families
 from media.metrics.tally import Tally
 from media.metrics.totals import Totals
+from media.reports import call_over
 from strep.clock import ManualClock
 from tests.cdr.records import a_call, a_report
 

@@ -19,6 +19,8 @@ from media.doors.strep import StrepDoor
 from media.http.api import Api
 from media.http.companion import HttpDoor
 from media.http.house import OneServer
+from media.page.catalogue import Catalogue
+from media.page.overview import Lookout, Overview, figures_of
 from media.webhooks.incoming import Incoming
 from tests.feed.room import Room
 from tests.media.world import World
@@ -33,17 +35,30 @@ class Hall:
         room: the feed.
     """
 
-    def __init__(self, token: str = "", incoming: Incoming | None = None) -> None:
+    def __init__(
+        self, token: str = "", incoming: Incoming | None = None, recordings: Catalogue | None = None
+    ) -> None:
         self.world, self.room, self.token = World(), Room(), token
         loopback = Endpoint("127.0.0.1", 0)
         self.strep = StrepDoor(self.world.engine, LegGuard("registered"))
         self.legs = LegDesk(self.strep, self.world.clock)
-        self.incoming = incoming
+        self.incoming, self.recordings = incoming, recordings
         self.door = HttpDoor(loopback, token, self._api)
 
     def _api(self) -> Api:
         house = OneServer(self.world.engine, self.legs, asyncio.get_running_loop())
-        return Api(house, self.world.clock, self.room.feed, self.world.bus, self.incoming)
+        return Api(
+            house,
+            self.world.clock,
+            self.room.feed,
+            self.world.bus,
+            self.incoming,
+            lookout=Lookout(lambda: house.ask(self._look), self.world.clock),
+            recordings=self.recordings,
+        )
+
+    def _look(self) -> Overview:
+        return Overview(self.world.engine.snapshot(), figures_of(self.world.engine))
 
     @property
     def netloc(self) -> str:
@@ -77,10 +92,12 @@ class Hall:
 
 
 @asynccontextmanager
-async def hall(token: str = "", incoming: Incoming | None = None) -> AsyncIterator[Hall]:
+async def hall(
+    token: str = "", incoming: Incoming | None = None, recordings: Catalogue | None = None
+) -> AsyncIterator[Hall]:
     """Open a door."""
     async with asyncio.timeout(PATIENCE_S):
-        found = Hall(token, incoming)
+        found = Hall(token, incoming, recordings)
         await found.door.start()
         try:
             yield found

@@ -13,6 +13,7 @@ from media.settings import load
 from strep.errors import ConfigurationError
 
 TOKEN = "a-long-random-wörd"
+ENCODED = "YS1sb25nLXJhbmRvbS13w7ZyZA"
 HERE = {"Host": "127.0.0.1:9080"}
 
 
@@ -28,6 +29,23 @@ class TestWithAToken:
         denial = Access(TOKEN).denial(HERE | {"Authorization": given})
         assert denial is not None
         assert (denial.status, denial.code) == (401, "unauthorized")
+
+    @pytest.mark.parametrize(
+        ("upgrade", "offered", "is_in"),
+        [
+            ("websocket", f"strep.v1, strep.bearer.{ENCODED}", True),
+            ("WebSocket", f"strep.bearer.{ENCODED}", True),
+            ("", f"strep.bearer.{ENCODED}", False),
+            ("websocket", f"strep.bearer.{ENCODED}=", False),
+            ("websocket", "strep.bearer.", False),
+            ("websocket", f"strep.bearer.{TOKEN}", False),
+            ("websocket", ENCODED, False),
+            ("websocket", "", False),
+        ],
+    )
+    def test_a_browser_that_opens_a_websocket(self, upgrade: str, offered: str, is_in: bool) -> None:
+        headers = HERE | {"Upgrade": upgrade, "Sec-WebSocket-Protocol": offered}
+        assert (Access(TOKEN).denial(headers) is None) is is_in
 
     def test_nobody_sees_it(self) -> None:
         assert TOKEN not in repr(Access(TOKEN))
@@ -51,6 +69,13 @@ class TestWithout:
         denial = Access().denial(HERE | {"Origin": origin})
         assert denial is not None
         assert (denial.status, denial.code) == (403, "origin")
+
+    @pytest.mark.parametrize(
+        ("site", "is_in"), [("same-origin", True), ("none", True), ("same-site", False), ("cross-site", False)]
+    )
+    def test_what_another_page_has_its_browser_fetch(self, site: str, is_in: bool) -> None:
+        """Pictures and forms name no origin, but the browser says whose they are."""
+        assert (Access().denial(HERE | {"Sec-Fetch-Site": site}) is None) is is_in
 
 
 class TestConfiguration:

@@ -19,7 +19,7 @@ from media.feed.selection import Selection, SelectionError
 from media.http import events
 from media.http.access import Access
 from media.http.api import ApiError
-from media.http.calls import _number
+from media.http.calls import number_of
 from media.nats.answers import parse_answer
 from media.nats.names import call_id_of, place_of, token
 from media.webhooks.incoming import OUTCOMES, Incoming
@@ -85,7 +85,7 @@ def check_http(given: Bytes) -> None:
         assert Selection.parse(selection.describe()) == selection
         selection.wants(call_id)
     pairs = {"offset": query, "calls": query, "events": call_id}
-    for read in (lambda request: _number(request, "offset", 0, 10**9), _wanted):
+    for read in (lambda request: number_of(request, "offset", 0, 10**9), _wanted):
         _unless_refused(read, SimpleNamespace(query=pairs))
 
 
