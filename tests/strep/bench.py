@@ -30,7 +30,7 @@ class Tape:
     patches: list[Piece] = field(default_factory=list)
     lost: set[int] = field(default_factory=set)
     """Positions that the blocks said are lost."""
-    beyond: list[Piece] = field(default_factory=list)
+    beyond: list[Piece] = field(default_factory=list, compare=False)
     """What blocks said of what lies behind them."""
 
     @property
