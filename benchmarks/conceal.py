@@ -237,8 +237,8 @@ def _quality_table(heard: list[Heard], settings: Settings) -> Table:
     columns = ["lost", "%", "packets", *WAYS, "above repetition", "better in"]
     note = (
         f"PESQ, median with the lowest and the highest of {settings.seeds} losses of each voice. Silence is what "
-        "sinks get without --conceal; repetition is the last packet again; one edge is the audio before a hole only, as "
-        "in G.711 Appendix I; ours is what a sink gets in blocks of 100 ms, none of them later."
+        "sinks get without --conceal; repetition is the last packet again; one edge is the audio before a hole only, "
+        "as in G.711 Appendix I; ours is what a sink gets in blocks of 100 ms, none of them later."
     )
     return Table("Speech", columns, cells, note=note)
 
