@@ -21,6 +21,8 @@ TELNYX     := telnyx certifi distro httpcore httpx pynacl sniffio
 ATHERIS    := atheris<3.1
 # What judges the HTTP interface by its own description.
 API_TOOLS  := schemathesis openapi-spec-validator
+# PESQ, which judges how speech sounds; it comes as source, in C.
+PESQ       := pesq
 # An S3 server: of moto, what S3 needs and .venv has not.
 MOTO       := moto boto3 blinker certifi charset-normalizer flask flask-cors itsdangerous jinja2 markupsafe \
               py-partiql-parser pyyaml requests responses s3transfer werkzeug xmltodict
@@ -159,6 +161,8 @@ lock:  ## write requirements/*.txt from pyproject.toml again (UPGRADE=1: newest 
 	compile --all-extras $(if $(UPGRADE),--upgrade) --output-file requirements/dev.txt pyproject.toml; \
 	compile --no-annotate --extra fast --extra http --extra webhooks --extra encrypt --extra store --extra nats --extra cdr --extra otel --constraints requirements/dev.txt --output-file requirements/server.txt pyproject.toml; \
 	printf '%s\n' $(PIPECAT) $(TELNYX) $(MOTO) $(MANIFESTS) | compile --no-deps --no-annotate $(if $(UPGRADE),--upgrade) --output-file requirements/peers.txt -; \
+	compile --no-annotate --extra fast --extra http --extra webhooks --extra encrypt --extra store --extra nats --constraints requirements/dev.txt --output-file requirements/server.txt pyproject.toml; \
+	printf '%s\n' $(PIPECAT) $(TELNYX) $(MOTO) $(PESQ) $(MANIFESTS) | compile --no-deps --no-annotate $(if $(UPGRADE),--upgrade) --output-file requirements/peers.txt -; \
 	echo '$(ATHERIS)' | compile --no-deps --no-annotate --output-file requirements/fuzz.txt -; \
 	printf '%s\n' $(API_TOOLS) | compile --no-annotate $(if $(UPGRADE),--upgrade) --output-file requirements/api.txt -; \
 	echo hatchling | compile --no-annotate --constraints requirements/dev.txt --output-file requirements/build.txt -; \

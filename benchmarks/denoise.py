@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +17,7 @@ from benchmarks.denoise_corpus import NOISES, Audio, noisy, pauses, voices
 from benchmarks.hearing import KEYS_PER_LINE, hear
 from benchmarks.hearing_corpus import Keys, Line, key_line
 from benchmarks.hearing_score import score
+from benchmarks.opinion import scorer
 from benchmarks.progress import Say
 from benchmarks.question import Question
 from benchmarks.report import Bar, Bars, Report, Spread, Table
@@ -153,13 +153,8 @@ def _noise_db(before: Audio, after: Audio, voice: Audio) -> float:
 
 def _pesq(spoken: list[Audio], heard: Audio | list[Audio]) -> float | None:
     """Return the mean opinion score that ITU-T P.862.1 predicts, if there is a program that does."""
-    try:
-        score: Callable[..., float] = importlib.import_module("pesq").pesq
-    except ImportError:
-        return None
-    full = np.float32(32768)
-    pairs = zip(spoken, heard, strict=True)
-    return _mean(score(SAMPLE_RATE_HZ, voice / full, audio / full, "nb") for voice, audio in pairs)
+    score = scorer()
+    return None if score is None else _mean(map(score, spoken, heard))
 
 
 def _mean(figures: Iterator[float] | map[float]) -> float:

@@ -38,6 +38,7 @@ QUESTIONS = {
     "hearing": "Are all keys heard, none twice and none in speech or music, and what does it cost to listen?",
     "machines": "Is a person told from a machine, a fax or silence, and when has a machine's greeting ended?",
     "denoise": "How much noise goes, what becomes of speech and keys, and what does it cost?",
+    "conceal": "How does speech sound of which packets are lost, and what does it take to conceal that?",
     "nats": "What does it take to publish calls on NATS JetStream, and what does it cost reception?",
     "transcribe": "How much of what is said is understood, how soon is it known, and what does it cost?",
 }
@@ -61,6 +62,7 @@ GOALS = {
     "hearing": "every key once; none where there is none",
     "machines": "no person who says hello, no fax and no silence is taken for anything else",
     "denoise": "12 dB of steady noise; speech whole; no key lost; 400 us",
+    "conceal": "better than repetition at 1, 3, 5 and 10 % lost, by PESQ",
     "transcribe": "at most 0.2 of the words wrong in sentences, 0.1 in digits, of a voice that the model knows",
 }
 """What we want of an answer, for the overview of the page; a question without one only explains."""

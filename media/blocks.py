@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from strep.frames import Samples
 from strep.g711 import Codec, decode
+from strep.table import Beyond
 
 _COLUMNS = ("call", "channel", "positions", "first", "last", "codec", "encoded")
 
@@ -40,6 +41,7 @@ class PcmBatch:
         now_ns: monotonic time of the release. An empty batch is a tick of the clock and nothing else.
         lost: (k, 3) int64, the row, the first and the end column (exclusive) of every stretch of silence that stands
             for packets that were lost; empty in a patch.
+        beyond: by row, what is known behind its end where the row's last loss is near, if anybody conceals it.
         follows_dropped: the sink was too slow, and of what came right before this batch it gets nothing.
     """
 
@@ -54,6 +56,7 @@ class PcmBatch:
     late: bool = False
     now_ns: int = 0
     lost: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 3), np.int64))
+    beyond: dict[int, Beyond] = field(default_factory=dict)
     follows_dropped: bool = False
     _pcm: NDArray[np.int16] | None = field(default=None, repr=False)
 
@@ -81,10 +84,11 @@ class PcmBatch:
 
     def take(self, kept: NDArray[np.bool_]) -> PcmBatch:
         """Return a batch of the rows where `kept` ((n,) bool) is true."""
-        lost = self.lost[kept[self.lost[:, 0]]]
-        lost[:, 0] = (np.cumsum(kept) - 1)[lost[:, 0]]
+        lost, row = self.lost[kept[self.lost[:, 0]]], np.cumsum(kept) - 1
+        lost[:, 0] = row[lost[:, 0]]
+        beyond = {int(row[old]): known for old, known in self.beyond.items() if kept[old]}
         columns = {name: getattr(self, name)[kept] for name in _COLUMNS}
-        return replace(self, _pcm=None, lost=lost, **columns)
+        return replace(self, _pcm=None, lost=lost, beyond=beyond, **columns)
 
     @classmethod
     def tick(cls, now_ns: int) -> PcmBatch:

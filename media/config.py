@@ -108,6 +108,8 @@ class ServerConfig:
     """Sinks of other packages, by name; see `media.sinks.plugins`."""
     denoise: tuple[Denoised, ...] = ()
     """Sinks that noise suppression is put in front of."""
+    conceal: tuple[str, ...] = ()
+    """Sinks that get lost audio filled with what was before it and behind it; see `media.concealing`."""
     app: str = ""
     """What talks with the callers: a name of `media.apps`, or ``module:function``."""
     playback: Literal["mp3", "rtp"] = "mp3"

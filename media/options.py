@@ -9,6 +9,7 @@ from __future__ import annotations
 from media import formats
 from media.admission.options import SHEDDING_OPTIONS, TRUST_OPTIONS
 from media.cdr.options import CDR_OPTIONS
+from media.concealing.options import CONCEALING_OPTIONS
 from media.config import LogConfig, ProcessConfig
 from media.control.options import CONTROL_OPTIONS
 from media.delivery.options import DELIVERY_OPTIONS
@@ -178,6 +179,7 @@ OPTIONS = (
         "it on. 20 ms later, and PCM. Repeatable.",
         repeatable=True,
     ),
+    *CONCEALING_OPTIONS,
     Option(
         "app",
         TALKING,

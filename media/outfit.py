@@ -325,5 +325,10 @@ def closing_s(config: ServerConfig) -> float:
 
 def _own(kind: type[S], server: Server) -> S:
     """Return the server's sink of a kind, whatever is put in front of it."""
-    sinks = (getattr(runner.sink, "sink", runner.sink) for runner in server.runners)
-    return next(sink for sink in sinks if isinstance(sink, kind))
+    for runner in server.runners:
+        sink = runner.sink
+        while (behind := getattr(sink, "sink", None)) is not None:
+            sink = behind
+        if isinstance(sink, kind):
+            return sink
+    raise LookupError(kind.__name__)

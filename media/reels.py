@@ -114,6 +114,7 @@ class Reel:
             late=late,
             now_ns=now_ns,
             lost=blocks.lost,
+            beyond=blocks.beyond,
         )
 
     def take_blocks(self) -> list[TrackBlocks]:

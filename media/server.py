@@ -14,6 +14,7 @@ from media.admission.configured import memory_of
 from media.admission.desk import LegDesk
 from media.alarms.watch import Alarms
 from media.companions import Companions
+from media.concealing.fitting import concealed, timeline_settings
 from media.config import ServerConfig
 from media.decoding.payload_types import PayloadTypes
 from media.delivery.fitting import deliveries_of, taking
@@ -46,7 +47,6 @@ from media.talk.recording import Recorder
 from media.watch import CounterWatch
 from strep.clock import NS_PER_MS, NS_PER_SECOND, Clock, SystemClock
 from strep.errors import ConfigurationError
-from strep.table import TimelineSettings
 from strep.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Server:
         self._switchboard = switchboard_of(app, config, self._clock, self.bus, hearing)
         if self._switchboard is not None and hearing is None:
             fitted.append(Fitted(self._switchboard.hearing))
-        fitted = denoised(fitted, config, self.bus, self._switchboard)
+        fitted = concealed(denoised(fitted, config, self.bus, self._switchboard), config, self._switchboard)
         if self._switchboard is not None and self._switchboard.has_ears:
             fitted.append(Fitted(self._switchboard.listening))
         self._salvages = salvages_of(config, self.finisher, self._clock)
@@ -153,7 +153,7 @@ class Server:
         wishes = [one.sink.options for one in fitted]
         patience_ms = min((options.patience_ms for options in wishes), default=0.0)
         block_ms = block_ms_of(wishes, config.block_ms)
-        settings = TimelineSettings(block_ms=block_ms, reorder_wait_ms=config.reorder_wait_ms)
+        settings = timeline_settings(config, block_ms)
         self.engine = Engine(
             Timeline(settings, config.max_tracks),
             self._clock,

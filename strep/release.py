@@ -6,10 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from strep.frames import Samples
-from strep.table import TrackBlocks, TrackTable
+from strep.table import Beyond, TrackBlocks, TrackTable
 
 Int64 = NDArray[np.int64]
-_NOTHING_LOST = np.empty((0, 3), np.int64)
 
 
 def release_blocks(table: TrackTable, slot: Int64 | None = None) -> None:
@@ -44,14 +43,18 @@ def _take(table: TrackTable, slot: Int64, last: Int64) -> None:
     block = released // size
     position = block * size
     encoded = table.tape.take_blocks(slot, block)
-    lost = _take_lost(table, slot, position, position + last) if table.lost else _NOTHING_LOST
-    table.blocks.append(TrackBlocks(slot, position, released - position, last, encoded, lost))
+    blocks = TrackBlocks(slot, position, released - position, last, encoded)
+    if table.lost:
+        blocks.lost, blocks.beyond = _take_lost(table, slot, position, position + last)
+    table.blocks.append(blocks)
     tracks.released[slot] = position + last
 
 
-def _take_lost(table: TrackTable, slot: Int64, position: Int64, end: Int64) -> Int64:
-    """Return what was lost from `position` to `end`, as in `TrackBlocks.lost`; it is remembered no more."""
+def _take_lost(table: TrackTable, slot: Int64, position: Int64, end: Int64) -> tuple[Int64, dict[int, Beyond]]:
+    """Return `TrackBlocks.lost` and `TrackBlocks.beyond` of what was lost from `position` to `end`, and forget it."""
     taken: list[tuple[int, int, int]] = []
+    beyond: dict[int, Beyond] = {}
+    most = table.settings.sample_rate_hz * table.settings.beyond_ms // 1000
     for row in np.flatnonzero(np.isin(slot, list(table.lost))).tolist():
         s, block_start, block_end = int(slot[row]), int(position[row]), int(end[row])
         spans = table.lost.pop(s)
@@ -63,7 +66,18 @@ def _take_lost(table: TrackTable, slot: Int64, position: Int64, end: Int64) -> I
         rest = [(a, b) for a, b in spans if b > block_end]
         if rest:
             table.lost[s] = rest
-    return np.array(taken, np.int64).reshape(-1, 3)
+        if most:
+            last_end = max((b for a, b in spans if a < block_end), default=0)
+            if last_end + most > block_end:
+                beyond[row] = _beyond(table, s, block_end, max(last_end, block_end), most)
+    return np.array(taken, np.int64).reshape(-1, 3), beyond
+
+
+def _beyond(table: TrackTable, slot: int, block_end: int, start: int, most: int) -> Beyond:
+    """Return what is known of a tape from `start` on."""
+    resolved = int(table.tracks.resolved_end[slot])
+    end = min([resolved, start + most, *(a for a, _ in table.lost.get(slot, ()) if a >= start)])
+    return Beyond(start - block_end, table.tape.read_one(slot, start, max(end - start, 0)))
 
 
 def forget_loss(table: TrackTable, slot: int, start: int, end: int) -> None:

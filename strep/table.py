@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,8 @@ class TimelineSettings:
     """An earlier SSRC comes back only after the present one was silent for so long."""
     is_linear: bool = False
     """The tapes hold 16-bit linear PCM instead of code bytes."""
+    beyond_ms: int = 0
+    """How much of what follows a loss goes along with the block that has it; for concealment (`Beyond`)."""
 
     @property
     def block_samples(self) -> int:
@@ -72,6 +75,20 @@ class TimelineSettings:
         return duration_ns * self.sample_rate_hz // NS_PER_SECOND
 
 
+class Beyond(NamedTuple):
+    """What is known, when a block leaves, of the tape behind its end, where the block's last loss is near.
+
+    A hole is given up when something behind it has come, so that is there even where the block ends within the hole.
+
+    Attributes:
+        lost_samples: how far the block's last hole goes on behind its end.
+        encoded: (k,) uint8 code bytes or int16 PCM from there on, up to the next hole.
+    """
+
+    lost_samples: int
+    encoded: Samples
+
+
 @dataclass(slots=True)
 class TrackBlocks:
     """Blocks that left the timeline; the columns of `media.blocks.PcmBatch` by slot and tape position.
@@ -82,6 +99,7 @@ class TrackBlocks:
         first, last: (n,) int64, valid columns.
         encoded: (n, block_samples) uint8 code bytes, or int16 PCM.
         lost: (k, 3) int64: row, first and end column of what was lost; see `strep.ledger.Kind.LOST`.
+        beyond: by row, if `TimelineSettings.beyond_ms` says so.
     """
 
     slot: Int64
@@ -90,6 +108,7 @@ class TrackBlocks:
     last: Int64
     encoded: Samples
     lost: Int64 = field(default_factory=lambda: np.empty((0, 3), np.int64))
+    beyond: dict[int, Beyond] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

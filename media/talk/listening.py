@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from media.blocks import PcmBatch
+from media.concealing.concealer import Concealer
 from media.denoising.denoiser import Denoiser, Publish, telling
 from media.sinks.contract import CallInfo, CallReport, SinkOptions
 from media.talk.contract import Pcm
@@ -146,6 +147,7 @@ class ListenSink:
         )
         self._call_soon = call_soon
         self.noise, self._denoiser = NoiseControl(), Denoiser()
+        self._concealer: Concealer | None = None
         self.noise.add(self.options.name, self)
         self._begun: WeakValueDictionary[int, Hearing] = WeakValueDictionary()  # by the id() of its `CallInfo`
         self._changed: deque[Hearing] = deque()
@@ -162,12 +164,18 @@ class ListenSink:
         """Suppress noise in `on` of every call from its start on; tell `publish`. Before there are calls."""
         self._denoiser = Denoiser(on, telling(publish, self.options.name))
 
+    def conceal(self) -> None:
+        """Fill what is lost, of all calls that somebody listens to. Before there are calls."""
+        self._concealer = Concealer(is_sensitive=self.options.is_sensitive)
+
     def switch(self, call: CallInfo, direction: Direction, *, on: bool) -> None:
         """See `media.talk.noise.Switchable`."""
         self._denoiser.switch(call, direction, on=on)
 
     def call_started(self, call: CallInfo) -> None:
         """Know whose the index is from now on."""
+        if self._concealer is not None:
+            self._concealer.begin(call)
         self._denoiser.begin(call)
         hearing = self._begun.get(id(call))
         if hearing is not None:
@@ -183,6 +191,8 @@ class ListenSink:
         wanted = self._wanted
         heard = np.isin(batch.call, np.fromiter(wanted, np.int32, len(wanted)))
         rows = batch.take(heard) if heard.any() else PcmBatch.tick(batch.now_ns)
+        if self._concealer is not None:
+            rows = self._concealer.receive(rows)
         self._say(self._denoiser.receive(rows))
 
     def _say(self, batches: Iterable[PcmBatch]) -> None:
@@ -199,6 +209,8 @@ class ListenSink:
     def call_ended(self, call: CallInfo, report: CallReport) -> None:
         """End the ears of the call, behind the last of its audio."""
         self._say(self._denoiser.end(call))
+        if self._concealer is not None:
+            self._concealer.end(call)
         self._wanted.pop(call.index, None)
         hearing = self._live.pop(call.index, None)
         if hearing is not None:

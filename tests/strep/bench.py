@@ -30,6 +30,8 @@ class Tape:
     patches: list[Piece] = field(default_factory=list)
     lost: set[int] = field(default_factory=set)
     """Positions that the blocks said are lost."""
+    beyond: list[Piece] = field(default_factory=list, compare=False)
+    """What blocks said of what lies behind them."""
 
     @property
     def end(self) -> int:
@@ -60,7 +62,7 @@ class Bench:
     """A timeline, its tracks' tapes, and the caller's duty done as its docstring asks for it."""
 
     def __init__(self, tracks: int = 1, codec: Codec = Codec.PCMU, settings: TimelineSettings | None = None) -> None:
-        self.timeline = Timeline(settings)
+        self.timeline = Timeline(settings or TimelineSettings(beyond_ms=35))
         self.tapes: dict[int, Tape] = {}
         self.ledgers: dict[int, Ledger] = {}
         for _ in range(tracks):
@@ -130,6 +132,10 @@ class Bench:
                 assert blocks.first[row] <= first < last <= blocks.last[row]
                 start = int(blocks.position[row])
                 self.tapes[int(blocks.slot[row])].lost.update(range(start + first, start + last))
+            for row, beyond in blocks.beyond.items():
+                assert row in blocks.lost[:, 0]
+                start = int(blocks.position[row] + blocks.last[row]) + beyond.lost_samples
+                self.tapes[int(blocks.slot[row])].beyond.append((start, beyond.encoded.tobytes()))
         for blocks in self.timeline.take_patches():
             for slot, start, data in _rows(blocks, None):
                 assert self.origin(slot) <= start < start + len(data) <= tracks.released[slot], "not released yet"
@@ -155,6 +161,9 @@ class Bench:
         origin = self.origin(slot)
         assert not tape.pieces or tape.pieces[0][0] >= origin
         assert not tape.pieces or tape.end <= origin + length
+        heard = tape.heard(origin, length)
+        for start, data in tape.beyond:
+            assert heard[start - origin : start - origin + len(data)] == data, "not what came then"
         check_ledger(ledger, origin, length)
         if not ledger.truncated:
             for start, end in tape.jumps(origin, origin + length):

@@ -6,6 +6,7 @@ import pytest
 
 from strep.g711 import Codec
 from strep.ledger import Kind
+from strep.table import Beyond, TimelineSettings, TrackBlocks
 from tests.strep.bench import Bench, expected_tape
 from tests.strep.packets import Sender
 
@@ -133,6 +134,49 @@ class TestGaps:
         bench.play(more + rest)
         bench.finish()
         assert bench.heard() == expected_tape(packets + more + rest)
+
+
+class TestBeyond:
+    """What is known behind a block that ends in a loss, or right behind one, goes along with it: see `bench.py`."""
+
+    def lose(self, before: int, lost: int, behind: int, beyond_ms: int = 35) -> list[dict[int, Beyond]]:
+        """Return what each block said."""
+        bench, sender = Bench(settings=TimelineSettings(beyond_ms=beyond_ms)), Sender()
+        said: list[dict[int, Beyond]] = []
+        take, timeline = bench.timeline.take_blocks, bench.timeline
+
+        def collect() -> list[TrackBlocks]:
+            taken = take()
+            said.extend(blocks.beyond for blocks in taken)
+            return taken
+
+        timeline.take_blocks = collect  # type: ignore[method-assign]
+        bench.play(sender.packets(before))
+        sender.lose(lost)
+        bench.play(sender.packets(behind))
+        bench.finish()
+        return said
+
+    def test_a_block_that_ends_in_a_loss_knows_what_waited_behind_it(self) -> None:
+        """60 ms are waited after the first packet behind the hole, and 35 of them are wanted."""
+        [first, rest] = self.lose(3, 2, 5)
+        assert {row: (known.lost_samples, len(known.encoded)) for row, known in first.items()} == {0: (0, 280)}
+        assert not rest
+
+    def test_a_hole_that_goes_on_behind_the_block(self) -> None:
+        [first, rest, *_] = self.lose(4, 3, 10)
+        assert first[0].lost_samples == 2 * 160
+        assert len(first[0].encoded) == 280
+        assert not rest, "what follows the hole is in the block"
+
+    def test_a_loss_near_the_end(self) -> None:
+        """20 ms behind the hole are in the block, and more is wanted."""
+        [first, *_] = self.lose(3, 1, 6)
+        assert first[0].lost_samples == 0
+        assert len(first[0].encoded) == 280
+
+    def test_not_unless_asked_for(self) -> None:
+        assert not any(self.lose(3, 2, 5, beyond_ms=0))
 
 
 class TestPatches:
