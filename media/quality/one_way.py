@@ -71,10 +71,11 @@ class OneWay:
         new = ~state["is_here"][key]
         state["is_here"][key[new]], state["heard"][key[new]] = True, rows.begin[new]
         state["spoken"][other] += (bins >= _SPEECH).sum(axis=1) * state["is_here"][other]
-        sounds: Bool = (bins >= _SOUND).any(axis=1)
+        sounds = np.asarray((bins >= _SOUND).any(axis=1))
         found = self._ended(key[sounds & state["is_one_way"][key]], rows, sounds)
         state["heard"][key[sounds]], state["spoken"][key[sounds]] = rows.end[sounds], 0
-        begins = np.unique(other[(state["spoken"][other] >= SPOKEN_FRAMES) & ~state["is_one_way"][other]])
+        has_spoken: Bool = state["spoken"][other] >= SPOKEN_FRAMES
+        begins = np.unique(other[has_spoken & ~state["is_one_way"][other]])
         state["is_one_way"][begins] = True
         return found + [self._silent(k, begins=True, position=int(state["heard"][k])) for k in begins.tolist()]
 

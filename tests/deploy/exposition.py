@@ -18,8 +18,8 @@ from tests.cdr.records import a_call, a_report
 
 QUALITY = {"expected_packets": 105, "loss_percent": 4.76, "jitter_mean_ms": 0.25, "mos": 3.9}
 SINK = (
-    "queued_items", "queued_bytes", "lag_ns", "delivered_blocks", "dropped_blocks", "dropped_seconds", "dropped_calls",
-    "errors", "restarts", "hung", "abandoned", "detached",
+    "queued_items", "queued_bytes", "lag_ns", "delivered_blocks", "dropped_blocks", "dropped_seconds",
+    "dropped_calls", "errors", "restarts", "hung", "abandoned", "detached",
 )  # fmt: skip
 
 

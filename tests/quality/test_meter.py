@@ -27,7 +27,7 @@ def speech(seconds: float, level_dbfs: float, seed: int) -> Audio:
             envelope[at : at + length] = (np.hanning(length) * random.uniform(0.3, 1))[: n - at]
         at += length
     audio = random.standard_normal(n) * envelope
-    return audio * 10 ** (level_dbfs / 20) * 32768 / np.sqrt(np.mean(audio**2))
+    return np.asarray(audio * 10 ** (level_dbfs / 20) * 32768 / np.sqrt(np.mean(audio**2)))
 
 
 def heard(meter: AudioMeter, *sides: Audio) -> list[Finding]:
