@@ -16,6 +16,7 @@ from media.delivery.options import DELIVERY_OPTIONS
 from media.formats import Format
 from media.handover.options import HANDOVER_OPTIONS
 from media.hearing.machine import MachineRules
+from media.http.options import DOOR_OPTIONS
 from media.nats.options import NATS_OPTIONS
 from media.option import PREFIX, Option
 from media.page.options import PAGE_OPTIONS
@@ -139,14 +140,7 @@ OPTIONS = (
         "Write what happens in each call as JSON lines into CALL.events.jsonl beside the recording; auto does so "
         "where --detect is given.",
     ),
-    Option(
-        "http",
-        FEEDING,
-        formats.ENDPOINT,
-        "127.0.0.1:9080",
-        "Serve lists of calls, their audio and events on http://HOST:PORT/v1/...; for strep tap and other programs. "
-        "Needs strep[http]. Where other machines can reach it, a token is needed.",
-    ),
+    *DOOR_OPTIONS,
     Option(
         "http_token",
         FEEDING,

@@ -67,7 +67,7 @@ class TestTypingErrors:
         [
             (["sevre"], "No such command: sevre. Did you mean serve?"),
             (["simulator"], "Did you mean simulate?"),
-            (["xyzzy"], "There are serve, simulate, calls, tap, inspect, replay, "),
+            (["xyzzy"], "There are serve, simulate, calls, call, tail, tap, cdr, inspect, replay, "),
             (["serve", "--upd", ":9000"], "'--udp'"),
             (["serve", "--idel-timeout", "3"], "--idle-timeout"),
             (["demo", "--second", "3"], "--seconds"),
