@@ -237,6 +237,7 @@ class TestHelp:
             "Delivering recordings",
             "Encryption at rest",
             "For other programs",
+            "Observing",
             "Transcription",
             "NATS",
             "Talking back",

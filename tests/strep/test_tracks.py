@@ -12,7 +12,8 @@ def test_every_declared_column_is_there_and_annotated() -> None:
     assert set(COLUMNS) == set(Tracks.__annotations__)
     for name, (dtype, initial, meaning) in COLUMNS.items():
         column = getattr(tracks, name)
-        assert column.dtype == np.dtype(dtype)
+        assert column.dtype == np.dtype(dtype).base
+        assert column.shape == (4, *np.dtype(dtype).shape)
         assert (column == initial).all()
         assert meaning
 
@@ -35,5 +36,5 @@ def test_a_slot_that_comes_back_is_as_new() -> None:
     assert not tracks.in_use[first]
     assert tracks.allocate() == first
     for name, (_, initial, _) in COLUMNS.items():
-        assert getattr(tracks, name)[first] == (True if name == "in_use" else initial)
+        assert (getattr(tracks, name)[first] == (True if name == "in_use" else initial)).all()
     assert tracks.count == 1
