@@ -84,6 +84,8 @@ class ServerConfig:
     """A file of call records, JSON lines; see `media.cdr`."""
     cdr_database: str = field(default="", repr=False)
     """The same in a database, by its URL."""
+    otlp: str = field(default="", repr=False)
+    """Where traces of calls go, a URL; see `media.tracing`."""
     http: Endpoint | None = None
     """Where lists of calls, their audio and events are served; see `media.http`."""
     http_token: str = field(default="", repr=False)

@@ -22,6 +22,7 @@ from media.option import PREFIX, Option
 from media.page.options import PAGE_OPTIONS
 from media.quality.options import QUALITY_OPTIONS
 from media.sealing.options import SEALING_OPTIONS
+from media.tracing.options import TRACING_OPTIONS
 from media.transcribing.options import TRANSCRIBING_OPTIONS
 from media.webhooks.options import WEBHOOK_OPTIONS
 
@@ -152,6 +153,7 @@ OPTIONS = (
     *CONTROL_OPTIONS,
     *CDR_OPTIONS,
     *PAGE_OPTIONS,
+    *TRACING_OPTIONS,
     *TRANSCRIBING_OPTIONS,
     *NATS_OPTIONS,
     Option(

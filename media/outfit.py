@@ -246,6 +246,10 @@ def companions_of(server: Server, clock: Clock, on_event: OnEvent | None = None)
         from media.cdr.companion import Records
 
         companions.append(Records(config, server.bus, server.finisher, server.uses_of, clock))
+    if config.otlp:
+        from media.tracing.companion import Traces
+
+        companions.append(Traces(config.otlp, server.bus, clock))
     if on_event is not None:
         companions.append(EventCallback(on_event, server.bus, clock))
     if config.webhooks:
@@ -308,6 +312,10 @@ def closing_s(config: ServerConfig) -> float:
         from media.cdr.companion import CLOSE_TIMEOUT_S as CDR_CLOSE_S
 
         limit_s += 2 * CDR_CLOSE_S
+    if config.otlp:
+        from media.tracing.companion import CLOSE_TIMEOUT_S as TRACES_CLOSE_S
+
+        limit_s += 3 * TRACES_CLOSE_S
     if config.webhooks:
         from media.webhooks.postman import GRACE_NS
 

@@ -35,7 +35,7 @@ COMMANDS = [
 @pytest.mark.realtime
 def test_the_commands_run(tmp_path: Path) -> None:
     pytest.importorskip("sqlalchemy")
-    serve, simulate, *others = COMMANDS
+    serve, simulate, *others = [command for command in COMMANDS if "--otlp" not in command]
     (tmp_path / "deploy").symlink_to(ROOT / "deploy")
     options = [re.sub(r"^127.0.0.1:\d+$", ":0", word) for word in shlex.split(serve)[2:]]
     ran = []
@@ -78,10 +78,21 @@ def test_the_commands_run(tmp_path: Path) -> None:
 def test_what_it_names_is_there() -> None:
     flags = {option.flag for option in OPTIONS} | {option.variable for option in OPTIONS}
     own = {"--database", "--calls", "--seconds", "--loss"}
-    assert set(re.findall(r"--[a-z][a-z-]+|STREP_[A-Z_]+", PAGE)) <= flags | own
+    assert set(re.findall(r"(?<![A-Z_])(?:--[a-z][a-z-]+|STREP_[A-Z_]+)", PAGE)) <= flags | own
     assert set(re.findall(r"strep_(?!calls`)\w+", PAGE)) - {"strep_calls"} <= exposed_names()
     assert {"cdr_late", "cdr_lost"} <= {rule.name for rule in RULES}
     assert f"{outbox.MAX_WAITING:,} records" in PAGE
     assert (outbox.FIRST_BACK_OFF_NS, outbox.LONGEST_BACK_OFF_NS) == (NS_PER_SECOND, 60 * NS_PER_SECOND)
     schema = json.loads((ROOT / "media" / "cdr" / "cdr.schema.json").read_bytes())
     assert "digits" in schema["properties"]
+
+
+@pytest.mark.realtime
+def test_it_starts_without_a_collector(tmp_path: Path) -> None:
+    pytest.importorskip("opentelemetry.sdk")
+    [command] = [command for command in COMMANDS if "--otlp" in command]
+    options = [re.sub(r"^127.0.0.1:\d+$", ":0", word) for word in shlex.split(command)[2:]]
+    with serving(*options, folder=tmp_path) as (process, _):
+        process.terminate()
+        process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0

@@ -1,4 +1,4 @@
-"""Metric families of calls that have ended, of their records, and of what processes take."""
+"""Metric families of calls that have ended, of their records and traces, and of what processes take."""
 
 from __future__ import annotations
 
@@ -81,3 +81,14 @@ def record_families(cdr: Snapshot | None) -> Iterator[Metric]:
         waiting.add_metric([place], counts.get("waiting", 0))
         oldest.add_metric([place], counts.get("oldest_ns", 0) / NS_PER_SECOND)
     yield from (waiting, oldest)
+
+
+def trace_families(traces: Snapshot | None) -> Iterator[Metric]:
+    """Yield how exporting traces goes."""
+    if traces is None:
+        return
+    yield CounterMetricFamily(
+        "strep_spans_exported", "Spans that the collector took.", value=traces.get("exported", 0)
+    )
+    text = "Spans that were lost, since the collector did not take them."
+    yield CounterMetricFamily("strep_spans_lost", text, value=traces.get("lost", 0))

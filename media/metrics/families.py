@@ -8,7 +8,7 @@ from typing import Any
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from media.metrics.ended import call_families, record_families
+from media.metrics.ended import call_families, record_families, trace_families
 from media.metrics.totals import Snapshot, Totals
 from strep.clock import NS_PER_SECOND
 
@@ -169,6 +169,7 @@ def families(totals: Totals) -> Iterator[Metric]:
     yield from _alarms(snapshot.get("alarms", []))
     yield from call_families(snapshot.get("companions", {}).get("tally"))
     yield from record_families(snapshot.get("companions", {}).get("cdr"))
+    yield from trace_families(snapshot.get("companions", {}).get("traces"))
     yield from _loop_lag(snapshot.get("loop_lag"))
     yield from _doors(snapshot.get("doors", {}))
     yield from _sinks(snapshot.get("sinks", []))

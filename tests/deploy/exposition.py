@@ -53,6 +53,7 @@ def everything(calls: int = 1) -> dict[str, Any]:
         "companions": {
             "tally": tally.snapshot(),
             "cdr": {"waiting": 0, "incomplete": 0, "file": place, "database": place},
+            "traces": {"exported": calls},
             "sync": {"took_ns": 0, "oldest_ns": 0},
             "webhooks": {"oldest_ns": 0},
             "delivery": {"oldest_ns": 0, "delivered": calls},
