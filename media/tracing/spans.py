@@ -1,8 +1,8 @@
 """`CallSpans`: what happens in calls as spans, in the words of the event bus.
 
 * A call is a span from its beginning to its end. Its trace is that of the ``traceparent`` (W3C Trace Context) which
-  the carrier was given as custom parameter, if it was; else one whose id follows from the call's id and beginning. So a
-  call that is handed over to another process, which knows nothing of the span, is one span all the same: of the
+  the carrier was given as custom parameter, if it was; else one whose id follows from the call's id and beginning.
+  So a call that is handed over to another process, which knows nothing of the span, is one span all the same: of the
   process in which it ends.
 * What takes its time in it - plays, takes, the finishing of its recording - is a span below that.
 * Everything else is an event of the call's span, `MAX_EVENTS` of them at the most.

@@ -15,6 +15,7 @@ from media.events.kinds import DigitPressed, Event
 from media.events.playbacks import PlaybackEnded, PlaybackStarted
 from media.events.recordings import RecordingFailed
 from media.events.transcripts import Transcription
+from media.reports import call_over
 from media.sinks.contract import CallInfo
 from media.tracing.companion import Traces
 from media.tracing.spans import MAX_EVENTS, ids_of
@@ -46,7 +47,7 @@ async def traced(collector: Collector, *events: Event | CallInfo) -> Traces:
 
 
 def over(call: CallInfo) -> CallOver:
-    return CallOver.of(a_report(call))
+    return call_over(a_report(call))
 
 
 async def test_of_a_server(tmp_path: Path) -> None:
