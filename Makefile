@@ -33,7 +33,7 @@ MAKEFLAGS += --no-print-directory
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-again bench-test check format fuzz fuzz-guided fuzz-short fuzz-api soak kills screenshots bench peers conversation lock audit container-test clean
+.PHONY: help setup demo test test-again bench-test check format fuzz fuzz-guided fuzz-short fuzz-api soak kills screenshots bench peers pictures conversation lock audit container-test clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -145,6 +145,9 @@ peers: .peers/.installed .api/site/.installed  ## install the real programs that
 	@rm -rf .peers
 	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps --target .peers --requirement requirements/peers.txt
 	@touch $@
+
+pictures: setup  ## draw the pictures of docs/timeline.md again
+	@$(BIN)/python -m docs.pictures.draw
 
 conversation: setup  ## synthesise the shipped conversation again
 	@$(BIN)/python -m media.carrier.make_conversation

@@ -19,6 +19,7 @@ from media.concealing.concealer import Concealer
 from media.sinks.contract import CallInfo, CallReport, Sink
 
 EVENT = "loss_concealed"
+_RECORDING = "recording"
 
 
 class ConcealedSink:
@@ -35,9 +36,11 @@ class ConcealedSink:
         self._concealer = Concealer(is_sensitive=sink.options.is_sensitive)
 
     def call_started(self, call: CallInfo) -> None:
-        """Hand it on."""
+        """Hand it on; of a recording, leave word for who finishes it if this process dies."""
         self._concealer.begin(call)
         self.sink.call_started(call)
+        if self.options.name == _RECORDING:
+            call.account.tell_event({"event": EVENT, "state": "started"})
 
     def receive(self, batch: PcmBatch) -> None:
         """Hand on the batch, filled."""

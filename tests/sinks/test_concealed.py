@@ -11,16 +11,23 @@ import pytest
 import soundfile
 
 from media import PerCall, Server, ServerConfig
+from media.account import EventCame
 from media.blocks import PcmBatch
 from media.config import Endpoint
 from media.denoising.rules import Denoised
+from media.events.bus import EventBus
 from media.outlets import Outlet
 from media.sinks.concealed import ConcealedSink
 from media.sinks.contract import SinkOptions
 from media.sinks.denoised import DenoisedSink
+from media.sinks.queue import CallEnded, CallStarted
 from media.sinks.recording import RecordingSink
 from media.sinks.runner import SinkRunner
+from media.talk.call import LiveCall
+from media.talk.mode import PlaybackMode
+from media.talk.switchboard import Switchboard
 from strep import rtp
+from strep.clock import ManualClock
 from strep.errors import ConfigurationError
 from strep.g711 import Codec, decode, encode
 from strep.header import Direction
@@ -30,6 +37,7 @@ from strep.timeline import Timeline
 from tests.concealing.lossy import PACKET, Pcm, batches, expected, losses, talk
 from tests.media.world import World
 from tests.sinks.rows import call_info, call_report
+from tests.talk.test_listening import pass_turns
 
 DOOR = Endpoint("127.0.0.1", 0)
 
@@ -106,6 +114,15 @@ class TestRecording:
             if track in told:
                 assert (told[track]["holes"], told[track]["concealed_samples"]) == (holes, samples)
         assert "inbound" in told
+
+    def test_a_process_that_dies_has_left_word(self, tmp_path: Path) -> None:
+        """What is told of a call while it goes on is there for who finishes its recording."""
+        [kept, other] = calls = [call_info(0), call_info(1)]
+        for sink, call in zip((ConcealedSink(RecordingSink(tmp_path)), ConcealedSink(Keeper())), calls, strict=True):
+            sink.call_started(call)
+        told = EventCame({"event": "loss_concealed", "state": "started"})
+        assert told in kept.account.news
+        assert told not in other.account.news
 
 
 class Lossy(World):
@@ -200,3 +217,30 @@ class TestConfiguration:
         config = ServerConfig(udp=DOOR, conceal=(name,))
         with pytest.raises(ConfigurationError, match=message):
             Server(config, sinks=[PerCall(lambda *_: None, name="mine")])
+
+
+async def test_what_an_application_hears() -> None:
+    """Its call begins amid the call where another process handed it over; who does not listen costs nothing."""
+    clock, heard = ManualClock(), list[Pcm]()
+
+    async def app(call: LiveCall) -> None:
+        async for block in call.listen():
+            heard.append(block.pcm)
+
+    board = Switchboard(app, PlaybackMode(), clock, EventBus(clock))
+    board.listening.conceal()
+    board.start()
+    info = call_info()
+    info.goes_on = True
+    board.put(CallStarted(info))
+    board.listening.call_started(info)
+    await pass_turns()
+    pcm, lost = talk(2, 20), np.zeros((2, 3200), np.bool_)
+    lost[0, 160:320] = lost[0, 1600:1760] = True
+    for batch in batches(pcm, lost, PACKET, start=80_000):
+        board.listening.receive(batch)
+    await pass_turns()
+    board.listening.call_ended(info, call_report(0))
+    board.put(CallEnded(info, call_report(0)))
+    await pass_turns()
+    assert (np.concatenate(heard) != expected(pcm, lost)[0]).mean() < 0.001
