@@ -7,7 +7,7 @@ before its first block is handed out, and so is whatever its ledger says of it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,12 +52,26 @@ class Account:
         is_broken: more came than could be written.
         tracks: how many were told of.
         news: in order; who writes takes them out.
+        parked: tracks of which nothing is told as long as nobody writes it down: by slot, what looks at it again.
     """
 
     is_kept: bool = False
     is_broken: bool = False
+    parked: dict[int, Callable[[int], object]] = field(default_factory=dict)
     tracks: int = 0
     news: deque[News] = field(default_factory=deque)
+
+    def park(self, slot: int, look_again: Callable[[int], object]) -> None:
+        """Let `look_again` be called with `slot` once somebody writes it down; maybe from another thread."""
+        self.parked[slot] = look_again
+        if self.is_kept:  # which was said a moment ago
+            look_again(slot)
+
+    def keep(self) -> None:
+        """Take note that somebody writes it down; from any thread."""
+        self.is_kept = True
+        for slot, look_again in list(self.parked.items()):
+            look_again(slot)
 
     def begin_track(self, channel: int, start_samples: int) -> int:
         """Tell of a track; return its number."""

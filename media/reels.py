@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -46,6 +47,7 @@ class Reel:
         self.channel_of_slot = np.zeros(capacity, np.uint8)
         self.offset_of_slot = np.zeros(capacity, np.int64)
         self.payload_types = np.zeros((capacity, PAYLOAD_TYPES), np.uint32)
+        self._again: deque[int] = deque()  # slots; put in by threads of those who write accounts
 
     def open(self, track_of: Callable[[int], Track], law: Codec | None) -> Track:
         """Return a new track, which `track_of` makes from its slot; `law` is None where the tape is PCM."""
@@ -119,18 +121,30 @@ class Reel:
 
     def take_blocks(self) -> list[TrackBlocks]:
         """Return what was released since the last call; the accounts of its calls have all news before."""
-        changed, ledgers = self.timeline.changed, self.timeline.ledgers
-        for slot in list(changed):
-            track = self.tracks[slot]
-            if track.call is None or (offset := track.offset_samples) is None:
-                continue
-            if (account := track.call.info.account).is_kept:
-                changed.discard(slot)
-                if track.number is None:
-                    origin = int(self.timeline.table_for(slot).tracks.origin[slot])
-                    track.number = account.begin_track(track.direction, origin + offset)
-                account.tell_spans(track.number, ledgers[slot].take_changes(), offset)
+        while self._again:
+            self._look_again(self._again.popleft())
+        changed = self.timeline.changed
+        while changed:
+            self._tell_changes(changed.pop())
         return self.timeline.take_blocks()
+
+    def _look_again(self, slot: int) -> None:
+        if slot in self.tracks:  # which may be another track by now, and is none the worse for a look
+            self.timeline.changed.add(slot)
+
+    def _tell_changes(self, slot: int) -> None:
+        """Tell the account of its call what is new of a track; what is told to nobody costs nothing but this look."""
+        track = self.tracks[slot]
+        if track.call is None or (offset := track.offset_samples) is None:
+            return  # `place` comes back to it
+        account = track.call.info.account
+        if not account.is_kept:
+            account.park(slot, self._again.append)
+            return
+        if track.number is None:
+            origin = int(self.timeline.table_for(slot).tracks.origin[slot])
+            track.number = account.begin_track(track.direction, origin + offset)
+        account.tell_spans(track.number, self.timeline.ledgers[slot].take_changes(), offset)
 
     def close(self, track: Track) -> None:
         """Give the slot back."""

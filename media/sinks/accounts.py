@@ -93,7 +93,7 @@ class Accounts:
             return
         self._rows[call.index]["token"] = token
         self._kept[call.index] = _Kept(recording, path)
-        call.account.is_kept = True
+        call.account.keep()
 
     def receive(self, batch: PcmBatch) -> None:
         """Take note how far tracks have come; once a second write it down, and what has happened."""

@@ -214,11 +214,10 @@ class TestKilled:
         for track in document["tracks"]:
             totals = {kind: length for kind, length in track["totals"].items() if length}
             assert not {"lost", "late-patched"} & set(totals), "nothing is lost behind the gap"
-            assert totals["unaccounted"] == gap["start_samples"] >= 12_000
+            assert totals.get("unaccounted", 0) <= gap["start_samples"] >= 12_000, "its account tells of the rest"
             assert 0 <= totals.get("restart", 0) - gap["length_samples"] <= LATENESS_SAMPLES
-            kinds = [span["kind"] for span in track["ledger"]]
-            assert kinds[:2] == ["unaccounted", "restart"][: 1 + ("restart" in totals)]
-            assert {*kinds[2:]} <= {"silence"}, "where the carrier was late"
+            kinds = [span["kind"] for span in track["ledger"] if span["kind"] != "silence"]  # the carrier was late
+            assert kinds == [kind for kind in ("unaccounted", "restart") if kind in totals]
 
 
 @linux
