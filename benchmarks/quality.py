@@ -169,8 +169,8 @@ def _jittered(jitter_ms: float, settings: Settings) -> list[str]:
 QUESTION = Question(
     name="quality",
     explains="""Tracks of packets of 20 ms go through the simulated carrier's network, which drops them at random, or
-in runs of three on average, or delays each by a random time. What the timeline says is compared with the truth: bursts
-have to be the same to the packet, opinions to 0.02. No sockets, no clock: the same on every machine.
+in runs of three on average, or delays each by a random time. What the timeline says is compared with the truth:
+bursts have to be the same to the packet, opinions to 0.02. No sockets, no clock: the same on every machine.
 
 The opinion is that of `docs/quality.md`: ITU-T G.107 with its defaults, G.711, a listener; nothing else is wrong.""",
     settings=Settings,
