@@ -36,6 +36,7 @@ QUESTIONS = {
     "feed": "What does it cost to feed live audio to other programs?",
     "page": "What does a live page cost reception?",
     "hearing": "Are all keys heard, none twice and none in speech or music, and what does it cost to listen?",
+    "quality": "Does the opinion of a call follow from what the network really did to it?",
     "machines": "Is a person told from a machine, a fax or silence, and when has a machine's greeting ended?",
     "denoise": "How much noise goes, what becomes of speech and keys, and what does it cost?",
     "conceal": "How does speech sound of which packets are lost, and what does it take to conceal that?",

@@ -68,7 +68,7 @@ COLUMNS: dict[str, tuple[str, int | float, str]] = {
     "jitter_sum": ("f8", 0.0, "samples: sum of the estimate over all packets but each epoch's first"),
     "jitter_max": ("f8", 0.0, "samples: largest estimate so far"),
     "jitter_count": ("i8", 0, "number of estimates in jitter_sum"),
-    "delay_base": ("f8", np.inf, "samples: least transit, relative to positions, of late (strep.quality.delays)"),
+    "delay_base": ("f8", np.inf, "samples: least transit, relative to positions, less 1 ms (strep.quality.delays)"),
     "delay_recent": ("f8", np.inf, "samples: the same of this span of 10 s"),
     "late_packets": ("(5,)i8", 0, "packets later than each of strep.quality.delays.DEPTHS_MS"),
     "late_runs": ("(5,)i8", 0, "stretches of such packets"),

@@ -24,6 +24,8 @@ Float64 = NDArray[np.floating[Any]]
 
 DEPTHS_MS = (20, 40, 60, 100, 200)
 """Of the jitter buffers that are simulated."""
+TOLERANCE_MS = 1
+"""Only what is so much earlier than the earliest one is news: else there would be one in nearly every batch."""
 SPAN_TURNS = 10
 """Seconds of a span."""
 _DEPTH = np.arange(len(DEPTHS_MS))
@@ -35,7 +37,8 @@ class Delays:
     def __init__(self, sample_rate_hz: int) -> None:
         """Simulate buffers of `DEPTHS_MS`."""
         self._depths = np.array(DEPTHS_MS) * (sample_rate_hz / 1000)
-        self._least = self._depths[:1].view(np.uint64)[0]
+        self._tolerance = TOLERANCE_MS * sample_rate_hz / 1000
+        self._least = (self._depths[:1] + self._tolerance).view(np.uint64)[0]
         self._turn = 0
 
     def look(self, tracks: Tracks, slot: Int64, transit: Float64, position: Int64, length: Int64) -> None:
@@ -54,10 +57,10 @@ class Delays:
             self._note(tracks, slot[index], transit[index], position[index], length[index])
 
     def _note(self, tracks: Tracks, slot: Int64, transit: Float64, position: Int64, length: Int64) -> None:
-        lateness = transit - tracks.delay_base[slot]
-        early = lateness < 0
+        lateness = transit - tracks.delay_base[slot] - self._tolerance
+        early = lateness < -self._tolerance
         which = slot[early]
-        tracks.delay_base[which] = transit[early]
+        tracks.delay_base[which] = transit[early] - self._tolerance
         tracks.delay_recent[which] = np.minimum(tracks.delay_recent[which], transit[early])
         late = ~early
         slot, position = slot[late], position[late]
@@ -76,7 +79,7 @@ class Delays:
         self._turn += 1
         if self._turn % SPAN_TURNS:
             return
-        np.copyto(tracks.delay_base[:n], recent, where=np.isfinite(recent))
+        np.copyto(tracks.delay_base[:n], recent - self._tolerance, where=np.isfinite(recent))
         recent[:] = np.inf
 
 
