@@ -60,6 +60,7 @@ class Operation:
         answer: type of what is answered as JSON; None: see `media_type`.
         is_wrapped: the answer is in ``{"data": ...}``.
         media_type: of another answer; "": none, as of a WebSocket.
+        may_be_empty: 204, where there is nothing to answer with.
         refusals: statuses of errors, beside those of access.
         is_open: for whoever asks.
     """
@@ -74,5 +75,6 @@ class Operation:
     answer: type[msgspec.Struct] | None = None
     is_wrapped: bool = False
     media_type: str = ""
+    may_be_empty: bool = False
     refusals: tuple[int, ...] = field(default=())
     is_open: bool = False

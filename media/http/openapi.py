@@ -118,6 +118,7 @@ def _operation(one: Operation) -> dict[str, Any]:
         "parameters": [*in_path, *in_query],
         "responses": {
             str(one.status): _success(one),
+            **({"204": {"description": "There is nothing."}} if one.may_be_empty else {}),
             **{str(status): {"description": REFUSALS[status], "content": refused} for status in statuses},
         },
     }
@@ -133,8 +134,9 @@ def _operation(one: Operation) -> dict[str, Any]:
 
 def _success(one: Operation) -> dict[str, Any]:
     if one.answer is None:
-        content = {one.media_type: {"schema": {"type": "string"}}} if one.media_type else {}
-        return {"description": "A stream.", **({"content": content} if content else {})}
+        kind = "object" if one.media_type == "application/json" else "string"
+        content = {one.media_type: {"schema": {"type": kind}}} if one.media_type else {}
+        return {"description": "A file, or a stream.", **({"content": content} if content else {})}
     schema: dict[str, Any] = {"$ref": _REF.format(name=one.answer.__name__)}
     if one.is_wrapped:
         schema = {"type": "object", "required": ["data"], "properties": {"data": schema}}

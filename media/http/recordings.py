@@ -82,6 +82,7 @@ OPERATIONS = (
             path=f"/v1/recordings/{{name}}/{what}",
             summary=f"Return the {what} that lie{'' if what == 'events' else 's'} beside a recording, JSON lines.",
             media_type="application/x-ndjson",
+            may_be_empty=True,
             refusals=_REFUSALS,
         )
         for what in BESIDE

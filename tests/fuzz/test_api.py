@@ -28,7 +28,7 @@ CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,"
     "negative_data_rejection,unsupported_method"
 )
-STREAMS = "^/v1/(events|pcm|calls/{call_id}/pcm)$"
+STREAMS = "^/v1/(events|watch|pcm|calls/{call_id}/pcm)$"
 """They never end, or are no plain HTTP."""
 ENDING = "/actions/hangup$"
 """Would leave nothing to ask of."""
@@ -63,7 +63,10 @@ async def test_it_does_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("media.talk.sources.urls._connected", nowhere)
     (tmp_path / "schemathesis.toml").write_text('[parameters]\n"path.call_id" = "s1"\n')
     async with asyncio.timeout(None if IS_LONG else 600):
-        async with calling(record=tmp_path / "recordings", media=tmp_path / "media") as (acted, _):
+        async with calling(record=tmp_path / "recordings", http_recordings="on", media=tmp_path / "media") as (
+            acted,
+            _,
+        ):
             result = await asyncio.to_thread(
                 tool,
                 "schemathesis.cli",
