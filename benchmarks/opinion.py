@@ -32,6 +32,8 @@ def _module() -> Any:
     try:
         return importlib.import_module("pesq")
     except ImportError:
-        if str(PEERS) not in sys.path:
-            sys.path.append(str(PEERS))  # behind everything of ours
-        return importlib.import_module("pesq")
+        sys.path.append(str(PEERS))  # behind everything of ours, and not for long: there are contenders in it, too
+        try:
+            return importlib.import_module("pesq")
+        finally:
+            sys.path.remove(str(PEERS))
