@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from media.http.api import API, ApiError, json_reply, no_such_call
-from media.http.describing import Operation, Parameter
+from media.http.describing import Operation, page_parameters
 from media.http.documents import LiveCalls, ShownCall
 
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
@@ -17,16 +17,7 @@ OPERATIONS = (
         method="get",
         path="/v1/calls",
         summary="List the live calls, the oldest first.",
-        parameters=(
-            Parameter(
-                "offset", {"type": "integer", "minimum": 0, "maximum": 10**9, "default": 0}, "So many are left out."
-            ),
-            Parameter(
-                "limit",
-                {"type": "integer", "minimum": 0, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
-                "So many at the most.",
-            ),
-        ),
+        parameters=page_parameters(DEFAULT_LIMIT, MAX_LIMIT),
         answer=LiveCalls,
         refusals=(400, 503),
     ),

@@ -78,3 +78,15 @@ class Operation:
     may_be_empty: bool = False
     refusals: tuple[int, ...] = field(default=())
     is_open: bool = False
+
+
+def page_parameters(default: int, most: int) -> tuple[Parameter, ...]:
+    """Return the parameters of a long list that is answered in parts; `default` and `most` are of one part."""
+    return (
+        Parameter(
+            "offset", {"type": "integer", "minimum": 0, "maximum": 10**9, "default": 0}, "So many are left out."
+        ),
+        Parameter(
+            "limit", {"type": "integer", "minimum": 0, "maximum": most, "default": default}, "So many at the most."
+        ),
+    )

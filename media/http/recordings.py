@@ -13,7 +13,7 @@ from aiohttp import web
 
 from media.http.api import API, ApiError, json_reply
 from media.http.calls import number_of
-from media.http.describing import Operation, Parameter
+from media.http.describing import Operation, Parameter, page_parameters
 from media.page.documents import ListedRecordings, Waveform
 from media.page.peaks import MAX_BUCKETS, peaks_of
 
@@ -35,16 +35,7 @@ OPERATIONS = (
         method="get",
         path="/v1/recordings",
         summary="List recordings, the newest first.",
-        parameters=(
-            Parameter(
-                "offset", {"type": "integer", "minimum": 0, "maximum": 10**9, "default": 0}, "So many are left out."
-            ),
-            Parameter(
-                "limit",
-                {"type": "integer", "minimum": 0, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
-                "So many at the most.",
-            ),
-        ),
+        parameters=page_parameters(DEFAULT_LIMIT, MAX_LIMIT),
         answer=ListedRecordings,
         refusals=(400, 501, 503),
     ),
