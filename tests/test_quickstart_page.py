@@ -65,7 +65,7 @@ def pairs() -> list[tuple[str, str]]:
     """Return each ``strep simulate`` of the page with the ``strep serve`` before it."""
     found, server = [], ""
     for line in "".join(blocks("console")).splitlines():
-        program, command, rest = line.removeprefix("$ ").split(" ", 2)
+        program, command, rest = line.removeprefix("$ ").removeprefix("(umask 077; ").split(" ", 2)
         assert program == STREP
         if command == "serve":
             server = rest

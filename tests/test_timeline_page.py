@@ -99,7 +99,7 @@ def test_clocks_run_apart_and_nothing_is_made_up() -> None:
 @pytest.mark.realtime
 def test_its_commands(tmp_path: Path) -> None:
     [block] = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
-    served, called, shown = (line.removeprefix("$ .venv/bin/") for line in block.splitlines())
+    served, called, shown = (line.removeprefix("$ ").removeprefix(".venv/bin/") for line in block.splitlines())
     served = served.removeprefix("strep serve ").replace(":9000", ":0")
     with serving(*shlex.split(served), folder=tmp_path) as (process, addresses):
         called = called.removeprefix("strep ").replace("127.0.0.1:9000", addresses["udp"])
@@ -107,9 +107,14 @@ def test_its_commands(tmp_path: Path) -> None:
         subprocess.run(command, check=True, env=ENVIRONMENT, capture_output=True, timeout=PATIENCE_S)
         process.terminate()
         process.communicate(timeout=PATIENCE_S)
-    command = ["sh", "-c", shown.replace("python", sys.executable, 1)]
-    printed = subprocess.run(command, check=True, cwd=tmp_path, capture_output=True, timeout=PATIENCE_S).stdout
-    tracks = json.loads(printed)["tracks"]
+    [before] = [path.read_bytes() for path in tmp_path.glob("recordings/*.json")]
+    (tmp_path / "recordings" / "of another call.json").write_text("{}")
+    printed = subprocess.run(
+        ["sh", "-c", shown], check=True, cwd=tmp_path, capture_output=True, timeout=PATIENCE_S
+    ).stdout
+    assert before in printed
+    assert b"{}" in printed, "of all calls"
+    tracks = json.loads(before)["tracks"]
     kinds = {span["kind"] for track in tracks for span in track["ledger"]}
     assert kinds >= {"lost", "silence"}
     assert all(track["statistics"]["epochs"] == 1 for track in tracks), "another source, and nothing between"

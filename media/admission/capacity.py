@@ -15,6 +15,8 @@ from media.throttle import ThrottledLog
 from strep.clock import NS_PER_SECOND, Clock
 
 _LOG = logging.getLogger("strep.admission")
+LINES_EVERY_NS = 60 * NS_PER_SECOND
+"""A server may be at its limit all day, and come and go there; the alarm says how it is now."""
 SPARE_DESCRIPTORS = 200
 """Kept for files of calls that run, for applications and for whoever looks in."""
 
@@ -64,7 +66,8 @@ class Capacity:
         self.shortage = ""
         self.usage: Usage | None = None
         self._limits, self._usage, self._clock = limits, usage, clock
-        self._log = ThrottledLog(_LOG, clock)
+        self._short = ThrottledLog(_LOG, clock, every_ns=LINES_EVERY_NS)
+        self._over = ThrottledLog(_LOG, clock, every_ns=LINES_EVERY_NS)
         self._last: tuple[int, int] | None = None  # when it was looked at, and packets then
 
     def look(self) -> None:
@@ -72,14 +75,14 @@ class Capacity:
         self.usage = self._usage()
         before, self.shortage = self.shortage, self._judge(self.usage, self._clock.now_ns())
         if self.shortage:
-            self._log.warning(f"no call may begin: {self.shortage}")
+            self._short.warning(f"no call may begin: {self.shortage}")
         elif before:
-            self._log.warning("calls may begin again")
+            self._over.warning("calls may begin again")
 
     def _judge(self, usage: Usage, now_ns: int) -> str:
         limits, rate = self._limits, self._rate(usage.packets, now_ns)
         if 0 < limits.calls <= usage.calls:
-            return f"{usage.calls} live calls, at most {limits.calls}"
+            return f"{usage.calls} {'call is' if usage.calls == 1 else 'calls are'} live, at most {limits.calls}"
         if 0 < limits.packets_per_s <= rate:
             return f"{rate:.0f} packets a second, at most {limits.packets_per_s}"
         if usage.free_bytes is not None and usage.free_bytes < limits.free_bytes:

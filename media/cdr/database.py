@@ -7,7 +7,9 @@ again - an answer was lost on the way, a file is loaded - is left out: ``(call_i
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +135,7 @@ def _engine(url: str) -> Engine:
             parsed = parsed.set(drivername="postgresql+psycopg")
         if parsed.get_backend_name() == "sqlite":
             engine = sqlalchemy.create_engine(parsed, connect_args={"timeout": CONNECT_TIMEOUT_S})
+            sqlalchemy.event.listen(engine, "do_connect", _keep_from_others)
             sqlalchemy.event.listen(engine, "connect", _prepare_sqlite)
             return engine
         return sqlalchemy.create_engine(parsed, pool_size=1, pool_pre_ping=True, connect_args=_postgresql())
@@ -149,6 +152,14 @@ def _postgresql() -> dict[str, Any]:
         "options": f"-c statement_timeout={STATEMENT_TIMEOUT_S}s",
         "tcp_user_timeout": STATEMENT_TIMEOUT_S * 1000,
     }
+
+
+def _keep_from_others(_dialect: Any, _record: Any, arguments: list[Any], _options: Any) -> None:
+    """Make the file before SQLite does, closed to other users; what SQLite puts beside it has the same mode."""
+    name = str(arguments[0])
+    if name != ":memory:":
+        with suppress(OSError):  # SQLite says why
+            os.close(os.open(name, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:

@@ -27,7 +27,7 @@ PLENTY = Usage(calls=3, packets=0, free_bytes=1 << 40, free_descriptors=10_000)
     ("usage", "text"),
     [
         (PLENTY, ""),
-        (replace(PLENTY, calls=5), "5 live calls, at most 5"),
+        (replace(PLENTY, calls=5), "5 calls are live, at most 5"),
         (replace(PLENTY, free_bytes=1 << 20), "the disk has 1 MiB left, at least 256"),
         (replace(PLENTY, free_bytes=None, free_descriptors=None), ""),
         (replace(PLENTY, free_descriptors=10), "10 more files may be opened; raise the limit (ulimit -n)"),
@@ -48,6 +48,15 @@ def test_what_is_short(usage: Usage, text: str, caplog: pytest.LogCaptureFixture
     used[0] = replace(PLENTY, packets=usage.packets)
     capacity.look()
     assert capacity.shortage == ""
+
+
+def test_a_day_at_the_limit_is_no_flood_of_lines(caplog: pytest.LogCaptureFixture) -> None:
+    clock = ManualClock()
+    capacity = Capacity(CapacityLimits(calls=5), lambda: replace(PLENTY, calls=5), clock)
+    for _ in range(600):
+        capacity.look()
+        clock.advance(NS_PER_SECOND)
+    assert len(caplog.records) == 10
 
 
 def test_running_calls_are_untouched() -> None:

@@ -143,6 +143,19 @@ def test_a_database_that_is_away(tmp_path: Path) -> None:
 
 
 @pytest.mark.peer
+def test_a_file_is_its_owners_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with closing(RecordDatabase(f"sqlite:///{tmp_path / 'calls.db'}")) as database:
+            database.open(WALL_NS)
+            database.write([a_record(1)], WALL_NS)
+            made = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+    assert "calls.db" in made
+    assert set(made.values()) == {0o600}
+
+
 def test_a_server_that_goes_and_comes_back(postgresql: PostgreSql) -> None:
     database = RecordDatabase(postgresql.url)
     database.write([a_record(1)], WALL_NS)

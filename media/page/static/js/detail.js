@@ -119,7 +119,7 @@ export class Detail {
 
   placeholders() {
     this.talk.dataset.empty = this.calls.state === "polling" ? this.calls.why : "Nothing transcribed yet.";
-    this.log.dataset.empty = "No keys, tones or other events yet.";
+    this.log.dataset.empty = "None since this page had the call in sight.";
   }
 
   // -- figures -----------------------------------------------------------------------------------------
