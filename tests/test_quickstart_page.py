@@ -105,9 +105,8 @@ def test_every_command_ends_in_a_recording(tmp_path: Path) -> None:
             where = where.replace("0.0.0.0", "127.0.0.1")
             commands = [shlex.split(DIALLED.sub(where, caller).replace("TOKEN", token)) for caller in callers]
             strep = [sys.executable, "-m", "media.cli", "simulate"]
-            calling = [  # of one seed, they would all be the same call
-                subprocess.Popen([*strep, *given, "--seed", str(seed)], env=ENVIRONMENT, stdout=subprocess.DEVNULL)
-                for seed, given in enumerate(commands)
+            calling = [
+                subprocess.Popen([*strep, *given], env=ENVIRONMENT, stdout=subprocess.DEVNULL) for given in commands
             ]
             assert [caller.wait(PATIENCE_S) for caller in calling] == [0] * len(calling)
             process.terminate()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,10 +16,10 @@ from media.carrier.faults import Faults
 from media.carrier.heard_table import show_heard
 from media.carrier.network import NetworkModel
 from media.carrier.options import BLeg, SimulationOptions, Transport
-from media.carrier.report import Progress
-from media.carrier.simulation import Simulation, Target
+from media.carrier.process import allow_descriptors, loop_factory, progress_bar
+from media.carrier.simulation import Outcome, Simulation, Target
 from media.carrier.stream_flags import encoding, stream_flags, stream_options
-from media.carrier.summary import describe, lines
+from media.carrier.summary import describe, is_in_vain, lines
 from media.codecs.encoding import NAMES
 from strep.clock import NS_PER_SECOND
 from strep.errors import ConfigurationError
@@ -29,7 +27,7 @@ from strep.errors import ConfigurationError
 if TYPE_CHECKING:
     from media.carrier.announcing import Announcer
 
-_OTHER_DESCRIPTORS = 64
+_MOST_IDS = 1_000_000
 PRESS_STEP_NS = NS_PER_SECOND // 4
 """From one key to the next of those that are pressed one after the other."""
 EPILOG = """\b
@@ -61,7 +59,11 @@ With --segmented (Linux) the kernel gets up to 64 datagrams as one message and c
 time. Not for a server with several workers on this machine: a message goes to one of them.
 
 Shares are written 2% or 0.02, times in seconds, spans as START+LENGTH in seconds of the call. The same
---seed gives the same packets, faults and truth.
+--seed gives the same packets, faults and truth. Without it faults are those of --seed 1, and call_leg_ids, SSRCs and
+stream ids are other ones each time; the summary says with which --ids they come again.
+
+Exit status: 1 if nothing could be sent, or the far end refused every call, or closed it before its end other than
+with 1000 (a hangup); by UDP, if most datagrams were refused, for nobody listened. 2 if the options are wrong.
 """
 
 
@@ -152,7 +154,10 @@ Shares are written 2% or 0.02, times in seconds, spans as START+LENGTH in second
     help="Announce each leg so long after its first packet, not before it.",
 )
 @click.option("--segmented", is_flag=True, help="Many calls from one core: see below.")
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of all randomness.")
+@click.option("--seed", type=click.IntRange(0), show_default="1", help="Of all randomness, ids included.")
+@click.option(
+    "--ids", type=click.IntRange(0), help="Seed of the calls' ids alone. Default: --seed; without it, drawn."
+)
 @click.option("--heard", type=click.Path(path_type=Path, file_okay=False), help="Write what each caller heard here.")
 @click.option("--truth", type=click.Path(path_type=Path, dir_okay=False), help="Write what was sent, as JSON.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
@@ -164,11 +169,11 @@ def simulate(truth: Path | None, heard: Path | None, as_json: bool, **given: Any
     try:
         simulation = Simulation(_options(given))
         total = len(simulation)
-        _allow_descriptors(2 * simulation.options.calls)
+        allow_descriptors(2 * simulation.options.calls)
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from error
     try:
-        with _progress_bar(total) as on_progress, asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with progress_bar(total) as on_progress, asyncio.Runner(loop_factory=loop_factory()) as runner:
             announcer = _announcer(given)
             run = simulation.run(_target(given), on_progress=on_progress, heard_folder=heard, announcer=announcer)
             outcome = runner.run(run)
@@ -179,22 +184,21 @@ def simulate(truth: Path | None, heard: Path | None, as_json: bool, **given: Any
     except KeyboardInterrupt:
         raise click.Abort from None
     if as_json:
-        click.echo(msgspec.json.encode(describe(outcome)).decode())
-        return
+        facts = describe(outcome) | {"ids": simulation.options.identity}
+        click.echo(msgspec.json.encode(facts).decode())
+    else:
+        _show(outcome, announcer, given, simulation.options.identity)
+    if is_in_vain(outcome):
+        click.get_current_context().exit(1)
+
+
+def _show(outcome: Outcome, announcer: Announcer | None, given: dict[str, Any], ids: int) -> None:
     click.echo("\n".join(lines(outcome)))
     for answer, count in announcer.refused.items() if announcer is not None else ():
         click.echo(f"webhooks that were not taken: {count:,} ({answer})")
+    if given["ids"] is None and given["seed"] is None:
+        click.echo(f"ids of this run: {ids}; --ids {ids} repeats it")
     show_heard(outcome)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's if it is installed: hundreds of sockets cost half as much."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
 
 
 def _target(given: dict[str, Any]) -> Target:
@@ -229,13 +233,22 @@ def _options(given: dict[str, Any]) -> SimulationOptions:
         stagger_ms=given["stagger"],
         audio=None if given["tones"] else given["audio"] or CONVERSATION,
         b_leg=BLeg(given["b_leg"]),
-        seed=given["seed"],
+        seed=1 if given["seed"] is None else given["seed"],
+        ids=_ids(given),
         network=_network(given),
         faults=_faults(given),
         websocket=stream_options(given),
         presses=_presses(given),
         says=given["say"],
     )
+
+
+def _ids(given: dict[str, Any]) -> int | None:
+    """Draw ids unless they are given: a server would take another run with the same ones for the same calls."""
+    if given["ids"] is not None or given["seed"] is not None:
+        ids: int | None = given["ids"]
+        return ids
+    return SystemRandom().randrange(1, _MOST_IDS)
 
 
 def _presses(given: dict[str, Any]) -> tuple[tuple[int, str], ...]:
@@ -270,30 +283,3 @@ def _faults(given: dict[str, Any]) -> Faults:
         header_bytes=given["header_length"],
         malformed=given["malformed"],
     )
-
-
-def _allow_descriptors(sockets: int) -> None:
-    """Raise the soft limit of open files where there is a socket for each call or track."""
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = sockets + _OTHER_DESCRIPTORS
-    if hard != resource.RLIM_INFINITY:
-        wanted = min(wanted, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-@contextlib.contextmanager
-def _progress_bar(total: int) -> Iterator[Progress]:
-    """Show a bar where somebody can see it: on standard error, if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("sending"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("sending", total=total)
-        yield lambda sent: bar.update(task, completed=sent)

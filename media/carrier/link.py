@@ -127,6 +127,17 @@ class Link(asyncio.Protocol):
         except TimeoutError:
             self.abort()
 
+    @property
+    def farewell(self) -> tuple[int, str]:
+        """Code and reason of the far end's close frame; 1006 if there was none (yet)."""
+        close = self._protocol.close_rcvd
+        return (CloseCode.ABNORMAL_CLOSURE.value, "") if close is None else (int(close.code), close.reason)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the connection is no more."""
+        return self._gone.done()
+
     async def wait_gone(self) -> None:
         """Return when the socket is gone."""
         await asyncio.shield(self._gone)

@@ -103,6 +103,15 @@ class Deliveries:
         """Return the same, `offset_ns` later."""
         return replace(self, times_ns=self.times_ns + offset_ns)
 
+    def first(self, deliveries: int) -> Deliveries:
+        """Return what there is if no more than so many are made; what was to come later counts as never sent."""
+        if deliveries == len(self.packets):
+            return self
+        packets = self.packets[:deliveries]
+        sent = int(packets.max(initial=-1)) + 1
+        dropped = np.setdiff1d(np.arange(sent), packets)
+        return Deliveries(self.times_ns[:deliveries], packets, self.is_duplicate[:deliveries], dropped, sent)
+
     def without(self, span: Span) -> Deliveries:
         """Return what is left if nothing gets through during `span`; what that loses counts as dropped."""
         stays = (self.times_ns < span.start_ns) | (self.times_ns >= span.end_ns)

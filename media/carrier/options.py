@@ -180,6 +180,8 @@ class SimulationOptions:
     """A file that is repeated as long as the calls last; None for tones, see `media.carrier.tones`."""
     b_leg: BLeg = BLeg.NONE
     seed: int = 1
+    ids: int | None = None
+    """The seed of call_leg_ids, SSRCs and stream ids alone; None for `seed`."""
     network: NetworkModel = field(default_factory=NetworkModel)
     faults: Faults = field(default_factory=Faults)
     websocket: WebSocketOptions = field(default_factory=WebSocketOptions)
@@ -201,8 +203,8 @@ class SimulationOptions:
             self._check_stream()
         if self.packets < 2:
             raise ConfigurationError(f"seconds: {self.seconds} is less than two packets of {self.ptime_ms} ms")
-        if self.stagger_ms < 0 or self.seed < 0:
-            raise ConfigurationError("stagger and seed: not negative")
+        if self.stagger_ms < 0 or self.seed < 0 or self.identity < 0:
+            raise ConfigurationError("stagger, seed and ids: not negative")
         for restart_ns in self._events_ns():
             if not 0 < restart_ns < self.duration_ns - self.ptime_ms * NS_PER_MS:
                 raise ConfigurationError(
@@ -233,6 +235,11 @@ class SimulationOptions:
         if drop_at_ns is None:
             return self.faults.restarts_at_ns
         return [*self.faults.restarts_at_ns, drop_at_ns, drop_at_ns + self.websocket.redial_after_ns]
+
+    @property
+    def identity(self) -> int:
+        """The seed of everything that tells one call from another."""
+        return self.seed if self.ids is None else self.ids
 
     @property
     def encoding(self) -> Encoding:

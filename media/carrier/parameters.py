@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from media.carrier.keys import KEYS
 from media.carrier.network import Span
 from media.carrier.udp import Address
 from strep.clock import NS_PER_SECOND
@@ -124,6 +125,8 @@ class PressParameter(SecondsParameter):
         time, colon, digits = str(value).partition(":")
         if not colon or not digits:
             self.fail(f"{value!r} is not SECONDS:DIGITS, like 2.5:1#", param, ctx)
+        if set(digits.upper()) - set(KEYS):
+            self.fail(f"{digits!r} has keys that no telephone has; give --press again for another moment", param, ctx)
         return super().convert(time, param, ctx), digits.upper()
 
 

@@ -6,7 +6,7 @@ The plan is held in memory at about 60 bytes per packet; the datagrams are writt
 from __future__ import annotations
 
 from binascii import b2a_base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -147,8 +147,13 @@ class Plan:
         mask = delivered_mask(self.deliveries[track])
         return expected_tape(self.scripts[track], self.payloads(track), mask)
 
-    def truth(self) -> Truth:
-        """Return what a receiver has to find out."""
+    def truth(self, made: Mapping[int, int] | None = None) -> Truth:
+        """Return what a receiver has to find out.
+
+        Args:
+            made: WebSocket, by track how many of its deliveries could be made; without it all of them.
+                A track of which none was is left out.
+        """
         options = self.options
         is_strep = options.transport is Transport.STREP
         reasons = [malformed.reason(datagram, is_strep=is_strep) for datagram in self.malformed]
@@ -156,18 +161,25 @@ class Plan:
             transport=options.transport.value,
             seed=options.seed,
             calls=options.calls,
-            tracks=[self._track_truth(track) for track in range(len(self.scripts))],
+            tracks=[
+                self._track_truth(track, None if made is None else made[track])
+                for track in range(len(self.scripts))
+                if made is None or made[track]
+            ],
             malformed={name: reasons.count(name) for name in sorted(set(reasons))},
         )
 
-    def _track_truth(self, track: int) -> TrackTruth:
-        script = self.scripts[track]
+    def _track_truth(self, track: int, made: int | None) -> TrackTruth:
+        script, deliveries = self.scripts[track], self.deliveries[track]
+        if made is not None:
+            deliveries = deliveries.first(made)
+            script = script.first(deliveries.sent)
         is_stream = self.options.transport is Transport.WEBSOCKET
         if not is_stream:
-            return track_truth(script, self.deliveries[track])
-        stream_id = str(seeds.stream_id(self.options.seed, script.party.call))
+            return track_truth(script, deliveries)
+        stream_id = str(seeds.stream_id(self.options.identity, script.party.call))
         wire_name = DIALECTS[self.options.websocket.dialect].stream_name(stream_id)
-        return track_truth(script, self.deliveries[track], wire_name)
+        return track_truth(script, deliveries, wire_name)
 
 
 def make_plan(options: SimulationOptions) -> Plan:
@@ -206,7 +218,7 @@ def make_plan(options: SimulationOptions) -> Plan:
 def form_of(options: SimulationOptions) -> TrackFormat:
     """Return what all scripts have in common."""
     presses = () if options.transport is Transport.WEBSOCKET else options.key_presses()
-    return TrackFormat(options.coding, options.packets, options.faults, options.seed, presses)
+    return TrackFormat(options.coding, options.packets, options.faults, options.seed, options.identity, presses)
 
 
 def parties_of(options: SimulationOptions) -> list[Party]:
@@ -221,7 +233,7 @@ def parties_of(options: SimulationOptions) -> list[Party]:
 def script_of(party: Party, options: SimulationOptions, form: TrackFormat) -> TrackScript:
     """Return what `party` sends."""
     own_b_leg = party.leg is Leg.B and options.b_leg is BLeg.OWN_ID
-    identifier = seeds.call_leg_id(options.seed, party.call, own_b_leg=own_b_leg)
+    identifier = seeds.call_leg_id(options.identity, party.call, own_b_leg=own_b_leg)
     return write_script(party, identifier, int(party.call * options.stagger_ms * NS_PER_MS), form)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import numpy as np
@@ -93,6 +93,20 @@ class TrackScript:
         """Length of the track's tape, from its first sample to the end of its last packet."""
         return int(self.blocks[-1] - self.blocks[0] + 1) * self.samples_per_packet
 
+    def first(self, packets: int) -> TrackScript:
+        """Return its beginning; of a track on which no keys are pressed."""
+        columns = (
+            "blocks",
+            "send_times_ns",
+            "sequence_numbers",
+            "timestamps",
+            "ssrcs",
+            "markers",
+            "epochs",
+            "extras",
+        )
+        return replace(self, **{name: getattr(self, name)[:packets] for name in columns})
+
     @property
     def epoch_starts(self) -> Int64:
         """(epochs,) int64, each epoch's first packet."""
@@ -108,6 +122,7 @@ class TrackFormat:
         packets: payloads in a call without pauses.
         faults: of the sender.
         seed: of the simulation.
+        identity: the seed of its SSRCs.
         presses: of every caller: when in ns of the call, rising, and which key.
     """
 
@@ -115,6 +130,7 @@ class TrackFormat:
     packets: int
     faults: Faults
     seed: int
+    identity: int
     presses: Sequence[tuple[int, str]] = ()
 
 
@@ -128,7 +144,12 @@ def write_script(party: Party, call_leg_id: UUID, start_ns: int, form: TrackForm
     is_sent = faults.is_sent(times_ns, random_stream(form.seed, Purpose.SUPPRESSION, *where))
     is_sent[_covered(keys)] = True
     blocks = np.flatnonzero(is_sent)
-    numbering = _Numbering(blocks, form, random_stream(form.seed, Purpose.NUMBERING, *where))
+    numbering = _Numbering(
+        blocks,
+        form,
+        random_stream(form.seed, Purpose.NUMBERING, *where),
+        random_stream(form.identity, Purpose.SSRC, *where),
+    )
     for restart_ns, restart in (
         (faults.ssrc_change_at_ns, numbering.change_ssrc),
         (faults.sequence_reset_at_ns, numbering.reset_sequence),
@@ -178,21 +199,23 @@ def _check_keys(keys: Sequence[KeyPress], restarts: Int64) -> None:
 class _Numbering:
     """The counters of a track in the making; restarts may come in any order of time."""
 
-    def __init__(self, blocks: Int64, form: TrackFormat, random: np.random.Generator) -> None:
-        self._random, self._faults = random, form.faults
+    def __init__(
+        self, blocks: Int64, form: TrackFormat, random: np.random.Generator, ssrcs: np.random.Generator
+    ) -> None:
+        self._random, self._ssrcs, self._faults = random, ssrcs, form.faults
         count = len(blocks)
         sequence, timestamp = int(random.integers(SEQUENCE_MODULUS)), int(random.integers(TIMESTAMP_MODULUS))
         if form.faults.near_wrap:
             sequence, timestamp = NEAR_WRAP_SEQUENCE_NUMBER, NEAR_WRAP_TIMESTAMP
         self.sequence = sequence + np.arange(count, dtype=np.int64)
         self.timestamps = timestamp + blocks * form.coding.ticks_per_packet
-        self.ssrcs = np.full(count, random.integers(TIMESTAMP_MODULUS), np.uint32)
+        self.ssrcs = np.full(count, ssrcs.integers(TIMESTAMP_MODULUS), np.uint32)
         self.restarts = np.zeros(count, np.int64)
         self.markers = np.diff(blocks, prepend=-2) != 1
         self._blocks = blocks
 
     def change_ssrc(self, packet: int) -> None:
-        self.ssrcs[packet:] = self._random.integers(TIMESTAMP_MODULUS)
+        self.ssrcs[packet:] = self._ssrcs.integers(TIMESTAMP_MODULUS)
         self.timestamps[packet:] += self._random.integers(TIMESTAMP_MODULUS)
         self.reset_sequence(packet)
 

@@ -24,6 +24,7 @@ class Purpose(IntEnum):
     TONE = 4
     MALFORMED = 5
     IDENTITY = 6
+    SSRC = 7
 
 
 def random_stream(

@@ -52,6 +52,7 @@ class BatchSocket:
 
     Attributes:
         refused: how often the far end said that nobody listens (ICMP port unreachable).
+        messages: given to the kernel, each of one datagram or more.
         segmented: whether messages of several datagrams are sent; ends when the kernel refuses one.
     """
 
@@ -59,11 +60,16 @@ class BatchSocket:
         self._socket = udp_socket
         self._sendmmsg = None if one_by_one else _find_sendmmsg()
         self.segmented = segmented and self._sendmmsg is not None and can_segment(udp_socket)
-        self.refused = 0
+        self.refused = self.messages = 0
 
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
+
+    def take_refusal(self) -> None:
+        """Count the refusal of what was sent last, if it has come; otherwise the next datagram would tell of it."""
+        if self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED:
+            self.refused += 1
 
     def send(self, table: DatagramTable) -> int:
         """Send rows from the first on and return how many; fewer than all when the kernel's queue is full."""
@@ -87,6 +93,7 @@ class BatchSocket:
                 # An error behind the first message ends the call, and its code is lost (sendmmsg(2)).
                 # If the next call goes on as if nothing had been, it was a refusal.
                 self.refused += is_interrupted
+                self.messages += result
                 sent, is_interrupted = sent + result, result < wanted
                 continue
             code = ctypes.get_errno()
@@ -111,6 +118,7 @@ class BatchSocket:
                 if not self._goes_on(error.errno or 0):
                     break
             else:
+                self.messages += 1
                 sent += 1
         return sent
 

@@ -134,7 +134,7 @@ class Simulation:
         if self.options.transport is Transport.WEBSOCKET:
             plan = self.plan()
             report = await websocket.send_plan(plan, target.stream_url, pacer, on_progress, heard_folder)
-            return Outcome(plan.truth(), report)
+            return Outcome(plan.truth(report.made), report)
         sockets = [
             connect(address, source=target.source, segmented=target.segmented)
             for address in target.destinations(self.options)

@@ -61,7 +61,7 @@ class MediaStream:
         self.options = options = plan.options.websocket
         self._tracks = [t for t, script in enumerate(plan.scripts) if script.party.call == call]
         self.start_ns = plan.scripts[self._tracks[0]].start_ns
-        self.identity = identity_of(plan.options.seed, call)
+        self.identity = identity_of(plan.options.identity, call)
         encoding = plan.options.encoding
         self.writer: FrameWriter = DIALECTS[options.dialect].writer(
             self.identity, encoding.name, encoding.sample_rate_hz, options
@@ -92,6 +92,11 @@ class MediaStream:
             sequence_number, lane.direction, lane.chunks[item], lane.blocks[item] * self._unit, payload
         )
         return frame
+
+    def made(self, rows: int) -> dict[int, int]:
+        """Return by track of the plan how many media frames there are among the first `rows`."""
+        tracks = self._row_tracks[:rows]
+        return {track: tracks.count(track) for track in self._tracks}
 
     def text(self, row: int) -> str:
         """Return one frame of a dialect that has text frames only."""

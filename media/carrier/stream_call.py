@@ -57,13 +57,23 @@ class StreamCall:
         self._failure: ConfigurationError | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ns = NEVER_NS
-        self._errors = 0
+        self._errors = self._rows = 0
 
     def do(self, action: int) -> None:
         """Do this now, or when what was to be done before has been done."""
         self._waiting.append(action)
         if len(self._waiting) == 1:
             self._go_on()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more can be sent."""
+        return self._is_over
+
+    @property
+    def made(self) -> dict[int, int]:
+        """By track of the plan, how many of its deliveries were made."""
+        return self._stream.made(self._rows)
 
     async def wait_dialed(self) -> None:
         """Return when nothing is being dialed."""
@@ -119,6 +129,7 @@ class StreamCall:
         if not link.is_writable:
             return False
         link.send(self._stream.frame(row))
+        self._rows = row + 1
         if self._is_media[row]:
             self._report.late_ns.append(self._now_ns() - self._times_ns[row])
             self._report.sent += 1
@@ -142,6 +153,9 @@ class StreamCall:
             self._fail(ConfigurationError(f"ws: cannot open {self._url}: {str(error) or type(error).__name__}"))
             return
         self._is_dialing = False
+        if link.is_gone:  # the goodbye came with the answer
+            self._end_early(link)
+            return
         self._playback.has_socket = True
         connected = self._stream.writer.connected()
         if connected is not None:
@@ -154,6 +168,9 @@ class StreamCall:
         self._finished.set()
 
     async def _close(self) -> None:
+        link = self._link
+        if link is not None and not link.is_open and not self._has_hung_up:  # the far end was first
+            self._end_early(link)
         self._has_hung_up = True
         self._stop_timer()
         self._playback.finish(self._now_ns())
@@ -164,13 +181,19 @@ class StreamCall:
 
     def _gone(self) -> None:
         """Take note that the socket is gone."""
-        self._link = None
-        if not self._has_hung_up and not self._is_dialing:
-            self._report.closed_early += 1
-            self._is_over = True
-            self._playback.finish(self._now_ns())
+        link, self._link = self._link, None
+        if link is not None and not self._has_hung_up and not self._is_dialing:
+            self._end_early(link)
         self._has_hung_up = True
         self._go_on()
+
+    def _end_early(self, link: Link) -> None:
+        """The far end has closed."""
+        if self._rows < len(self._stream):
+            self._report.closings[link.farewell] += 1
+        self._is_over = True
+        self._playback.finish(self._now_ns())
+        self._finished.set()
 
     def _receive(self, message: str | bytes) -> None:
         answers = self._playback.receive(message, self._now_ns())

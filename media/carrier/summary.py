@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from websockets.frames import CloseCode
+
 from media.carrier.heard_table import describe_heard
+from media.carrier.options import Transport
 from media.carrier.simulation import Outcome
 
+_GOODBYES = (CloseCode.NORMAL_CLOSURE, CloseCode.NO_STATUS_RCVD)
 _COUNTERS = ("sent", "delivered", "duplicated", "reordered", "lost")
 
 
@@ -24,6 +28,10 @@ def describe(outcome: Outcome) -> dict[str, Any]:
         "lateness": report.lateness.summary(),
         "refused": report.refused,
         "closed_early": report.closed_early,
+        "closings": [
+            {"code": code, "reason": reason, "calls": calls}
+            for (code, reason), calls in sorted(report.closings.items())
+        ],
         **({"heard": describe_heard(outcome)} if report.playbacks else {}),
     }
 
@@ -43,9 +51,22 @@ def lines(outcome: Outcome) -> list[str]:
     ]
     if report.refused:
         text.append(f"nobody listened: {_count(report.refused, 'datagram')} refused by the far end")
-    if report.closed_early:
-        text.append(f"the far end closed the socket of {_count(report.closed_early, 'call')} early")
+    for (code, reason), calls in sorted(report.closings.items()):
+        why = reason or ("without a close frame" if code == CloseCode.ABNORMAL_CLOSURE else "no reason given")
+        text.append(f"the far end closed {_count(calls, 'call')} early: {code} {why}")
     return text
+
+
+def is_in_vain(outcome: Outcome) -> bool:
+    """Return whether the far end refused every call, or closed it other than as one says goodbye.
+
+    By UDP only a machine where nobody listens refuses, and it may do so once for several datagrams; so most will do.
+    """
+    report = outcome.report
+    if outcome.truth.transport == Transport.WEBSOCKET:
+        bad = sum(calls for (code, _), calls in report.closings.items() if code not in _GOODBYES)
+        return bad == outcome.truth.calls
+    return report.refused * 2 > report.messages
 
 
 def _count(number: int, noun: str) -> str:

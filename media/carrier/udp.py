@@ -75,7 +75,10 @@ async def send_plan(
             on_progress(report.sent)
         # Let others run; and where the kernel's queue is full, let it drain.
         await pacer.sleep_until(pacer.now_ns() + (0 if sent else NS_PER_MS))
-    report.refused = sum(batch_socket.refused for batch_socket in sockets)
+    for batch_socket in sockets:
+        batch_socket.take_refusal()
+        report.refused += batch_socket.refused
+        report.messages += batch_socket.messages
     return report
 
 

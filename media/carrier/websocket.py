@@ -70,6 +70,7 @@ async def send_plan(
             files.finish(report.playbacks)
     for call in calls:
         call.raise_failure()
+        report.made |= call.made
     return report
 
 
@@ -98,6 +99,8 @@ async def _keep_time(
             files.settle(report.playbacks, now_ns)
             settle_ns = now_ns + _SETTLE_NS
         place = due
+        if all(call.is_over for call in calls):
+            break
         if place < len(actions):
             # In any case others run: sockets are read, and a call that is late does not hold up the rest.
             # Frames of many calls are due all the time: a wake-up for each would cost more than the frame.

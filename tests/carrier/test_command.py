@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import socket
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from media.carrier import command
+from media.carrier.datagrams import DatagramTable
 from media.carrier.options import BLeg, TimestampUnit, Transport
 from media.carrier.pacing import Instant
+from media.carrier.report import SendReport
+from media.carrier.sendmmsg import BatchSocket
+from media.carrier.simulation import Outcome, Simulation
 from media.carrier.truth import Truth
 from media.codecs import Encoding
 from strep.clock import NS_PER_SECOND
@@ -51,6 +56,64 @@ class TestRun:
         result = invoke("--rtp", f"127.0.0.1:{port},{port}", "--seconds", "0.2", "--calls", "3", "--json")
         facts = json.loads(result.stdout)
         assert (facts["transport"], facts["tracks"], facts["sent"]) == ("rtp", 6, 60)
+
+
+class TestIds:
+    def legs(self, folder: Path, port: int, *arguments: str) -> tuple[list[str], list[Any], str]:
+        """Return the ids of a run, what was lost of each track, and what was said."""
+        path = folder / "truth.json"
+        given = ["--udp", f"127.0.0.1:{port}", "--seconds", "1", "--loss", "10%", "--truth", str(path), *arguments]
+        result = invoke(*given)
+        assert result.exit_code == 0, result.output
+        tracks = Truth.from_json(path.read_bytes()).tracks
+        return [track.call_leg_id for track in tracks], [track.lost_packets for track in tracks], result.output
+
+    def test_two_runs_are_two_calls_with_the_same_faults(self, tmp_path: Path, port: int) -> None:
+        (first, first_lost, said), (second, second_lost, _) = (self.legs(tmp_path, port) for _ in range(2))
+        assert not set(first) & set(second)
+        assert first_lost == second_lost == self.legs(tmp_path, port, "--seed", "1")[1]
+        number = re.search(r"^ids of this run: (\d+); --ids \1 repeats it$", said, re.MULTILINE)
+        assert number is not None
+        assert self.legs(tmp_path, port, "--ids", number[1])[:2] == (first, first_lost)
+
+    def test_a_seed_repeats_everything(self, tmp_path: Path, port: int) -> None:
+        first, second = (self.legs(tmp_path, port, "--seed", "8123") for _ in range(2))
+        assert first[:2] == second[:2]
+        assert "--ids" not in first[2]
+        assert self.legs(tmp_path, port, "--seed", "8123", "--ids", "4")[0] != first[0]
+
+
+class TestStatus:
+    @pytest.mark.parametrize(("reason", "status"), [((1008, "no token"), 1), ((1000, "hung up"), 0)])
+    def test_the_far_end_closes(self, reason: tuple[int, str], status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def run(simulation: Simulation, *_: Any, **__: Any) -> Outcome:
+            plan = simulation.plan()
+            made = dict.fromkeys(range(len(plan.scripts)), 2)
+            return Outcome(plan.truth(made), SendReport(closings=Counter([reason])))
+
+        monkeypatch.setattr(Simulation, "run", run)
+        result = invoke("--ws", "ws://h/", "--seconds", "2")
+        assert result.exit_code == status
+        assert "4 packets" in result.output
+        assert f"the far end closed 1 call early: {reason[0]} {reason[1]}\n" in result.output
+
+    def test_nobody_takes_datagrams(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Deserted(BatchSocket):
+            def send(self, table: DatagramTable) -> int:
+                self.messages += len(table.lengths)
+                self.refused = self.messages
+                return len(table.lengths)
+
+        def connect(*_: Any, **__: Any) -> Deserted:
+            return Deserted(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+
+        monkeypatch.setattr("media.carrier.simulation.connect", connect)
+        result = invoke("--udp", "127.0.0.1:9", "--seconds", "1")
+        assert result.exit_code == 1
+        assert "nobody listened: 100 datagrams refused" in result.output
+
+    def test_help_tells(self) -> None:
+        assert "Exit status: 1 if" in invoke("--help").output
 
 
 class TestHelp:

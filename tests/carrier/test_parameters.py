@@ -8,7 +8,7 @@ import click
 import pytest
 
 from media.carrier.network import Span
-from media.carrier.parameters import ADDRESS, NUMBER, RTP_ADDRESS, SECONDS, SHARE, SPAN
+from media.carrier.parameters import ADDRESS, NUMBER, PRESS, RTP_ADDRESS, SECONDS, SHARE, SPAN
 from strep.clock import NS_PER_SECOND
 
 GOOD = [
@@ -19,6 +19,7 @@ GOOD = [
     (SHARE, "0.5", 0.5),
     (SHARE, "0", 0.0),
     (SECONDS, "2.5", 5 * NS_PER_SECOND // 2),
+    (PRESS, "2.5:1#a", (5 * NS_PER_SECOND // 2, "1#A")),
     (SPAN, "4+5.5", Span(4 * NS_PER_SECOND, 11 * NS_PER_SECOND // 2)),
 ]
 BAD = [
@@ -38,6 +39,8 @@ BAD = [
     (SECONDS, "soon", "seconds"),
     (SECONDS, "-1", "seconds"),
     (SECONDS, "nan", "seconds"),
+    (PRESS, "2", "SECONDS:DIGITS"),
+    (PRESS, "2:12#,6:3", "give --press again for another moment"),
     (SPAN, "4", "START+LENGTH"),
     (SPAN, "4+", "seconds"),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,45 @@ BAD_LINE = NetworkModel(loss=0.05, burst_loss=3, reorder=0.05, duplicate=0.05, j
 
 def plan(**changes: Any) -> Plan:
     return make_plan(SimulationOptions(**({"calls": 4, "seconds": 2.0, "audio": None} | changes)))
+
+
+class TestCutShort:
+    def test_what_could_not_be_made_was_not_sent(self) -> None:
+        paper = plan(transport=Transport.WEBSOCKET, network=BAD_LINE, calls=2)
+        everything = {track: len(deliveries.packets) for track, deliveries in enumerate(paper.deliveries)}
+        assert paper.truth(everything) == paper.truth()
+        cut = paper.truth({**everything, 1: 40, 2: 0})
+        assert [(track.call, track.direction) for track in cut.tracks] == [
+            (0, "inbound"),
+            (0, "outbound"),
+            (1, "outbound"),
+        ]
+        track, arrived = cut.tracks[1], paper.deliveries[1].packets[:40].tolist()
+        assert track.sent == max(arrived) + 1
+        assert track.delivered == len(set(arrived))
+        assert track.duplicated == 40 - len(set(arrived))
+        assert track.lost == max(arrived) - min(arrived) + 1 - len(set(arrived))
+        assert track.received_samples == len(set(arrived)) * 160
+        assert track.total_samples == (max(arrived) - min(arrived) + 1) * 160
+        assert (cut.tracks[0], cut.tracks[2]) == (paper.truth().tracks[0], paper.truth().tracks[3])
+
+
+class TestIds:
+    @pytest.mark.parametrize("transport", list(Transport))
+    def test_other_ids_and_the_same_otherwise(self, transport: Transport) -> None:
+        paper = plan(network=BAD_LINE, transport=transport)
+        other, again = (plan(network=BAD_LINE, transport=transport, ids=ids) for ids in (7, 1))
+        assert again.truth() == paper.truth()
+        ours, others = paper.truth().tracks, other.truth().tracks
+        for name in ("call_leg_id", "stream_id"):
+            named = {getattr(track, name) for track in ours} - {""}
+            assert not named & {getattr(track, name) for track in others}
+        ssrcs = [{epoch.ssrc for track in tracks for epoch in track.epochs} for tracks in (ours, others)]
+        assert not ssrcs[0] & ssrcs[1]
+        for mine, its in zip(ours, others, strict=True):
+            ids = {name: getattr(its, name) for name in ("call_leg_id", "stream_id")}
+            epochs = [replace(e, ssrc=o.ssrc) for e, o in zip(mine.epochs, its.epochs, strict=True)]
+            assert replace(mine, epochs=epochs, **ids) == its
 
 
 class TestOrder:

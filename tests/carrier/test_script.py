@@ -21,7 +21,7 @@ from strep.serial import signed_difference_16, signed_difference_32
 
 
 def script(faults: Faults | None = None, ptime_ms: int = 20, packets: int = 500) -> TrackScript:
-    form = TrackFormat(Coding(Encoding("PCMA"), ptime_ms), packets, faults or Faults(), 7)
+    form = TrackFormat(Coding(Encoding("PCMA"), ptime_ms), packets, faults or Faults(), 7, 7)
     return write_script(Party(3, Leg.A, Direction.OUTBOUND), call_leg_id(7, 3), 1_000, form)
 
 

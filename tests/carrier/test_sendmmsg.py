@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import select
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 from media.carrier.datagrams import DatagramTable
 from media.carrier.segments import can_segment
 from media.carrier.sendmmsg import BatchSocket
+from tests.patience import PATIENCE_S
 
 SO_NO_CHECK = (
     11  # asm-generic/socket.h: without a checksum of its own, a message cannot be cut (udp_send_skb: EINVAL)
@@ -114,6 +116,21 @@ class TestSend:
         rows = table([50] * 200)
         assert sum(batch_socket.send(rows) for _ in range(3)) == 600
         assert batch_socket.refused > 0
+        batch_socket.close()
+
+    def test_every_refusal_counts_also_of_what_was_sent_last(self, receiver: socket.socket, way: str) -> None:
+        outgoing = connected(receiver)
+        batch_socket = WAYS[way](outgoing)
+        receiver.close()
+        for _ in range(3):
+            assert batch_socket.send(table([50])) == 1
+            poll = select.poll()
+            poll.register(outgoing, 0)  # an error is always told
+            assert poll.poll(1000 * PATIENCE_S)
+        batch_socket.take_refusal()
+        assert batch_socket.refused == batch_socket.messages == 3
+        batch_socket.take_refusal()
+        assert batch_socket.refused == 3, "none twice"
         batch_socket.close()
 
     def test_other_errors_are_raised(self, receiver: socket.socket, way: str) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import struct
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.utils import accept_key
 
 from media.carrier.dialects.telnyx import TOKEN_HEADER
 from media.carrier.network import NetworkModel
@@ -165,8 +168,48 @@ class TestBrokenSocket:
         closed = asyncio.Event()
         async with serving(hang_up) as server:
             outcome = await Simulation(options(calls=1)).run(Target(stream_url=server.url), WaitingFor(closed))
-        assert outcome.report.closed_early == 1
+        assert outcome.report.closings == {(1000, ""): 1}
         assert outcome.report.sent < 100
+
+    async def test_no_more_is_told_than_was_sent(self) -> None:
+        """The truth is about frames that were written, and when no socket is left the simulation is over."""
+
+        async def refuse(connection: ServerConnection, frame: dict[str, Any]) -> None:
+            if frame["event"] == "media":
+                await connection.close(1008, "refused: no token")
+                closed.set()
+
+        closed = asyncio.Event()
+        pacer = WaitingFor(closed)
+        given = replace(options(NetworkModel(loss=0.2, duplicate=0.2), calls=1), seconds=100.0)
+        async with serving(refuse) as server:
+            outcome = await Simulation(given).run(Target(stream_url=server.url), pacer)
+        assert outcome.report.closings == {(1008, "refused: no token"): 1}
+        assert pacer.now_ns() < 50 * NS_PER_SECOND
+        truth = outcome.truth
+        assert 1 <= truth.total("delivered") + truth.total("duplicated") == outcome.report.sent < 5_000
+        assert truth.total("sent") == truth.total("delivered") + truth.total("dropped")
+
+    async def test_a_goodbye_that_comes_with_the_answer(self) -> None:
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            request = await reader.readuntil(b"\r\n\r\n")
+            key = re.search(rb"Sec-WebSocket-Key: (\S+)", request, re.IGNORECASE)[1]  # type: ignore[index]
+            answer = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            answer += f"Sec-WebSocket-Accept: {accept_key(key.decode())}\r\n\r\n"
+            writer.write(answer.encode() + b"\x88\x04" + struct.pack("!H", 1008) + b"no")
+            await reader.read()
+            writer.close()
+            await writer.wait_closed()
+            done.release()
+
+        done = asyncio.Semaphore(0)
+        async with await asyncio.start_server(handle, "127.0.0.1", 0) as listening:
+            host, port = listening.sockets[0].getsockname()
+            outcome = await Simulation(options()).run(Target(stream_url=f"ws://{host}:{port}/"), Instant())
+            for _ in range(2):
+                await done.acquire()
+        assert outcome.report.closings == {(1008, "no"): 2}
+        assert (outcome.report.sent, outcome.truth.tracks) == (0, [])
 
 
 class TestAnswers:
