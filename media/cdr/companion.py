@@ -10,7 +10,8 @@ from typing import Any, Protocol
 from media.cdr.database import RecordDatabase
 from media.cdr.file import RecordFile
 from media.cdr.gathering import Gathering
-from media.cdr.record import describe
+from media.cdr.left import describe_left
+from media.cdr.record import CallRecord, describe
 from media.cdr.writer import Place, Writer
 from media.config import ServerConfig
 from media.events.bus import EventBus, Told
@@ -51,6 +52,7 @@ class Records:
         self.writers = [Writer(place, clock) for place in places]
         self._gathering = Gathering(are_recorded=config.record is not None)
         self._uses, self._clock = uses, clock
+        self._left: list[CallRecord] = []  # of calls that a dead process had
         self._changed = threading.Condition()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="cdr", daemon=True)
@@ -70,9 +72,12 @@ class Records:
                 self._changed.notify()
 
     def recorded(self, recording: FinishedRecording) -> None:
-        """Take note of a recording that is closed; from any thread, without waiting."""
+        """Take note of a recording that is closed; from any thread, without waiting for anybody."""
+        left = _left(recording)
         with self._changed:
             self._gathering.recorded(recording)
+            if left is not None:
+                self._left.append(left)
             self._changed.notify()
 
     async def start(self) -> None:
@@ -107,7 +112,7 @@ class Records:
         """Hand on the records that are whole; return whether there were any."""
         with self._changed:
             whole = self._gathering.poll(self._clock.now_ns(), is_over=is_over)
-        records = []
+            records, self._left = self._left, []
         for known in whole:
             try:
                 if known.report is not None:
@@ -117,13 +122,24 @@ class Records:
                 _LOG.exception("call %s has no record", known.call.call_id)
         for writer in self.writers:
             writer.put(records)
-        return bool(whole)
+        return bool(whole or records)
 
     def _run(self) -> None:
         while not self._stopping:
             if not self.step():
                 with self._changed:
-                    wait_ns = self._gathering.deadline() - self._clock.now_ns()
+                    wait_ns = 0 if self._left else self._gathering.deadline() - self._clock.now_ns()
                     if wait_ns > 0 and not self._stopping:
                         self._changed.wait(None if wait_ns > NEVER_NS // 2 else wait_ns / NS_PER_SECOND)
         self.step(is_over=True)
+
+
+def _left(recording: FinishedRecording) -> CallRecord | None:
+    """Return the record of a call that a dead process had; now, for the sidecar may be gone when it is delivered."""
+    if recording.call.index >= 0:
+        return None
+    try:
+        return describe_left(recording)
+    except (OSError, ValueError) as error:
+        _LOG.error("call %s has no record: %s", recording.call.call_id, error)
+        return None

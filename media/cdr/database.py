@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -189,7 +189,7 @@ def _table() -> Table:
         return Column(name, Text, nullable=nullable)
 
     def number(name: str) -> Column[int]:
-        return Column(name, Integer, nullable=False)
+        return Column(name, Integer, nullable=True)  # of a call whose process was killed nobody knows it
 
     return Table(
         TABLE,
@@ -223,11 +223,16 @@ def _row(record: CallRecord) -> dict[str, Any]:
         "caller": record.caller,
         "callee": record.callee,
         "reason": record.reason,
-        "packets": sum(track.packets for track in record.tracks),
-        "lost": sum(track.lost for track in record.tracks),
+        "packets": _sum(track.packets for track in record.tracks),
+        "lost": _sum(track.lost for track in record.tracks),
         "digits": record.digits,
         "record": msgspec.to_builtins(record, enc_hook=plain),
     }
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
 
 
 def _is_about_the_rows(error: Any) -> bool:

@@ -6,7 +6,7 @@ call is in it, and of what the carrier said only names of the call and its parti
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,18 +38,18 @@ class TrackRecord(msgspec.Struct, frozen=True):
     direction: Literal["inbound", "outbound"]
     codec: str | None
     length_samples: int
-    packets: int
-    lost: int
-    late: int
-    duplicates: int
-    reordered: int
-    invalid: int
-    restarts: int
-    jitter_ms: float
-    jitter_mean_ms: float
-    jitter_max_ms: float
     gaps: int
     samples: dict[str, int]
+    packets: int | None = None
+    lost: int | None = None
+    late: int | None = None
+    duplicates: int | None = None
+    reordered: int | None = None
+    invalid: int | None = None
+    restarts: int | None = None
+    jitter_ms: float | None = None
+    jitter_mean_ms: float | None = None
+    jitter_max_ms: float | None = None
     quality: dict[str, Any] | None = None
 
 
@@ -81,7 +81,7 @@ class CallRecord(msgspec.Struct, frozen=True):
     sample_rate_hz: int
     tracks: list[TrackRecord]
     recordings: list[RecordingRecord]
-    digits: int
+    digits: int | None
     sinks: list[SinkUse]
     software: str
     quality: dict[str, Any] | None = None
@@ -109,9 +109,9 @@ def describe(
         call_id=call.call_id,
         door=call.door,
         dialect=call.dialect or None,
-        identity={name: _text(said[name]) for name in IDENTITY if isinstance(said.get(name), str | int)},
-        caller=_party(said.get("from")),
-        callee=_party(said.get("to")),
+        identity=identity_of(said),
+        caller=party(said.get("from")),
+        callee=party(said.get("to")),
         started_at=iso8601(started_wall_ns),
         ended_at=iso8601(max(report.ended_wall_ns, started_wall_ns)),
         duration_ms=round(report.length_samples * 1000 / call.sample_rate_hz),
@@ -119,7 +119,7 @@ def describe(
         note=report.note,
         sample_rate_hz=call.sample_rate_hz,
         tracks=tracks,
-        recordings=[_recording(recording) for recording in recordings],
+        recordings=[recording_of(recording) for recording in recordings],
         digits=call.told.digits.pressed,
         sinks=list(sinks),
         software=SOFTWARE,
@@ -154,7 +154,13 @@ def _track(track: TrackReport, call: CallInfo) -> TrackRecord:
     )
 
 
-def _recording(recording: FinishedRecording) -> RecordingRecord:
+def identity_of(said: Mapping[str, Any]) -> dict[str, str]:
+    """Return of what the carrier said the names of the call."""
+    return {name: _text(said[name]) for name in IDENTITY if isinstance(said.get(name), str | int)}
+
+
+def recording_of(recording: FinishedRecording) -> RecordingRecord:
+    """Return what a record says of a file."""
     return RecordingRecord(
         file=recording.path.name,
         recording_id=recording.recording_id,
@@ -164,7 +170,8 @@ def _recording(recording: FinishedRecording) -> RecordingRecord:
     )
 
 
-def _party(said: Any) -> str | None:
+def party(said: Any) -> str | None:
+    """Return who called, or was called; None if the carrier did not say."""
     return _text(said) if isinstance(said, str | int) and said != "" else None
 
 
