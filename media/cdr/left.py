@@ -1,4 +1,4 @@
-"""`describe_left`: the record of a call whose recorder died and that was not heard of again, by what is on the disk."""
+"""`describe_left`: the record of a call whose recorder died, and that was not heard of again, by what it left."""
 
 from __future__ import annotations
 
