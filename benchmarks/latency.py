@@ -18,9 +18,10 @@ from benchmarks import environment, table
 from benchmarks.course import Course
 from benchmarks.kernel import SENDER_CPU, pinned
 from benchmarks.load import Load
+from benchmarks.observed import ObservedOptions
 from benchmarks.progress import Say
 from benchmarks.question import Question
-from benchmarks.receiver import OBSERVED, ObservedOptions
+from benchmarks.receiver import OBSERVED
 from benchmarks.report import Cells, Line, Lines, Report, Spread, Table
 from benchmarks.results import Latency, Run
 

@@ -23,9 +23,10 @@ from msgspec import Meta
 from benchmarks import environment
 from benchmarks.course import Course
 from benchmarks.load import Load
+from benchmarks.observed import ObservedOptions
 from benchmarks.progress import Say
 from benchmarks.question import Question
-from benchmarks.receiver import OBSERVED, ObservedOptions
+from benchmarks.receiver import OBSERVED
 from benchmarks.report import Bar, Bars, Report, Spread, Table
 from benchmarks.results import Run
 from media.nats.config import NatsConfig

@@ -17,10 +17,23 @@ import msgspec
 from benchmarks.kernel import RECEIVE_BUFFER_BYTES
 from benchmarks.own import OwnServer
 from benchmarks.probe import Probe, Tap, save
-from benchmarks.receiver import ObservedOptions
 from media.config import Endpoint, ServerConfig
 from media.nats.companion import NatsCompanion
 from media.nats.config import NatsConfig
+
+
+class ObservedOptions(msgspec.Struct, frozen=True):
+    """What is different from a plain server.
+
+    Attributes:
+        probe_one_in: measure the latency of every so many-th call; 0 measures nothing.
+        idle_timeout_s: as of `ServerConfig`.
+        nats: URL of a server to publish to; empty publishes nothing.
+    """
+
+    probe_one_in: int = 0
+    idle_timeout_s: float = 30.0
+    nats: str = ""
 
 
 class Observed(OwnServer):

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.kernel import own_buffer
 from media.config import ServerConfig
-from media.serve import freeze_heap, loop_factory
+from media.runtime import freeze_heap, loop_factory
 from media.server import Server
 from media.sinks.contract import Sink
 

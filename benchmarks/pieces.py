@@ -25,7 +25,7 @@ from benchmarks.progress import Say
 from benchmarks.question import Question
 from benchmarks.referee import limited
 from benchmarks.report import Cells, Line, Lines, Report, Spread, Table
-from media.serve import loop_factory
+from media.runtime import loop_factory
 from strep.clock import NS_PER_MS
 
 BOUND_MS = 20.0

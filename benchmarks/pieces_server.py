@@ -16,7 +16,7 @@ from benchmarks.child import answer
 from benchmarks.kernel import RECEIVER_CPU, pin
 from benchmarks.pieces_carrier import RATE_HZ, SAMPLES, begins_at, speech
 from media.config import Endpoint, ServerConfig
-from media.serve import freeze_heap, loop_factory
+from media.runtime import freeze_heap, loop_factory
 from media.server import Server
 from media.talk.call import LiveCall
 from media.talk.lateness import Lateness

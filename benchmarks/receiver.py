@@ -28,20 +28,6 @@ WORKERS = "workers"
 """A supervisor and its workers, see `benchmarks.supervised`; the option is their number."""
 
 
-class ObservedOptions(msgspec.Struct, frozen=True):
-    """What is different from a plain server.
-
-    Attributes:
-        probe_one_in: measure the latency of every so many-th call; 0 measures nothing.
-        idle_timeout_s: as of `ServerConfig`.
-        nats: URL of a server to publish to; empty publishes nothing.
-    """
-
-    probe_one_in: int = 0
-    idle_timeout_s: float = 30.0
-    nats: str = ""
-
-
 class Mark(msgspec.Struct, frozen=True):
     """What the meter showed at one moment.
 

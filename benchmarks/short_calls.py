@@ -13,7 +13,8 @@ from typing import Any, Self
 import msgspec
 
 from benchmarks.child import Child, ChildError
-from benchmarks.receiver import OBSERVED, ObservedOptions
+from benchmarks.observed import ObservedOptions
+from benchmarks.receiver import OBSERVED
 from benchmarks.recordings import check_recordings
 from benchmarks.referee import Truth, limited
 from benchmarks.weight import Weight, weigh

@@ -20,7 +20,7 @@ from media.carrier.network import NetworkModel
 from media.carrier.options import SimulationOptions, Transport, WebSocketOptions
 from media.carrier.pacing import RealTime
 from media.carrier.simulation import Simulation, Target
-from media.serve import loop_factory
+from media.runtime import loop_factory
 from strep.clock import NS_PER_MS, NS_PER_SECOND, SystemClock
 
 KINDS = {"strep": 0.6, "rtp": 0.2, "telnyx": 0.1, "twilio": 0.1}

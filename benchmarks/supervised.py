@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.kernel import RECEIVE_BUFFER_BYTES, own_buffer
 from media.config import Endpoint, LogConfig, ServerConfig
 from media.metrics.totals import added
-from media.serve import loop_factory
+from media.runtime import loop_factory
 from media.workers.supervisor import Supervisor
 
 _GAUGES = ("calls", "tracks")

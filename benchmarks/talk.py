@@ -28,7 +28,7 @@ from benchmarks.report import Report
 from benchmarks.talk_audio import Caller, keep_talking
 from benchmarks.talk_carrier import Heard, Stream, dial, expected_bytes, listen_to
 from benchmarks.talk_table import Load, TalkRun, answer_of, chart, line_of, tables
-from media.serve import loop_factory
+from media.runtime import loop_factory
 from media.talk.rtp_mode import RtpOptions
 from strep.clock import NS_PER_MS
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import os
+import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ from strep.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+    from media.config import ServerConfig
 
 OK, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 EXIT_CODES = """\b
@@ -43,6 +46,15 @@ class Refusal(click.ClickException):
     """A configuration that cannot be; one line and exit code 2."""
 
     exit_code = MISUSED
+
+
+def reason_of(error: OSError, config: ServerConfig) -> str:
+    """Return what went wrong as one line without an errno."""
+    text = error.strerror or str(error)
+    if isinstance(error, socket.gaierror):
+        endpoints = [config.udp, config.ws, *(end for ports in config.rtp for end in (ports.rx, ports.tx))]
+        return f"cannot resolve the host of {', '.join(str(end) for end in endpoints if end)}: {text}"
+    return text.splitlines()[0] if text else type(error).__name__
 
 
 class HintingGroup(click.Group):

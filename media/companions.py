@@ -1,14 +1,31 @@
-"""`Companions`: what runs beside the media path of a server, started in order and closed in the reverse order."""
+"""`Companion`: what runs beside the media path; `Companions`: all of a server, closed in the reverse order."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
-
-from media.outfit import Companion
+from typing import Any, Protocol
 
 _LOG = logging.getLogger("strep.server")
+
+
+class Companion(Protocol):
+    """Something with a life of its own beside the media path, such as a subscriber of events or a shell."""
+
+    name: str
+
+    async def start(self) -> None:
+        """Begin; the doors are open.
+
+        Raises:
+            OSError: it cannot; the server does not start then.
+        """
+
+    async def close(self) -> None:
+        """End, within seconds; all calls have ended, and the sinks have finished."""
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return counters, JSON values."""
 
 
 class Companions:

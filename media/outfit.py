@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
+from media.companions import Companion
 from media.config import Endpoint, ServerConfig
 from media.denoising.rules import DIRECTIONS
 from media.events.bus import EventBus
 from media.events.callback import EventCallback, OnEvent
 from media.events.files import EventFiles
 from media.metrics.tally import Tally
-from media.sinks.contract import CallInfo, MakeSink, Sink, SinkUse
+from media.sinks.contract import CallInfo, Sink, SinkUse
 from media.sinks.denoised import DenoisedSink
 from media.sinks.finisher import Finisher
+from media.sinks.fitted import Fitted
 from media.sinks.hearing import HearingSink
 from media.sinks.recording import RecordingSink
 from media.sinks.salvage import Salvage
@@ -39,41 +40,6 @@ if TYPE_CHECKING:
 S = TypeVar("S", bound=Sink)
 RECORDING = "recording"
 """Its name, as a sink."""
-
-
-class Companion(Protocol):
-    """Something with a life of its own beside the media path, such as a subscriber of events or a shell."""
-
-    name: str
-
-    async def start(self) -> None:
-        """Begin; the doors are open.
-
-        Raises:
-            OSError: it cannot; the server does not start then.
-        """
-
-    async def close(self) -> None:
-        """End, within seconds; all calls have ended, and the sinks have finished."""
-
-    def snapshot(self) -> dict[str, Any]:
-        """Return counters, JSON values."""
-
-
-@dataclass(slots=True)
-class Fitted:
-    """A sink, and what makes another one in its place; None: nobody can."""
-
-    sink: Sink
-    make: MakeSink | None = None
-
-    @classmethod
-    def of(cls, given: Sink | MakeSink) -> Fitted:
-        """Return what a user of the server gave: a sink, or what makes one."""
-        if hasattr(given, "receive") and not isinstance(given, type):
-            return cls(cast(Sink, given))
-        make = cast(MakeSink, given)
-        return cls(make(), make)
 
 
 def recording_of(

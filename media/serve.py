@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import logging
 import os
@@ -20,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from media.alarms.reconciliation import reconcile
-from media.cli import EXIT_CODES, INTERRUPTED, MISUSED, Refusal
-from media.config import ProcessConfig, ServerConfig
+from media.cli import EXIT_CODES, INTERRUPTED, MISUSED, Refusal, reason_of
+from media.config import ProcessConfig
 from media.handover.activation import assign, take_sockets
 from media.handover.notify import READY, STOPPING, notify, watchdog
 from media.logs import logging_to
-from media.options import OPTIONS
+from media.option_command import SectionedCommand, option_parameters
+from media.runtime import count_cores, freeze_heap, loop_factory, shorten_turns
 from media.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -76,33 +76,6 @@ second one ends them at once, a third leaves files unfinished.
 )
 
 
-class SectionedCommand(click.Command):
-    """Shows its options under headings: those of `media.options`, then the rest."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options, section by section."""
-        section_of = {option.name: option.section for option in OPTIONS}
-        sections: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if record:
-                sections.setdefault(section_of.get(parameter.name or "", "Other"), []).append(record)
-        for title, records in sections.items():
-            with formatter.section(title):
-                formatter.write_dl(records)
-
-
-def option_parameters() -> list[click.Parameter]:
-    """Return the options as click knows them: text, which `media.settings` reads."""
-    parameters: list[click.Parameter] = []
-    for option in OPTIONS:
-        default = f"  [default: {option.default_text}]" if option.default_text else ""
-        metavar, text = option.format.metavar, option.help + default
-        parameters.append(click.Option([option.flag], metavar=metavar, multiple=option.repeatable, help=text))
-    file = click.Path(path_type=Path)
-    return [*parameters, click.Option(["--config"], metavar="FILE", type=file, help="Read options from a TOML file.")]
-
-
 @click.command(
     cls=SectionedCommand, params=option_parameters(), epilog=_EPILOG, context_settings={"max_content_width": 100}
 )
@@ -141,45 +114,6 @@ def count_workers(settings: Settings) -> int:
         _LOG.warning("a pair of plain RTP ports needs one worker: there are fewer pairs than workers were asked for")
         return len(config.rtp)
     return wanted
-
-
-def count_cores() -> int:
-    """Return the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's if it is installed, None for asyncio's own."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
-
-
-GC_THRESHOLDS = 10_000, 10, 50
-"""Of the three generations, in objects and in looks at the one before."""
-
-
-TURN_S = 0.001
-"""How long a thread keeps Python's lock when another one wants it. With Python's own 5 ms reception, which wants it
-after every wait, was three times as late beside a sink that never rests; with half of this it was no earlier."""
-
-
-def shorten_turns() -> None:
-    """Let reception have its turn soon, whatever sinks do in Python."""
-    sys.setswitchinterval(TURN_S)
-
-
-def freeze_heap() -> None:
-    """Keep the garbage collector's looks short: one at everything took 20 ms, and 60 with 500 calls, amid calls.
-
-    What the program is made of it sees no more, and what calls are made of only after five million new objects.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 async def _serve(settings: Settings, given: Given, left: Sequence[int]) -> None:
@@ -314,15 +248,6 @@ def _try_directory(directory: Path | None) -> None:
             probe.write(b"strep")
     except OSError as error:
         raise OSError(error.errno, f"cannot write recordings to {directory}: {error.strerror}") from error
-
-
-def reason_of(error: OSError, config: ServerConfig) -> str:
-    """Return what went wrong as one line without an errno."""
-    text = error.strerror or str(error)
-    if isinstance(error, socket.gaierror):
-        endpoints = [config.udp, config.ws, *(end for ports in config.rtp for end in (ports.rx, ports.tx))]
-        return f"cannot resolve the host of {', '.join(str(end) for end in endpoints if end)}: {text}"
-    return text.splitlines()[0] if text else type(error).__name__
 
 
 def _summary(totals: dict[str, Any]) -> dict[str, Any]:

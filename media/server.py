@@ -23,7 +23,6 @@ from media.engine import Engine
 from media.events.bus import EventBus
 from media.limits import raise_descriptor_limit
 from media.outfit import (
-    Fitted,
     companions_of,
     controls_of,
     denoised,
@@ -37,6 +36,7 @@ from media.outfit import (
 from media.sealing.checks import check_sealing
 from media.sinks.contract import CallInfo, MakeSink, Sink, SinkUse, block_ms_of
 from media.sinks.finisher import Finisher
+from media.sinks.fitted import Fitted
 from media.sinks.hearing import HearingSink
 from media.sinks.runner import SinkRunner
 from media.sinks.watching import SinkWatch

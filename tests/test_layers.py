@@ -9,6 +9,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,27 @@ def test_wire_files_do_not_know_one_another() -> None:
         if is_within(name, other)
     ]
     fail_on(violations, "wire-level files may import strep/serial.py, but no other of their kind")
+
+
+def test_no_two_modules_need_each_other() -> None:
+    """Nor do more in a circle, when functions have run their imports too; what is for types only does not count."""
+    modules = {module_name(path): path for path in sources(*PACKAGES, "benchmarks")}
+    needs: dict[str, set[str]] = {}
+    for module, path in modules.items():
+        tree = WithoutTypes().visit(ast.parse(path.read_text(encoding="utf-8")))
+        names = [name for _, name in imports(tree, module, is_package=path.name == "__init__.py")]
+        needs[module] = {name if name in modules else name.rpartition(".")[0] for name in names} & set(modules)
+    try:
+        TopologicalSorter({module: others - {module} for module, others in needs.items()}).prepare()
+    except CycleError as error:
+        fail_on(error.args[1], "each imports the one before it")
+
+
+class WithoutTypes(ast.NodeTransformer):
+    """Leaves out what is imported for type checkers only."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        return None if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
 
 
 def test_only_shells_ask_for_the_time() -> None:

@@ -7,9 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from media.config import ServerConfig
-from media.outfit import Fitted
 from media.sinks.concealed import ConcealedSink
 from media.sinks.contract import MakeSink, Sink
+from media.sinks.fitted import Fitted
 from strep.concealment import EDGE_MS
 from strep.errors import ConfigurationError
 from strep.table import TimelineSettings

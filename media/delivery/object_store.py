@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import fsspec
 
-from media.delivery.stores import READ_BYTES, pieces
+from media.delivery.contents import READ_BYTES, pieces
 
 PART_BYTES = 8 << 20
 CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 10, 60

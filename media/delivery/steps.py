@@ -16,11 +16,12 @@ import msgspec
 from msgspec.structs import replace
 
 from media.delivery.audio import KEPT_MS, SILENCE_DBFS, Audio
+from media.delivery.contents import sha256_of
 from media.delivery.encoders import encode, wav_encoding
 from media.delivery.jobs import SIDECAR, Job, JobFile, JobFolder, write_file
 from media.delivery.keys import key_of
 from media.delivery.settings import DeliverySettings
-from media.delivery.stores import Store, sha256_of, sync_directory
+from media.delivery.stores import Store, sync_directory
 from media.documents import read_document
 from media.sinks.audio_files import SEALED_WAV
 from media.sinks.finished import FileFormat

@@ -5,20 +5,17 @@ A store is believed only after it was asked: `Store.has` compares what is there 
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
+from media.delivery.contents import READ_BYTES, sha256_of
 from media.delivery.urls import directory_of
 from media.sinks.naming import make_directory
 from strep.errors import ConfigurationError
-
-READ_BYTES = 1 << 20
 
 
 class Store(Protocol):
@@ -118,18 +115,6 @@ def require_client(url: str) -> None:
 
     if scheme not in known_implementations:
         raise ConfigurationError(f"{url}: fsspec knows no {scheme}:; for S3 it is s3://BUCKET/PREFIX")
-
-
-def sha256_of(path: Path) -> str:
-    """Return the hash of a file in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def pieces(file: BinaryIO, size_bytes: int = READ_BYTES) -> Iterator[bytes]:
-    """Yield what is in a file, `size_bytes` at a time."""
-    while piece := file.read(size_bytes):
-        yield piece
 
 
 def sync_directory(path: Path) -> None:

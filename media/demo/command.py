@@ -27,7 +27,7 @@ from media.demo.tables import (
 from media.demo.talk import BOTH, QUERY, Answer
 from media.demo.verdict import Verdict, judge
 from media.logs import logging_to
-from media.serve import loop_factory
+from media.runtime import loop_factory
 from strep.clock import NS_PER_SECOND, SystemClock
 from strep.errors import ConfigurationError
 

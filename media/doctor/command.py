@@ -20,7 +20,8 @@ from media.doctor.readings import read
 from media.doctor.show import as_json, show
 from media.handover.room import USUAL_CALLS
 from media.option import PREFIX
-from media.serve import SectionedCommand, count_cores, option_parameters
+from media.option_command import SectionedCommand, option_parameters
+from media.runtime import count_cores
 from media.settings import CONFIG_VARIABLE, Settings, load
 from strep.clock import SystemClock
 

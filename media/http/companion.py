@@ -109,7 +109,7 @@ class HttpDoor:
         return counts if api.incoming is None else counts | {"carrier": api.incoming.snapshot()}
 
     def _run(self) -> None:
-        from media.serve import loop_factory
+        from media.runtime import loop_factory
 
         try:
             with asyncio.Runner(loop_factory=loop_factory()) as runner:

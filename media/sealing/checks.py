@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from media.config import ServerConfig
-from media.sealing.keys import check_recipients
+from media.sealing import age
+from media.sealing.keys import NOT_INSTALLED, Recipients
 from strep.errors import ConfigurationError
 
 
@@ -41,3 +42,17 @@ def plain_beside(config: ServerConfig) -> list[str]:
     if not config.encrypt_to or not config.sinks:
         return []
     return [f"encrypt_to does not reach what {', '.join(config.sinks)} may write: sinks of others get audio in clear"]
+
+
+def check_recipients(recipients: Recipients) -> None:
+    """Try whether something can be sealed for them.
+
+    Raises:
+        ConfigurationError: it cannot; says what to do.
+    """
+    try:
+        age.encrypt(b"", recipients)
+    except ImportError:
+        raise ConfigurationError(NOT_INSTALLED) from None
+    except ValueError:
+        raise ConfigurationError("encrypt_to: one of the keys is no point of the curve that keeps a secret") from None

@@ -68,22 +68,6 @@ def parse_recipient(text: str) -> Recipient:
     return Recipient(content)
 
 
-def check_recipients(recipients: Recipients) -> None:
-    """Try whether something can be sealed for them.
-
-    Raises:
-        ConfigurationError: it cannot; says what to do.
-    """
-    from media.sealing import age
-
-    try:
-        age.encrypt(b"", recipients)
-    except ImportError:
-        raise ConfigurationError(NOT_INSTALLED) from None
-    except ValueError:
-        raise ConfigurationError("encrypt_to: one of the keys is no point of the curve that keeps a secret") from None
-
-
 def make_identity(path: Path, wall_ns: int) -> Identity:
     """Make a new private key and write it to `path`, which only its owner may read.
 

@@ -16,11 +16,11 @@ from typing import Any
 
 import media.sinks.recording  # noqa: F401  a spare that has it all is at work within milliseconds
 from media.apps import load_app
-from media.cli import FAILED, MISUSED, OK
+from media.cli import FAILED, MISUSED, OK, reason_of
 from media.logs import logging_to
 from media.metrics.totals import REPORT_INTERVAL_S
 from media.repeat import Repeater
-from media.serve import freeze_heap, loop_factory, reason_of, shorten_turns
+from media.runtime import freeze_heap, loop_factory, shorten_turns
 from media.server import Server
 from media.sinks.plugins import load_sink
 from media.sockets import BoundSockets

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from media.delivery.contents import sha256_of
 from media.delivery.deliverer import Deliverer
 from media.delivery.jobs import Job, JobFolder
 from media.delivery.messages import Message, Said, Saved, Trouble
 from media.delivery.settings import DeliverySettings
-from media.delivery.stores import Store, sha256_of
+from media.delivery.stores import Store
 from media.sinks.finished import FinishedRecording
 from strep.clock import ManualClock
 

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from media.delivery.contents import sha256_of
 from media.delivery.jobs import FOLDER
 from media.delivery.schedule import MOST_BEGINNINGS
 from media.delivery.settings import DeliverySettings
-from media.delivery.stores import DirectoryStore, sha256_of
+from media.delivery.stores import DirectoryStore
 from media.sinks.finished import FileFormat
 from media.sinks.wav import Encoding
 from tests.delivery.delivering import Delivering, MemoryStore

@@ -21,10 +21,10 @@ import soundfile
 from media.carrier.options import SimulationOptions
 from media.carrier.simulation import Target
 from media.delivery.companion import Deliveries
+from media.delivery.contents import sha256_of
 from media.delivery.jobs import FOLDER
 from media.delivery.object_store import PART_BYTES, ObjectStore, etag_of
 from media.delivery.settings import DeliverySettings
-from media.delivery.stores import sha256_of
 from media.events.bus import EventBus, Told
 from strep.clock import SystemClock
 from tests.delivery import s3

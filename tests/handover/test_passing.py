@@ -17,6 +17,7 @@ import pytest
 
 from media import Server, ServerConfig
 from media.alarms.reconciliation import reconcile
+from media.cli import reason_of
 from media.config import Endpoint
 from media.handover import passing
 from media.handover.link import (
@@ -36,7 +37,6 @@ from media.handover.link import (
 from media.handover.moved import FORMAT, Moved
 from media.handover.passing import doors_of, running
 from media.handover.shelf import write
-from media.serve import reason_of
 from strep import header, rtp
 from strep.errors import ConfigurationError
 from strep.header import Direction, Leg, StrepHeader

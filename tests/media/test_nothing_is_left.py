@@ -1,4 +1,4 @@
-"""What ended calls leave to the garbage collector: nothing, for it hardly ever comes (`media.serve.freeze_heap`)."""
+"""What ended calls leave to the garbage collector, which hardly ever comes (`media.runtime.freeze_heap`): nothing."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from media import cli, serve
+from media import cli, runtime, serve
 from media.carrier.options import SimulationOptions, Transport
 from media.carrier.pacing import Instant
 from media.carrier.simulation import Outcome, Simulation, Target
@@ -291,8 +291,8 @@ class TestSignals:
 class TestEventLoop:
     def test_asyncio_where_there_is_no_uvloop(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "uvloop", None)
-        assert serve.loop_factory() is None
+        assert runtime.loop_factory() is None
 
     def test_uvloop_where_there_is(self) -> None:
         uvloop = pytest.importorskip("uvloop")
-        assert serve.loop_factory() is uvloop.new_event_loop
+        assert runtime.loop_factory() is uvloop.new_event_loop

@@ -9,9 +9,10 @@ import msgspec
 import numpy as np
 import pytest
 
+from media.delivery.contents import sha256_of
 from media.delivery.object_store import ObjectStore
 from media.delivery.settings import DeliverySettings
-from media.delivery.stores import DirectoryStore, Store, sha256_of
+from media.delivery.stores import DirectoryStore, Store
 from media.sinks.audio_files import create
 from media.sinks.finished import FinishedRecording
 from media.sinks.sidecar import Sidecar, replace

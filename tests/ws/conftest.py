@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from media.serve import loop_factory
+from media.runtime import loop_factory
 
 
 def pytest_asyncio_loop_factories(
