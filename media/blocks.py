@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -81,6 +82,14 @@ class PcmBatch:
         if self._pcm is None:
             self._pcm = _decode(self.encoded, self.codec)
         return self._pcm
+
+    def pieces(self) -> Iterator[tuple[int, int, int, NDArray[np.int16]]]:
+        """Yield what is valid of each row that has anything: its call's index, channel, position, and PCM, a view."""
+        columns = (self.call, self.channel, self.positions, self.first, self.last)
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        for (index, channel, position, first, last), pcm in zip(rows, self.pcm, strict=True):
+            if first < last:
+                yield index, channel, position + first, pcm[first:last]
 
     def take(self, kept: NDArray[np.bool_]) -> PcmBatch:
         """Return a batch of the rows where `kept` ((n,) bool) is true."""

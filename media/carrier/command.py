@@ -16,11 +16,12 @@ from media.carrier.faults import Faults
 from media.carrier.heard_table import show_heard
 from media.carrier.network import NetworkModel
 from media.carrier.options import BLeg, SimulationOptions, Transport
-from media.carrier.process import allow_descriptors, loop_factory, progress_bar
+from media.carrier.process import allow_descriptors, progress_bar
 from media.carrier.simulation import Outcome, Simulation, Target
 from media.carrier.stream_flags import encoding, stream_flags, stream_options
 from media.carrier.summary import describe, is_in_vain, lines
 from media.codecs.encoding import NAMES
+from media.runtime import loop_factory
 from strep.clock import NS_PER_SECOND
 from strep.errors import ConfigurationError
 

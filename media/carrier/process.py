@@ -1,25 +1,14 @@
-"""What ``strep simulate`` asks of its process: a fast event loop, enough sockets, a bar on the terminal."""
+"""What ``strep simulate`` asks of its process: enough sockets, a bar on the terminal."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from media.carrier.report import Progress
 
 _OTHER_DESCRIPTORS = 64
-
-
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's if it is installed: hundreds of sockets cost half as much."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
 
 
 def allow_descriptors(sockets: int) -> None:

@@ -122,14 +122,11 @@ class LinearCalls:
 
     def receive(self, batch: PcmBatch) -> None:
         """Take the rows of PCM."""
-        columns = (batch.call, batch.channel, batch.positions, batch.first, batch.last)
-        for (index, channel, position, first, last), pcm in zip(
-            zip(*(column.tolist() for column in columns), strict=True), batch.pcm, strict=True
-        ):
+        for index, channel, position, pcm in batch.pieces():
             call = self._calls.get(index)
-            if call is not None and first < last:
+            if call is not None:
                 try:
-                    call.place(channel, position + first, pcm[first:last], batch.now_ns)
+                    call.place(channel, position, pcm, batch.now_ns)
                     call.write_due(batch.now_ns)
                 except Exception as error:  # a mistake of ours costs this recording and no other
                     call.recording.fail(error)

@@ -86,14 +86,11 @@ class PerCall:
         if batch.late or not len(batch):
             return
         errors: list[Exception] = []
-        columns = (batch.call, batch.channel, batch.positions, batch.first, batch.last)
-        for (index, channel, position, first, last), pcm in zip(
-            zip(*(column.tolist() for column in columns), strict=True), batch.pcm, strict=True
-        ):
+        for index, channel, position, pcm in batch.pieces():
             call = self._calls.get(index)
-            if call is not None and first < last:
+            if call is not None:
                 try:
-                    self._on_block(call, Direction(channel), position + first, pcm[first:last])
+                    self._on_block(call, Direction(channel), position, pcm)
                 except Exception as error:  # one call's trouble is not the next one's
                     errors.append(error)
         if errors:

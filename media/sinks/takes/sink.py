@@ -194,12 +194,9 @@ class TakesSink:
             self._early.append(command)  # else it is over already
 
     def _give(self, takes: list[RunningTake], rows: PcmBatch) -> None:
-        columns = (rows.channel, rows.positions, rows.first, rows.last)
-        for (channel, position, first, last), pcm in zip(
-            zip(*(column.tolist() for column in columns), strict=True), rows.pcm, strict=True
-        ):
+        for _, channel, position, pcm in rows.pieces():
             for take in takes:
-                take.receive(channel, position + first, pcm[first:last], rows.now_ns, late=rows.late)
+                take.receive(channel, position, pcm, rows.now_ns, late=rows.late)
 
     def _finish(self, take: RunningTake, now_ns: int, call_end: int | None = None) -> None:
         order, index = take.order, take.order.call.index
