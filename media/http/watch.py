@@ -144,11 +144,13 @@ class _Page:
         for number in ended:
             del self._told[number]
         begun = [call for number, call in calls.items() if number not in self._told]
-        for at in range(0, max(len(begun), len(ended)), CALLS_AT_ONCE):
-            some = begun[at : at + CALLS_AT_ONCE]
+        for at in range(0, len(ended), CALLS_AT_ONCE):  # first: a call that has begun may have the number of one
             gone = ended[at : at + CALLS_AT_ONCE]
+            await socket.send_str(text({"event": "calls", "ended": gone, "begun": []}))
+        for at in range(0, len(begun), CALLS_AT_ONCE):
+            some = begun[at : at + CALLS_AT_ONCE]
             self._told.update((call.index, call) for call in some)
-            await socket.send_str(text({"event": "calls", "ended": gone, "begun": [told_of(call) for call in some]}))
+            await socket.send_str(text({"event": "calls", "ended": [], "begun": [told_of(call) for call in some]}))
 
     async def _tell_figures(self, socket: web.WebSocketResponse, *, is_of_all: bool) -> None:
         if self._api.lookout is None:

@@ -23,7 +23,9 @@ from strep.clock import NS_PER_SECOND, Clock
 
 MAX_SIDECAR_BYTES = 16 << 20
 LOOK_EVERY_NS = 2 * NS_PER_SECOND
-"""A directory is not read more often, however many ask."""
+"""Directories are not listed more often, however many ask."""
+LOOKS_SHARE = 20
+"""Nor so often that it takes more than one part in so many of the time: there may be a million files."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@+=-]{0,254}", re.ASCII)
 _ENDING = ".json"
 
@@ -63,7 +65,7 @@ class Catalogue:
         self._directories, self._clock = tuple(dict.fromkeys(directories)), clock
         self._lock = threading.Lock()
         self._names: dict[str, Path] = {}
-        self._looked_ns: int | None = None
+        self._next_look_ns = -1
 
     def page(self, offset: int, limit: int) -> tuple[int, list[dict[str, Any]]]:
         """Return how many recordings there are, and some of them, the newest first."""
@@ -83,7 +85,8 @@ class Catalogue:
 
     def audio(self, name: str) -> Path | None:
         """Return the audio file of a recording; None: there is none, or it is sealed."""
-        path, content = self._find(name), self.sidecar(name)
+        path = self._find(name)
+        content = None if path is None else _read(path)
         if path is None or content is None:
             return None
         try:
@@ -106,25 +109,23 @@ class Catalogue:
         return {"name": name, **said, "is_sealed": is_sealed, "is_playable": file is not None and not is_sealed}
 
     def _find(self, name: str) -> Path | None:
-        if not _NAME.fullmatch(name):
-            return None
-        found = self._look().get(name)
-        if found is None:  # it may have begun a moment ago
-            found = next((at for folder in self._directories if (at := _file(folder, name + _ENDING))), None)
-        return found
+        """Return the sidecar of that name, the newest as in the list, which takes a look at no other."""
+        found = [path for folder in self._directories if (path := _file(folder, name + _ENDING))]
+        return max(found, key=_modified_ns, default=None)
 
     def _look(self) -> dict[str, Path]:
         """Return the sidecars by name, the newest first."""
         with self._lock:
             now_ns = self._clock.now_ns()
-            if self._looked_ns is None or now_ns - self._looked_ns >= LOOK_EVERY_NS:
+            if now_ns >= self._next_look_ns:
                 found: list[tuple[int, str, Path]] = []
                 for directory in self._directories:
                     found += _sidecars(directory)
                 self._names = {}
                 for _, name, path in sorted(found, key=lambda one: (-one[0], one[1])):
                     self._names.setdefault(name, path)
-                self._looked_ns = self._clock.now_ns()
+                over_ns = self._clock.now_ns()
+                self._next_look_ns = over_ns + max(LOOK_EVERY_NS, LOOKS_SHARE * (over_ns - now_ns))
             return self._names
 
 
@@ -162,6 +163,13 @@ def _file(directory: Path, name: str) -> Path | None:
         return path if stat.S_ISREG(path.lstat().st_mode) else None
     except OSError:
         return None
+
+
+def _modified_ns(path: Path) -> int:
+    try:
+        return path.lstat().st_mtime_ns
+    except OSError:
+        return 0  # gone meanwhile
 
 
 def _read(path: Path) -> bytes | None:

@@ -43,6 +43,29 @@ async def heard(connection: ClientConnection, event: str, talk: Any = lambda: No
 
 
 class TestCalls:
+    async def test_numbers_that_have_gone_to_others_at_once(self) -> None:
+        count = CALLS_AT_ONCE + 50
+        async with hall() as found:
+            found.room.start(*range(count))
+            async with found.connect("/v1/watch") as page:
+                shown, begun = set[int](), 0
+
+                async def hear(until: int) -> None:
+                    nonlocal begun
+                    while begun < until:
+                        said = await heard(page, "calls")
+                        shown.difference_update(said["ended"])
+                        shown.update(call["call"] for call in said["begun"])
+                        begun += len(said["begun"])
+
+                await hear(count)
+                for number in reversed(range(count)):
+                    found.room.end(number)
+                for number in reversed(range(count)):
+                    found.room.start(number)
+                await hear(2 * count)
+                assert shown == set(range(count))
+
     async def test_those_that_are_there_come_and_go(self) -> None:
         async with hall() as found:
             found.room.start(0, 1)

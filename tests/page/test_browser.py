@@ -97,6 +97,14 @@ async def test_a_call_is_seen_heard_and_played_again(tmp_path: Path) -> None:
         assert await loudest(page, "#view-recordings canvas") > 0
         await page.eval("strep.recordings.player.seek(100)")
         await page.until("strep.recordings.player.position >= 100")
+        await page.eval("(strep.fetch = fetch, strep.asked = 0)")
+        await page.eval("globalThis.fetch = () => (strep.asked++, Promise.reject(new TypeError('gone')))")
+        await page.eval("strep.recordings.player.seek(50)")
+        await page.until("strep.recordings.player.state === 'paused'")
+        assert await page.eval("strep.asked") == 1, "what cannot be had is asked for once"
+        await page.eval("globalThis.fetch = strep.fetch")
+        await page.press(" ")
+        await page.until("strep.recordings.player.state === 'playing' && strep.recordings.player.position > 50")
         await page.press("?")
         assert await page.eval("document.querySelector('#shortcuts').open")
         await page.press("Escape", "g", "l")

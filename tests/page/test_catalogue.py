@@ -52,6 +52,35 @@ def test_the_newest_first(tmp_path: Path) -> None:
     assert catalogue.page(0, 1)[1][0]["name"] == "newer"
 
 
+def test_a_name_takes_no_look_at_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A player asks for a piece every few seconds, and there may be a million files."""
+    for folder, length in (("a", 1), ("b", 2)):
+        record(tmp_path / folder, "call", mtime=length, length_samples=length)
+    monkeypatch.setattr(os, "scandir", None)
+    catalogue = Catalogue([tmp_path / "a", tmp_path / "b"], ManualClock())
+    assert catalogue.audio("call") == tmp_path / "b" / "call.wav", "the newest, as the list has it"
+    assert json.loads(catalogue.sidecar("call") or b"")["length_samples"] == 2
+    assert catalogue.audio("none") is None
+    assert catalogue.sidecar("none") is None
+
+
+def test_looks_are_as_rare_as_they_are_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, scan = ManualClock(), os.scandir
+    looks = []
+
+    def slow(path: Path) -> Any:
+        clock.advance(NS_PER_SECOND)
+        looks.append(path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", slow)
+    catalogue = Catalogue([tmp_path], clock)
+    for _ in range(40):
+        catalogue.page(0, 1)
+        clock.advance(NS_PER_SECOND)
+    assert len(looks) == 2
+
+
 def test_what_can_be_played(tmp_path: Path) -> None:
     record(tmp_path, "clear")
     record(tmp_path, "sealed", file="sealed.wav.sealed", encrypted_to=["age1x"])

@@ -74,6 +74,7 @@ export class Player extends EventTarget {
     } else {
       if (this.position >= this.length) this.seek(0);
       await this.sound.resume();
+      this.more();
     }
     this.settle("playing");
   }
@@ -117,7 +118,7 @@ export class Player extends EventTarget {
     this.more();
   }
 
-  /** Fetch what comes next, if it is soon to be heard. */
+  /** Fetch what comes next, if it is soon to be heard; what cannot be had pauses, and is asked for again by who plays. */
   async more() {
     if (this.isAsking || this.fetched >= this.length || this.fetched > this.position + AHEAD_S * this.rateHz) return;
     this.isAsking = true;
@@ -130,12 +131,14 @@ export class Player extends EventTarget {
       this.fetched = until;
       if (until >= this.length) this.sound.last();
     } catch (error) {
+      if (generation !== this.generation) return;
+      await this.pause();
       this.dispatchEvent(new CustomEvent("failed", {detail: error.message}));
-    }
-    if (generation === this.generation) {
       this.isAsking = false;
-      if (this.fetched < this.length) this.more();
+      return;
     }
+    this.isAsking = false;
+    this.more();
   }
 
   async piece(from, until) {
