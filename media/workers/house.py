@@ -89,8 +89,8 @@ class AllWorkers:
 
     async def call(self, call_id: str) -> dict[str, Any] | None:
         """See `House`."""
-        answers = await self._in_loop(self._ask_all(partial(Ask, about="call", call_id=call_id)))
-        return next((found for found in answers if found is not None), None)
+        _, found = await self._in_loop(self._ask_for(partial(Ask, about="call", call_id=call_id)))
+        return found or None
 
     async def register(self, leg: UUID, good_for_s: float) -> None:
         """See `House`."""
@@ -154,10 +154,10 @@ class AllWorkers:
         return total, found
 
     async def _act(self, call_id: str, action: str, command: Command) -> Done:
-        answers = await self._ask_all(partial(Ask, about="has", call_id=call_id))
-        if True not in answers:
+        index, is_there = await self._ask_for(partial(Ask, about="has", call_id=call_id))
+        if not is_there:
             raise no_such_call(call_id)
-        with self._asking(answers.index(True)) as (index, number, waiting):
+        with self._asking(index) as (_, number, waiting):
             for part in parts_of(number, call_id, action, command):
                 if not self._send(index, part):
                     raise _no_answer()
@@ -172,6 +172,28 @@ class AllWorkers:
 
     async def _ask_all(self, make: Callable[[int], Ask]) -> Sequence[Any]:
         return await asyncio.gather(*(self._ask(index, make) for index in range(self._count)))
+
+    async def _ask_for(self, make: Callable[[int], Ask]) -> tuple[int, Any]:
+        """Return which worker has what one of them has, and its answer; one that is silent stops no other.
+
+        Raises:
+            ApiError: none has it, of those that answered, and one did not.
+        """
+        asked = {self._loop.create_task(self._ask(index, make)): index for index in range(self._count)}
+        pending, error = set(asked), None
+        try:
+            while pending:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    error = task.exception() or error
+                    if task.exception() is None and task.result():
+                        return asked[task], task.result()
+        finally:
+            for task in pending:
+                task.cancel()
+        if error is not None:
+            raise error
+        return 0, None
 
     async def _ask(self, index: int, make: Callable[[int], Ask]) -> Any:
         with self._asking(index) as (_, number, waiting):
