@@ -7,7 +7,6 @@ dropped and counted: readers are told, as those who are too slow themselves.
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -16,6 +15,7 @@ import msgspec
 
 from media.events.bus import EventBus, Told
 from media.workers.control import Happened, Listen, encode
+from media.workers.speaking import Send, Speaker
 
 MAX_WAITING = 10_000
 """Events of a worker that may wait for room; about 10 MB."""
@@ -26,9 +26,10 @@ MESSAGE_BYTES = 64 << 10
 class Relay:
     """Sends what happens in a worker's calls; made in its event loop."""
 
-    def __init__(self, bus: EventBus, control: socket.socket) -> None:
+    def __init__(self, bus: EventBus, speaker: Speaker) -> None:
         """Send nothing before `obey`."""
-        self._bus, self._control = bus, control
+        self._bus, self._speaker = bus, speaker
+        speaker.news = self._tell
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
         self._waiting: deque[bytes] = deque()
@@ -60,21 +61,16 @@ class Relay:
                 self._waiting.append(document)
             is_news, self._is_due = not self._is_due, True
         if is_news:
-            self._loop.call_soon_threadsafe(self._flush)
+            self._loop.call_soon_threadsafe(self._speaker.flush)
 
-    def _flush(self) -> None:
-        """Send what waits, as far as there is room."""
+    def _tell(self, send: Send) -> bool:
+        """Send what waits, as far as there is room; False: there is no more."""
         while (taken := self._take()) is not None:
             documents, dropped = taken
-            try:
-                self._control.send(encode(Happened([msgspec.Raw(one) for one in documents], dropped)))
-            except (BlockingIOError, InterruptedError):
+            if not send(encode(Happened([msgspec.Raw(one) for one in documents], dropped))):
                 self._give_back(documents, dropped)
-                self._loop.add_writer(self._control, self._flush)
-                return
-            except OSError:  # nobody is there any more
-                break
-        self._loop.remove_writer(self._control)
+                return False
+        return True
 
     def _take(self) -> tuple[list[bytes], int] | None:
         with self._lock:

@@ -6,7 +6,6 @@ Whoever starts it by hand gets nothing: it needs a supervisor at the other end o
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 import socket
@@ -33,14 +32,13 @@ from media.workers.control import (
     Ended,
     Failed,
     Listen,
-    Message,
     Ready,
     Report,
     decode_order,
-    encode,
     receive_assignment,
 )
 from media.workers.relaying import Relay
+from media.workers.speaking import Speaker, say_last
 from strep.errors import ConfigurationError
 
 
@@ -63,7 +61,7 @@ def main() -> None:
         except (OSError, ConfigurationError) as error:
             code = MISUSED if isinstance(error, ConfigurationError) else FAILED
             text = reason_of(error, assignment.config) if isinstance(error, OSError) else str(error)
-            _say(control, Failed(text, code))
+            say_last(control, Failed(text, code))
     sys.exit(code)
 
 
@@ -72,8 +70,8 @@ async def _serve(assignment: Assignment, sockets: BoundSockets, control: socket.
     app = load_app(config.app) if config.app else None
     sinks = [partial(load_sink, name) for name in config.sinks]
     server = Server(config, sinks, sockets=sockets, app=app, remembers_legs=False)
-    relay = Relay(server.bus, control)
-    acting = Acting(server.controls, lambda answer: _say(control, answer))
+    speaker = Speaker(control)
+    relay, acting = Relay(server.bus, speaker), Acting(server.controls, speaker.say)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
 
@@ -91,27 +89,21 @@ async def _serve(assignment: Assignment, sockets: BoundSockets, control: socket.
             elif isinstance(order, Listen):
                 relay.obey(order)
             elif (answer := obey(server, order)) is not None:
-                _say(control, answer)
+                speaker.say(answer)
             return
         loop.remove_reader(control)
         server.stop()
 
     loop.add_reader(control, listen)
-    reports = Repeater(REPORT_INTERVAL_S, lambda: _say(control, Report(server.snapshot())))
+    reports = Repeater(REPORT_INTERVAL_S, lambda: speaker.say(Report(server.snapshot())))
     async with server:
-        _say(control, Ready())
+        speaker.say(Ready())
         freeze_heap()
         shorten_turns()
         reports.start()
         await server.wait_closed()
     reports.stop()
-    _say(control, Ended(server.snapshot(), server.unfinished_sinks))
-
-
-def _say(control: socket.socket, message: Message) -> None:
-    """Send it if there is room and somebody to hear it; the next report says it all again."""
-    with contextlib.suppress(OSError):
-        control.send(encode(message))
+    speaker.say_last(Ended(server.snapshot(), server.unfinished_sinks))
 
 
 def _name_log_lines(index: int) -> None:

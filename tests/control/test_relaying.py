@@ -14,8 +14,9 @@ from media.events.kinds import SpeechStarted
 from media.http.events import EventQueue
 from media.http.relayed import Relayed
 from media.workers import relaying
-from media.workers.control import Happened, Listen, decode
+from media.workers.control import Answer, Ended, Happened, Listen, Message, Report, decode
 from media.workers.relaying import Relay
+from media.workers.speaking import Speaker
 from strep.clock import ManualClock
 from tests.sinks.rows import call_info
 
@@ -29,7 +30,7 @@ class TestRelay:
         with contextlib.closing(ours), contextlib.closing(theirs):
             for end in (ours, theirs):
                 end.setblocking(False)
-            relay = Relay(bus, ours)
+            relay = Relay(bus, Speaker(ours))
             bus.publish(info, SpeechStarted(silence_samples=0))  # nobody listens
             relay.obey(Listen(True))
             for _ in range(most + 2000):
@@ -48,6 +49,41 @@ class TestRelay:
             await asyncio.sleep(0)
             with contextlib.suppress(BlockingIOError):
                 assert not theirs.recv(1 << 20)
+
+    async def test_answers_and_last_words_do_not_wait_behind_events(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        bus, said = EventBus(ManualClock(0)), list[Message]()
+        with contextlib.closing(ours), contextlib.closing(theirs):
+            for end in (ours, theirs):
+                end.setblocking(False)
+            speaker = Speaker(ours)
+            Relay(bus, speaker).obey(Listen(True))
+            for _ in range(relaying.MAX_WAITING):
+                bus.publish(call_info(), SpeechStarted(silence_samples=0))
+            await asyncio.sleep(0)
+            speaker.say(Answer(1, "first"))
+            for calls in range(3):
+                speaker.say(Report({"calls": calls}))
+            speaker.say(Answer(2, "second"))
+
+            async def hear(until: type[Message]) -> None:
+                while not said or not isinstance(said[-1], until):
+                    said.append(decode(await asyncio.get_running_loop().sock_recv(theirs, 1 << 20)))
+
+            def hear_all() -> None:
+                theirs.setblocking(True)
+                while data := theirs.recv(1 << 20):
+                    said.append(decode(data))
+
+            await hear(Report)
+            await hear(Happened)
+            hearing = asyncio.get_running_loop().run_in_executor(None, hear_all)
+            speaker.say_last(Ended({}, []))
+            ours.shutdown(socket.SHUT_RDWR)
+            await hearing
+        assert [message.said for message in said if isinstance(message, Answer)] == ["first", "second"]
+        assert [message.snapshot for message in said if isinstance(message, Report)] == [{"calls": 2}]
+        assert isinstance(said[-1], Ended)
 
 
 class TestRelayed:
