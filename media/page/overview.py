@@ -1,4 +1,4 @@
-"""Figures of all live calls at once, read from the timelines' columns: a tenth of a millisecond for thousands."""
+"""Figures of all live calls at once, read from the timelines' columns: no Python for each of thousands."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from media.reels import UNJOINED
 from strep.clock import NS_PER_SECOND, Clock
+from strep.quality.network import headline_scores
 
 if TYPE_CHECKING:
     from media.engine import Engine
@@ -26,9 +27,10 @@ FIELDS = (
     ("lost", "<u4", "packets of both that were given up and never came"),
     ("jitter", "<u2", "tenths of a millisecond, of the track that has more"),
     ("lost_permille", "<u2", "share of the packets that never came, of the track that lost more"),
+    ("mos", "<u2", "hundredths, of the track that has less (docs/quality.md); 0 if it is not known"),
 )
 FIGURES = np.dtype([(name, code) for name, code, _ in FIELDS])
-"""One record of a message of figures, 16 bytes; ``docs/page.md`` is made of it."""
+"""One record of a message of figures, 18 bytes; ``docs/page.md`` is made of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def overview_of(server: Server) -> Overview:
 def figures_of(engine: Engine) -> NDArray[Any]:
     """Return (n,) `FIGURES` of all live calls."""
     parts = [_of_tracks(reel) for reel in engine.reels]
-    index, received, lost, jitter, share = (np.concatenate(column) for column in zip(*parts, strict=True))
+    index, received, lost, jitter, share, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
     calls, row = np.unique(index, return_inverse=True)
     found = np.zeros(len(calls), FIGURES)
     found["call"] = calls
@@ -88,6 +90,9 @@ def figures_of(engine: Engine) -> NDArray[Any]:
     np.add.at(found["lost"], row, lost.astype(np.uint32))
     np.maximum.at(found["jitter"], row, jitter.astype(np.uint16))
     np.maximum.at(found["lost_permille"], row, share.astype(np.uint16))
+    least = np.full(len(calls), np.inf)
+    np.fmin.at(least, row, scores)
+    found["mos"] = np.round(100 * np.where(np.isfinite(least), least, 0))
     return found
 
 
@@ -97,4 +102,4 @@ def _of_tracks(reel: Reel) -> tuple[NDArray[Any], ...]:
     received, lost = columns.received[slot], columns.lost[slot]
     jitter = np.clip(columns.jitter[slot] * (10_000 / reel.format.sample_rate_hz), 0, 65_535)
     share = lost * 1000 // np.maximum(received + lost, 1)
-    return reel.index_of_slot[slot], received, lost, jitter, share
+    return reel.index_of_slot[slot], received, lost, jitter, share, headline_scores(columns, slot)

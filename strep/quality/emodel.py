@@ -14,6 +14,12 @@ So the figure is that of the network alone. A call with a bad microphone has a g
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float64 = NDArray[np.floating[Any]]
 
 DEFAULT_RATING = 93.2
 """R without impairments that are specific to this call (G.107, 7.7)."""
@@ -62,3 +68,12 @@ def mos_of(rating: float) -> float:
     if rating >= 100:
         return 4.5
     return max(1 + 0.035 * rating + rating * (rating - 60) * (100 - rating) * 7e-6, 1.0)
+
+
+def concealed_scores(loss: Float64, burst_ratio: Float64) -> Float64:
+    """Return `opinion(...).mos` of many tracks whose losses are concealed; all three are (n,) float64."""
+    percent = 100 * loss
+    impairment = _WORST_IMPAIRMENT * percent / (percent / burst_ratio + ROBUSTNESS_CONCEALED)
+    rating = np.maximum(DEFAULT_RATING - impairment, 0.0)
+    score: Float64 = np.maximum(1 + 0.035 * rating + rating * (rating - 60) * (100 - rating) * 7e-6, 1.0)
+    return score

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from strep.quality.bursts import Bursts
 from strep.quality.delays import DEPTHS_MS
-from strep.quality.emodel import Opinion, opinion
+from strep.quality.emodel import Opinion, concealed_scores, opinion
 from strep.quality.misses import bursts_so_far
 from strep.statistics import TrackStatistics, snapshot
 from strep.tracks import Tracks
@@ -107,6 +110,24 @@ def network_quality(tracks: Tracks, slot: int, sample_rate_hz: int) -> NetworkQu
         )
     ]
     return NetworkQuality(statistics, bursts, packet_ms, tuple(buffers) if statistics.expected > 0 else ())
+
+
+def headline_scores(tracks: Tracks, slot: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the MOS of `NetworkQuality.headline` of many tracks at once; NaN where no packet was expected.
+
+    Args:
+        tracks: whose columns are up to date.
+        slot: (n,) int64.
+    """
+    depth = DEPTHS_MS.index(HEADLINE_MS)
+    in_epoch = (tracks.highest_sequence[slot] - tracks.base_sequence[slot] + 1) * tracks.started[slot]
+    expected = tracks.expected_before[slot] + in_epoch
+    lost, late, missed = tracks.lost[slot], tracks.late_packets[slot, depth], tracks.missed[slot]
+    runs = tracks.missed_runs[slot] * lost / np.maximum(missed, 1) + tracks.late_runs[slot, depth]
+    count = np.minimum(lost + late, expected)
+    share = count / np.maximum(expected, 1)
+    ratio = np.clip(count / np.where(runs > 0, runs, 1) * (1 - share), 1.0, MAX_BURST_RATIO)
+    return np.where(expected > 0, concealed_scores(share, np.where(runs > 0, ratio, 1.0)), np.nan)
 
 
 def _through(statistics: TrackStatistics, bursts: Bursts, depth_ms: int, late: int, late_runs: int) -> Buffered:

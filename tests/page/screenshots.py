@@ -131,7 +131,7 @@ async def prepare(page: Page, scene: Scene) -> None:
     elif scene.name == "one":
         await page.press("3", "Escape")
     else:
-        await page.eval("strep.list.sortBy('loss')")
+        await page.eval("strep.list.sortBy('worst')")
         await asyncio.sleep(6)
         await page.eval("strep.list.box.scrollTop = 0, strep.list.step(-1e9)")
     await asyncio.sleep(4)

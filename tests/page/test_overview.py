@@ -30,15 +30,16 @@ def test_figures_are_those_of_the_tracks() -> None:
             sum(track["never_arrived"] for track in tracks),
             int(max(track["jitter_ms"] for track in tracks) * 10),
             max(track["never_arrived"] * 1000 // (track["received"] + track["never_arrived"]) for track in tracks),
+            round(100 * min(track["quality"]["mos"] for track in tracks)),
         )
-    names = ("received", "lost", "jitter", "lost_permille")
+    names = ("received", "lost", "jitter", "lost_permille", "mos")
     assert {int(one["call"]): tuple(int(one[name]) for name in names) for one in found} == expected
     assert any(one[1] for one in expected.values()), "something was lost"
 
 
 def test_nobody_calls() -> None:
     assert figures_of(World().engine).shape == (0,)
-    assert FIGURES.itemsize == 16
+    assert FIGURES.itemsize == 18
 
 
 async def test_looks_once_a_second_however_many_look() -> None:

@@ -107,7 +107,7 @@ export class Calls extends EventTarget {
 
   begin(call) {
     this.byNumber.set(call.call, {
-      ...call, began: Date.parse(call.started_at), wave: null, happened: [], received: 0, lost: 0, jitter: 0, permille: 0,
+      ...call, began: Date.parse(call.started_at), wave: null, happened: [], received: 0, lost: 0, jitter: 0, permille: 0, mos: null,
       ended: false, words: `${call.call_id} ${call.door} ${Object.values(call.identity).join(" ")}`.toLowerCase(),
     });
   }
@@ -167,6 +167,7 @@ export class Calls extends EventTarget {
         call.lost = view.getUint32(at + 8, true);
         call.jitter = view.getUint16(at + 12, true) / 10;
         call.permille = view.getUint16(at + 14, true);
+        call.mos = view.getUint16(at + 16, true) / 100 || null;
       }
     }
     this.tell(kind === LEVELS ? "levels" : "figures");
@@ -198,6 +199,8 @@ export class Calls extends EventTarget {
     call.lost = tracks.reduce((sum, track) => sum + track.never_arrived, 0);
     call.jitter = Math.max(0, ...tracks.map((track) => track.jitter_ms));
     call.permille = call.received ? (1000 * call.lost) / (call.received + call.lost) : 0;
+    call.mos = Math.min(...tracks.map((track) => track.quality?.mos ?? Infinity));
+    if (!Number.isFinite(call.mos)) call.mos = null;
   }
 }
 

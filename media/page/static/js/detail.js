@@ -2,7 +2,7 @@
 
 import {Actions} from "./actions.js";
 import {el, fill, say, surface} from "./dom.js";
-import {amplitude, count, duration, parties, share, time} from "./format.js";
+import {amplitude, count, duration, gradeOf, parties, share, time} from "./format.js";
 import {Listening} from "./listen.js";
 import {ask} from "./net.js";
 import {drawScope} from "./wave.js";
@@ -137,11 +137,11 @@ export class Detail {
 
   tell(said) {
     fill(this.facts, (said.tracks || []).map((track) => {
-      const quality = track.quality || {}, mos = findMos(quality);
+      const quality = track.quality || {}, mos = quality.mos ?? null;
       const codec = track.codec || "";
       return el("dl", {class: track.direction === "outbound" ? "track out" : "track in"},
         el("div", {class: "head"}, el("dt", {}, track.direction), el("dd", {}, codec)),
-        mos === null ? null : fact("MOS", mos.toFixed(2), mos < 3.1 ? "bad" : mos < 3.8 ? "poor" : "good", "Estimated by the E-model, ITU-T G.107"),
+        mos === null ? null : fact("MOS", mos.toFixed(2), gradeOf(mos), "Estimated by the E-model, ITU-T G.107"),
         fact("lost", share(track.never_arrived / Math.max(track.received + track.never_arrived, 1)), track.never_arrived / Math.max(track.received, 1) > 0.03 ? "bad" : ""),
         fact("packets", count(track.received)),
         fact("jitter", `${track.jitter_mean_ms.toFixed(1)} ms`, "", `now ${track.jitter_ms.toFixed(1)} ms, most ${track.jitter_max_ms.toFixed(1)} ms`),
@@ -221,15 +221,4 @@ export class Detail {
 
 function fact(name, value, grade = "", title = "") {
   return el("div", {dataset: {grade}, title: title || null}, el("dt", {}, name), el("dd", {}, value));
-}
-
-/** The MOS of a track, whatever form it comes in. */
-function findMos(quality) {
-  if (typeof quality.mos === "number") return quality.mos;
-  if (Array.isArray(quality.mos)) return Math.max(...quality.mos.map((one) => one.mos ?? one).filter(Number.isFinite));
-  if (quality.mos && typeof quality.mos === "object") {
-    const numbers = Object.values(quality.mos).filter((value) => typeof value === "number");
-    return numbers.length ? Math.max(...numbers) : null;
-  }
-  return null;
 }

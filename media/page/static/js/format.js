@@ -41,3 +41,8 @@ export function megabytes(bytes) {
   if (bytes < 1e6) return `${Math.max(1, Math.round(bytes / 1e3))} kB`;
   return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 }
+
+/** How good an opinion is (MOS, 1 to 4.5), as a name of a colour. */
+export function gradeOf(mos) {
+  return mos === null ? "" : mos < 3.1 ? "bad" : mos < 3.8 ? "poor" : "good";
+}

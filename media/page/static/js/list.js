@@ -1,14 +1,14 @@
 // The list of calls: only the rows in sight exist. Sorted, searched, moved through by arrows.
 
 import {colour, el, fill, say, surface} from "./dom.js";
-import {count, duration, parties, share, short} from "./format.js";
+import {count, duration, gradeOf, parties, share, short} from "./format.js";
 import {drawRow} from "./wave.js";
 
 const ROW_PX = 60, SPARE = 3, MOSAIC_PX = 84;
 const ORDERS = {
   newest: ["Newest", (a, b) => b.began - a.began],
   longest: ["Longest", (a, b) => a.began - b.began],
-  loss: ["Worst loss", (a, b) => b.permille - a.permille || b.lost - a.lost || b.began - a.began],
+  worst: ["Worst", (a, b) => (a.mos ?? 5) - (b.mos ?? 5) || b.permille - a.permille || b.lost - a.lost || b.began - a.began],
 };
 
 export class List {
@@ -22,7 +22,7 @@ export class List {
     this.rows = new Map();
     this.element = this.build();
     calls.addEventListener("list", () => this.sort());
-    calls.addEventListener("figures", () => this.order === "loss" && this.sort());
+    calls.addEventListener("figures", () => this.order === "worst" && this.sort());
   }
 
   build() {
@@ -69,7 +69,7 @@ export class List {
     this.empty.hidden = Boolean(this.found.length);
     if (!this.found.length) this.explain(all.length);
     this.mosaic.hidden = all.length < 24;
-    this.calls.ranking = this.order === "loss" || !this.mosaic.hidden;
+    this.calls.ranking = this.order === "worst" || !this.mosaic.hidden;
     this.sheet.style.height = `${this.found.length * ROW_PX}px`;
     this.lay();
   }
@@ -141,6 +141,8 @@ export class List {
       say(row.length, duration(Date.now() - call.began));
       say(row.loss, call.received ? share(call.permille / 1000) : "–");
       row.loss.dataset.grade = call.permille >= 30 ? "bad" : call.permille >= 5 ? "poor" : "good";
+      say(row.mos, call.mos === null ? "–" : `MOS ${call.mos.toFixed(1)}`);
+      row.mos.dataset.grade = gradeOf(call.mos);
       say(row.jitter, call.received ? `${call.jitter.toFixed(call.jitter < 10 ? 1 : 0)} ms` : "–");
     }
   }
@@ -183,7 +185,8 @@ export class List {
 
 function makeRow(call, onclick) {
   const {from, to, known, name} = parties(call);
-  const length = el("span", {class: "length"}), loss = el("b", {class: "loss"}), jitter = el("span", {class: "jitter"});
+  const length = el("span", {class: "length"}), loss = el("b", {class: "loss"});
+  const mos = el("span", {class: "mos", title: "Estimated by the E-model, ITU-T G.107"}), jitter = el("span", {class: "jitter"});
   const canvas = el("canvas", {"aria-hidden": "true"});
   const title = known
     ? [el("span", {class: "in"}, from || "?"), el("i", {"aria-label": "to"}, "→"), el("span", {class: "out"}, to || "?")]
@@ -192,6 +195,6 @@ function makeRow(call, onclick) {
     el("div", {class: "who"}, el("p", {class: "title"}, title),
       el("p", {class: "sub"}, length, el("span", {class: "door"}, call.door), known && el("span", {class: "id"}, short(call.call_id)))),
     canvas,
-    el("div", {class: "figures"}, loss, jitter));
-  return {element, canvas, length, loss, jitter};
+    el("div", {class: "figures"}, loss, mos, jitter));
+  return {element, canvas, length, loss, mos, jitter};
 }

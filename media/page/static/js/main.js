@@ -99,7 +99,7 @@ const shortcuts = {
   ArrowDown: () => list.step(1), ArrowUp: () => list.step(-1), j: () => list.step(1), k: () => list.step(-1),
   Enter: () => (byId("view-live").hidden ? null : detail.element.focus()),
   l: () => detail.toggleListening(),
-  s: () => list.sortBy({newest: "longest", longest: "loss", loss: "newest"}[list.order]),
+  s: () => list.sortBy({newest: "longest", longest: "worst", worst: "newest"}[list.order]),
   "+": () => detail.zoom(-1), "-": () => detail.zoom(1), t: nextTheme,
   " ": () => (byId("view-live").hidden ? recordings.toggle() : null),
   gl: () => go("#/live"), gr: () => go("#/recordings"),
