@@ -98,6 +98,8 @@ class ServerConfig:
     """Whether what lies in `record` and `takes` is served there, too."""
     transcribe: str = ""
     """The engine that transcribes all calls, ``NAME`` or ``NAME:key=value,...``; see `media.transcribing`."""
+    transcribe_engines: tuple[str, ...] = ()
+    """Engines with options which actions cannot set: paths, addresses, keys."""
     transcribe_tracks: Literal["inbound", "outbound", "both"] = "both"
     """Which sides of a call are transcribed."""
     transcribe_workers: int = 2

@@ -197,8 +197,10 @@ def controls_of(config: ServerConfig, engine: Engine, switchboard: Switchboard |
     if switchboard is None or not config.acts:
         return None
     from media.control.controls import Controls
+    from media.transcribing.plugins import parse_choice
 
-    return Controls(engine.calls, switchboard, config.media)
+    engines = [parse_choice(text) for text in (*config.transcribe_engines, config.transcribe) if text]
+    return Controls(engine.calls, switchboard, config.media, engines)
 
 
 def companions_of(server: Server, clock: Clock, on_event: OnEvent | None = None) -> list[Companion]:

@@ -37,7 +37,7 @@ PROGRAM, ENGINE = re.findall(r"```python\n(.*?)```", PART, re.DOTALL)
 @pytest.mark.skipif(which("flite") is None, reason="flite is not installed: make peers")
 def test_the_commands_say_what_the_page_says(tmp_path: Path) -> None:
     pytest.importorskip("pocketsphinx", reason="pip install strep[transcribe]")
-    [commands] = re.findall(r"```console\n(.*?)```", PART, re.DOTALL)
+    commands, _ = re.findall(r"```console\n(.*?)```", PART, re.DOTALL)
     speak, server, caller = (shlex.split(line)[1:] for line in commands.splitlines())
     subprocess.run(speak, check=True, cwd=tmp_path, timeout=PATIENCE_S)
     arguments = [word.replace(PORT, "127.0.0.1:0") for word in server[2:]]
@@ -57,6 +57,18 @@ def test_the_commands_say_what_the_page_says(tmp_path: Path) -> None:
     assert set(said[0]["words"][0]) == set(shown["words"][0])
     [cues] = (tmp_path / "recordings").glob("*.vtt")
     assert [cue.text for cue in read(cues)[0]] == [one["text"] for one in said]
+
+
+@pytest.mark.realtime
+def test_the_command_for_actions_is_one(tmp_path: Path) -> None:
+    pytest.importorskip("pocketsphinx", reason="pip install strep[transcribe]")
+    _, command = re.findall(r"```console\n(.*?)```", PART, re.DOTALL)
+    arguments = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:0", command.strip()).split()[3:]
+    with serving(*arguments, folder=tmp_path) as (process, addresses):
+        assert addresses.keys() == {"udp", "http"}
+        process.terminate()
+        process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0
 
 
 def test_the_table_is_that_of_the_engines() -> None:

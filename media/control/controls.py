@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -14,7 +16,7 @@ from media.control.answers import Done
 from media.control.commands import Command
 from media.control.contract import BAD_BODY, BUSY, NO_CALL, NOT_NOW, ActionError
 from media.control.doing import TALKING, Do, Doing
-from media.control.memory import Memory
+from media.control.memory import Memory, Refused
 from media.control.storing import STORING
 from media.control.table import ACTIONS
 from media.sinks.contract import CallInfo
@@ -22,6 +24,7 @@ from media.talk.call import LiveCall
 from media.talk.contract import PlaybackError
 from media.talk.handle import Playback
 from media.talk.switchboard import Switchboard
+from media.transcribing.plugins import EngineChoice
 from strep.errors import ConfigurationError, StrepError
 
 _LOG = logging.getLogger("strep.control")
@@ -40,14 +43,28 @@ class Controls:
         refused: those that were not, by their codes.
     """
 
-    def __init__(self, calls: Mapping[str, Call], board: Switchboard, media: Path | None) -> None:
-        """Act on `calls`, those of the engine, of which `board` has what talks with them."""
+    def __init__(
+        self,
+        calls: Mapping[str, Call],
+        board: Switchboard,
+        media: Path | None = None,
+        engines: Sequence[EngineChoice] = (),
+    ) -> None:
+        """Act on calls.
+
+        Args:
+            calls: those of the engine.
+            board: has what talks with them.
+            media: directory of files that may be played.
+            engines: of transcription, with the operator's options.
+        """
         self.done: dict[str, int] = {}
         self.refused: dict[str, int] = {}
-        self._calls, self._board, self._media = calls, board, media
+        self._calls, self._board, self._media, self._engines = calls, board, media, engines
         self._memories: WeakKeyDictionary[LiveCall, Memory] = WeakKeyDictionary()
         self._going: WeakKeyDictionary[LiveCall, int] = WeakKeyDictionary()
         self._held: WeakKeyDictionary[Playback, int] = WeakKeyDictionary()
+        self._opening_bytes = 0
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def snapshot(self) -> dict[str, Any]:
@@ -64,12 +81,19 @@ class Controls:
         """
         call = self._live(call_id)
         memory = self._memories.setdefault(call, Memory())
-        task = memory.find(command.command_id, name)
-        if task is None:
-            task = self._later(self._do(call, name, command))
+        known = memory.find(command.command_id, name)
+        if isinstance(known, Refused):
+            raise ActionError(known.status, known.code, known.message)
+        if isinstance(known, Done):
+            return known
+        task = known or self._later(self._do(call, name, command))
+        if known is None:
             memory.keep(command.command_id, name, task)
-            task.add_done_callback(lambda task: self._note(memory, name, command.command_id, task))
-        return await asyncio.shield(task)
+            task.add_done_callback(partial(self._note, memory, name, command.command_id))
+        try:
+            return await asyncio.shield(task)
+        finally:
+            del task, known  # a refusal has this frame in its traceback: a circle that would keep the command
 
     def find(self, info: CallInfo) -> LiveCall | None:
         """Return what talks with a call, None if nobody has asked for it so far."""
@@ -90,14 +114,33 @@ class Controls:
             raise ActionError(NOT_NOW, "cannot_play", call.why_not)
         if self._going.get(call, 0) >= MAX_GOING:
             raise ActionError(BUSY, "busy", f"{MAX_GOING} actions of this call are being done; come back in a second")
-        held = sum(size for play, size in list(self._held.items()) if not play.state.is_final)
+        held = self._opening_bytes + sum(size for play, size in list(self._held.items()) if not play.state.is_final)
         if command.content_bytes and held + command.content_bytes > MAX_HELD_BYTES:
             raise ActionError(BUSY, "too_much_audio", f"{held} bytes of playback_content play or wait already")
-        if command.client_state is not None:
-            call.info.told.client_state = command.client_state
+        with self._begun(call, command):
+            return await self._translated(call, name, command)
+
+    @contextmanager
+    def _begun(self, call: LiveCall, command: Command) -> Iterator[None]:
+        """Count an action while it is being done; what it leaves behind if it is not, is as it was."""
+        told, before = call.info.told, call.info.told.client_state
+        if command.client_state is not None:  # what the action brings about is told with it
+            told.client_state = command.client_state
         self._going[call] = self._going.get(call, 0) + 1
+        self._opening_bytes += command.content_bytes
         try:
-            answer = await DO[name](Doing(call, self._media, self._later, self._held), command)
+            yield
+        except BaseException:
+            if told.client_state == command.client_state:
+                told.client_state = before
+            raise
+        finally:
+            self._going[call] -= 1
+            self._opening_bytes -= command.content_bytes
+
+    async def _translated(self, call: LiveCall, name: str, command: Command) -> Done:
+        try:
+            return await DO[name](Doing(call, self._media, self._engines, self._later, self._held), command)
         except PlaybackError as error:
             raise ActionError(NOT_NOW, "cannot_play", str(error)) from error
         except ConfigurationError as error:
@@ -108,19 +151,18 @@ class Controls:
             raise ActionError(NOT_NOW, "not_now", str(error)) from error
         except ValueError as error:
             raise ActionError(BAD_BODY, "body", str(error)) from error
-        finally:
-            self._going[call] -= 1
-        return answer
 
     def _note(self, memory: Memory, name: str, command_id: str, task: asyncio.Task[Done]) -> None:
         error = None if task.cancelled() else task.exception()
         if error is None and not task.cancelled():
             self.done[name] = self.done.get(name, 0) + 1
+            memory.settle(command_id, task, task.result())
             return
+        is_ours = not isinstance(error, ActionError) or error.status >= BUSY  # our trouble, which may be over
         code = error.code if isinstance(error, ActionError) else "internal"
         self.refused[code] = self.refused.get(code, 0) + 1
-        if not isinstance(error, ActionError) or error.status >= BUSY:
-            memory.forget(command_id, task)
+        refused = Refused(error.status, code, str(error)) if isinstance(error, ActionError) and not is_ours else None
+        memory.settle(command_id, task, refused)
 
     def _later(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         task = asyncio.get_running_loop().create_task(coroutine)

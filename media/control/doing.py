@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from media.control.contract import NO_CALL, NOT_NOW, ActionError
 from media.control.media_files import media_path
 from media.talk.call import LiveCall
 from media.talk.handle import Playback
+from media.transcribing.plugins import EngineChoice
 
 MAX_PLAYS = 50
 """Of a call, queued or sounding, beyond which actions add none: each URL among them holds a connection."""
@@ -32,11 +33,13 @@ class Doing:
         call: to which call.
         media: directory of files that may be played.
         later: lets something go on behind the answer.
+        engines: of transcription, with the operator's options.
         held: bytes of audio that bodies brought along, by what plays them.
     """
 
     call: LiveCall
     media: Path | None
+    engines: Sequence[EngineChoice]
     later: Callable[[Coroutine[Any, Any, object]], asyncio.Task[object]]
     held: MutableMapping[Playback, int]
 
@@ -66,19 +69,20 @@ async def playback_start(doing: Doing, command: commands.PlaybackStart) -> Done:
     source: Any = command.playback_content or command.audio_url
     if command.media_name:
         source = await asyncio.to_thread(media_path, doing.media, command.media_name)
-    _check_room(doing, overlay=command.overlay)
-    _stop_before(doing, command.stop)
+    check_room(doing, overlay=command.overlay)
+    before = _before(doing, command.stop)
     loop = FOREVER if command.loop == "infinity" else command.loop
     play = await doing.call.play(source, loop=loop, volume_db=command.volume_db, overlay=command.overlay)
     if command.content_bytes:
         doing.held[play] = command.content_bytes
+    _stop(before)
     return Playing(playback_id=play.playback_id)
 
 
 async def speak(doing: Doing, command: commands.Speak) -> Done:
     """See `Speak`."""
-    _check_room(doing, overlay=command.overlay)
-    _stop_before(doing, command.stop)
+    check_room(doing, overlay=command.overlay)
+    before = _before(doing, command.stop)
     play = await doing.call.speak(
         command.payload,
         engine=command.engine,
@@ -87,12 +91,13 @@ async def speak(doing: Doing, command: commands.Speak) -> Done:
         volume_db=command.volume_db,
         overlay=command.overlay,
     )
+    _stop(before)
     return Playing(playback_id=play.playback_id)
 
 
 async def send_dtmf(doing: Doing, command: commands.SendDtmf) -> Done:
     """See `SendDtmf`."""
-    _check_room(doing, overlay=False)
+    check_room(doing, overlay=False)
     play = await doing.call.send_dtmf(command.digits, duration_ms=command.duration_millis)
     return Playing(playback_id=play.playback_id)
 
@@ -145,7 +150,12 @@ async def clear(doing: Doing, command: commands.Clear) -> Done:
     return Cleared(heard=heard)
 
 
-def _check_room(doing: Doing, *, overlay: bool) -> None:
+def check_room(doing: Doing, *, overlay: bool) -> None:
+    """See whether one more may play.
+
+    Raises:
+        ActionError: it may not.
+    """
     plays = doing.call.plays
     if len(plays) >= MAX_PLAYS:
         raise ActionError(NOT_NOW, "too_many_plays", f"{MAX_PLAYS} plays wait in this call already; stop some first")
@@ -153,10 +163,10 @@ def _check_room(doing: Doing, *, overlay: bool) -> None:
         raise ActionError(NOT_NOW, "nothing_plays", "overlay lies over what plays, and nothing does")
 
 
-def _stop_before(doing: Doing, which: str | None) -> None:
-    plays = [play for play in doing.call.plays if not play.is_overlay]
-    if which is not None:
-        _stop(plays[:1] if which == "current" else plays)
+def _before(doing: Doing, which: str | None) -> list[Playback]:
+    """Return what is to be stopped once something else can be played in its place."""
+    plays = [play for play in doing.call.plays if not play.is_overlay] if which is not None else []
+    return plays[:1] if which == "current" else plays
 
 
 def _stop(plays: list[Playback]) -> Playbacks:

@@ -85,7 +85,8 @@ class TranscriptionStart(Command, kw_only=True):
     Attributes:
         transcription_engine: see docs/listening.md for what there is.
         transcription_tracks: which side.
-        transcription_engine_config: options of the engine: language, grammar, model, ...; and interim_results.
+        transcription_engine_config: options of the engine, such as language, that are not the operator's
+            (``--transcribe-engine``); and interim_results.
     """
 
     transcription_engine: Name = "pocketsphinx"

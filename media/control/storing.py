@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from typing import Any
 
 from media.control import keeping
 from media.control.answers import Done, Recording, Recordings, Transcribed
 from media.control.contract import NO_CALL, NOT_NOW, ActionError
-from media.control.doing import Do, Doing
+from media.control.doing import Do, Doing, check_room
 from media.events.recordings import RecordingFailed
 from media.sinks.takes.options import TakeOptions
 from media.talk.recording import Recorder
+from media.transcribing.remote import remote_choice
 from strep.errors import StrepError
 
 _INTERIM = "interim_results"
@@ -34,6 +36,7 @@ async def record_start(doing: Doing, command: keeping.RecordStart) -> Done:
     }
     _recorder(doing).check(doing.call.info, TakeOptions(**options))
     if command.play_beep and doing.call.can_play:  # which waits for what plays before it
+        check_room(doing, overlay=False)
         doing.later(_record_behind_beep(doing, recording_id, options))
     else:
         await doing.call.start_recording(recording_id=recording_id, **options)
@@ -81,11 +84,9 @@ async def transcription_start(doing: Doing, command: keeping.TranscriptionStart)
     """See `TranscriptionStart`."""
     config = dict(command.transcription_engine_config)
     interim = config.pop(_INTERIM, False)
+    choice = await asyncio.to_thread(remote_choice, command.transcription_engine, config, doing.engines)
     await doing.call.start_transcription(
-        command.transcription_engine,
-        transcription_tracks=command.transcription_tracks,
-        interim_results=interim is True,
-        **config,
+        choice, transcription_tracks=command.transcription_tracks, interim_results=interim is True
     )
     return Done()
 

@@ -32,7 +32,7 @@ class Transcribable:
 
     async def start_transcription(
         self,
-        engine: str = DEFAULT,
+        engine: str | EngineChoice = DEFAULT,
         *,
         transcription_tracks: str = "inbound",
         interim_results: bool = False,
@@ -41,7 +41,7 @@ class Transcribable:
         """Transcribe from now on; what is said comes by `LiveCall.events`, and into the files of ``--record``.
 
         Args:
-            engine: see `media.transcribing.plugins`.
+            engine: see `media.transcribing.plugins`; or one with all its options.
             transcription_tracks: "inbound", "outbound" or "both".
             interim_results: tell what is not final, too.
             engine_config: options of the engine: language, grammar, model, ...
@@ -53,7 +53,8 @@ class Transcribable:
         """
         if transcription_tracks not in get_args(Tracks):
             raise ValueError(f"transcription_tracks={transcription_tracks!r}: one of {', '.join(get_args(Tracks))}")
-        choice = EngineChoice(engine, tuple((name, str(value)) for name, value in engine_config.items()))
+        options = tuple((name, str(value)) for name, value in engine_config.items())
+        choice = engine if isinstance(engine, EngineChoice) else EngineChoice(engine, options)
         wish = Wish(choice, cast(Tracks, transcription_tracks), wants_partials=interim_results)
         self._transcriber()
         # Elsewhere, for an engine of another package is imported at its first use.

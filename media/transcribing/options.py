@@ -27,6 +27,16 @@ TRANSCRIBING_OPTIONS = (
         "CALL.transcript.jsonl and CALL.vtt beside the recording. See docs/listening.md.",
     ),
     Option(
+        "transcribe_engine",
+        TRANSCRIBING,
+        Format("ENGINE:KEY=VALUE,...", _parse_engine),
+        "vosk:model=/models/de",
+        "Options of an engine that actions may start (transcription_start), which they cannot set: paths, addresses, "
+        "keys. Repeatable.",
+        field="transcribe_engines",
+        repeatable=True,
+    ),
+    Option(
         "transcribe_tracks", TRANSCRIBING, formats.choice("inbound", "outbound", "both"), "inbound", "Which sides."
     ),
     Option(

@@ -75,7 +75,7 @@ def make_engine(choice: EngineChoice) -> Engine:
     Raises:
         ConfigurationError: there is none of that name, it cannot be made with these options, or is none.
     """
-    origin, factory = _factory(choice.name)
+    origin, factory = _found(choice.name)
     for key, value in choice.options:
         try:
             (key + value).encode()
@@ -96,7 +96,16 @@ def make_engine(choice: EngineChoice) -> Engine:
     return engine
 
 
-def _factory(name: str) -> tuple[str, Callable[..., Any]]:
+def engine_factory(name: str) -> Callable[..., Any]:
+    """Return what makes an engine, such as its class.
+
+    Raises:
+        ConfigurationError: there is none of that name, or it cannot be imported.
+    """
+    return _found(name)[1]
+
+
+def _found(name: str) -> tuple[str, Callable[..., Any]]:
     if name in BUILT_IN:
         module, _, attribute = BUILT_IN[name].partition(":")
         factory: Callable[..., Any] = getattr(importlib.import_module(module), attribute)

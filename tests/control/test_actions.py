@@ -103,6 +103,17 @@ class TestPlaying:
             assert heard["playback_id"] == third["playback_id"]
             assert (await acted.done("playback_stop"))["playback_ids"] == []
 
+    async def test_what_is_refused_leaves_all_as_it_was(self) -> None:
+        async with calling() as (acted, _):
+            first = await acted.done("playback_start", playback_content=CONTENT, loop=100, client_state="Zmlyc3Q=")
+            unusable = base64.b64encode(b"no audio").decode()
+            body = {"playback_content": unusable, "stop": "all", "client_state": "c2Vjb25k"}
+            assert (await acted.act("playback_start", **body))[1]["code"] == "cannot_play"
+            stopped = (await acted.done("playback_stop"))["playback_ids"]
+            assert stopped == [first["playback_id"]], "it went on"
+            ended = await acted.event("playback_ended", playback_id=first["playback_id"])
+            assert ended["client_state"] == "Zmlyc3Q="
+
     async def test_keys(self) -> None:
         async with calling() as (acted, _):
             data = await acted.done("send_dtmf", digits="1w2", duration_millis=100)
@@ -207,6 +218,14 @@ class TestStoring:
             assert (status, error["code"]) == (409, "not_now")
             assert "--record or --takes" in error["message"]
 
+    async def test_beeps_are_bounded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(doing, "MAX_PLAYS", 2)
+        async with calling(record=tmp_path) as (acted, _):
+            await acted.done("playback_start", playback_content=CONTENT, loop="infinity")
+            await acted.done("record_start", play_beep=True)
+            status, error = await acted.act("record_start", play_beep=True)
+            assert (status, error["code"]) == (409, "too_many_plays")
+
     async def test_a_beep_that_nobody_hears(self, tmp_path: Path) -> None:
         async with calling(record=tmp_path) as (acted, _):
             await acted.done("playback_start", playback_content=CONTENT, loop="infinity")
@@ -218,6 +237,10 @@ class TestStoring:
         async with calling() as (acted, _):
             status, error = await acted.act("transcription_start", transcription_engine="nobody")
             assert (status, error["code"]) == (409, "configuration")
+            for name in ("engine", "self", "hmm", "url"):
+                status, error = await acted.act("transcription_start", transcription_engine_config={name: "/x"})
+                assert (status, error["code"]) == (422, "body")
+                assert f"transcription_engine_config.{name}: pocketsphinx takes grammar" in error["message"]
             assert not (await acted.done("transcription_stop"))["was_transcribed"]
 
     async def test_noise(self) -> None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
+import weakref
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from media.control import commands, memory
 from media.control.answers import Done
 from media.control.contract import ActionError
+from media.control.controls import Controls
 from media.control.media_files import media_path
 from media.control.table import ACTIONS, MAX_AUDIO_BODY_BYTES, MAX_BODY_BYTES
 from media.http import api, house
@@ -126,22 +131,63 @@ class TestTwice:
 
 class TestMemory:
     async def test_is_bounded(self) -> None:
-        async def do() -> Done:
-            return Done()
-
-        known = memory.Memory(most=10)
-        tasks = {str(number): asyncio.ensure_future(do()) for number in range(20)}
-        for command_id, task in tasks.items():
-            known.keep(command_id, "clear", task)
+        known, done, task = memory.Memory(most=10), Done(), asyncio.get_running_loop().create_future()
+        for number in range(20):
+            known.keep(str(number), "clear", task)
             known.keep("", "clear", task)
+            known.settle(str(number), task, done)
         assert len(known) == 10
         assert known.find("9", "clear") is None
-        assert known.find("10", "clear") is tasks["10"]
+        assert known.find("10", "clear") is done
         assert known.find("", "clear") is None
-        known.forget("11", tasks["12"])
-        assert known.find("11", "clear") is tasks["11"]
-        known.forget("11", tasks["11"])
-        assert known.find("11", "clear") is None
+
+    async def test_what_may_be_tried_again_is_forgotten(self) -> None:
+        known, loop = memory.Memory(), asyncio.get_running_loop()
+        task = loop.create_future()
+        known.keep("1", "clear", task)
+        known.settle("1", loop.create_future(), None)
+        assert known.find("1", "clear") is task
+        known.settle("1", task, None)
+        assert known.find("1", "clear") is None
+
+    async def test_what_is_being_done_is_not_forgotten(self) -> None:
+        known, tasks = memory.Memory(most=2), [asyncio.get_running_loop().create_future() for _ in range(4)]
+        for number, task in enumerate(tasks):
+            known.keep(str(number), "clear", task)
+            if number in (1, 2):
+                known.settle(str(number), task, Done())
+        assert known.find("0", "clear") is tasks[0]
+        assert known.find("1", "clear") is None
+        assert known.find("2", "clear") is None
+        assert known.find("3", "clear") is tasks[3]
+
+    async def test_a_refused_command_keeps_neither_its_audio_nor_the_call(self) -> None:
+        class Live:
+            can_play, why_not, plays = False, "it goes one way", ()
+            info = SimpleNamespace(told=SimpleNamespace(client_state=None))
+
+        class Watched(commands.PlaybackStart, weakref=True):
+            pass
+
+        board: Any = SimpleNamespace(live=Live(), live_call=lambda info: board.live)
+        calls: Any = {"s1": SimpleNamespace(has_ended=False, info=Live.info)}
+        controls = Controls(calls, board)
+        is_there = weakref.ref(board.live)
+        command = Watched(playback_content=b"audio", command_id="c1")
+        audio = weakref.ref(command)
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(2):
+                with pytest.raises(ActionError, match="it goes one way"):
+                    await controls.act("s1", "playback_start", command)
+            del command
+            await asyncio.sleep(0)
+            assert audio() is None
+            del board.live
+            assert is_there() is None
+        finally:
+            gc.enable()
 
 
 class TestMediaFiles:

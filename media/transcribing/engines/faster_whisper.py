@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from media.transcribing.contract import Pcm, Recognizer, Result, Word
 from media.transcribing.engines.requirements import need_module, need_path, whole_number
+from media.transcribing.remote import RemoteOptions
 from strep.errors import ConfigurationError
 
 RATE_HZ = 16_000
@@ -45,6 +46,7 @@ class FasterWhisperEngine:
     """
 
     sample_rate_hz = RATE_HZ
+    remote_options: ClassVar[RemoteOptions] = {"language": None}
 
     def __init__(
         self,

@@ -13,12 +13,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from media.transcribing.contract import Pcm, Recognizer, Result, TranscriptionError, Word
 from media.transcribing.engines.requirements import need_module, need_path, whole_number
+from media.transcribing.remote import RemoteOptions
 from strep.errors import ConfigurationError
 
 RATE_HZ = 16_000
@@ -41,6 +42,7 @@ class PocketsphinxEngine:
     """
 
     sample_rate_hz = RATE_HZ
+    remote_options: ClassVar[RemoteOptions] = {"language": None, "grammar": ("digits",)}
 
     def __init__(
         self,

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from media.transcribing.contract import Pcm, Recognizer, Result, Word
 from media.transcribing.engines.requirements import need_module, need_path
+from media.transcribing.remote import RemoteOptions
 from strep.errors import ConfigurationError
 
 _MODEL = (
@@ -31,6 +32,7 @@ class VoskEngine:
     """
 
     sample_rate_hz = 0  # it resamples by itself
+    remote_options: ClassVar[RemoteOptions] = {"language": None, "words": None}
 
     def __init__(self, model: str = "", words: str = "", language: str = "") -> None:
         need_module("vosk", "vosk", "vosk")

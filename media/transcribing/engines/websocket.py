@@ -13,11 +13,12 @@ import os
 import threading
 from collections import deque
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode, urlsplit
 
 from media.transcribing.contract import Pcm, Recognizer, Result, TranscriptionError
 from media.transcribing.engines.listen_protocol import CLOSE, ListenProtocol
+from media.transcribing.remote import RemoteOptions
 from strep.clock import Clock, SystemClock
 from strep.errors import ConfigurationError, WireError
 
@@ -28,6 +29,11 @@ TURN_S = 0.2
 """How often keep-alives and the end of waiting are looked at."""
 FIRST_PAUSE_S, MOST_PAUSE_S = 0.25, 10.0
 MAX_MESSAGE_BYTES = 1 << 20
+REMOTE = (
+    "language", "model", "smart_format", "punctuate", "numerals", "profanity_filter", "redact", "keywords", "keyterm",
+    "diarize", "filler_words", "endpointing",
+)  # fmt: skip
+"""What of the query anybody may ask for; of the others some have the service send what it hears to any address."""
 _REFUSALS = {
     400: "does not take these options",
     401: "refuses the key",
@@ -41,17 +47,19 @@ class WebSocketEngine:
 
     Args:
         url: of the service.
-        key: sent as ``Authorization: Token KEY``; of the variable ``DEEPGRAM_API_KEY`` unless given.
+        key: sent as ``Authorization: Token KEY``; unless given, Deepgram's own URL gets that of the variable
+            ``DEEPGRAM_API_KEY``, and no other.
         query: what else goes into the query: ``model=nova-3``, ``language=en-US``, ``smart_format=true``, ...
     """
 
     sample_rate_hz = 0  # the service is told
+    remote_options: ClassVar[RemoteOptions] = dict.fromkeys(REMOTE)
 
     def __init__(self, url: str = URL, key: str = "", *, clock: Clock | None = None, **query: str) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("ws", "wss") or not parts.hostname:
             raise ConfigurationError(f"transcribe: websocket:url={url}: is not ws://HOST or wss://HOST")
-        self.key = key or os.environ.get(KEY_VARIABLE, "")
+        self.key = key or (os.environ.get(KEY_VARIABLE, "") if url == URL else "")
         if not self.key and url == URL:
             raise ConfigurationError(
                 f"transcribe: websocket needs a key for {parts.hostname}: set {KEY_VARIABLE}; for another service "
