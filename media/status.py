@@ -13,7 +13,7 @@ from media.quality.document import call_quality, track_quality
 from media.sinks.contract import CallInfo
 from media.sinks.health import SinkSnapshot
 from media.ws.totals import WsServerSnapshot
-from strep.clock import iso8601
+from strep.clock import NS_PER_MS, iso8601
 from strep.reject import Reject
 
 
@@ -54,6 +54,7 @@ def live_call(engine: Engine, call: Call) -> dict[str, Any]:
     return {
         "call_id": info.call_id,
         "door": info.door,
+        "dialect": info.dialect or None,
         "started_at": iso8601(info.position_0_wall_ns),
         "sample_rate_hz": info.sample_rate_hz,
         "identity": info.identity,
@@ -67,6 +68,7 @@ def _live_track(engine: Engine, track: Track, call: CallInfo) -> dict[str, Any]:
     return {
         "direction": track.direction.name.lower(),
         "length_samples": timeline.length(track.slot),
+        "quiet_ms": max(engine.now_ns() - engine.last_delivery_ns(track), 0) // NS_PER_MS,
         **timeline.statistics(track.slot).as_dict(),
         "quality": track_quality(timeline.quality(track.slot).as_dict(), call, track.direction),
     }

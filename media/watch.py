@@ -58,7 +58,7 @@ class CounterWatch:
         self.start()
         moved = self.moved()
         if moved:
-            _LOG.warning("counters moved", extra={"moved": moved})
+            _LOG.warning("counters moved: %s", ", ".join(f"{path} +{delta}" for path, delta in moved.items()))
 
     def moved(self) -> dict[str, int]:
         """Return by how much each counter of trouble grew since the last call, by its path in the snapshot."""

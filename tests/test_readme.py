@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 import shlex
+import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from shutil import which
 
@@ -46,13 +48,18 @@ async def running(source: str, folder: Path) -> AsyncIterator[asyncio.StreamRead
     script = folder / "program.py"
     script.write_text(source)
     process = await asyncio.create_subprocess_exec(
-        sys.executable, str(script), stdout=asyncio.subprocess.PIPE, cwd=README.parent
+        sys.executable, str(script), stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=README.parent
     )
     assert process.stdout is not None
     try:
         yield process.stdout
+        process.send_signal(signal.SIGINT)
+        _, complaints = await process.communicate()
+        assert process.returncode == 0, "Ctrl-C ends it"
+        assert b"Traceback" not in complaints
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            process.kill()
         await process.wait()
 
 

@@ -52,7 +52,7 @@ async def _record_behind_beep(doing: Doing, recording_id: str, options: dict[str
 
 async def record_stop(doing: Doing, command: keeping.RecordStop) -> Done:
     """See `RecordStop`."""
-    takes = _recorder(doing).running(doing.call.info)
+    takes = [take for take in _recorder(doing).running(doing.call.info) if not take.is_stopped]
     if command.recording_id:
         takes = [take for take in takes if take.recording_id == command.recording_id]
         if not takes:

@@ -21,7 +21,8 @@ CHECKS = (
         "buffer_length",
         NETWORK,
         "problem: it holds less than 0.2 s of all calls; advice: less than 1 s, or 4 s with --hand-over",
-        "a busy machine gives a process its turn late, and a restart takes a second or two",
+        "a busy machine gives a process its turn late, and a restart takes a second or two; "
+        "Linux has twice what is asked for",
         "--receive-buffer {mib}MiB (and net.core.rmem_max as large), or --workers {workers}",
         network.lasting,
     ),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Literal, get_args, get_origin, get_type_hints
+
 import msgspec
 from aiohttp import web
 
@@ -65,6 +68,16 @@ def command_of(body: bytes, action: Action) -> Command:
     try:
         return msgspec.json.decode(body or b"{}", type=action.command)
     except msgspec.ValidationError as error:
-        raise ApiError(422, "body", str(error)) from None
+        raise ApiError(422, "body", f"{error}{_choices(str(error), action.command)}") from None
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ApiError(400, "json", f"the body is no JSON: {error}") from None
+
+
+def _choices(text: str, command: type[Command]) -> str:
+    """Return what a field may be, if `text` is msgspec's of one that is none of a few values."""
+    found = re.match(r"Invalid enum value .* - at `\$\.(\w+)`$", text, re.DOTALL)
+    if found is None:
+        return ""
+    kind = get_type_hints(command)[found[1]]
+    choices = [value for one in (kind, *get_args(kind)) if get_origin(one) is Literal for value in get_args(one)]
+    return f"; it is one of {', '.join(map(str, choices))}"

@@ -166,8 +166,8 @@ def no_such_call(call_id: str) -> ApiError:
 
 
 def json_reply(document: Any, status: int = 200) -> web.Response:
-    """Return a reply of JSON values."""
-    return web.Response(body=msgspec.json.encode(document), status=status, content_type="application/json")
+    """Return a reply of JSON values, one line: terminals like its end."""
+    return web.Response(body=msgspec.json.encode(document) + b"\n", status=status, content_type="application/json")
 
 
 def error_reply(status: int, code: str, message: str) -> web.Response:

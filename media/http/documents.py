@@ -13,6 +13,7 @@ class LiveTrack(msgspec.Struct):
     Attributes:
         direction: inbound is what the carrier received.
         length_samples: so far.
+        quiet_ms: since audio of it last came.
         received: packets or frames.
         delivered: those that are in their place.
         duplicate, late, invalid, quarantined, in_flight, reordered: packets.
@@ -25,6 +26,7 @@ class LiveTrack(msgspec.Struct):
 
     direction: Literal["inbound", "outbound"]
     length_samples: int
+    quiet_ms: int
     received: int
     delivered: int
     duplicate: int
@@ -49,6 +51,7 @@ class LiveCall(msgspec.Struct):
     Attributes:
         call_id: as in recordings, events and logs.
         door: it came in by.
+        dialect: of a media stream, telnyx, twilio, ...; else null.
         started_at: ISO 8601.
         sample_rate_hz: of its timeline.
         identity: what the carrier said of it: from, to, call_leg_id, ...
@@ -58,6 +61,7 @@ class LiveCall(msgspec.Struct):
 
     call_id: str
     door: Literal["strep", "rtp", "ws"]
+    dialect: str | None
     started_at: str
     sample_rate_hz: int
     identity: dict[str, Any]

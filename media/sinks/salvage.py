@@ -149,7 +149,7 @@ class Salvage:
         note = note or Note.take(note_of(audio))
         wish = note.to_finish.wish if note else Wish()
         about = document.door, document.started_wall_ns, document.sample_rate_hz, document.identity
-        call = CallInfo(-1, document.call_id, *about)
+        call = CallInfo(-1, document.call_id, *about, dialect=document.dialect or "")
         length_ns = document.length_samples * NS_PER_SECOND // document.sample_rate_hz
         wishes: dict[str, Any] = {"trim_silence": wish.trim_silence, "format": wish.format}
         recording = finished_recording(call, audio, document, document.ended_wall_ns or 0, **wishes)

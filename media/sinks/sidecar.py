@@ -168,6 +168,7 @@ class Sidecar(msgspec.Struct, frozen=True):
     handed_over_samples: int | None = None
     encrypted_to: list[str] = []
     quality: dict[str, Any] | None = None
+    dialect: str | None = None
 
 
 def describe(
@@ -233,6 +234,7 @@ def describe(
         sinks=list(sinks),
         encrypted_to=list(encrypted_to),
         quality=call_quality(track.quality for track in tracks),
+        dialect=call.dialect or None,
     )
 
 

@@ -118,7 +118,9 @@ class Gathers:
         """See `Questions.gather`."""
         direction_of(track)
         if self._going is not None:
-            raise UsageError("digits are gathered in this call already: await that, or stop_gather() first")
+            raise UsageError(
+                "digits are gathered in this call already: wait for its end, or end it (stop_gather, gather_stop)"
+            )
         tries = TRIES_WITH_A_PROMPT if prompts else 1
         checked = GatherRules(**{"maximum_tries": tries, **rules})
         if isinstance(prompts.prompt, AsyncIterable) and checked.maximum_tries > 1:

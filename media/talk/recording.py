@@ -39,10 +39,12 @@ class TakeHandle:
     Attributes:
         recording_id: UUID, as in events and in the sidecar.
         start_samples: its first sample, on the call's timeline.
+        is_stopped: it was told to end, and may not be saved yet.
     """
 
     def __init__(self, recording_id: str, start_samples: int, stop: Callable[[str], None]) -> None:
         self.recording_id, self.start_samples = recording_id, start_samples
+        self.is_stopped = False
         self._stop = stop
         self._saved: asyncio.Future[FinishedRecording] = asyncio.get_running_loop().create_future()
         self._saved.add_done_callback(_look_at)
@@ -58,6 +60,7 @@ class TakeHandle:
 
     def stop(self) -> None:
         """End it here, with everything that has come by now; nothing happens if it has ended."""
+        self.is_stopped = True
         if not self._saved.done():
             self._stop(self.recording_id)
 

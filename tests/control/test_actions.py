@@ -209,6 +209,7 @@ class TestStoring:
             saved = await acted.event("recording_saved", recording_id=data["recording_id"])
             assert soundfile.info(saved["path"]).channels == 1
             assert saved["path"].endswith("s1.note.wav")
+            assert (await acted.done("record_stop"))["recording_ids"] == [], "it is stopped already"
             status, error = await acted.act("record_stop", recording_id="none")
             assert (status, error["code"]) == (404, "no_such_recording")
 

@@ -42,6 +42,22 @@ class TestRefusals:
             (HANGUP, b'{"client_state": "?"}', "application/json", 422, "body", "$.client_state"),
             (HANGUP, b" " * (MAX_BODY_BYTES + 1), "application/json", 413, "too_large", str(MAX_BODY_BYTES)),
             ("/v1/calls/s1/actions/speak", b"{}", "application/json", 422, "body", "`payload`"),
+            (
+                "/v1/calls/s1/actions/record_start",
+                b'{"format": "ogg"}',
+                "application/json",
+                422,
+                "body",
+                "Invalid enum value 'ogg' - at `$.format`; it is one of wav, mp3, flac, opus",
+            ),
+            (
+                "/v1/calls/s1/actions/speak",
+                b'{"payload": "a", "stop": "b"}',
+                "application/json",
+                422,
+                "body",
+                "current, all",
+            ),
             ("/v1/calls/s1/actions/playback_start", b"{}", "application/json", 422, "body", "just one of audio_url"),
             (
                 "/v1/calls/s1/actions/gather",

@@ -40,6 +40,8 @@ class TestCalls:
         assert (call["door"], call["sample_rate_hz"], call["identity"]["leg"]) == ("strep", 8000, "A")
         [track] = call["tracks"]
         assert (track["direction"], track["length_samples"], track["delivered"]) == ("inbound", 10 * FRAME, 10)
+        assert track["quiet_ms"] == 500, "the world has gone on so long since"
+        assert call["dialect"] is None
 
     async def test_by_pages(self) -> None:
         async with hall() as found:

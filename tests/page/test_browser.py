@@ -70,6 +70,9 @@ async def test_a_call_is_seen_heard_and_played_again(tmp_path: Path) -> None:
             await page.until("strep.detail.call.wave.lanes[0].peak.some((peak) => peak > 0 && peak < 60)")
             assert await loudest(page, ".detail canvas") > 0
             await page.until("document.querySelectorAll('.facts dl').length > 0")
+            state = "import('/page/js/format.js').then(({stateOf}) => stateOf({...strep.detail.call, heardAt: %s}))"
+            assert await page.eval(state % "strep.detail.call.toldAt") == "live"
+            assert await page.eval(state % "strep.detail.call.toldAt - 12_300") == "quiet 12 s"
             await page.press("l")
             await page.until("strep.detail.listening?.sound.played > 4000")
             assert await page.eval("document.querySelector('#listen').getAttribute('aria-pressed')") == "true"

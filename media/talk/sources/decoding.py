@@ -21,7 +21,7 @@ SHORTFALL_S = 0.5
 _TELLS_ITS_LENGTH = {"aiff", "au", "flac", "matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2"}
 """Containers, by ffmpeg's name, whose own word on their length shows a truncation; others estimate or say nothing."""
 _BLOCK_FRAMES = 16_384
-_HINT = "WAV, FLAC, MP3, Ogg, MP4 and the like can be played, raw PCM with rate_hz=..."
+_HINT = "WAV, FLAC, MP3, Ogg, MP4 and the like can be played; raw PCM only by an application, with rate_hz=..."
 
 File = BinaryIO | io.RawIOBase
 Rated = Iterator[tuple[Mono, int]]

@@ -5,6 +5,8 @@ import {Wave} from "./wave.js";
 
 const LEVELS = 1, FIGURES = 2, HEADER_BYTES = 8;
 const MAX_WAVES = 160, MAX_HAPPENED = 300;
+// Figures come every second of calls in sight, every five of all: what was told of before that says nothing of now.
+const UNTOLD_MS = 7000;
 const AGAIN_MS = [500, 1000, 2000, 4000, 8000];
 const POLL_MS = 5000;
 
@@ -107,7 +109,7 @@ export class Calls extends EventTarget {
 
   begin(call) {
     this.byNumber.set(call.call, {
-      ...call, began: Date.parse(call.started_at), wave: null, happened: [], received: 0, lost: 0, jitter: 0, permille: 0, mos: null,
+      ...call, began: Date.parse(call.started_at), wave: null, happened: [], received: 0, lost: 0, jitter: 0, permille: 0, mos: null, heardAt: 0, toldAt: 0,
       ended: false, words: `${call.call_id} ${call.door} ${Object.values(call.identity).join(" ")}`.toLowerCase(),
     });
   }
@@ -137,6 +139,14 @@ export class Calls extends EventTarget {
     this.tell("totals");
   }
 
+  /** Take note of how many packets have come, and whether any has of late: a fork over UDP does not say that it ends. */
+  receive(call, packets) {
+    const now = Date.now();
+    if (packets !== call.received || now - call.toldAt > UNTOLD_MS) call.heardAt = now;
+    call.toldAt = now;
+    call.received = packets;
+  }
+
   waveOf(call) {
     if (!call.wave) {
       call.wave = new Wave();
@@ -163,7 +173,7 @@ export class Calls extends EventTarget {
           rms: view.getUint8(at + 13),
         }, now);
       } else if (kind === FIGURES) {
-        call.received = view.getUint32(at + 4, true);
+        this.receive(call, view.getUint32(at + 4, true));
         call.lost = view.getUint32(at + 8, true);
         call.jitter = view.getUint16(at + 12, true) / 10;
         call.permille = view.getUint16(at + 14, true);
@@ -195,7 +205,7 @@ export class Calls extends EventTarget {
   }
 
   figure(call, tracks) {
-    call.received = tracks.reduce((sum, track) => sum + track.received, 0);
+    this.receive(call, tracks.reduce((sum, track) => sum + track.received, 0));
     call.lost = tracks.reduce((sum, track) => sum + track.never_arrived, 0);
     call.jitter = Math.max(0, ...tracks.map((track) => track.jitter_ms));
     call.permille = call.received ? (1000 * call.lost) / (call.received + call.lost) : 0;

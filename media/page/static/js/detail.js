@@ -2,7 +2,7 @@
 
 import {Actions} from "./actions.js";
 import {el, fill, say, surface} from "./dom.js";
-import {amplitude, count, duration, gradeOf, parties, share, time} from "./format.js";
+import {amplitude, count, duration, gradeOf, parties, share, stateOf, time} from "./format.js";
 import {Listening} from "./listen.js";
 import {ask} from "./net.js";
 import {drawScope} from "./wave.js";
@@ -79,11 +79,16 @@ export class Detail {
 
   ended() {
     if (!this.call) return;
-    say(this.state, this.call.ended ? "ended" : "live");
-    this.state.dataset.state = this.call.ended ? "ended" : "live";
+    this.sayState();
     this.listen.disabled = this.call.ended || this.calls.state !== "live";
     if (this.calls.state === "polling") this.listen.title = this.calls.why;
     this.actions.setLive(!this.call.ended);
+  }
+
+  sayState() {
+    const state = stateOf(this.call);
+    say(this.state, state);
+    this.state.dataset.state = state.split(" ")[0];
   }
 
   // -- what happens ------------------------------------------------------------------------------------
@@ -210,6 +215,7 @@ export class Detail {
 
   refresh() {
     if (!this.call) return;
+    this.sayState();
     say(this.length, duration((this.call.ended ? this.call.endedAt : Date.now()) - this.call.began));
     if (this.listening && this.heard) {
       const {sound} = this.listening;

@@ -1,5 +1,6 @@
 // Numbers and times, as people read them.
 
+const QUIET_S = 2;
 const whole = new Intl.NumberFormat("en-GB");
 const clock = new Intl.DateTimeFormat("en-GB", {hour: "2-digit", minute: "2-digit", second: "2-digit"});
 const day = new Intl.DateTimeFormat("en-GB", {day: "numeric", month: "short", year: "numeric"});
@@ -40,6 +41,13 @@ export const short = (id) => (id.length > 22 ? `${id.slice(0, 8)}…${id.slice(-
 export function megabytes(bytes) {
   if (bytes < 1e6) return `${Math.max(1, Math.round(bytes / 1e3))} kB`;
   return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+}
+
+/** What state a call is in, in words: live, quiet for a while, ended. */
+export function stateOf(call) {
+  if (call.ended) return "ended";
+  const quiet = Math.floor((call.toldAt - call.heardAt) / 1000);
+  return quiet >= QUIET_S ? `quiet ${quiet} s` : "live";
 }
 
 /** How good an opinion is (MOS, 1 to 4.5), as a name of a colour. */

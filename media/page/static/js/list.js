@@ -1,7 +1,7 @@
 // The list of calls: only the rows in sight exist. Sorted, searched, moved through by arrows.
 
 import {colour, el, fill, say, surface} from "./dom.js";
-import {count, duration, gradeOf, parties, share, short} from "./format.js";
+import {count, duration, gradeOf, parties, share, short, stateOf} from "./format.js";
 import {drawRow} from "./wave.js";
 
 const ROW_PX = 60, SPARE = 3, MOSAIC_PX = 84;
@@ -138,7 +138,8 @@ export class List {
   /** What changes by itself, twice a second. */
   refresh() {
     for (const [call, row] of this.rows) {
-      say(row.length, duration(Date.now() - call.began));
+      const state = stateOf(call);
+      say(row.length, state === "live" ? duration(Date.now() - call.began) : state);
       say(row.loss, call.received ? share(call.permille / 1000) : "–");
       row.loss.dataset.grade = call.permille >= 30 ? "bad" : call.permille >= 5 ? "poor" : "good";
       say(row.mos, call.mos === null ? "–" : `MOS ${call.mos.toFixed(1)}`);
