@@ -41,7 +41,8 @@ class PcmBatch:
             in their place; a live sink ignores them.
         now_ns: monotonic time of the release. An empty batch is a tick of the clock and nothing else.
         lost: (k, 3) int64, the row, the first and the end column (exclusive) of every stretch of silence that stands
-            for packets that were lost; empty in a patch.
+            for packets that were lost; empty in a patch. Of a gap longer than the timeline's ring only the ledger
+            tells.
         beyond: by row, what is known behind its end where the row's last loss is near, if anybody conceals it.
         follows_dropped: the sink was too slow, and of what came right before this batch it gets nothing.
     """

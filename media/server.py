@@ -153,7 +153,7 @@ class Server:
         wishes = [one.sink.options for one in fitted]
         patience_ms = min((options.patience_ms for options in wishes), default=0.0)
         block_ms = block_ms_of(wishes, config.block_ms)
-        settings = timeline_settings(config, block_ms)
+        settings = timeline_settings(config, fitted, block_ms)
         self.engine = Engine(
             Timeline(settings, config.max_tracks),
             self._clock,

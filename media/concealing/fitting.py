@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 HEARING = "hearing"
 
 
-def timeline_settings(config: ServerConfig, block_ms: int) -> TimelineSettings:
+def timeline_settings(config: ServerConfig, sinks: Sequence[Fitted], block_ms: int) -> TimelineSettings:
     """Return those of all timelines; what follows a loss goes along with its block only where somebody conceals."""
-    beyond_ms = EDGE_MS if config.conceal else 0
+    conceals = config.conceal or any(isinstance(fitted.sink, ConcealedSink) for fitted in sinks)
+    beyond_ms = EDGE_MS if conceals else 0
     return TimelineSettings(block_ms=block_ms, reorder_wait_ms=config.reorder_wait_ms, beyond_ms=beyond_ms)
 
 

@@ -33,6 +33,7 @@ class Rows:
         audio: (n, k, h) float32, of 16-bit PCM; 0 where there is none.
         known: (n, k) float32, samples of each slice that are audio and were not lost.
         sample_rate_hz: of all of them.
+        is_linear: it was 16-bit PCM, not G.711.
     """
 
     key: Int64
@@ -42,6 +43,7 @@ class Rows:
     audio: Float32
     known: Float32
     sample_rate_hz: int
+    is_linear: bool
 
     def __len__(self) -> int:
         """Return n."""
@@ -96,4 +98,6 @@ def _cut(batch: PcmBatch, row: Int64, key: Int64, slice_samples: int) -> Rows:
         known[odd] = usable.reshape(len(odd), -1, slice_samples).sum(axis=2)
     position = batch.positions[row]
     sliced = audio.reshape(n, -1, slice_samples)
-    return Rows(key, position, position + first, position + last, sliced, known, batch.sample_rate_hz)
+    return Rows(
+        key, position, position + first, position + last, sliced, known, batch.sample_rate_hz, batch.is_linear
+    )

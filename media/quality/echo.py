@@ -27,6 +27,8 @@ WINDOW_MS = 4000
 MIN_CORRELATION = 0.75
 MIN_SOURCE_RMS = 180.0
 """In 16-bit PCM, -45 dBFS: of the side that may be heard again, over the window."""
+FLAT = 1e-6
+"""An envelope that varies by less than its square root, as that of a tone, is like no other."""
 MAX_GAIN = 2.0
 """What is louder than that is no echo."""
 SAME_SLICES = 3
@@ -96,14 +98,16 @@ def match(source: Float32, follower: Float32) -> Match:
         source: (m, _REACH) float32, envelopes.
         follower: (m, _WINDOW) float32, of the last `_WINDOW` slices of the same time.
     """
-    behind = np.zeros(source.shape, np.float32)
-    behind[:, _LAGS:] = follower - follower.mean(axis=1, keepdims=True)
+    centred = follower - follower.mean(axis=1, keepdims=True, dtype=np.float64)
+    behind = np.zeros(source.shape)
+    behind[:, _LAGS:] = centred
     spectrum = np.fft.rfft(behind, _FFT) * np.conj(np.fft.rfft(source, _FFT))
     product = np.fft.irfft(spectrum, _FFT)[:, : _LAGS + 1].astype(np.float64)
     variance = _variances(source)
-    energy = np.square(behind, dtype=np.float64).sum(axis=1)
+    energy = _but_rounding(np.square(centred).sum(axis=1), np.square(follower, dtype=np.float64).sum(axis=1))
     scale = np.sqrt(variance * energy[:, None])
     correlation = np.divide(product, scale, out=np.zeros_like(product), where=scale > 1e-6)
+    np.clip(correlation, -1, 1, out=correlation)
     best, every = correlation.argmax(axis=1), np.arange(len(source))
     at = np.clip(best, 1, _LAGS - 1)
     left, here, right = (correlation[every, at + step] for step in (-1, 0, 1))
@@ -120,8 +124,12 @@ def _variances(source: Float32) -> NDArray[np.float64]:
     np.cumsum(np.square(source, dtype=np.float64), axis=1, out=sums[1, :, 1:])
     start = _LAGS - np.arange(_LAGS + 1)
     total, squares = sums[:, :, start + _WINDOW] - sums[:, :, start]
-    variance: NDArray[np.float64] = np.maximum(squares - np.square(total) / _WINDOW, 0)
-    return variance
+    return _but_rounding(squares - np.square(total) / _WINDOW, squares)
+
+
+def _but_rounding(deviations: NDArray[np.float64], squares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return sums of squared deviations; 0 where they are nothing beside the squares, as those of a plain tone."""
+    return np.where(deviations > FLAT * squares, deviations, 0.0)
 
 
 class Echoes:
@@ -151,11 +159,12 @@ class Echoes:
         slice_samples = rows.audio.shape[2]
         start, count = rows.position // slice_samples, energy.shape[1]
         end, ring = self._states.table["end"], self._envelopes.table["ring"]
-        for i in np.flatnonzero(end[rows.key] != start).tolist():
+        is_again = end[rows.key] == start + count  # the other part of a block that leaves in two
+        for i in np.flatnonzero(~is_again & (end[rows.key] != start)).tolist():
             _skip(ring[rows.key[i]], int(end[rows.key[i]]), int(start[i]))
         rms = np.sqrt(energy / np.maximum(rows.known, 1))
-        columns = (start[:, None] + np.arange(count)) % _RING
-        ring[rows.key[:, None], columns] = rms
+        places = rows.key[:, None], (start[:, None] + np.arange(count)) % _RING
+        ring[places] = np.where(is_again[:, None] & (rows.known == 0), ring[places], rms)
         end[rows.key] = start + count
 
     def look(self) -> list[Echo]:

@@ -25,8 +25,8 @@ MARGIN_DB = 15.9
 HANGOVER_FRAMES = 10
 SILENT_DBFS = -50.0
 NOISE_SHARE = 0.1
-CLIPPED_AMPLITUDE = 32_000
-"""Mu-law ends at 32,124, A-law at 32,256."""
+CLIPPED_AMPLITUDE, CLIPPED_LINEAR_AMPLITUDE = 32_000, 32_767
+"""Mu-law ends at 32,124, A-law at 32,256; 16-bit PCM may well be as loud as that."""
 
 _STATE = np.dtype([("frames", "i8"), ("samples", "i8"), ("energy", "f8"), ("clipped", "i8")])
 _COUNTS = np.dtype([("levels", "u4", BINS), ("hung", "u4", BINS), ("recent", "i1", HANGOVER_FRAMES)])
@@ -169,11 +169,12 @@ def _dbfs(power: float) -> float | None:
 
 def _clipped(rows: Rows, energy: Float32) -> NDArray[np.int64]:
     """Return (n,) int64, samples at full scale beside another one of the same sign, in the same slice."""
-    row, slice_ = np.nonzero(energy >= CLIPPED_AMPLITUDE**2)  # in no other slice is there such a sample
+    most = CLIPPED_LINEAR_AMPLITUDE if rows.is_linear else CLIPPED_AMPLITUDE
+    row, slice_ = np.nonzero(energy >= float(most) ** 2)  # in no other slice is there such a sample
     count = np.zeros(len(rows), np.int64)
     if len(row):
         audio = rows.audio[row, slice_]
-        at_end = np.abs(audio) >= CLIPPED_AMPLITUDE
+        at_end = np.abs(audio) >= most
         pair = at_end[:, 1:] & at_end[:, :-1] & ((audio[:, 1:] > 0) == (audio[:, :-1] > 0))
         beside = np.zeros(audio.shape, np.bool_)
         beside[:, 1:] |= pair

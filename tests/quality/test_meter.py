@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from media.hearing.rows import CHANNELS
-from media.quality.echo import Echo
+from media.hearing.rows import CHANNELS, rows_of
+from media.quality.echo import _REACH, _WINDOW, Echo, match
+from media.quality.levels import Levels
 from media.quality.meter import AudioMeter, Finding
 from media.quality.one_way import Silent
 from tests.hearing.audio import RATE_HZ, row_batch
@@ -62,6 +67,43 @@ def test_two_who_speak_at_once_are_no_echo() -> None:
         assert heard(AudioMeter(), speech(24, -20, 10 + seed), speech(24, -20, 30 + seed)) == []
 
 
+def test_tones_are_no_echo_of_one_another() -> None:
+    """Their envelopes are flat, and what is left of them is rounding."""
+    time = np.arange(20 * RATE_HZ) / RATE_HZ
+    for hz in (400, 1000):
+        for amplitude in range(1000, 12_000, 1100):
+            near = amplitude * np.sin(2 * np.pi * hz * time + 0.1)
+            assert heard(AudioMeter(), 8000 * np.sin(2 * np.pi * 440 * time), near) == []
+
+
+@given(st.integers(0, 2**32), st.floats(0, 30_000))
+@settings(max_examples=30)
+def test_a_correlation_is_one(seed: int, level: float) -> None:
+    random = np.random.default_rng(seed)
+    source = random.uniform(0, 8000, (4, _REACH)).astype(np.float32)
+    follower = np.full((4, _WINDOW), level, np.float32)
+    follower[2:] += random.normal(0, level / 100, (2, _WINDOW)).astype(np.float32)
+    found = match(source, follower)
+    assert (found.correlation[:2] == 0).all()
+    assert (np.abs(found.correlation) <= 1).all()
+
+
+def test_a_block_that_leaves_in_two_parts_hides_no_echo() -> None:
+    far = speech(16, -20, 1)
+    near = np.random.default_rng(2).normal(0, 5, len(far))
+    near[480:] += far[: len(far) - 480] * 10 ** (-14 / 20)
+    meter, found, sides = AudioMeter(), list[Finding](), [side.astype(np.int16) for side in (far, near)]
+    for number, at in enumerate(range(0, len(far), BLOCK)):
+        whole = row_batch([side[at : at + BLOCK] for side in sides], [0, 0], [at, at], channel=[0, 1])
+        if number % 3:
+            found += meter.receive(whole)
+        else:
+            middle = np.full(2, BLOCK // 2, np.int32)
+            found += meter.receive(replace(whole, last=middle))
+            found += meter.receive(replace(whole, first=middle))
+    assert [type(one) for one in found] == [Echo]
+
+
 def test_one_way_audio_begins_and_ends() -> None:
     meter, seconds = AudioMeter(), 40
     silent_one = np.zeros(seconds * RATE_HZ)
@@ -105,6 +147,17 @@ def test_clipping_counts_samples_at_full_scale_in_a_row() -> None:
     assert clean is not None
     assert clipped["clipped_samples"] == pytest.approx((np.abs(audio) >= 32_000).sum(), rel=0.05)
     assert clean["clipped_samples"] == 0
+
+
+@pytest.mark.parametrize(("rate_hz", "hz"), [(8000, 200), (16_000, 300), (48_000, 440)])
+def test_pcm_near_full_scale_is_not_clipped(rate_hz: int, hz: int) -> None:
+    meter = Levels(rate_hz)
+    meter.reach(0)
+    tone = np.rint(32_767 * np.sin(2 * np.pi * hz * np.arange(rate_hz // 10) / rate_hz + 0.3)).astype(np.int16)
+    for pcm, clipped in ((tone, 0), (np.clip(2 * tone.astype(int), -32_768, 32_767).astype(np.int16), 1)):
+        (rows,) = rows_of(replace(row_batch([pcm], [0], [0]), sample_rate_hz=rate_hz))
+        meter.receive(rows, np.square(rows.audio).sum(axis=2))
+        assert (meter.of(0).clipped > 0.3) == clipped
 
 
 def test_what_is_forgotten_is_not_known_of_the_next_call() -> None:

@@ -208,7 +208,9 @@ class TestConfiguration:
         own = PerCall(lambda *_: None, name="mine")
         with_it = Server(ServerConfig(udp=DOOR, conceal=("mine",)), sinks=[own])
         without = Server(ServerConfig(udp=DOOR), sinks=[own])
+        around = Server(ServerConfig(udp=DOOR), sinks=[ConcealedSink(own)])
         assert with_it.engine.timeline.settings.beyond_ms > without.engine.timeline.settings.beyond_ms == 0
+        assert around.engine.timeline.settings.beyond_ms == with_it.engine.timeline.settings.beyond_ms
 
     @pytest.mark.parametrize(
         ("name", "message"), [("recording", "no sink 'recording', only mine"), ("hearing", "knows what is lost")]
