@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("layers")  # each file is parsed once
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("strep", "media")
 
@@ -51,9 +52,23 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(tree: ast.AST, module: str, *, is_package: bool = False) -> Iterator[tuple[int, str]]:
+def statements(tree: ast.AST, *, with_types: bool = True) -> Iterator[ast.AST]:
+    """Yield all statements, however deep; `with_types=False`: but for those that are for type checkers only."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if not with_types and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        yield node
+        for name in ("body", "handlers", "cases", "orelse", "finalbody"):
+            waiting += getattr(node, name, ())
+
+
+def imports(
+    tree: ast.AST, module: str, *, is_package: bool = False, with_types: bool = True
+) -> Iterator[tuple[int, str]]:
     """Yield line and absolute dotted name of everything imported; of `from a import b`, `a.b`."""
-    for node in ast.walk(tree):
+    for node in statements(tree, with_types=with_types):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node.lineno, alias.name
@@ -134,20 +149,13 @@ def test_no_two_modules_need_each_other() -> None:
     modules = {module_name(path): path for path in sources(*PACKAGES, "benchmarks")}
     needs: dict[str, set[str]] = {}
     for module, path in modules.items():
-        tree = WithoutTypes().visit(ast.parse(path.read_text(encoding="utf-8")))
-        names = [name for _, name in imports(tree, module, is_package=path.name == "__init__.py")]
+        is_package = path.name == "__init__.py"
+        names = [name for _, name in imports(parse(path), module, is_package=is_package, with_types=False)]
         needs[module] = {name if name in modules else name.rpartition(".")[0] for name in names} & set(modules)
     try:
         TopologicalSorter({module: others - {module} for module, others in needs.items()}).prepare()
     except CycleError as error:
         fail_on(error.args[1], "each imports the one before it")
-
-
-class WithoutTypes(ast.NodeTransformer):
-    """Leaves out what is imported for type checkers only."""
-
-    def visit_If(self, node: ast.If) -> ast.AST | None:
-        return None if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
 
 
 def test_only_shells_ask_for_the_time() -> None:
@@ -190,10 +198,16 @@ class TestTheReaders:
             ("def f():\n    from .header import parse", "strep.rtp", ["strep.header.parse"]),
             ("from . import header", "strep.rtp", ["strep.header"]),
             ("from .. import engine", "media.ws.server", ["media.engine"]),
+            ("try:\n    import a\nexcept E:\n    import b\nelse:\n    import c", "m", ["a", "b", "c"]),
+            ("match x:\n    case 1:\n        with y:\n            import a", "m", ["a"]),
         ],
     )
     def test_imports(self, source: str, module: str, expected: list[str]) -> None:
-        assert [name for _, name in imports(ast.parse(source), module)] == expected
+        assert sorted(name for _, name in imports(ast.parse(source), module)) == expected
+
+    def test_what_is_for_type_checkers_only_does_not_count(self) -> None:
+        tree = ast.parse("import a\nif TYPE_CHECKING:\n    import b\nif FAST:\n    import c")
+        assert sorted(imports(tree, "m", with_types=False)) == [(1, "a"), (5, "c")]
 
     def test_relative_import_in_a_package_file(self) -> None:
         found = imports(ast.parse("from .header import parse"), "strep", is_package=True)

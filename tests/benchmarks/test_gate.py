@@ -46,6 +46,7 @@ from strep.table import TimelineSettings
 from strep.timeline import Timeline
 from tests.media.harness import BEGINNING_NS, SOURCE, Bench
 
+pytestmark = pytest.mark.xdist_group("gate")  # of the same packets
 FEW, MANY = 50, 1000
 """Packets in a beat: one of every track. Not more than a recvmmsg takes."""
 BEAT_NS = 20 * NS_PER_MS

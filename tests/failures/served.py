@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, Self
 
 PATIENCE_S = 100
-_CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("STREP_")}
+_CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("STREP_")} | {
+    "STREP_DRAIN_TIMEOUT": "0"
+}
 
 
 class Served:

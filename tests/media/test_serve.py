@@ -42,13 +42,16 @@ EXAMPLES = re.findall(r"^    (.*strep serve .*|.*strep serve)$", serve._EPILOG, 
 def serving(
     *arguments: str, folder: Path | None = None, **environment: str
 ) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """Run ``strep serve``, in a folder; yield the process and the addresses it says."""
+    """Run ``strep serve``, in a folder; yield the process and the addresses it says.
+
+    Told to end, it ends the calls of senders that have gone on the spot, unless it was given a --drain-timeout.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "media.cli", "serve", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=ENVIRONMENT | environment,
+        env=ENVIRONMENT | {"STREP_DRAIN_TIMEOUT": "0"} | environment,
         cwd=folder,
     )
     try:

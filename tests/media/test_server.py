@@ -170,7 +170,7 @@ class TestStrep:
     async def test_500_clean_calls_bit_identical(self, tmp_path: Path) -> None:
         """Half of them mu-law, half of them A-law, all at once."""
         several = [
-            SimulationOptions(calls=250, seconds=4, codec=codec, stagger_ms=2, audio=None, seed=seed)
+            SimulationOptions(calls=250, seconds=2, codec=codec, stagger_ms=2, audio=None, seed=seed)
             for seed, codec in enumerate(Codec)
         ]
         server, sent = await record_all(tmp_path, *several, time=SharedTime())

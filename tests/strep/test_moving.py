@@ -61,13 +61,13 @@ def play(history: list[Event], seed: int, tracks: int, *, realigns: bool) -> Non
     compare(moved, stayed)
 
 
-@brief(60)
+@brief(40)
 @given(seeds, st.integers(1, 3), st.integers(1, 60))
 def test_amid_a_harsh_network(seed: int, tracks: int, packets: int) -> None:
     play(harsh_call(seed, tracks, packets), seed, tracks, realigns=False)
 
 
-@brief(60)
+@brief(40)
 @given(seeds, st.integers(1, 3), st.integers(1, 30))
 def test_amid_madness(seed: int, tracks: int, steps: int) -> None:
     play(madness(seed, tracks, steps), seed, tracks, realigns=bool(seed % 2))

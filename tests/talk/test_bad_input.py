@@ -216,7 +216,7 @@ class TestSources:
             await world.until(lambda: len(bad.payloads) > 0)
             await world.run(10)
             before_bytes, traced = resident_bytes(), Traced()
-            for _ in range(12):
+            for _ in range(6):
                 await world.run(10)
                 bad.payloads.clear()
             assert traced.grown_bytes() < 1 << 20

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 
 from media import Server, ServerConfig
 from media.carrier.audio import CONVERSATION, load
@@ -29,8 +30,10 @@ from tests.transcribing.scripted import install
 from tests.transcribing.webvtt import read
 
 pytestmark = pytest.mark.realtime
-SECONDS = 5.0
-LOUD = load(CONVERSATION)[:, : round(8000 * SECONDS)]
+SECONDS = 3.0
+FROM = 8000 * 3
+"""From here on, both speak soon, and the caller pauses in the fourth second."""
+LOUD = load(CONVERSATION)[:, FROM : FROM + round(8000 * SECONDS)]
 QUIET = LOUD // 4
 LIMIT = int(np.abs(QUIET.astype(int)).max()) + 500
 """What is louder has an engine hang or crash: one call is, the other is not."""
@@ -40,7 +43,7 @@ LIMIT = int(np.abs(QUIET.astype(int)).max()) + 500
 def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path / "site", monkeypatch)
     monkeypatch.setattr("media.server.SINK_STOP_TIMEOUT_S", PATIENCE_S)
-    monkeypatch.setattr(limits, "Limits", partial(limits.Limits, close_s=PATIENCE_S))
+    monkeypatch.setattr(limits, "Limits", partial(limits.Limits, close_s=PATIENCE_S, backoff_s=0.01))
 
 
 @pytest.fixture
@@ -69,16 +72,20 @@ def there_of(pids: list[int]) -> list[int]:
     return [pid for pid in pids if Path(f"/proc/{pid}").exists()]
 
 
+def written(path: Path, pcm: NDArray[np.int16]) -> Path:
+    soundfile.write(path, pcm.T, 8000, subtype="PCM_16")
+    return path
+
+
 async def record_both(
     tmp_path: Path, transcribe: str, **config: Any
 ) -> tuple[Server, Path, list[tuple[Simulation, Outcome]]]:
     """Record a loud call and a quiet one, and transcribe them."""
     directory = tmp_path / "recordings"
     directory.mkdir()
-    soundfile.write(tmp_path / "quiet.wav", QUIET.T, 8000, subtype="PCM_16")
     simulations = [
-        Simulation(SimulationOptions(seconds=SECONDS, audio=audio, seed=seed))
-        for seed, audio in enumerate((CONVERSATION, tmp_path / "quiet.wav"))
+        Simulation(SimulationOptions(seconds=SECONDS, audio=written(tmp_path / f"{seed}.wav", pcm), seed=seed))
+        for seed, pcm in enumerate((LOUD, QUIET))
     ]
     for simulation in simulations:
         simulation.plan()
@@ -129,7 +136,7 @@ async def test_an_engine_in_trouble_costs_no_recorded_sample_and_no_other_transc
     read(directory / f"{loud}.vtt")
     heard = [line for line in transcript(directory, quiet) if line["event"] == Transcription.NAME]
     assert {line["track"] for line in heard} == {"inbound", "outbound"}
-    assert max(line["position_ms"] + line["duration_ms"] for line in heard) > 4000
+    assert max(line["position_ms"] + line["duration_ms"] for line in heard) > 1000 * (SECONDS - 1)
 
 
 @pytest.mark.parametrize(("asked_ms", "given_ms"), [(20, 20), (50, 40), (100, 100), (130, 100)])
@@ -148,7 +155,7 @@ async def test_a_worker_that_crashed_once_is_replaced_and_its_call_goes_on(tmp_p
     assert any(line["event"] == Transcription.NAME and line["position_ms"] >= gap for line in lines)
 
 
-async def test_an_application_has_a_call_transcribed() -> None:
+async def test_an_application_has_a_call_transcribed(tmp_path: Path) -> None:
     said: list[dict[str, Any]] = []
     trouble: list[str] = []
 
@@ -163,7 +170,8 @@ async def test_an_application_has_a_call_transcribed() -> None:
                 said.append(event)
                 await call.stop_transcription()
 
-    simulation = Simulation(SimulationOptions(transport=Transport.WEBSOCKET, seconds=9))
+    audio = written(tmp_path / "call.wav", load(CONVERSATION)[:, FROM:])
+    simulation = Simulation(SimulationOptions(transport=Transport.WEBSOCKET, audio=audio, seconds=6))
     simulation.plan()
     async with Server(ServerConfig(ws=LOOPBACK), app=app) as server:
         await simulation.run(Target(stream_url=f"ws://{server.addresses['ws']}/"))
