@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-import time
 from asyncio.subprocess import PIPE
 from pathlib import Path
 from typing import Annotated
@@ -14,13 +13,12 @@ import msgspec
 from msgspec import Meta
 
 from benchmarks import environment
+from benchmarks.page_server import Looked, serving
 from benchmarks.progress import Say
 from benchmarks.question import Question
 from benchmarks.report import Bar, Bars, Report, Spread, Table
-from media.config import Endpoint, ServerConfig
 from media.page.levels import BUCKET_MS
 from media.page.viewer import MAX_VISIBLE
-from media.server import Server
 
 ALONE, WATCHED = "nobody looks", "a page is open"
 LEAST_OF_LEVELS = 0.8
@@ -32,6 +30,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     calls: Annotated[int, Meta(ge=1, description="Calls at once, by STREP.")] = 500
     in_sight: Annotated[int, Meta(ge=1, le=MAX_VISIBLE, description="Of these, those that the page shows.")] = 60
+    workers: Annotated[int, Meta(ge=1, le=16, description="Processes that receive.")] = 1
     seconds: Annotated[float, Meta(ge=0.5, description="Of each measurement.")] = 5.0
     repeats: Annotated[int, Meta(ge=1, description="How often, both taking turns.")] = 4
 
@@ -67,16 +66,18 @@ def measure(settings: Settings, say: Say, scratch: Path) -> Report:
         tables=[Table("Processor time of the server per packet", ["", "us"], cells)],
         runs=len(runs),
         charts=[Bars("A packet", "us of processor time", bars)],
-        conditions=[["calls", f"{settings.calls} by STREP, 20 ms, no recording"]],
+        conditions=[
+            ["calls", f"{settings.calls} by STREP, 20 ms, no recording"],
+            ["processes that receive", str(settings.workers)],
+        ],
         figures=msgspec.to_builtins(runs),
         complaints=complaints,
     )
 
 
 async def _measure(settings: Settings, say: Say) -> tuple[list[Watched], list[str]]:
-    loopback = Endpoint("127.0.0.1", 0)
     runs, complaints = list[Watched](), list[str]()
-    async with Server(ServerConfig(udp=loopback, http=loopback)) as server:
+    async with serving(settings.workers) as server:
         length_s = 60 + 4 * settings.repeats * settings.seconds
         load = [
             "simulate",
@@ -91,7 +92,7 @@ async def _measure(settings: Settings, say: Say) -> tuple[list[Watched], list[st
             sys.executable, "-m", "media.cli", *load, "--stagger", "1", stdout=PIPE, stderr=PIPE
         )
         try:
-            while len(server.engine.calls) < settings.calls:  # noqa: ASYNC110 - nobody tells
+            while server.calls() < settings.calls:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.1)
             for repeat in range(settings.repeats):
                 say.doing(f"round {repeat + 1}", repeat / settings.repeats)
@@ -105,14 +106,14 @@ async def _measure(settings: Settings, say: Say) -> tuple[list[Watched], list[st
     return runs, complaints
 
 
-async def _during(server: Server, settings: Settings, how: str) -> Watched:
-    packets, spent_s = server.doors.strep.datagrams, time.process_time()
+async def _during(server: Looked, settings: Settings, how: str) -> Watched:
+    packets, spent_s = server.packets(), server.spent_s()
     await asyncio.sleep(settings.seconds)
-    packets, spent_s = server.doors.strep.datagrams - packets, time.process_time() - spent_s
+    packets, spent_s = server.packets() - packets, server.spent_s() - spent_s
     return Watched(how, 1e6 * spent_s / max(packets, 1), packets)
 
 
-async def _watched(server: Server, settings: Settings) -> tuple[Watched, dict[str, int]]:
+async def _watched(server: Looked, settings: Settings) -> tuple[Watched, dict[str, int]]:
     """Measure while a page in another process looks; return what it was told, too."""
     url, in_sight = f"ws://{server.addresses['http']}/v1/watch", str(settings.in_sight)
     viewer = await asyncio.create_subprocess_exec(

@@ -9,8 +9,8 @@ import sys
 import numpy as np
 from websockets.asyncio.client import connect
 
-from media.http.watch import HEADER, LEVELS
 from media.page.levels import LEVEL
+from media.page.messages import HEADER, LEVELS
 
 
 async def look(url: str, in_sight: int) -> None:

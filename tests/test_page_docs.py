@@ -8,7 +8,7 @@ import struct
 from pathlib import Path
 
 from media.http import recordings, watch
-from media.page import levels, overview, peaks, viewer
+from media.page import levels, messages, overview, peaks, viewer
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "page.md").read_text(encoding="utf-8")
@@ -28,7 +28,7 @@ def test_records_are_those_of_the_code() -> None:
     """On failure: what the page should have between its comments."""
     made = re.findall(r"<!-- made from the code[^>]*-->\n(.*?)<!-- end -->", PAGE, re.DOTALL)
     assert made == [table(levels.FIELDS), table(overview.FIELDS)]
-    assert watch.HEADER.size == 8 == struct.calcsize("<BBHI")
+    assert messages.HEADER.size == 8 == struct.calcsize("<BBHI")
 
 
 def test_bounds() -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from aiohttp import web
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from media.events.bus import EventBus
     from media.feed.sink import FeedSink
+    from media.http.behind import Behind
     from media.http.house import House
     from media.http.relayed import Relayed
     from media.http.streams import Stream
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from media.page.overview import Lookout
     from media.webhooks.incoming import Incoming
     from strep.clock import Clock
-
-T = TypeVar("T")
 
 HANDED_OVER = "handed_over"
 """Code of the error of a process whose calls and legs another one has; the connection is closed behind it."""
@@ -70,7 +69,7 @@ class Api:
         house: the live calls, and the legs that may begin.
         clock: for when a request came.
         feed: the audio of calls; None where they live in other processes.
-        bus: what happens in them.
+        bus: what happens in calls.
         incoming: judges webhooks of the carrier; None where none are taken.
         in_order: held while one of them is acted on.
         alarms: returns what is raised, see `media.alarms.watch.report_of`; from any thread.
@@ -80,6 +79,7 @@ class Api:
         readers: those of audio and events.
         is_stopping: they are to leave.
         refused: requests that ended in an error, by its code.
+        behind: the processes in which calls live; None: it is this one.
         large_bodies: held while one is read.
     """
 
@@ -96,6 +96,7 @@ class Api:
     readers: set[Stream] = field(default_factory=set)
     is_stopping: bool = False
     refused: dict[str, int] = field(default_factory=dict)
+    behind: Behind | None = None
     large_bodies: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_LARGE_BODIES))
     _health: tuple[int, dict[str, Any]] | None = None
     _shortage: tuple[int, str] | None = None
@@ -142,22 +143,6 @@ class Api:
 
 
 API = web.AppKey("api", Api)
-
-
-def live(source: T | None) -> T:
-    """Return the audio or the events of calls.
-
-    Raises:
-        ApiError: they live in other processes.
-    """
-    if source is None:
-        raise ApiError(
-            501,
-            "workers",
-            "the audio of calls is served by one process that has them all: leave out --workers, or take it from "
-            "NATS (--nats)",
-        )
-    return source
 
 
 def no_such_call(call_id: str) -> ApiError:

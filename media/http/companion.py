@@ -36,14 +36,13 @@ STOP_TIMEOUT_S = 3.0
 
 
 class HttpDoor:
-    """Serves `media.http.app` at one address.
+    """Serves `media.http.app` at one address, or at a Unix socket to a supervisor (`media.workers.inner`).
 
     Attributes:
+        name: among the companions.
         addresses: where, once it has started: ``{"http": "host:port"}``.
         turned_away: connections closed for want of room.
     """
-
-    name = "http"
 
     def __init__(
         self,
@@ -64,6 +63,8 @@ class HttpDoor:
             raise ConfigurationError(f"http needs aiohttp ({error}); install strep[http]") from error
         self.addresses: dict[str, str] = {}
         self.turned_away = 0
+        self._is_inner = bool(sockets and sockets.http and sockets.http.family == socket.AF_UNIX)
+        self.name = "inner_http" if self._is_inner else "http"
         self._endpoint, self._access, self._make_api = endpoint, Access(token), make_api
         self._api: Api | None = None
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
@@ -80,7 +81,8 @@ class HttpDoor:
         """
         self._api = self._make_api()
         self._socket = self._given.http or await _listen(self._endpoint)
-        self.addresses = {"http": str(Endpoint(*self._socket.getsockname()[:2]))}
+        if not self._is_inner:
+            self.addresses = {"http": str(Endpoint(*self._socket.getsockname()[:2]))}
         self._thread.start()
         await asyncio.wrap_future(self._serving)
 

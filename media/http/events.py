@@ -17,7 +17,7 @@ from aiohttp import web
 
 from media.events.bus import EventBus, Told
 from media.feed.selection import ALL_CALLS, MAX_PATTERN_LENGTH
-from media.http.api import API, HEARTBEAT_S, Api, ApiError, live, text
+from media.http.api import API, HEARTBEAT_S, Api, ApiError, text
 from media.http.describing import Operation, Parameter
 from media.http.relayed import Relayed, RelayedEvent
 from media.http.streams import Stream
@@ -46,7 +46,7 @@ OPERATIONS = (
             Parameter("events", {"type": "string"}, "Names with commas between; all unless given."),
         ),
         media_type="text/event-stream",
-        refusals=(400, 501, 503),
+        refusals=(400, 503),
     ),
 )
 
@@ -96,8 +96,9 @@ async def stream_events(request: web.Request) -> web.StreamResponse:
     """Stream events until the reader leaves, or the server stops."""
     api, stream = request.app[API], Stream()
     queue = EventQueue(*_wanted(request), stream.wake)
+    assert api.bus is not None
     with api.reading(stream):
-        unsubscribe = _subscribe(api.bus or live(None), queue)
+        unsubscribe = _subscribe(api.bus, queue)
         try:
             if request.headers.get("Upgrade", "").lower() == "websocket":
                 return await _over_websocket(request, api, queue, stream)

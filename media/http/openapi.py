@@ -31,7 +31,7 @@ REFUSALS = {
     415: "The body is no JSON.",
     422: "The body is not as its type says; the message names the field.",
     426: "This is for WebSockets.",
-    501: "Audio and events are served by one process that has them all.",
+    501: "This server does not do that: see its options.",
     503: "Not now: come back in a second.",
 }
 

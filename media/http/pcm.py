@@ -14,7 +14,8 @@ from aiohttp import web
 from media.feed.selection import MAX_PATTERN_LENGTH, NATIVE, NEXT_CALL, RATES_HZ, Selection, SelectionError
 from media.feed.sink import FeedSink
 from media.feed.subscription import CallBegan, CallOver, Calls, Limits, WhenSlow
-from media.http.api import API, ApiError, live, no_such_call, text
+from media.http.api import API, Api, ApiError, no_such_call, text
+from media.http.behind import Closing, until_stop
 from media.http.describing import Operation, Parameter
 from media.http.streams import TOO_SLOW, Stream
 from strep.clock import iso8601
@@ -49,7 +50,7 @@ OPERATIONS = (
             *_WISHES,
         ),
         status=101,
-        refusals=(400, 426, 501, 503),
+        refusals=(400, 426, 503),
     ),
     Operation(
         method="get",
@@ -57,7 +58,7 @@ OPERATIONS = (
         summary="Stream the audio of one call, to its end, over a WebSocket; `next` is the next one that starts.",
         parameters=_WISHES,
         status=101,
-        refusals=(400, 404, 426, 501, 503),
+        refusals=(400, 404, 426, 503),
     ),
 )
 
@@ -79,14 +80,22 @@ async def stream_call(request: web.Request) -> web.StreamResponse:
         raise ApiError(400, "parameter", "calls: the path names the call already")
     if call_id == NEXT_CALL:
         return await _stream(request, list(request.query.items()), Calls.NEXT)
-    if not any(call.call_id == call_id for call in live(api.feed).calls()):
+    if api.behind is not None:
+        worker = await api.behind.whose(call_id)
+        if worker is None:
+            raise no_such_call(call_id)
+        return await _stream(request, list(request.query.items()), Calls.ONE, worker)
+    assert api.feed is not None
+    if not any(call.call_id == call_id for call in api.feed.calls()):
         raise no_such_call(call_id)
     return await _stream(request, [*request.query.items(), ("calls", call_id)], Calls.ONE)
 
 
-async def _stream(request: web.Request, given: list[tuple[str, str]], calls: Calls) -> web.StreamResponse:
+async def _stream(
+    request: web.Request, given: list[tuple[str, str]], calls: Calls, worker: int = 0
+) -> web.StreamResponse:
     api = request.app[API]
-    feed, when_slow = live(api.feed), [value for name, value in given if name == "when_slow"]
+    feed, when_slow = api.feed, [value for name, value in given if name == "when_slow"]
     try:
         selection = Selection.of((name, value) for name, value in given if name != "when_slow")
         limits = Limits(QUEUE_BYTES, QUEUE_SECONDS, WhenSlow(when_slow[0] if when_slow else "disconnect"))
@@ -97,7 +106,25 @@ async def _stream(request: web.Request, given: list[tuple[str, str]], calls: Cal
         raise ApiError(400, "parameter", f"when_slow: {when_slow[0]!r}; there are {choices}") from None
     stream = Stream()
     with api.reading(stream):
+        if feed is None:
+            path = str(request.rel_url)
+            return await stream.serve(
+                request,
+                lambda socket: until_stop(
+                    stream, lambda: api.is_stopping, _hand_on(socket, api, calls, path, worker)
+                ),
+            )
         return await stream.serve(request, lambda socket: _write(socket, feed, stream, selection, limits, calls))
+
+
+async def _hand_on(socket: web.WebSocketResponse, api: Api, calls: Calls, path: str, worker: int) -> Closing:
+    """Hand on to the reader what workers say that are asked the same."""
+    assert api.behind is not None
+    if calls is Calls.ALL:
+        return await api.behind.all(socket, path)
+    if calls is Calls.NEXT:
+        return await api.behind.next(socket, path)
+    return await api.behind.one(socket, worker, path)
 
 
 async def _write(

@@ -14,29 +14,28 @@ is late is told as it then is. A page that is too slow loses the oldest levels a
 from __future__ import annotations
 
 import asyncio
-import struct
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
 import numpy as np
 from aiohttp import web
-from numpy.typing import NDArray
 
 import strep
 from media.events.bus import EventBus
 from media.feed.sink import FeedSink
-from media.http.api import API, Api, json_reply, live, text
+from media.http.api import API, Api, json_reply, text
+from media.http.behind import until_stop
 from media.http.describing import Operation
 from media.http.streams import Stream
+from media.http.watch_all import PageOfAll
 from media.page.documents import Abilities
-from media.page.levels import BUCKET_MS, LEVEL
+from media.page.levels import LEVEL
+from media.page.messages import FIGURES_OF_CALLS, LEVELS, hello, message, sight_of
 from media.page.overview import FIGURES
 from media.page.viewer import MAX_VISIBLE, Viewer
 from media.sinks.contract import CallInfo
 from strep.clock import iso8601
 
-VERSION = 1
 LEVELS_EVERY_S = 0.2
 LEVELS_PER_LOOK = 5
 """Once in so many it is told who began, who ended, and the totals: once a second."""
@@ -45,18 +44,6 @@ CALLS_AT_ONCE = 250
 IDENTITY = ("from", "to", "call_leg_id", "leg", "stream_id", "call_control_id", "call_session_id", "name")
 MAX_IDENTITY_CHARACTERS = 128
 """Of each; the carrier says it."""
-LEVELS, FIGURES_OF_CALLS = 1, 2
-HEADER = struct.Struct("<BBHI")
-"""Of a binary message: `LEVELS` or `FIGURES_OF_CALLS`, `VERSION`, bytes of a record, how many follow."""
-
-
-class Sight(msgspec.Struct):
-    """What a page says."""
-
-    visible: list[int]
-    ranking: bool = False
-
-
 OPERATIONS = (
     Operation(method="get", path="/v1/page", summary="Tell what this server has to show.", answer=Abilities),
     Operation(
@@ -64,7 +51,7 @@ OPERATIONS = (
         path="/v1/watch",
         summary="Tell of all calls a little and of some a lot, for the live page, over a WebSocket; docs/page.md.",
         status=101,
-        refusals=(426, 501, 503),
+        refusals=(426, 503),
     ),
 )
 
@@ -75,17 +62,23 @@ def routes() -> list[web.RouteDef]:
 
 
 async def show_abilities(request: web.Request) -> web.Response:
-    """Return what this server has to show: ``{"version", "watch", "recordings"}``."""
+    """Return what this server has to show: ``{"version", "recordings"}``."""
     api = request.app[API]
-    return json_reply(
-        {"version": strep.__version__, "watch": api.feed is not None, "recordings": api.recordings is not None}
-    )
+    return json_reply({"version": strep.__version__, "recordings": api.recordings is not None})
 
 
 async def watch(request: web.Request) -> web.StreamResponse:
     """Tell a page until it leaves, or the server stops."""
     api, stream = request.app[API], Stream()
-    feed, bus = live(api.feed), api.bus
+    if api.behind is not None:
+        every = PageOfAll(api, api.behind)
+        stream.hear = every.hear
+        with api.reading(stream):
+            return await stream.serve(
+                request, lambda socket: until_stop(stream, lambda: api.is_stopping, every.tell(socket))
+            )
+    feed, bus = api.feed, api.bus
+    assert feed is not None
     assert isinstance(bus, EventBus), "who has the audio has the events"
     page = _Page(api, feed)
     stream.hear = page.hear
@@ -109,9 +102,8 @@ class _Page:
 
     def hear(self, said: str) -> None:
         """Take what the page says; what is nothing that it may say is passed over."""
-        try:
-            sight = msgspec.json.decode(said, type=Sight)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
+        sight = sight_of(said)
+        if sight is None:
             return
         seen = (self._told.get(number) for number in sight.visible[:MAX_VISIBLE])
         self.viewer.look_at([call for call in seen if call is not None])
@@ -119,7 +111,7 @@ class _Page:
 
     async def tell(self, socket: web.WebSocketResponse, stream: Stream) -> tuple[int, str]:
         """Tell it everything, in time; return what to close with."""
-        await socket.send_str(text(self._hello()))
+        await socket.send_str(text(hello()))
         looks = 0
         while not self._api.is_stopping:
             await self._tell_of_calls(socket)
@@ -129,14 +121,6 @@ class _Page:
                 await _wait(stream)
                 await self._tell_levels(socket)
         return 1001, "the server is stopping"
-
-    def _hello(self) -> dict[str, Any]:
-        return {
-            "event": "hello",
-            "version": VERSION,
-            "bucket_ms": BUCKET_MS,
-            "max_visible": MAX_VISIBLE,
-        }
 
     async def _tell_of_calls(self, socket: web.WebSocketResponse) -> None:
         calls = {call.index: call for call in self._feed.calls()}
@@ -189,11 +173,6 @@ def told_of(call: CallInfo) -> dict[str, Any]:
         "sample_rate_hz": call.sample_rate_hz,
         "identity": dict(_in_small(call.identity.items())),
     }
-
-
-def message(kind: int, records: NDArray[Any]) -> bytes:
-    """Return a binary message."""
-    return HEADER.pack(kind, VERSION, records.dtype.itemsize, len(records)) + records.tobytes()
 
 
 def _in_small(identity: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, str]]:

@@ -12,12 +12,10 @@ class Abilities(msgspec.Struct):
 
     Attributes:
         version: of strep.
-        watch: whether `/v1/watch` is served; it is not with several workers.
         recordings: whether recordings are.
     """
 
     version: str
-    watch: bool
     recordings: bool
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from media.admission.configured import memory_of
-from media.config import ServerConfig
+from media.config import Endpoint, ServerConfig
 from media.workers.control import Answer, Happened, Listen
+from media.workers.inner import InnerDoors
 from strep.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class FrontDesk:
     Attributes:
         config: of the workers, once it is prepared.
         addresses: of the HTTP door, once it is open.
+        inner: where workers serve that door; None where there is none.
     """
 
     def __init__(self, config: ServerConfig, workers: int, send: Send, alarms: Callable[[], dict[str, Any]]) -> None:
@@ -37,6 +39,7 @@ class FrontDesk:
         """
         self.config = config
         self.addresses: dict[str, str] = {}
+        self.inner: InnerDoors | None = None
         self._given, self._workers, self._send, self._alarms = config, workers, send, alarms
         self._house: AllWorkers | None = None
         self._relayed: Relayed | None = None
@@ -58,7 +61,9 @@ class FrontDesk:
             self._directory = Path(tempfile.mkdtemp(prefix="strep-"))
         self.config = replace(
             self._given,
-            http=None,
+            http=Endpoint("127.0.0.1", 0) if self._door is not None else None,  # `inner`, in truth
+            http_token="",
+            http_recordings="off",
             actions="on" if self._given.acts else "off",
             telnyx_public_keys=(),
             state=self._given.state or self._directory,
@@ -69,6 +74,7 @@ class FrontDesk:
 
             self._house = AllWorkers(self._workers, self._send, SystemClock(), memory_of(self._given))
             self._relayed = Relayed(self._listen)
+            self.inner = InnerDoors(self._workers)
 
     async def open(self) -> None:
         """Open the HTTP door.
@@ -90,6 +96,8 @@ class FrontDesk:
         if self._door is not None and self.addresses:
             self.addresses = {}
             await self._door.close()
+        if self.inner is not None:
+            self.inner.close()
         if self._directory is not None:
             await asyncio.to_thread(shutil.rmtree, self._directory, ignore_errors=True)
 
@@ -126,12 +134,15 @@ class FrontDesk:
 
     def _make_api(self) -> Api:
         from media.http.api import Api
+        from media.http.behind import Behind
         from media.page.catalogue import catalogue_of
 
         assert self._house is not None
+        assert self.inner is not None
         return Api(
             self._house,
             SystemClock(),
+            behind=Behind(self.inner.paths, self._house.whose),
             bus=self._relayed,
             incoming=self._incoming,
             alarms=self._alarms,

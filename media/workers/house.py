@@ -92,6 +92,11 @@ class AllWorkers:
         _, found = await self._in_loop(self._ask_for(partial(Ask, about="call", call_id=call_id)))
         return found or None
 
+    async def whose(self, call_id: str) -> int | None:
+        """Return which worker has a live call; None: no one has it."""
+        worker, is_there = await self._in_loop(self._ask_for(partial(Ask, about="has", call_id=call_id)))
+        return worker if is_there else None
+
     async def register(self, leg: UUID, good_for_s: float) -> None:
         """See `House`."""
 

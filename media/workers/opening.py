@@ -37,9 +37,13 @@ class WorkerDoors:
     """
 
     def __init__(
-        self, config: ServerConfig, workers: int, given: Mapping[str, Sequence[socket.socket]] | None = None
+        self,
+        config: ServerConfig,
+        workers: int,
+        given: Mapping[str, Sequence[socket.socket]] | None = None,
+        inner: Sequence[socket.socket] = (),
     ) -> None:
-        """Bind all, but those that are `given` by systemd, see `media.handover.activation`.
+        """Bind all, but those that are `given` by systemd, see `media.handover.activation`, and `inner` ones.
 
         Raises:
             ConfigurationError: of a door a number of sockets is given that does not do.
@@ -53,7 +57,7 @@ class WorkerDoors:
             max_packets_per_s=-(-config.max_packets_per_s // workers),
         )
         self.configs = [replace(share, rtp=rtp, sync_s=every) for rtp, every in zip(pairs, sync_s, strict=True)]
-        self.sockets = [BoundSockets() for _ in range(workers)]
+        self.sockets = [BoundSockets(http=inner[index] if inner else None) for index in range(workers)]
         self.addresses: dict[str, Any] = {}
         self._drops, self._has_closed = 0, False
         self._given = given or {}
@@ -112,7 +116,7 @@ class WorkerDoors:
 
     def kernel_drops(self) -> int:
         """Return the datagrams that the kernel dropped for want of buffer; it goes on counting without workers."""
-        udp = [sock for mine in self.sockets for name, sock in mine.named() if name != "ws"]
+        udp = [sock for mine in self.sockets for name, sock in mine.named() if name not in ("ws", "http")]
         if not self._has_closed:
             self._drops = sum(_drops(sock) for sock in udp)
         return self._drops

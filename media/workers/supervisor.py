@@ -112,7 +112,8 @@ class Supervisor:
         raise_descriptor_limit()
         self._desk.prepare()
         try:
-            self._doors = WorkerDoors(self._desk.config, self._count, self._given)
+            inner = self._desk.inner.sockets if self._desk.inner is not None else ()
+            self._doors = WorkerDoors(self._desk.config, self._count, self._given, inner)
         except BaseException:
             await self._desk.close()
             raise

@@ -223,6 +223,7 @@ WALL_CLOCK = {
     "media/http/carrier.py": "whether a webhook of the carrier is fresh, by when it was signed",
     "media/http/legs.py": "when an announcement was withdrawn, which late webhooks are held against",
     "media/http/watch.py": "what time the page shows",
+    "media/http/watch_all.py": "the same, of all workers",
     "media/nats/intake.py": "ids of messages, which have to differ after a restart",
     "media/nats/process.py": "when a message was",
     "media/nats/publisher.py": "age of the spool, which outlives processes",

@@ -13,13 +13,13 @@ import pytest
 from media.carrier.options import SimulationOptions, Transport, WebSocketOptions
 from media.carrier.simulation import Simulation, Target
 from media.config import Endpoint, ServerConfig
-from media.http.api import Api
 from media.server import Server
 from media.sinks.contract import CallInfo
+from media.workers.steering import is_supported
 from strep.clock import NS_PER_SECOND
-from tests.http.door import Hall, hall
+from tests.http.door import hall
 from tests.http.test_access import TOKEN
-from tests.media.world import audio
+from tests.media.test_serve import address, serving
 from tests.page.browser import Page, browser, needs_chromium
 from tests.patience import PATIENCE_S
 from tests.sinks.rows import WALL_NS
@@ -115,16 +115,7 @@ async def test_a_call_is_seen_heard_and_played_again(tmp_path: Path) -> None:
     assert [error for error in page.errors if "/v1/calls/" not in error] == [], "but for a call that ended meanwhile"
 
 
-class WithoutAudio(Hall):
-    """As with several workers."""
-
-    def _api(self) -> Api:
-        api = super()._api()
-        api.feed = api.bus = None
-        return api
-
-
-async def test_strangers_hostile_names_colours_and_workers(tmp_path: Path) -> None:
+async def test_strangers_hostile_names_and_colours(tmp_path: Path) -> None:
     async with browser(tmp_path / "profile") as page, hall(TOKEN) as found:
         call = CallInfo(0, f"{HOSTILE}-id", "strep", WALL_NS, identity={"from": HOSTILE, "to": HOSTILE})
         found.room.feed.call_started(call)
@@ -158,17 +149,27 @@ async def test_strangers_hostile_names_colours_and_workers(tmp_path: Path) -> No
         assert [error for error in page.errors if "/v1/calls/" not in error] == [], (
             "the feed's calls are no calls here"
         )
-        several = WithoutAudio()
-        await several.door.start()
-        try:
-            for number in range(30):
-                several.world.send_strep(audio(number), 1)
-                several.world.tick()
-            await page.open(f"http://{several.netloc}/")
-            await page.until("document.querySelectorAll('.row').length === 1")
-            assert "several workers" in await page.eval("document.querySelector('#notice').textContent")
-            assert await page.eval("document.querySelector('#listen').disabled")
-        finally:
-            several.room.feed.close()
-            await several.door.close()
-    assert [error for error in page.errors if "/v1/calls/" not in error and "/v1/alarms" not in error] == []
+
+
+@pytest.mark.skipif(not is_supported(), reason="needs Linux")
+async def test_several_workers_are_seen_and_heard_as_one(tmp_path: Path) -> None:
+    arguments = ("--udp", ":0", "--http", ":0", "--workers", "2", "--drain-timeout", "0")
+    simulation = Simulation(SimulationOptions(calls=4, seconds=120))
+    with serving(*arguments, folder=tmp_path) as (_, addresses):
+        async with asyncio.timeout(PATIENCE_S), browser(tmp_path / "profile") as page:
+            calling = asyncio.create_task(simulation.run(Target(udp=address(addresses["udp"]))))
+            await page.look(1200, 800)
+            await page.open(f"http://{addresses['http']}/")
+            await page.until("document.querySelectorAll('.row').length === 4")
+            await page.until("strep.list.found.every((call) => call.wave && call.mos > 4)")
+            await page.until("strep.calls.totals?.calls === 4")
+            for _ in range(2):  # one of each worker
+                await page.press("ArrowDown")
+                await page.until("strep.detail.call.wave?.lanes[0].peak.some((peak) => peak > 0 && peak < 60)")
+                await page.press("l")
+                await page.until("strep.detail.listening?.sound.played > 4000")
+                await page.press("l")
+                await page.until("!strep.detail.listening")
+            calling.cancel()
+            await asyncio.gather(calling, return_exceptions=True)
+            assert page.errors == []

@@ -84,7 +84,8 @@ def test_legs_reach_their_workers_and_calls_of_all_are_listed(tmp_path: Path) ->
         assert [call["call_id"] for page in pages for call in page] == [call["call_id"] for call in listed]
         assert ask(http, f"/v1/calls/{names[3]}")[1]["call_id"] == names[3]
         assert ask(http, "/v1/calls/nobody")[0] == 404
-        assert ask(http, "/v1/pcm")[0] == ask(http, "/v1/calls/x/pcm")[0] == 501
+        assert ask(http, "/v1/pcm")[0] == ask(http, f"/v1/calls/{names[3]}/pcm")[0] == 426
+        assert ask(http, "/v1/calls/x/pcm")[0] == 404
         for pid in workers[:2]:
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda: ask(http, "/v1/legs")[0] == 200 and ask(http, "/v1/legs")[1]["announced"] == 8)

@@ -8,7 +8,6 @@ const MAX_WAVES = 160, MAX_HAPPENED = 300;
 // Figures come every second of calls in sight, every five of all: what was told of before that says nothing of now.
 const UNTOLD_MS = 7000;
 const AGAIN_MS = [500, 1000, 2000, 4000, 8000];
-const POLL_MS = 5000;
 
 export class Calls extends EventTarget {
   constructor() {
@@ -16,7 +15,7 @@ export class Calls extends EventTarget {
     this.byNumber = new Map();
     this.totals = null;
     this.history = []; // [{at, calls, packets, lost}], one a second, for the sparklines
-    this.state = "connecting"; // live, polling, lost, denied
+    this.state = "connecting"; // live, lost, denied
     this.why = "";
     this.ranking = false;
     this.sight = [];
@@ -33,12 +32,7 @@ export class Calls extends EventTarget {
   }
 
   /** Connect, and again whenever the connection is lost. */
-  async start(canWatch) {
-    if (!canWatch) {
-      this.settle("polling", "This server runs several workers: calls are listed, but audio, levels and events are not here.");
-      await this.poll();
-      return;
-    }
+  async start() {
     const opened = socket("/v1/watch");
     opened.onmessage = (message) => {
       if (typeof message.data === "string") this.hear(JSON.parse(message.data));
@@ -61,8 +55,8 @@ export class Calls extends EventTarget {
 
   async again() {
     try {
-      const page = await ask("/v1/page");
-      await this.start(page.watch);
+      await ask("/v1/page");
+      await this.start();
     } catch (error) {
       if (error instanceof Refused && error.status === 401) this.settle("denied", "The token is not good any more.");
       else setTimeout(() => this.again(), AGAIN_MS[Math.min(this.failures++, AGAIN_MS.length - 1)]);
@@ -182,39 +176,4 @@ export class Calls extends EventTarget {
     }
     this.tell(kind === LEVELS ? "levels" : "figures");
   }
-
-  /** Several workers: their calls are listed every few seconds, the first thousand, without audio. */
-  async poll() {
-    try {
-      const {total, calls} = await ask("/v1/calls?limit=1000");
-      const seen = new Set();
-      calls.forEach((said) => {
-        seen.add(said.call_id);
-        if (!this.byNumber.has(said.call_id)) this.begin({...said, call: said.call_id, identity: texts(said.identity)});
-        this.figure(this.byNumber.get(said.call_id), said.tracks || []);
-      });
-      for (const number of [...this.byNumber.keys()]) if (!seen.has(number)) this.end(number);
-      const packets = [...this.byNumber.values()].reduce((sum, call) => sum + call.received, 0);
-      this.count({calls: total, packets, calls_started: 0, alarms: (await ask("/v1/alarms")).alarms});
-      this.tell("list");
-    } catch (error) {
-      this.why = error.message;
-      this.tell("state");
-    }
-    setTimeout(() => this.poll(), POLL_MS);
-  }
-
-  figure(call, tracks) {
-    this.receive(call, tracks.reduce((sum, track) => sum + track.received, 0));
-    call.lost = tracks.reduce((sum, track) => sum + track.never_arrived, 0);
-    call.jitter = Math.max(0, ...tracks.map((track) => track.jitter_ms));
-    call.permille = call.received ? (1000 * call.lost) / (call.received + call.lost) : 0;
-    call.mos = Math.min(...tracks.map((track) => track.quality?.mos ?? Infinity));
-    if (!Number.isFinite(call.mos)) call.mos = null;
-  }
-}
-
-function texts(identity) {
-  const plain = Object.entries(identity || {}).filter(([, value]) => ["string", "number"].includes(typeof value));
-  return Object.fromEntries(plain.map(([name, value]) => [name, String(value).slice(0, 128)]));
 }

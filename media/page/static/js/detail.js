@@ -81,7 +81,6 @@ export class Detail {
     if (!this.call) return;
     this.sayState();
     this.listen.disabled = this.call.ended || this.calls.state !== "live";
-    if (this.calls.state === "polling") this.listen.title = this.calls.why;
     this.actions.setLive(!this.call.ended);
   }
 
@@ -123,7 +122,7 @@ export class Detail {
   }
 
   placeholders() {
-    this.talk.dataset.empty = this.calls.state === "polling" ? this.calls.why : "Nothing transcribed yet.";
+    this.talk.dataset.empty = "Nothing transcribed yet.";
     this.log.dataset.empty = "None since this page had the call in sight.";
   }
 

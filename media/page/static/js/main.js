@@ -23,9 +23,9 @@ begin();
 
 async function begin() {
   try {
-    const page = await ask("/v1/page");
+    await ask("/v1/page");
     lay();
-    await calls.start(page.watch);
+    await calls.start();
   } catch (error) {
     if (error instanceof Refused && error.status === 401) askForToken();
     else {
@@ -166,7 +166,7 @@ function refresh() {
 function tellLink(state, why) {
   const link = byId("link");
   link.dataset.state = state;
-  say(link.lastElementChild, {connecting: "Connecting", live: "Live", polling: "List only", lost: "No connection", denied: "Token needed"}[state] || state);
+  say(link.lastElementChild, {connecting: "Connecting", live: "Live", lost: "No connection", denied: "Token needed"}[state] || state);
   link.title = why;
   document.body.dataset.link = state;
   const notice = byId("notice") || byId("summary").insertAdjacentElement("afterend", el("p", {id: "notice", role: "status"}));
