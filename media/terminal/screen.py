@@ -10,6 +10,7 @@ from rich.text import Text
 from media.terminal.board import Board, CallRow
 from media.terminal.lines import ID_WIDTH, event_line
 from media.terminal.printable import clock_text, printable, shortened
+from media.terminal.styles import loss_style, mos_style, percent_text
 
 QUIET_DB, LOUD_DB = -60.0, 0.0
 _BAR_CELLS = 6
@@ -19,9 +20,6 @@ LEAST_EVENTS, SHARE_OF_EVENTS = 3, 4
 _FRAME_LINES = 5
 """Head, the table's head with its line, and a blank line each around the events."""
 _ROOMY_WIDTH, _WIDE_WIDTH = 100, 140
-BAD_LOSS, POOR_LOSS = 0.03, 0.01
-BAD_MOS, POOR_MOS = 3.1, 3.6
-"""ITU-T G.107 table B.1: below 3.1 nearly all users are dissatisfied, below 3.6 many."""
 
 
 def screen(board: Board, place: str, sort: str, size: tuple[int, int], now_s: float, since_s: float) -> Group:
@@ -52,7 +50,7 @@ def screen(board: Board, place: str, sort: str, size: tuple[int, int], now_s: fl
 def _head(board: Board, place: str, width: int, now_s: float, watched_s: float) -> Text:
     head = Text.assemble(
         ("strep ", "bold"), printable(place), "  ", (f"{board.total:,} calls", "bold"),
-        f"  +{board.begun:,} -{board.ended:,}  loss ", (_percent(board.loss), _loss_style(board.loss)),
+        f"  +{board.begun:,} -{board.ended:,}  loss ", (percent_text(board.loss), loss_style(board.loss)),
         f"  {board.events:,} events  watched {clock_text(watched_s)}",
     )  # fmt: skip
     if board.missed:
@@ -109,12 +107,12 @@ def _cells(row: CallRow, width: int, *, has_mos: bool, has_level: bool) -> list[
         Text(clock_text(row.length_s)),
         Text(f"{row.received:,}"),
         Text(f"{row.lost:,}", style="" if row.lost else "dim"),
-        Text(_percent(row.loss), style=_loss_style(row.loss)),
+        Text(percent_text(row.loss), style=loss_style(row.loss)),
         *([Text(f"{row.late:,}", style="" if row.late else "dim")] if width >= _ROOMY_WIDTH else []),
         Text("" if row.jitter_ms is None else f"{row.jitter_ms:.1f} ms"),
     ]
     if has_mos:
-        cells.append(Text("" if row.mos is None else f"{row.mos:.2f}", style=_mos_style(row.mos)))
+        cells.append(Text("" if row.mos is None else f"{row.mos:.2f}", style=mos_style(row.mos)))
     if has_level:
         cells += [_bar(row.level_db.get("inbound"), "blue"), _bar(row.level_db.get("outbound"), "green")]
     return [*cells, Text(printable(row.happened))]
@@ -132,20 +130,6 @@ def _bar(level_db: float | None, style: str) -> Text:
     share = min(max((level_db - QUIET_DB) / (LOUD_DB - QUIET_DB), 0.0), 1.0)
     full, rest = divmod(round(share * _BAR_CELLS * 8), 8)
     return Text("█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else ""), style=style)
-
-
-def _percent(share: float) -> str:
-    return "0 %" if not share else f"{share:.2%}".replace("%", " %")
-
-
-def _loss_style(share: float) -> str:
-    return "bold red" if share >= BAD_LOSS else "yellow" if share >= POOR_LOSS else "" if share else "dim"
-
-
-def _mos_style(mos: float | None) -> str:
-    if mos is None:
-        return ""
-    return "bold red" if mos < BAD_MOS else "yellow" if mos < POOR_MOS else "green"
 
 
 def _cut(line: str, width: int, style: str = "") -> Text:

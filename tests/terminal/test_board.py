@@ -157,7 +157,7 @@ class TestScreen:
 
     def test_levels_and_mos_where_the_server_tells(self) -> None:
         board = Board()
-        quality = {"mos": 4.1, "audio": {"level_dbov": -30.0}}
+        quality = {"mos": 4.1, "audio": {"level_dbfs": -30.0}}
         board.take_page(1, [call_of("a", tracks=[track(1000, 0, quality=quality)])], is_last=True)
         text = "\n".join(drawn(board))
         assert "MOS" in text
