@@ -89,7 +89,8 @@ def _figures(call: dict[str, Any], track: dict[str, Any], *, is_roomy: bool) -> 
     yield "track", Text(printable(track.get("direction", "")))
     yield "time", Text(clock_text(track.get("length_samples", 0) / rate_hz))
     yield "packets", Text(f"{track.get('received', 0):,}")
-    yield "lost", Text(f"{lost:,}", loss_style(loss))
+    if is_roomy:
+        yield "lost", Text(f"{lost:,}", loss_style(loss))
     yield "loss", Text(percent_text(loss), loss_style(loss))
     yield "bursts", Text(_bursts(quality.get("bursts")))
     yield "late", Text(f"{late:,}", "" if late else "dim")
@@ -106,7 +107,7 @@ def _figures(call: dict[str, Any], track: dict[str, Any], *, is_roomy: bool) -> 
 def _bursts(bursts: dict[str, Any] | None) -> str:
     if bursts is None:
         return ""
-    return f"{bursts['count']} of {bursts['mean_ms']} ms" if bursts["count"] else "none"
+    return f"{bursts['count']} of {_length(bursts['mean_ms'])}" if bursts["count"] else "none"
 
 
 def _now(call: dict[str, Any]) -> Text:

@@ -196,3 +196,34 @@ def test_a_line_of_an_event() -> None:
     said = '00:00:09.500  c1  gather_ended       12, valid, tries=1, extra={"a":[1]}'
     assert event_line(event) == said
     assert event_line({}) == f"{'':12}    ?"
+
+
+UUID = "0870a93b-c9d0-11f0-9c8f-02423b176f80"
+QUALITY = {"mos": 4.013, "loss_percent": 3.547, "jitter_mean_ms": 14.4, "audio": {"level_dbfs": -30.0}}
+IDENTITY = {"stream_id": UUID, "call_session_id": UUID, "to": "+15550100", "tags": ["x"], "from": "+15550000000"}
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (happened("call_started", UUID, door="ws", identity=IDENTITY), "ws, from +15550000000 to +15550100"),
+        (happened("call_started", UUID, door="strep", identity={"call_leg_id": UUID, "leg": "A"}), "strep, leg A"),
+        (happened("call_ended", UUID, reason="stop", quality=QUALITY, duration_ms=4000),
+         "stop, 4.00 s, MOS 4.01 loss 3.5 %"),
+        (happened("quality", UUID, outbound=QUALITY, inbound=QUALITY),
+         "in MOS 4.01 loss 3.5 %, out MOS 4.01 loss 3.5 %"),
+        (happened("recording_saved", UUID, recording_id=UUID, started_at="2026", path=f"/srv/recordings/{UUID}.wav",
+                  is_take=False, files=[], duration_ms=4000), f"…{UUID}.wav, 4.00 s"),
+        (happened("playback_ended", UUID, error="because " * 30, status="failed"),
+         "failed, error=because because because because be…"),
+    ],
+)  # fmt: skip
+def test_a_line_has_what_matters_in_120_columns(event: dict[str, Any], said: str) -> None:
+    line = event_line(event)
+    assert line == f"00:00:09.500  {UUID}  {event['event']:<18} {said}"
+    assert len(line) <= 120
+
+
+def test_what_was_spoken_is_not_cut() -> None:
+    text = "word " * 40
+    assert event_line(happened("transcription", UUID, confidence=1, text=text, track="inbound")).count("word") == 40
