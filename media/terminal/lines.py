@@ -20,6 +20,8 @@ _AS_THEY_ARE = frozenset({"digit", "digits", "text", "door", "status", "track", 
 ID_WIDTH, _UUID_WIDTH = 12, 36
 LINE_WIDTH = 120
 _LEAST_DETAIL = 24
+_LEAST_WORD = 12
+"""What would be cut to less is left out."""
 _MOST_CHARACTERS = 400
 _PATH_CHARACTERS = 41
 """Of a path, the end is shown: a recording's name, ``<UUID>.wav``, and that there was more before it."""
@@ -52,7 +54,8 @@ def detail_of(event: dict[str, Any], most: int = _MOST_CHARACTERS) -> str:
         word = printable(_field(name, said[name]))
         longer = f"{line}, {word}" if line and word else line or word
         if len(longer) > most:
-            return line if line and name not in _FIRST else shortened(longer, most)
+            has_room = not line or most - len(line) > _LEAST_WORD
+            return shortened(longer, most) if has_room and name in (*_FIRST, ordered[0]) else line
         line = longer
     return line
 

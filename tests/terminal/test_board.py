@@ -155,14 +155,18 @@ class TestScreen:
         assert row[:9] == ["call-0000", "ws", "0:20", "950", "50", "5.00", "%", "0", "1.0"]
         assert row[9:] == ["ms", "dtmf", "5,", "at", "1.23", "s,", "inbound"]
 
-    def test_levels_and_mos_where_the_server_tells(self) -> None:
+    @pytest.mark.parametrize("width", [80, 112, 140])
+    def test_levels_and_mos_where_the_server_tells(self, width: int) -> None:
+        """Nothing of them is cut, and there is room for the last event."""
         board = Board()
         quality = {"mos": 4.1, "audio": {"level_dbfs": -30.0}}
-        board.take_page(1, [call_of("a", tracks=[track(1000, 0, quality=quality)])], is_last=True)
-        text = "\n".join(drawn(board))
-        assert "MOS" in text
-        assert "4.10" in text
-        assert "███" in text
+        tracks = [track(1000, 100, quality=quality, direction=name) for name in ("inbound", "outbound")]
+        board.take_page(1, [call_of("a", tracks=tracks)], is_last=True)
+        board.take_event(happened("dtmf", "a", digit="5"), 0.0)
+        _, head, _, row, *_ = drawn(board, width=width)
+        assert head.split()[-5:] == ["MOS", "in", "out", "last", "event"]
+        bar = "███" if width > 80 else "█▌"
+        assert row.split()[-5:] == ["4.10", bar, bar, "dtmf", "5"]
 
     def test_trouble(self) -> None:
         board = filled(1)
@@ -213,7 +217,7 @@ IDENTITY = {"stream_id": UUID, "call_session_id": UUID, "to": "+15550100", "tags
         (happened("quality", UUID, outbound=QUALITY, inbound=QUALITY),
          "in MOS 4.01 loss 3.5 %, out MOS 4.01 loss 3.5 %"),
         (happened("recording_saved", UUID, recording_id=UUID, started_at="2026", path=f"/srv/recordings/{UUID}.wav",
-                  is_take=False, files=[], duration_ms=4000), f"…{UUID}.wav, 4.00 s"),
+                  is_take=False, files=[], position_ms=0, duration_ms=4000), f"…{UUID}.wav, 4.00 s"),
         (happened("playback_ended", UUID, error="because " * 30, status="failed"),
          "failed, error=because because because because be…"),
     ],
