@@ -148,7 +148,7 @@ peers: .peers/.installed .api/site/.installed  ## install the real programs that
 	@$(BIN)/python -m pip install --quiet --require-hashes --no-deps --target .peers --requirement requirements/peers.txt
 	@touch $@
 
-pictures: setup  ## draw the pictures of docs/timeline.md again
+pictures: setup  ## draw the pictures of docs/timeline.md and docs/terminal.md again
 	@$(BIN)/python -m docs.pictures.draw
 
 conversation: setup  ## synthesise the shipped conversation again

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-from docs.pictures import scenes
+from docs.pictures import scenes, terminal
 from docs.pictures.draw import PICTURES, draw
 from docs.pictures.run import SAMPLES_PER_MS, Run, play
 from strep.table import TimelineSettings
@@ -39,7 +39,7 @@ def ledger(run: Run) -> list[tuple[str, float, float, str]]:
 def test_pictures_are_there() -> None:
     shown = re.findall(r"!\[[^\]]+\]\(pictures/(\w+)\.svg\)", PAGE)
     assert shown == list(PICTURES)
-    assert {path.stem for path in DOCS.glob("pictures/*.svg")} == set(PICTURES)
+    assert {path.stem for path in DOCS.glob("pictures/*.svg")} == {*PICTURES, *terminal.NAMES}
 
 
 @pytest.mark.parametrize("name", [name for name in PICTURES if name != "skew"])

@@ -1,4 +1,5 @@
-"""Draws the pictures of docs/timeline.md from runs of the server's own parts: ``make pictures``."""
+"""Draws the pictures of docs/timeline.md from runs of the server's own parts: ``make pictures``, which has those of
+docs/terminal.md taken as well."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from docs.pictures import scenes
+from docs.pictures import scenes, terminal
 from docs.pictures.run import SAMPLES_PER_MS, Run, play
 from media.pictures import COLOURS, FAINT, INK, WAVES
 
@@ -247,9 +248,10 @@ def _strip(axes: Axes, run: Run, channel: int, bottom: float, height: float, sca
 
 
 def main(folder: Path = HERE) -> None:
-    """Draw all of them."""
+    """Draw all of them, and take those of the terminal."""
     for name in PICTURES:
         draw(name, folder)
+    terminal.main(folder)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ MAX_EVENTS = 200
 """Of which the last are shown."""
 PAGE_CALLS = 250
 NEWEST_CALLS = 50
-"""Calls that are asked for a second: each costs the server's media loop some 50 us."""
+"""Calls that are asked for a second: the server answers in its media loop."""
 LEAST_PACKETS = 250
 """Loss is told of at least so many: one packet of the first ten is not 10 %."""
 

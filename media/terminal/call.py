@@ -91,9 +91,12 @@ def _show(errand: Errand) -> None:
     if errand.as_json:
         click.echo(json.dumps(found, indent=2))
         return
-    from media.terminal.show import lines_of
+    from rich.console import Console
 
-    click.echo("\n".join(lines_of(found)))
+    from media.terminal.show import picture_of
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.print(picture_of(found, console.width))
 
 
 for action in (*sounding.ACTIONS, *listening.ACTIONS):

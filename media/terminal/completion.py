@@ -23,9 +23,15 @@ MOST_CALLS = 250
 VARIABLE = "_STREP_COMPLETE"
 _EPILOG = """\b
 Install it for yourself, then open a new terminal:
-  bash:  strep completion bash > ~/.local/share/bash-completion/completions/strep
-  zsh:   strep completion zsh > ~/.zfunc/_strep       (a folder of $fpath, before compinit)
-  fish:  strep completion fish > ~/.config/fish/completions/strep.fish
+  bash (needs the package bash-completion):
+    mkdir -p ~/.local/share/bash-completion/completions
+    strep completion bash > ~/.local/share/bash-completion/completions/strep
+  zsh (with fpath=(~/.zfunc $fpath) before compinit in ~/.zshrc):
+    mkdir -p ~/.zfunc
+    strep completion zsh > ~/.zfunc/_strep
+  fish:
+    mkdir -p ~/.config/fish/completions
+    strep completion fish > ~/.config/fish/completions/strep.fish
 Or for this terminal only:
   source <(strep completion bash)
 

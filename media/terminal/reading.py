@@ -35,10 +35,10 @@ def mos_of(call: dict[str, Any]) -> float | None:
 
 
 def level_db_of(call: dict[str, Any], direction: str) -> float | None:
-    """Return how loud a track is just now, in dB below full scale."""
+    """Return how loud a track was so far, in dBFS, of a server that listens to it (``--quality audio``)."""
     for track in tracks_of(call):
         if track.get("direction") == direction:
-            level = ((track.get("quality") or {}).get("audio") or {}).get("level_dbov")
+            level = ((track.get("quality") or {}).get("audio") or {}).get("level_dbfs")
             return float(level) if isinstance(level, int | float) else None
     return None
 

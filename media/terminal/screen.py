@@ -10,18 +10,16 @@ from rich.text import Text
 from media.terminal.board import Board, CallRow
 from media.terminal.lines import ID_WIDTH, event_line
 from media.terminal.printable import clock_text, printable, shortened
+from media.terminal.styles import loss_style, mos_style, percent_text
 
 QUIET_DB, LOUD_DB = -60.0, 0.0
-_BAR_CELLS = 6
+_BAR_CELLS, _FEW_CELLS = 6, 3
 MOST_ALARMS = 3
 LEAST_EVENTS, SHARE_OF_EVENTS = 3, 4
 """A fourth of the screen is for events, but so many lines at least."""
 _FRAME_LINES = 5
 """Head, the table's head with its line, and a blank line each around the events."""
-_ROOMY_WIDTH, _WIDE_WIDTH = 100, 140
-BAD_LOSS, POOR_LOSS = 0.03, 0.01
-BAD_MOS, POOR_MOS = 3.1, 3.6
-"""ITU-T G.107 table B.1: below 3.1 nearly all users are dissatisfied, below 3.6 many."""
+_ROOMY_WIDTH, _WIDE_WIDTH = 112, 140
 
 
 def screen(board: Board, place: str, sort: str, size: tuple[int, int], now_s: float, since_s: float) -> Group:
@@ -52,7 +50,7 @@ def screen(board: Board, place: str, sort: str, size: tuple[int, int], now_s: fl
 def _head(board: Board, place: str, width: int, now_s: float, watched_s: float) -> Text:
     head = Text.assemble(
         ("strep ", "bold"), printable(place), "  ", (f"{board.total:,} calls", "bold"),
-        f"  +{board.begun:,} -{board.ended:,}  loss ", (_percent(board.loss), _loss_style(board.loss)),
+        f"  +{board.begun:,} -{board.ended:,}  loss ", (percent_text(board.loss), loss_style(board.loss)),
         f"  {board.events:,} events  watched {clock_text(watched_s)}",
     )  # fmt: skip
     if board.missed:
@@ -87,14 +85,15 @@ def _table(rows: list[CallRow], width: int) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), header_style="bold", border_style="dim", show_edge=False)
     table.add_column("call", no_wrap=True, width=_id_width(width))
     table.add_column("door", no_wrap=True, width=5)
-    late = [("late", 5)] if width >= _ROOMY_WIDTH else []
-    for name, least in (("time", 7), ("packets", 9), ("lost", 7), ("loss", 7), *late, ("jitter", 7)):
+    is_roomy = width >= _ROOMY_WIDTH
+    counts, late = ([("packets", 9), ("lost", 7)], [("late", 5)]) if is_roomy else ([], [])
+    for name, least in (("time", 7), *counts, ("loss", 7), *late, ("jitter", 7)):
         table.add_column(name, justify="right", no_wrap=True, min_width=least)
     if has_mos:
         table.add_column("MOS", justify="right", no_wrap=True, width=4)
     if has_level:
-        table.add_column("in", no_wrap=True, width=_BAR_CELLS)
-        table.add_column("out", no_wrap=True, width=_BAR_CELLS)
+        table.add_column("in", no_wrap=True, width=_bar_cells(width))
+        table.add_column("out", no_wrap=True, width=_bar_cells(width))
     table.add_column("last event", no_wrap=True, ratio=1, overflow="ellipsis")
     table.expand = True
     for row in rows:
@@ -103,20 +102,21 @@ def _table(rows: list[CallRow], width: int) -> Table:
 
 
 def _cells(row: CallRow, width: int, *, has_mos: bool, has_level: bool) -> list[Text]:
+    is_roomy = width >= _ROOMY_WIDTH
     cells = [
         Text(shortened(row.call_id, _id_width(width))),
         Text(shortened(row.door, 5)),
         Text(clock_text(row.length_s)),
-        Text(f"{row.received:,}"),
-        Text(f"{row.lost:,}", style="" if row.lost else "dim"),
-        Text(_percent(row.loss), style=_loss_style(row.loss)),
-        *([Text(f"{row.late:,}", style="" if row.late else "dim")] if width >= _ROOMY_WIDTH else []),
+        *([Text(f"{row.received:,}"), Text(f"{row.lost:,}", style="" if row.lost else "dim")] if is_roomy else []),
+        Text(percent_text(row.loss), style=loss_style(row.loss)),
+        *([Text(f"{row.late:,}", style="" if row.late else "dim")] if is_roomy else []),
         Text("" if row.jitter_ms is None else f"{row.jitter_ms:.1f} ms"),
     ]
     if has_mos:
-        cells.append(Text("" if row.mos is None else f"{row.mos:.2f}", style=_mos_style(row.mos)))
+        cells.append(Text("" if row.mos is None else f"{row.mos:.2f}", style=mos_style(row.mos)))
     if has_level:
-        cells += [_bar(row.level_db.get("inbound"), "blue"), _bar(row.level_db.get("outbound"), "green")]
+        most = _bar_cells(width)
+        cells += [_bar(row.level_db.get("inbound"), "blue", most), _bar(row.level_db.get("outbound"), "green", most)]
     return [*cells, Text(printable(row.happened))]
 
 
@@ -125,27 +125,17 @@ def _id_width(width: int) -> int:
     return ID_WIDTH if width < _WIDE_WIDTH else 36
 
 
-def _bar(level_db: float | None, style: str) -> Text:
+def _bar_cells(width: int) -> int:
+    return _BAR_CELLS if width >= _ROOMY_WIDTH else _FEW_CELLS
+
+
+def _bar(level_db: float | None, style: str, most_cells: int) -> Text:
     """Return a loudness as a bar of eighths; nothing, if nobody knows."""
     if level_db is None:
         return Text("")
     share = min(max((level_db - QUIET_DB) / (LOUD_DB - QUIET_DB), 0.0), 1.0)
-    full, rest = divmod(round(share * _BAR_CELLS * 8), 8)
+    full, rest = divmod(round(share * most_cells * 8), 8)
     return Text("█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else ""), style=style)
-
-
-def _percent(share: float) -> str:
-    return "0 %" if not share else f"{share:.2%}".replace("%", " %")
-
-
-def _loss_style(share: float) -> str:
-    return "bold red" if share >= BAD_LOSS else "yellow" if share >= POOR_LOSS else "" if share else "dim"
-
-
-def _mos_style(mos: float | None) -> str:
-    if mos is None:
-        return ""
-    return "bold red" if mos < BAD_MOS else "yellow" if mos < POOR_MOS else "green"
 
 
 def _cut(line: str, width: int, style: str = "") -> Text:

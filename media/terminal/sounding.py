@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 else:
     _ParamType = click.ParamType  # not generic before click 8.3
 
-MOST_BYTES = 6 << 20
-"""Of a file that is sent along."""
 _STOP = click.option("--stop", type=click.Choice(["current", "all"]), help="Stop what plays, or all, before.")
 _OVERLAY = click.option("--overlay", is_flag=True, help="Over what plays, instead of behind it.")
 _VOLUME = click.option("--volume", type=click.FloatRange(-40, 40), metavar="DB", help="0 is as it is.")
@@ -148,24 +146,26 @@ def audio_of(source: str, read: Callable[[Path], bytes] = Path.read_bytes) -> di
     Raises:
         Refusal: there is no such file, or too much of it.
     """
+    from media.control.commands import MAX_CONTENT_BYTES
+
     if source.startswith(("http://", "https://")):
         return {"audio_url": source}
     try:
-        if source != "-" and Path(source).stat().st_size > MOST_BYTES:
-            raise Refusal(_too_large(source))
-        content = sys.stdin.buffer.read(MOST_BYTES + 1) if source == "-" else read(Path(source))
+        if source != "-" and Path(source).stat().st_size > MAX_CONTENT_BYTES:
+            raise Refusal(_too_large(source, MAX_CONTENT_BYTES))
+        content = sys.stdin.buffer.read(MAX_CONTENT_BYTES + 1) if source == "-" else read(Path(source))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise Refusal(f"{source}: {reason}; for a file of the server there is --media NAME") from error
-    if len(content) > MOST_BYTES:
-        raise Refusal(_too_large(source))
+    if len(content) > MAX_CONTENT_BYTES:
+        raise Refusal(_too_large(source, MAX_CONTENT_BYTES))
     if not content:
         raise Refusal(f"{source}: is empty")
     return {"playback_content": base64.b64encode(content).decode()}
 
 
-def _too_large(source: str) -> str:
+def _too_large(source: str, most_bytes: int) -> str:
     return (
-        f"{source}: more than {MOST_BYTES >> 20} MiB; make an MP3 of it (ffmpeg -i {source} -ac 1 -b:a 48k out.mp3), "
+        f"{source}: more than {most_bytes >> 20} MiB; make an MP3 of it (ffmpeg -i {source} -ac 1 -b:a 48k out.mp3), "
         "or have the server read it: a URL, or --media NAME"
     )

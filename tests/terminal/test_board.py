@@ -155,14 +155,18 @@ class TestScreen:
         assert row[:9] == ["call-0000", "ws", "0:20", "950", "50", "5.00", "%", "0", "1.0"]
         assert row[9:] == ["ms", "dtmf", "5,", "at", "1.23", "s,", "inbound"]
 
-    def test_levels_and_mos_where_the_server_tells(self) -> None:
+    @pytest.mark.parametrize("width", [80, 112, 140])
+    def test_levels_and_mos_where_the_server_tells(self, width: int) -> None:
+        """Nothing of them is cut, and there is room for the last event."""
         board = Board()
-        quality = {"mos": 4.1, "audio": {"level_dbov": -30.0}}
-        board.take_page(1, [call_of("a", tracks=[track(1000, 0, quality=quality)])], is_last=True)
-        text = "\n".join(drawn(board))
-        assert "MOS" in text
-        assert "4.10" in text
-        assert "███" in text
+        quality = {"mos": 4.1, "audio": {"level_dbfs": -30.0}}
+        tracks = [track(1000, 100, quality=quality, direction=name) for name in ("inbound", "outbound")]
+        board.take_page(1, [call_of("a", tracks=tracks)], is_last=True)
+        board.take_event(happened("dtmf", "a", digit="5"), 0.0)
+        _, head, _, row, *_ = drawn(board, width=width)
+        assert head.split()[-5:] == ["MOS", "in", "out", "last", "event"]
+        bar = "███" if width > 80 else "█▌"
+        assert row.split()[-5:] == ["4.10", bar, bar, "dtmf", "5"]
 
     def test_trouble(self) -> None:
         board = filled(1)
@@ -196,3 +200,34 @@ def test_a_line_of_an_event() -> None:
     said = '00:00:09.500  c1  gather_ended       12, valid, tries=1, extra={"a":[1]}'
     assert event_line(event) == said
     assert event_line({}) == f"{'':12}    ?"
+
+
+UUID = "0870a93b-c9d0-11f0-9c8f-02423b176f80"
+QUALITY = {"mos": 4.013, "loss_percent": 3.547, "jitter_mean_ms": 14.4, "audio": {"level_dbfs": -30.0}}
+IDENTITY = {"stream_id": UUID, "call_session_id": UUID, "to": "+15550100", "tags": ["x"], "from": "+15550000000"}
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (happened("call_started", UUID, door="ws", identity=IDENTITY), "ws, from +15550000000 to +15550100"),
+        (happened("call_started", UUID, door="strep", identity={"call_leg_id": UUID, "leg": "A"}), "strep, leg A"),
+        (happened("call_ended", UUID, reason="stop", quality=QUALITY, duration_ms=4000),
+         "stop, 4.00 s, MOS 4.01 loss 3.5 %"),
+        (happened("quality", UUID, outbound=QUALITY, inbound=QUALITY),
+         "in MOS 4.01 loss 3.5 %, out MOS 4.01 loss 3.5 %"),
+        (happened("recording_saved", UUID, recording_id=UUID, started_at="2026", path=f"/srv/recordings/{UUID}.wav",
+                  is_take=False, files=[], position_ms=0, duration_ms=4000), f"…{UUID}.wav, 4.00 s"),
+        (happened("playback_ended", UUID, error="because " * 30, status="failed"),
+         "failed, error=because because because because be…"),
+    ],
+)  # fmt: skip
+def test_a_line_has_what_matters_in_120_columns(event: dict[str, Any], said: str) -> None:
+    line = event_line(event)
+    assert line == f"00:00:09.500  {UUID}  {event['event']:<18} {said}"
+    assert len(line) <= 120
+
+
+def test_what_was_spoken_is_not_cut() -> None:
+    text = "word " * 40
+    assert event_line(happened("transcription", UUID, confidence=1, text=text, track="inbound")).count("word") == 40

