@@ -35,7 +35,6 @@ from tests.patience import PATIENCE_S
 pytestmark = [
     pytest.mark.peer,
     pytest.mark.realtime,
-    pytest.mark.xdist_group("s3"),
     pytest.mark.skipif(not s3.IS_HERE, reason="no moto or no s3fs here: make peers"),
 ]
 KEY = "pre/2023-11-14/call-1"
