@@ -27,6 +27,7 @@ from strep.table import TimelineSettings
 from strep.timeline import Timeline
 from tests.media.harness import BEGINNING_NS, SOURCE, Directly, pcm_channels
 from tests.media.test_pulse import ManualLoop
+from tests.searching import IS_LONG
 
 PTIME_MS, SECONDS = 20, 12
 MOST_LOST_MS = 1000
@@ -113,7 +114,7 @@ def _recorded_samples(directory: Path) -> int:
 
 @pytest.mark.parametrize("loss", [0.0, 0.1])
 @pytest.mark.parametrize("directions", [list(Direction), [Direction.INBOUND]])
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(10 if IS_LONG else 3))
 def test_at_most_a_second(tmp_path: Path, directions: list[Direction], seed: int, loss: float) -> None:
     lost_ms = _most_lost_ms(tmp_path, directions, seed, loss)
     assert FLUSH_SAMPLES / 8 < lost_ms <= MOST_LOST_MS
