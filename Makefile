@@ -1,10 +1,11 @@
 # Everything a developer does here, by name: `make` lists it.
 #
 # PYTHON   the interpreter that .venv is made from, 3.11 to 3.13; used only when .venv is made
-# JOBS     test processes; one more than two cores, for some tests wait for real programs
+# JOBS     test processes; two more than two cores, for some tests wait for real programs. Each begins with a share of
+#          the files, so what tests of a file share is made once, and takes from the others when it is through.
 
 PYTHON ?= python3
-JOBS   ?= 3
+JOBS   ?= 4
 
 UV_VERSION := 0.13.8
 PIP_AUDIT_VERSION := 2.10.1
@@ -62,14 +63,14 @@ $(INSTALLED): pyproject.toml requirements/dev.txt
 demo: setup  ## hear it work: the server and a simulated carrier on loopback
 	@$(BIN)/strep demo
 
-test: setup  ## the test suite (JOBS=3 processes)
-	@$(BIN)/pytest -n $(JOBS) --dist loadgroup -m "not bench"
+test: setup  ## the test suite (JOBS=4 processes)
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal -m "not bench"
 
 test-again: setup  ## the tests that failed last, one at a time: which fail only in company? (MARK=bench)
 	@$(BIN)/pytest --last-failed --last-failed-no-failures none -rap -m "$(or $(MARK),not bench)"
 
 bench-test: setup  ## do the questions of the benchmarks work, and does the referee agree
-	@$(BIN)/pytest -n $(JOBS) --dist loadgroup -m bench
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal -m bench
 
 check: setup  ## lint, formatting, types
 	@$(BIN)/ruff check

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import gc
 import importlib
 import os
 import socket
@@ -159,6 +160,7 @@ def strep() -> None:
 
 def main() -> None:
     """Run the command line, with the exit codes that `EXIT_CODES` promises."""
+    gc.set_threshold(10_000)  # nothing of what imports make is garbage: looking for it took a tenth of a start
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read when numpy is imported: its threads wait by spinning
     try:
         code = strep.main(prog_name="strep", standalone_mode=False)

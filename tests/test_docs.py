@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from shutil import which
 
@@ -66,7 +67,7 @@ def asked_by(stream_url: str) -> PlaybackMode:
 @pytest.mark.realtime
 @pytest.mark.skipif(which("espeak-ng") is None, reason="no espeak-ng here: make peers")
 def test_every_command_runs_and_every_caller_hears_something(tmp_path: Path) -> None:
-    """Each call has a server of its own, so that all of them last no longer than the longest."""
+    """All of them at once, so that they last no longer than the longest."""
     (tmp_path / "media").symlink_to(ROOT / "media")
     [program] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "greeter.py").write_text(program)
@@ -74,18 +75,19 @@ def test_every_command_runs_and_every_caller_hears_something(tmp_path: Path) -> 
     def heard(pair: tuple[str, str]) -> int:
         server, caller = pair
         folder = tmp_path / f"heard {pairs.index(pair)}"
-        arguments = shlex.split(server.replace(PORT, "127.0.0.1:0"))
-        with serving(*arguments, folder=tmp_path) as (_, addresses):
-            given = [
-                folder if word == "heard" else word for word in shlex.split(caller.replace(PORT, addresses["ws"]))
-            ]
-            command = [sys.executable, "-m", "media.cli", "simulate", *map(str, given)]
-            subprocess.run(command, check=True, env=ENVIRONMENT, capture_output=True, timeout=PATIENCE_S)
+        words = shlex.split(caller.replace(PORT, where[server]))
+        command = [sys.executable, "-m", "media.cli", "simulate"]
+        command += [str(folder) if word == "heard" else word for word in words]
+        subprocess.run(command, check=True, env=ENVIRONMENT, capture_output=True, timeout=PATIENCE_S)
         [path] = folder.glob("*.wav")
         return int(np.abs(soundfile.read(path, dtype="int16")[0]).max())
 
-    pairs = commands()
-    with ThreadPoolExecutor(len(pairs)) as at_once:
+    pairs, where = commands(), dict[str, str]()
+    with ExitStack() as servers, ThreadPoolExecutor(len(pairs)) as at_once:
+        for server in dict(pairs):
+            arguments = shlex.split(server.replace(PORT, "127.0.0.1:0"))
+            _, addresses = servers.enter_context(serving(*arguments, folder=tmp_path))
+            where[server] = addresses["ws"]
         loudness = dict(zip(pairs, at_once.map(heard, pairs), strict=True))
     assert {re.search(r"--app (\w+)", server)[1] for server, _ in pairs} >= {"parrot", "ivr", "greeter"}  # type: ignore[index]
     assert not [pair for pair, loudest in loudness.items() if loudest < LOUD]

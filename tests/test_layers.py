@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("layers")  # each file is parsed once
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("strep", "media")
 

@@ -113,9 +113,9 @@ def ends_in_order(plan: Plan, datagrams: list[Datagram]) -> list[Datagram]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_plain_rtp(tmp_path: Path, name: str) -> None:
-    plan, datagrams = simulated(Transport.RTP, calls=2, seconds=12, seed=7, **CASES[name])
+    plan, datagrams = simulated(Transport.RTP, seconds=12, seed=7, **CASES[name])
     path = write(tmp_path / "x.pcap", ends_in_order(plan, datagrams))
-    assert_agree(ours(path), tshark(path, {d.destination[1] for d in datagrams}), 4)
+    assert_agree(ours(path), tshark(path, {d.destination[1] for d in datagrams}), 2)
 
 
 @pytest.mark.parametrize("name", ["clean", "everything", "wrap", "dtx"])

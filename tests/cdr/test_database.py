@@ -27,8 +27,6 @@ from tests.sinks.rows import WALL_NS
 
 sqlalchemy = pytest.importorskip("sqlalchemy")
 BIN = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
-of_postgresql = [pytest.mark.peer, pytest.mark.xdist_group("postgresql")]
-"""By one process, with one cluster."""
 
 
 def free_port() -> int:
@@ -80,7 +78,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSql]
             server.stop()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=of_postgresql)])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.peer)])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'calls.db'}"
@@ -158,7 +156,6 @@ def test_a_file_is_its_owners_alone(tmp_path: Path) -> None:
     assert set(made.values()) == {0o600}
 
 
-@pytest.mark.xdist_group("postgresql")
 def test_a_server_that_goes_and_comes_back(postgresql: PostgreSql) -> None:
     database = RecordDatabase(postgresql.url)
     database.write([a_record(1)], WALL_NS)
@@ -173,7 +170,6 @@ def test_a_server_that_goes_and_comes_back(postgresql: PostgreSql) -> None:
 
 
 @pytest.mark.peer
-@pytest.mark.xdist_group("postgresql")
 def test_several_processes_make_the_table_at_once(postgresql: PostgreSql) -> None:
     program = (
         "import sys; from tests.cdr.records import a_record; from media.cdr.database import RecordDatabase\n"

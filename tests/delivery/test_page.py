@@ -53,7 +53,6 @@ def test_a_directory(tmp_path: Path, eager: str) -> None:
 
 @pytest.mark.peer
 @pytest.mark.realtime
-@pytest.mark.xdist_group("s3")
 @pytest.mark.skipif(not s3.IS_HERE, reason="no moto or no s3fs here: make peers")
 def test_an_s3_server(tmp_path: Path, server: s3.S3Server, eager: str) -> None:
     export, serve, simulate = COMMANDS[1]

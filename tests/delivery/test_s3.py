@@ -35,7 +35,6 @@ from tests.patience import PATIENCE_S
 pytestmark = [
     pytest.mark.peer,
     pytest.mark.realtime,
-    pytest.mark.xdist_group("s3"),
     pytest.mark.skipif(not s3.IS_HERE, reason="no moto or no s3fs here: make peers"),
 ]
 KEY = "pre/2023-11-14/call-1"
@@ -70,8 +69,9 @@ class World:
     def __init__(self, directory: Path, **settings: Any) -> None:
         self.directory = directory
         self.told: list[Told] = []
+        self._loop, self._is_news = asyncio.get_running_loop(), asyncio.Event()
         bus = EventBus(SystemClock())
-        bus.subscribe(self.told.append)
+        bus.subscribe(self._hear)
         options = {"url": URL, "keep_local": False, "formats": ("wav",), **settings}
         self.deliveries = Deliveries("delivery", DeliverySettings(str(directory), **options), bus, SystemClock())
 
@@ -85,8 +85,19 @@ class World:
     def names(self, event: str) -> list[Told]:
         return [told for told in self.told if event == told.event.NAME]
 
+    def _hear(self, told: Told) -> None:
+        self.told.append(told)
+        self._loop.call_soon_threadsafe(self._is_news.set)
+
+    async def hears(self, event: str, count: int = 1) -> None:
+        """Wait until so many events of a name were told."""
+        async with asyncio.timeout(PATIENCE_S):
+            while len(self.names(event)) < count:
+                await self._is_news.wait()
+                self._is_news.clear()
+
     async def saved(self, count: int = 1) -> None:
-        await until(lambda: len(self.names("recording_saved")) >= count, "delivery")
+        await self.hears("recording_saved", count)
 
     @property
     def pid(self) -> int:
@@ -264,7 +275,7 @@ async def test_credentials_that_are_put_right(
     with s3.authentication(server.port):
         async with World(directory) as world:
             world.deliveries.take(finished(directory, pcm=speech(1.0)))
-            await until(lambda: world.names("recording_failed"), "refusing")
+            await world.hears("recording_failed")
             assert "PermissionError" in world.names("recording_failed")[0].to_json()["error"]
             assert "call-1.wav" in here(directory)
             credentials.write_text(right)

@@ -53,7 +53,6 @@ def demonstration(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Pat
 
 
 @pytest.mark.realtime
-@pytest.mark.xdist_group("demonstration")
 class TestDemonstration:
     def test_agrees(self, demonstration: tuple[Result, Path]) -> None:
         result, _ = demonstration

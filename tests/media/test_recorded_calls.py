@@ -17,6 +17,7 @@ from strep.clock import NS_PER_MS, NS_PER_SECOND
 from strep.g711 import Codec, decode
 from strep.reject import Reject
 from tests.media.harness import Bench, encoded_channels, pcm_channels, sidecar
+from tests.searching import IS_LONG
 
 CHANNEL = {"inbound": 0, "outbound": 1}
 
@@ -91,7 +92,7 @@ class TestCleanInput:
 class TestBadNetwork:
     """Loss, reordering, duplicates: every packet that came is in its place, and the counters are the truth."""
 
-    @pytest.mark.parametrize("seed", range(5))
+    @pytest.mark.parametrize("seed", range(10 if IS_LONG else 3))
     def test_loss_reordering_duplicates(self, tmp_path: Path, seed: int) -> None:
         network = NetworkModel(loss=0.02, reorder=0.1, duplicate=0.03, jitter_ms=8)
         _, plan = record(tmp_path, SimulationOptions(calls=5, seconds=10, seed=seed, network=network))

@@ -21,7 +21,6 @@ from strep.clock import NS_PER_MS, NS_PER_SECOND, ManualClock
 from tests.media.harness import BEGINNING_NS, Bench
 from tests.sinks.test_sidecar import check
 
-pytestmark = pytest.mark.xdist_group("what a kill tells")  # of the same recordings
 RATE_HZ = 8000
 STEP_NS = 5 * NS_PER_MS
 KEYS = ((1_500 * NS_PER_MS, "1"), (3_100 * NS_PER_MS, "2"), (5_000 * NS_PER_MS, "3"))

@@ -29,7 +29,7 @@ from tests.media.test_serve import serving
 from tests.nats.calls import by_track, check_calls, check_whole
 from tests.nats.nats_server import NatsServer, count, everything, free_port, needs_nats, running, until
 
-pytestmark = [*needs_nats, pytest.mark.realtime, pytest.mark.xdist_group("realtime")]
+pytestmark = [*needs_nats, pytest.mark.realtime]
 LOOPBACK = Endpoint("127.0.0.1", 0)
 EMPTY = ("connected", "stored", "spool_bytes", "waiting_bytes")
 """Before the first report."""

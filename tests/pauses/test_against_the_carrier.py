@@ -65,7 +65,7 @@ class PausedBench(Bench):
 @pytest.mark.parametrize("mode", ["silence", "omit"])
 @pytest.mark.parametrize("network", NETWORKS)
 def test_recordings_are_the_truth_but_for_what_was_paused(tmp_path: Path, network: str, mode: PauseMode) -> None:
-    plan = make_plan(SimulationOptions(calls=3, seconds=9, network=NETWORKS[network]))
+    plan = make_plan(SimulationOptions(calls=2, seconds=9, network=NETWORKS[network]))
     bench = PausedBench(tmp_path)
     bench.feed(plan, mode)
     assert bench.engine.conservation_errors == 0

@@ -75,7 +75,6 @@ def test_to_a_directory(tmp_path: Path) -> None:
 
 
 @pytest.mark.peer
-@pytest.mark.xdist_group("s3")
 @pytest.mark.skipif(not s3.IS_HERE, reason="no moto or no s3fs here: make peers")
 def test_to_an_s3_server(tmp_path: Path, server: s3.S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in s3.USER.items():

@@ -67,7 +67,7 @@ def test_amid_a_harsh_network(seed: int, tracks: int, packets: int) -> None:
     play(harsh_call(seed, tracks, packets), seed, tracks, realigns=False)
 
 
-@brief(40)
+@brief(30)
 @given(seeds, st.integers(1, 3), st.integers(1, 30))
 def test_amid_madness(seed: int, tracks: int, steps: int) -> None:
     play(madness(seed, tracks, steps), seed, tracks, realigns=bool(seed % 2))

@@ -70,12 +70,12 @@ class TestNoGiants:
     def test_timestamps_of_another_clock(self, step: int) -> None:
         """A sender that counts 48 kHz on an 8 kHz track made the tape six times as long as the call."""
         bench, sender = Bench(), Sender()
-        for _ in range(1000):
+        for _ in range(500):
             bench.play([sender.packet()])
             sender.timestamp += step - 160
         bench.finish()
-        assert bench.length() <= 2 * 1000 * 160 + 8000
-        assert bench.statistics().received == 1000
+        assert bench.length() <= 2 * 500 * 160 + 8000
+        assert bench.statistics().received == 500
 
     @pytest.mark.parametrize("jump", [2**20, 2**31 - 1, 2**31, 2**32 - 2**20])
     def test_a_jump_every_other_packet(self, jump: int) -> None:

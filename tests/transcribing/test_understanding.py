@@ -1,4 +1,4 @@
-"""Ten sentences and digit strings over the whole chain: simulated carrier, server, worker process, events."""
+"""Sentences and digit strings over the whole chain: simulated carrier, server, worker process, events."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from benchmarks.transcribe_corpus import DIGITS, SENTENCES, monologue, word_erro
 from media.carrier.pacing import Instant
 from media.transcribing.limits import Limits
 from tests.patience import PATIENCE_S
+from tests.searching import IS_LONG
 
 pytest.importorskip("pocketsphinx", reason="pip install strep[transcribe]")
 
@@ -39,6 +40,7 @@ async def test_words_are_right(
 ) -> None:
     """All of it is sent at once, so that the test does not take as long as the speech; hence the patience."""
     monkeypatch.setattr("media.server.SINK_STOP_TIMEOUT_S", PATIENCE_S)
+    texts = texts if IS_LONG else texts[::2]
     patience = Limits(workers=1, backlog_s=600, close_s=PATIENCE_S, hang_s=PATIENCE_S)
     heard = await hear_call(engine, monologue(texts, "rms", tmp_path), tmp_path, pacer=Instant(), limits=patience)
     assert len(heard.texts) >= len(texts)

@@ -122,7 +122,6 @@ class TestSignatures:
 
 @pytest.mark.peer
 class TestCodeOfOthers:
-    @pytest.mark.xdist_group("telnyx")
     def test_the_telnyx_package_takes_what_the_simulated_carrier_posts(self, tmp_path: Path) -> None:
         if str(PEERS) not in sys.path:
             sys.path.append(str(PEERS))

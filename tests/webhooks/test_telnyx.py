@@ -31,7 +31,7 @@ from tests.webhooks.events import (
 )
 from tests.webhooks.test_envelope import saved
 
-pytestmark = [pytest.mark.peer, pytest.mark.xdist_group("telnyx")]  # which takes two seconds to import
+pytestmark = pytest.mark.peer
 PEERS = Path(__file__).resolve().parents[2] / ".peers"
 FAILED = RecordingFailed(recording_id="r", error="full")
 EVENTS = [

@@ -182,12 +182,14 @@ def test_it_connects_when_there_is_speech_and_says_good_bye() -> None:
     ],
 )
 def test_a_service_that_refuses(status: HTTPStatus, says: str) -> None:
+    def speak(recognizer: Recognizer) -> None:
+        recognizer.accept(PIECE)  # which says so when the answer is there already
+        until(recognizer, lambda came: False)
+
     with serving() as service:
         service.refuse = status
-        with opened(service.url) as recognizer:
-            recognizer.accept(PIECE)
-            with pytest.raises(TranscriptionError, match=says):
-                until(recognizer, lambda came: False)
+        with opened(service.url) as recognizer, pytest.raises(TranscriptionError, match=says):
+            speak(recognizer)
 
 
 def test_a_service_that_is_not_there_is_waited_for_within_bounds() -> None:
