@@ -11,6 +11,7 @@ from media.quality.document import NETWORK_FIGURES, call_quality
 from media.reels import Reel
 from media.sinks.contract import CallReport, TrackReport
 from strep.g711 import LINEAR, Codec
+from strep.timeline import Timeline
 
 
 def call_report(call: Call, reason: str, reel: Reel, ended_wall_ns: int) -> CallReport:
@@ -42,10 +43,9 @@ def track_report(track: Track, reel: Reel) -> TrackReport:
     columns, ledger = table.tracks, table.ledgers[track.slot]
     offset = track.offset_samples or 0
     start = int(columns.origin[track.slot]) + offset if track.offset_samples is not None else 0
-    has_audio = columns.audio_samples[track.slot] > 0
     return TrackReport(
         direction=track.direction,
-        codec=_codec(track, int(columns.codec[track.slot])) if has_audio else None,
+        codec=codec_of(track, timeline),
         start_samples=start,
         length_samples=timeline.length(track.slot),
         statistics=dict(timeline.statistics(track.slot).as_dict()),
@@ -59,6 +59,10 @@ def track_report(track: Track, reel: Reel) -> TrackReport:
     )
 
 
-def _codec(track: Track, codec: int) -> str:
-    """Return the name of what was received, `codec` being what is on the tape."""
+def codec_of(track: Track, timeline: Timeline) -> str | None:
+    """Return the name of what is received, None if nothing was that can be decoded."""
+    columns = timeline.table_for(track.slot).tracks
+    if columns.audio_samples[track.slot] <= 0:
+        return None
+    codec = int(columns.codec[track.slot])
     return track.decoder.encoding.name if codec == LINEAR and track.decoder is not None else Codec(codec).name

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from media.calls import Call, Track
 from media.engine import Engine
 from media.quality.document import call_quality, track_quality
+from media.reports import codec_of
 from media.sinks.contract import CallInfo
 from media.sinks.health import SinkSnapshot
 from media.ws.totals import WsServerSnapshot
@@ -67,6 +68,7 @@ def _live_track(engine: Engine, track: Track, call: CallInfo) -> dict[str, Any]:
     timeline = engine.reels.of(track).timeline
     return {
         "direction": track.direction.name.lower(),
+        "codec": codec_of(track, timeline),
         "length_samples": timeline.length(track.slot),
         "quiet_ms": max(engine.now_ns() - engine.last_delivery_ns(track), 0) // NS_PER_MS,
         **timeline.statistics(track.slot).as_dict(),

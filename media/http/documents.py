@@ -12,6 +12,7 @@ class LiveTrack(msgspec.Struct):
 
     Attributes:
         direction: inbound is what the carrier received.
+        codec: of what is received; null while nothing was that can be decoded.
         length_samples: so far.
         quiet_ms: since audio of it last came.
         received: packets or frames.
@@ -25,6 +26,7 @@ class LiveTrack(msgspec.Struct):
     """
 
     direction: Literal["inbound", "outbound"]
+    codec: str | None
     length_samples: int
     quiet_ms: int
     received: int

@@ -31,7 +31,7 @@ from media.sinks.contract import CallInfo
 from media.talk.contract import PlaybackError, Wire
 from media.talk.detections import Detections
 from media.talk.gathers import Gathers
-from media.talk.handle import MAX_VOLUME_DB, MIN_VOLUME_DB, Heard, Playback, PlaybackControl, label_of
+from media.talk.handle import MAX_VOLUME_DB, MIN_VOLUME_DB, Heard, Playback, PlaybackControl, label_of, name_of
 from media.talk.listening import ListenSink
 from media.talk.mailbox import Broadcast
 from media.talk.marks import check_name
@@ -139,7 +139,7 @@ class LiveCall(Questions, PlaybackControl, Recordable, Transcribable, Denoisable
         opened = await open_source(source, rate, rate_hz=rate_hz, denoise=denoise)
         try:
             self._both_ways()
-            handle = Playback(rate, source if isinstance(source, str) else type(source).__name__)
+            handle = Playback(rate, name_of(source))
             tell_of(self, handle, source, overlay=overlay)
             playout.add(Voice(opened, handle, loop=loop, volume_db=volume_db, is_overlay=overlay), self)
         except BaseException:

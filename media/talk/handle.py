@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -21,6 +22,13 @@ MIN_VOLUME_DB, MAX_VOLUME_DB = -40.0, 40.0
 
 LABEL_CHARACTERS = 40
 """Of a text that is spoken, in logs and reports."""
+
+
+def name_of(source: object) -> str:
+    """Return what a source is called in logs and reports: a URL, a file's name, else what it is."""
+    if isinstance(source, PurePath):
+        return source.name
+    return source if isinstance(source, str) else type(source).__name__
 
 
 def label_of(text: str) -> str:

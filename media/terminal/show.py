@@ -54,7 +54,9 @@ def _head(call: dict[str, Any]) -> Iterator[Text]:
     )  # fmt: skip
     way = " ".join(str(call[name]) for name in ("dialect", "door") if call.get(name))
     began = _time_of(call, 0)
-    facts = [way, caller_of(identity), f"since {began}" if began else "", f"{call.get('sample_rate_hz', '')} Hz"]
+    codecs = "/".join(dict.fromkeys(track["codec"] for track in tracks_of(call) if track.get("codec")))
+    form = f"{codecs} {call.get('sample_rate_hz', '')} Hz".strip()
+    facts = [way, caller_of(identity), f"since {began}" if began else "", form]
     yield Text(printable(", ".join(filter(None, facts))), overflow="fold")
     quiet_ms = min((track.get("quiet_ms", 0) for track in tracks_of(call)), default=0)
     if quiet_ms > QUIET_MS:

@@ -65,6 +65,10 @@ class TestPlaying:
     async def test_a_file_of_the_directory(self, tmp_path: Path) -> None:
         (tmp_path / "hello there.wav").write_bytes(wav(800))
         async with calling(media=tmp_path) as (acted, _):
+            shown = await acted.done("playback_start", media_name="hello there.wav", loop="infinity")
+            plays = (await acted.ask("/v1/calls/s1"))[1]["plays"]
+            assert [play["label"] for play in plays] == ["hello there.wav"]
+            await acted.done("playback_stop", playback_id=shown["playback_id"])
             data = await acted.done("playback_start", media_name="hello there.wav")
             await acted.event("playback_ended", playback_id=data["playback_id"], status="completed")
             assert (await acted.act("playback_start", media_name="none.wav"))[1]["code"] == "no_such_media"

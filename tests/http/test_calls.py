@@ -41,7 +41,7 @@ class TestCalls:
         [track] = call["tracks"]
         assert (track["direction"], track["length_samples"], track["delivered"]) == ("inbound", 10 * FRAME, 10)
         assert track["quiet_ms"] == 500, "the world has gone on so long since"
-        assert call["dialect"] is None
+        assert (call["dialect"], track["codec"]) == (None, "PCMU")
 
     async def test_by_pages(self) -> None:
         async with hall() as found:
