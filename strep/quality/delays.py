@@ -99,7 +99,8 @@ class Delays:
 def forget_delays(tracks: Tracks, slot: Int64 | int) -> None:
     """Begin anew with what transit times are: positions of `slot` have another meaning from here on."""
     tracks.delay_base[slot] = tracks.delay_recent[slot] = np.inf
-    _forget_late(tracks, slot)
+    tracks.late_since[slot] = tracks.late_runs_since[slot] = tracks.late_depths[slot] = 0
+    tracks.late_end[slot] = -1
 
 
 def forgive_delays(tracks: Tracks, slot: int) -> None:
@@ -111,9 +112,4 @@ def forgive_delays(tracks: Tracks, slot: int) -> None:
     if tracks.highest_end[slot] - tracks.late_end[slot] <= HOLE_PACKETS * tracks.longest[slot]:
         tracks.late_packets[slot] -= tracks.late_since[slot]
         tracks.late_runs[slot] -= tracks.late_runs_since[slot]
-    _forget_late(tracks, slot)
-
-
-def _forget_late(tracks: Tracks, slot: Int64 | int) -> None:
-    tracks.late_since[slot] = tracks.late_runs_since[slot] = tracks.late_depths[slot] = 0
-    tracks.late_end[slot] = -1
+    forget_delays(tracks, slot)  # a pause is known only as well as jitter lets it be
