@@ -24,14 +24,25 @@ from strep.clock import NS_PER_MS, NS_PER_SECOND
 from strep.frames import FrameBatch
 from strep.g711 import Codec
 from strep.quality.bursts import Bursts, bursts_of
-from strep.quality.delays import DEPTHS_MS
+from strep.quality.delays import DEPTHS_MS, SPAN_TURNS, TOLERANCE_MS
 from strep.quality.emodel import opinion
 from strep.quality.network import MAX_BURST_RATIO, NetworkQuality
 from strep.timeline import Timeline
 
 PACKET_MS, FRAME = 20, 160
 _START_NS = 10 * NS_PER_SECOND
+_MEMORY_NS = 2 * SPAN_TURNS * NS_PER_SECOND
+_ROUNDING_NS = 1000
 _LOSSES = (0.0, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2)
+_DISTURBED = [(f"{ms:g} ms", NetworkModel(jitter_ms=ms, max_delay_ms=ms), 0) for ms in (10.0, 50.0, 110.0, 250.0)]
+_DISTURBED += [
+    ("60 ms, of 10% only", NetworkModel(reorder=0.1), 0),
+    ("none, 2% lost, a hold", NetworkModel(loss=0.02), 30),
+    ("50 ms, 2% lost, a hold", NetworkModel(loss=0.02, jitter_ms=50.0, max_delay_ms=50.0), 30),
+]
+"""What is done to packets, how, and for how many seconds their sender stands still half way, without counting it."""
+FOUND_OUT_NS = 4 * NS_PER_SECOND
+"""Behind a hold: what is late until then may be taken for a part of it."""
 TOLERANCE = 0.02
 """Of a mean opinion score, between truth and measurement; both are rounded to 0.01."""
 
@@ -40,13 +51,14 @@ class Settings(msgspec.Struct, frozen=True):
     """What was asked for."""
 
     tracks: Annotated[int, Meta(ge=1, description="Tracks with each pattern of loss.")] = 40
-    seconds: Annotated[int, Meta(ge=4, description="Of each track.")] = 60
+    seconds: Annotated[int, Meta(ge=10, description="Of each track.")] = 60
 
 
 class Found(NamedTuple):
-    """One track: what the truth says, and what was measured."""
+    """One track: what the truth says, packets late by depth of the buffer as bounds, and what was measured."""
 
     truth: Bursts
+    late: tuple[list[int], list[int]]
     quality: NetworkQuality
 
 
@@ -54,44 +66,83 @@ def measure(settings: Settings, say: Say, scratch: Path) -> Report:
     """Send tracks through every pattern; complain of every figure that is not that of the truth."""
     where = environment.describe(scratch)
     patterns = [(loss, burst) for burst in (0.0, 3.0) for loss in _LOSSES if loss or not burst]
-    complaints, cells = list[str](), list[list[str]]()
+    wrong, loose = list[list[str]](), list[list[str]]()
+    cells, opinions, apart = list[list[str]](), list[list[str]](), list[int]()
     for number, (loss, burst) in enumerate(patterns):
         say.doing(f"{loss:.0%} lost", number / len(patterns))
         found = through(NetworkModel(loss=loss, burst_loss=burst), settings, seed=number)
-        complaints += [f"{loss:.0%}, {burst:g} in a row: {text}" for one in found for text in complaints_of(one)]
+        wrong += [[f"{loss:.0%}, {burst:g} in a row: {text}" for text in complaints_of(one)] for one in found]
         cells.append(_cells(loss, burst, found))
-    jitters = [_jittered(jitter_ms, settings) for jitter_ms in (10.0, 50.0, 110.0, 250.0)]
+    for number, (name, model, hold_s) in enumerate(_DISTURBED):
+        say.doing(f"delayed: {name}", number / len(_DISTURBED))
+        found = through(model, settings, seed=number, hold_s=hold_s)
+        loose += [[f"delayed, {name}: {text}" for text in late_complaints_of(one)] for one in found]
+        opinions.append([name, *_opinions(found)])
+        bounds = np.array([one.late for one in found])
+        apart += (bounds[:, 1] - bounds[:, 0]).ravel().tolist()
     note = "Medians over the tracks, and their range. Without jitter all buffers say the same; 60 ms is shown."
     columns = ["loss", "lost %", "bursts", "lost in bursts %", "MOS, concealed", "MOS, silent", "MOS of the truth"]
     depths = [f"{depth} ms" for depth in DEPTHS_MS]
-    deep = "MOS, concealed, by the depth of the jitter buffer; nothing is lost, every packet is delayed at random."
+    deep = "MOS, concealed, by the depth of the jitter buffer; every packet is delayed at random, up to so much."
     return Report(
         question="quality",
         environment=where,
-        answers=[f"{len(complaints)} of {len(patterns) * settings.tracks} tracks are not rated as the truth says"],
+        answers=[
+            f"{sum(map(bool, wrong))} of {len(wrong)} tracks with loss are not rated as the truth says",
+            f"{sum(map(bool, loose))} of {len(loose)} tracks with delays have other packets late than the truth has; "
+            f"its bounds are {np.mean(apart):.1f} packets apart, {max(apart)} at most",
+        ],
         tables=[
             Table("Opinion against loss that is known", columns, cells, note=note),
-            Table("Opinion against jitter", ["delay up to", *depths], jitters, note=deep),
+            Table("Opinion against jitter", ["delay up to", *depths], opinions, note=deep),
         ],
-        runs=len(patterns) * settings.tracks,
-        complaints=complaints,
+        runs=len(wrong) + len(loose),
+        complaints=[text for texts in wrong + loose for text in texts],
     )
 
 
-def through(model: NetworkModel, settings: Settings, seed: int) -> list[Found]:
-    """Return what becomes of tracks in a network."""
+def through(model: NetworkModel, settings: Settings, seed: int, hold_s: int = 0) -> list[Found]:
+    """Return what becomes of tracks in a network, whose sender may stand still half way for `hold_s`."""
     count = settings.seconds * 1000 // PACKET_MS
     send_ns = _START_NS + np.arange(count) * PACKET_MS * NS_PER_MS
+    send_ns[count // 2 :] += hold_s * NS_PER_SECOND
+    held_ns = int(send_ns[count // 2]) if hold_s else 0
     random = np.random.default_rng(seed)
     delivered = [model.deliver(send_ns, random) for _ in range(settings.tracks)]
     timeline = Timeline(capacity=max(settings.tracks, 64))
     slots = [timeline.open(Codec.PCMU) for _ in delivered]
+    second = _START_NS // NS_PER_SECOND
     for batch in _batches(delivered, slots):
+        for _ in range(second, second := int(batch.arrival_ns[0]) // NS_PER_SECOND):
+            timeline.realign()
         timeline.receive(batch)
         timeline.poll(int(batch.arrival_ns[-1]))
         timeline.take_blocks()
     timeline.finish(*slots)
-    return [Found(_bursts(one, count), timeline.quality(slot)) for one, slot in zip(delivered, slots, strict=True)]
+    return [
+        Found(_bursts(one, count), late_bounds(one, send_ns, held_ns), timeline.quality(slot))
+        for one, slot in zip(delivered, slots, strict=True)
+    ]
+
+
+def late_bounds(delivered: Deliveries, send_ns: NDArray[np.int64], held_ns: int) -> tuple[list[int], list[int]]:
+    """Return how many packets are later than each depth, at least and at most.
+
+    Lateness is told from the earliest packet of the last 10 to 20 s. That is no earlier than the earliest one of
+    20 s; and no later, by more than the millisecond that it is known to, than the earliest one since 10 s were over.
+    Behind a hold that ends at `held_ns`, what is late until it is found out may count or not.
+    """
+    time_ns = delivered.times_ns
+    delay_ns = time_ns - send_ns[delivered.packets]
+    found_out_ns = held_ns + FOUND_OUT_NS if held_ns else 0
+    part = (time_ns - _START_NS) // (SPAN_TURNS * NS_PER_SECOND) * 2 + (time_ns >= found_out_ns)
+    low = np.array([delay_ns[a : i + 1].min() for i, a in enumerate(np.searchsorted(time_ns, time_ns - _MEMORY_NS))])
+    high = np.array([delay_ns[a : i + 1].min() for i, a in enumerate(np.searchsorted(part, part))])
+    counts = (time_ns < held_ns) | (time_ns >= found_out_ns)
+    depths_ns = np.array(DEPTHS_MS) * NS_PER_MS
+    least = (delay_ns - high - TOLERANCE_MS * NS_PER_MS)[counts, None] > depths_ns + _ROUNDING_NS
+    most = (delay_ns - low)[:, None] > depths_ns - _ROUNDING_NS
+    return least.sum(axis=0).tolist(), most.sum(axis=0).tolist()
 
 
 def _batches(delivered: list[Deliveries], slots: list[int]) -> list[FrameBatch]:
@@ -135,12 +186,21 @@ def truth_mos(truth: Bursts, *, is_concealed: bool = True) -> float:
 
 def complaints_of(found: Found) -> list[str]:
     """Return what is not as the truth says, of a track without jitter."""
-    truth, quality = found
+    truth, quality = found.truth, found.quality
     complaints = [] if quality.bursts == truth else [f"{quality.bursts} measured, {truth} in truth"]
     for buffered in quality.buffers:
         if abs(buffered.concealed.mos - truth_mos(truth)) > TOLERANCE:
             complaints.append(f"MOS {buffered.concealed.mos:.2f} at {buffered.buffer_ms} ms, {truth_mos(truth):.2f}")
     return complaints
+
+
+def late_complaints_of(found: Found) -> list[str]:
+    """Return where more or fewer packets are late than the truth lets be."""
+    return [
+        f"{buffered.late} late at {buffered.buffer_ms} ms, {least} to {most} in truth"
+        for buffered, least, most in zip(found.quality.buffers, *found.late, strict=True)
+        if not least <= buffered.late <= most
+    ]
 
 
 def _cells(loss: float, burst: float, found: list[Found]) -> list[str]:
@@ -157,20 +217,19 @@ def _cells(loss: float, burst: float, found: list[Found]) -> list[str]:
     ]
 
 
-def _jittered(jitter_ms: float, settings: Settings) -> list[str]:
-    model = NetworkModel(jitter_ms=jitter_ms, max_delay_ms=jitter_ms)
-    found = through(model, settings, seed=round(jitter_ms))
+def _opinions(found: list[Found]) -> list[str]:
     opinions = [
         Spread.of(one.quality.buffers[depth].concealed.mos for one in found) for depth in range(len(DEPTHS_MS))
     ]
-    return [f"{jitter_ms:g} ms", *(spread.text(".2f") for spread in opinions)]
+    return [spread.text(".2f") for spread in opinions]
 
 
 QUESTION = Question(
     name="quality",
     explains="""Tracks of packets of 20 ms go through the simulated carrier's network, which drops them at random, or
-in runs of three on average, or delays each by a random time. What the timeline says is compared with the truth:
-bursts have to be the same to the packet, opinions to 0.02. No sockets, no clock: the same on every machine.
+in runs of three on average, or delays them by a random time; some senders stand still for 30 s without counting it.
+What the timeline says is compared with the truth: bursts have to be the same to the packet, opinions to 0.02, and
+packets that are late for a buffer within the bounds of the definition. No sockets, no clock.
 
 The opinion is that of `docs/quality.md`: ITU-T G.107 with its defaults, G.711, a listener; nothing else is wrong.""",
     settings=Settings,

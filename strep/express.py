@@ -137,9 +137,10 @@ class ExpressLane:
         estimates[slot, _JITTER_MAX] = tracks.jitter_max[slot]
 
     def transits(self) -> NDArray[np.float64]:
-        """Return (count,) float64, samples: arrival less position of tracks' last packets; inf outside the lane."""
-        n = self._table.tracks.count
-        return np.where(self._lane[:n, _KIND] != _CLOSED, self._estimates[:n, _TRANSIT], np.inf)
+        """Return (count,) float64, samples: arrival less position of tracks' last packets; inf if there is none."""
+        tracks, n = self._table.tracks, self._table.tracks.count
+        outside = np.where(tracks.has_transit[:n], tracks.transit[:n] - tracks.offset[:n], np.inf)
+        return np.where(self._lane[:n, _KIND] != _CLOSED, self._estimates[:n, _TRANSIT], outside)
 
     def arrival_ns(self, slot: int) -> int:
         """Return when the last packet of `slot` arrived that was taken, 0 outside the lane."""

@@ -72,8 +72,10 @@ COLUMNS: dict[str, tuple[str, int | float, str]] = {
     "delay_recent": ("f8", np.inf, "samples: the same of this span of 10 s"),
     "late_packets": ("(5,)i8", 0, "packets later than each of strep.quality.delays.DEPTHS_MS"),
     "late_runs": ("(5,)i8", 0, "stretches of such packets"),
-    "late_run": ("(5,)i8", 0, "packets of the stretches that may go on"),
     "late_end": ("i8", -1, "samples: end of the last packet that was later than the least of the depths"),
+    "late_depths": ("i8", 0, "how many of the depths the last such packet exceeded"),
+    "late_since": ("i8", 0, "packets later than all depths since one in time: forgiven if the sender had paused"),
+    "late_runs_since": ("(5,)i8", 0, "stretches that began with them"),
     "missed": ("i8", 0, "packets that were given up, whether they came afterwards or not"),
     "missed_runs": ("i8", 0, "stretches of such packets"),
     "longest_miss": ("i8", 0, "packets of the longest stretch"),
@@ -142,8 +144,10 @@ class Tracks:
     delay_recent: Float64
     late_packets: Int64
     late_runs: Int64
-    late_run: Int64
     late_end: Int64
+    late_depths: Int64
+    late_since: Int64
+    late_runs_since: Int64
     missed: Int64
     missed_runs: Int64
     longest_miss: Int64

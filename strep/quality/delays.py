@@ -29,6 +29,8 @@ TOLERANCE_MS = 1
 SPAN_TURNS = 10
 """Seconds of a span."""
 _DEPTH = np.arange(len(DEPTHS_MS))
+HOLE_PACKETS = 16
+"""Where more in a row are missing between late packets, some came in time; lost ones make lesser holes."""
 
 
 class Delays:
@@ -62,14 +64,25 @@ class Delays:
         which = slot[early]
         tracks.delay_base[which] = transit[early] - self._tolerance
         tracks.delay_recent[which] = np.minimum(tracks.delay_recent[which], transit[early])
+        tracks.late_since[which] = tracks.late_runs_since[which] = 0
         late = ~early
-        slot, position = slot[late], position[late]
-        exceeds = lateness[late, None] > self._depths
-        goes_on = (tracks.late_end[slot] == position)[:, None] & (tracks.late_run[slot] > 0)
+        if late.any():
+            self._count(tracks, slot[late], lateness[late], position[late], length[late])
+
+    def _count(self, tracks: Tracks, slot: Int64, lateness: Float64, position: Int64, length: Int64) -> None:
+        exceeds = lateness[:, None] > self._depths
+        behind = position - tracks.late_end[slot]
+        begins = exceeds & ~((behind == 0)[:, None] & (tracks.late_depths[slot, None] > _DEPTH))
         tracks.late_packets[slot] += exceeds
-        tracks.late_runs[slot] += exceeds & ~goes_on
-        tracks.late_run[slot] = (tracks.late_run[slot] * goes_on + 1) * exceeds
-        tracks.late_end[slot] = position + length[late]
+        tracks.late_runs[slot] += begins
+        # A pause that nobody counted makes all that follows late for every depth: it is longer than the deepest.
+        deepest = exceeds[:, -1]
+        if deepest.any() or tracks.late_since[slot].any():
+            goes_on = deepest & (behind <= HOLE_PACKETS * length)
+            tracks.late_since[slot] = tracks.late_since[slot] * goes_on + deepest
+            tracks.late_runs_since[slot] = tracks.late_runs_since[slot] * goes_on[:, None] + begins * deepest[:, None]
+        tracks.late_depths[slot] = exceeds.sum(axis=1)
+        tracks.late_end[slot] = np.maximum(tracks.late_end[slot], position + length)
 
     def turn(self, tracks: Tracks, transit: Float64) -> None:
         """Let a second pass; `transit` is (tracks.count,) float64, of each track's last packet, inf if not known."""
@@ -86,12 +99,17 @@ class Delays:
 def forget_delays(tracks: Tracks, slot: Int64 | int) -> None:
     """Begin anew with what transit times are: positions of `slot` have another meaning from here on."""
     tracks.delay_base[slot] = tracks.delay_recent[slot] = np.inf
+    tracks.late_since[slot] = tracks.late_runs_since[slot] = tracks.late_depths[slot] = 0
     tracks.late_end[slot] = -1
 
 
 def forgive_delays(tracks: Tracks, slot: int) -> None:
-    """What is late since the last packet in time was not: its sender had paused without counting it."""
-    run = tracks.late_run[slot]
-    tracks.late_packets[slot] -= run
-    tracks.late_runs[slot] -= run > 0
-    tracks.late_run[slot], tracks.late_end[slot] = 0, -1
+    """What is late since the last packet in time was not: its sender had paused without counting it.
+
+    To be called before the pause is in the columns. Packets that are lost or overtaken meanwhile change nothing, up
+    to `HOLE_PACKETS` of them in a row; nor do so many that came in time.
+    """
+    if tracks.highest_end[slot] - tracks.late_end[slot] <= HOLE_PACKETS * tracks.longest[slot]:
+        tracks.late_packets[slot] -= tracks.late_since[slot]
+        tracks.late_runs[slot] -= tracks.late_runs_since[slot]
+    forget_delays(tracks, slot)  # a pause is known only as well as jitter lets it be
