@@ -191,13 +191,16 @@ async def test_the_clock_is_set_amid_a_call(step_ns: int, tmp_path: Path) -> Non
     async with Server(config, clock=clock) as server:
         target = Target(udp=("127.0.0.1", int(server.addresses["udp"].rpartition(":")[2])))
 
-        def step(sent: int) -> None:
-            clock.step_ns = step_ns if sent > 200 else 0
+        async def received(datagrams: int) -> None:
+            while server.snapshot()["doors"]["udp"]["datagrams"] < datagrams:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
-        outcome = await Simulation(options).run(target, on_progress=step)
-        assert clock.step_ns == step_ns
-        while server.snapshot()["doors"]["udp"]["datagrams"] < outcome.truth.datagrams:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        async def step() -> None:
+            await received(200)
+            clock.step_ns = step_ns
+
+        outcome, _ = await asyncio.gather(Simulation(options).run(target), step())
+        await received(outcome.truth.datagrams)
         assert server.engine.calls_ended == 0
     for call_id in {track.call_leg_id for track in outcome.truth.tracks}:
         document = sidecar(tmp_path, call_id)
