@@ -131,7 +131,7 @@ class Controls:
         try:
             yield
         except BaseException:
-            if told.client_state == command.client_state:
+            if told.client_state is command.client_state:  # not one that is alike, of a command that came behind
                 told.client_state = before
             raise
         finally:

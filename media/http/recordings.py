@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import soundfile
 from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
 
 from media.http.api import API, ApiError, json_reply
 from media.http.calls import number_of
 from media.http.describing import Operation, Parameter, page_parameters
+from media.page.catalogue import open_file
 from media.page.documents import ListedRecordings, Waveform
 from media.page.peaks import MAX_BUCKETS, peaks_of
 
@@ -112,8 +115,16 @@ async def show_sidecar(request: web.Request) -> web.Response:
 
 async def send_audio(request: web.Request) -> web.StreamResponse:
     """Send the audio file, or a range of it (RFC 9110, section 14)."""
-    path = await _audio(request)
-    return web.FileResponse(path, headers=_headers(TYPES.get(path.suffix, "application/octet-stream")))
+    catalogue, name = _catalogue(request), request.match_info["name"]
+
+    def find() -> tuple[BufferedReader | None, str]:
+        path = catalogue.audio(name)
+        return _opened(path), "" if path is None else path.suffix
+
+    file, ending = await _at_work(request, find)
+    if file is None:
+        raise _no_audio(name)
+    return _Sent(file, TYPES.get(ending, "application/octet-stream"))
 
 
 async def send_beside(what: str, request: web.Request) -> web.StreamResponse:
@@ -121,29 +132,45 @@ async def send_beside(what: str, request: web.Request) -> web.StreamResponse:
     catalogue, name = _catalogue(request), request.match_info["name"]
     if await _at_work(request, lambda: catalogue.sidecar(name)) is None:
         raise _nothing(name)
-    path = await _at_work(request, lambda: catalogue.beside(name, BESIDE[what]))
-    if path is None:
-        return web.Response(status=204)
-    return web.FileResponse(path, headers=_headers("application/x-ndjson"))
+    file = await _at_work(request, lambda: _opened(catalogue.beside(name, BESIDE[what])))
+    return web.Response(status=204) if file is None else _Sent(file, "application/x-ndjson")
 
 
 async def show_peaks(request: web.Request) -> web.Response:
     """Return the waveform; see `media.page.peaks.peaks_of`."""
     buckets = max(number_of(request, "buckets", DEFAULT_BUCKETS, MAX_BUCKETS), 1)
-    path = await _audio(request)
+    catalogue, name = _catalogue(request), request.match_info["name"]
+
+    def look() -> dict[str, Any] | None:
+        file = _opened(catalogue.audio(name))
+        if file is None:
+            return None
+        with file:
+            return peaks_of(file.fileno(), buckets)
+
     try:
-        found = await _at_work(request, lambda: peaks_of(path, buckets))
+        found = await _at_work(request, look)
     except (soundfile.LibsndfileError, OSError) as error:
         raise ApiError(409, "unreadable", f"the audio cannot be read now: {error}") from None
+    if found is None:
+        raise _no_audio(name)
     return json_reply(found)
 
 
-async def _audio(request: web.Request) -> Path:
-    catalogue, name = _catalogue(request), request.match_info["name"]
-    path = await _at_work(request, lambda: catalogue.audio(name))
-    if path is None:
-        raise ApiError(404, "no_audio", f"{name!r} has no audio here: there is no such recording, or it is sealed")
-    return path
+class _Sent(web.FileResponse):
+    """Sends a file that is open already: its name may lead elsewhere by now."""
+
+    def __init__(self, file: BufferedReader, content_type: str) -> None:
+        super().__init__(f"/dev/fd/{file.fileno()}", headers=_headers(content_type))
+        self._file = file
+
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        with self._file:
+            return await super().prepare(request)
+
+
+def _opened(path: Path | None) -> BufferedReader | None:
+    return None if path is None else open_file(path)
 
 
 async def _at_work(request: web.Request, work: Callable[[], T]) -> T:
@@ -176,3 +203,7 @@ def _headers(content_type: str) -> dict[str, str]:
 
 def _nothing(name: str) -> ApiError:
     return ApiError(404, "no_such_recording", f"there is no recording {name!r}; GET /v1/recordings lists them")
+
+
+def _no_audio(name: str) -> ApiError:
+    return ApiError(404, "no_audio", f"{name!r} has no audio here: there is no such recording, or it is sealed")

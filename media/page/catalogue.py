@@ -11,6 +11,7 @@ import re
 import stat
 import threading
 from collections.abc import Sequence
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -172,12 +173,23 @@ def _modified_ns(path: Path) -> int:
         return 0  # gone meanwhile
 
 
-def _read(path: Path) -> bytes | None:
-    """Return what is in a file, None if that is too much or it is gone."""
+def open_file(path: Path) -> BufferedReader | None:
+    """Open what `Catalogue` found; None: it is gone by now, or only leads to a file."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
-    with open(fd, "rb") as file:
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return open(fd, "rb")
+    os.close(fd)
+    return None
+
+
+def _read(path: Path) -> bytes | None:
+    """Return what is in a file, None if that is too much or it is gone."""
+    file = open_file(path)
+    if file is None:
+        return None
+    with file:
         content = file.read(MAX_SIDECAR_BYTES + 1)
     return content if len(content) <= MAX_SIDECAR_BYTES else None

@@ -16,24 +16,24 @@ READ_FRAMES = 1 << 18
 """At a time: 2 MB, so that the memory for it does not grow with the recording."""
 
 
-def peaks_of(path: Path, buckets: int) -> dict[str, Any]:
+def peaks_of(file: Path | int, buckets: int) -> dict[str, Any]:
     """Return JSON values: ``sample_rate_hz``, ``length_samples``, ``bucket_samples``, ``channels``.
 
     A channel is ``{"peak": [...], "rms": [...]}``, half decibels below full scale, as `media.page.levels` has them.
 
     Args:
-        path: a file that libsndfile reads.
+        file: one that libsndfile reads, or its descriptor.
         buckets: pieces at the most, 1 to `MAX_BUCKETS`; the last one may be shorter.
 
     Raises:
         soundfile.LibsndfileError: it does not.
     """
-    with soundfile.SoundFile(path) as file:
-        frames, channels = file.frames, file.channels
+    with soundfile.SoundFile(file, closefd=False) as audio:
+        frames, channels = audio.frames, audio.channels
         bucket = max(-(-frames // buckets), 1)
         at_once = max(READ_FRAMES // bucket, 1) * bucket
         peak, power = list[NDArray[Any]](), list[NDArray[Any]]()
-        while len(block := _read(file, at_once, bucket)):
+        while len(block := _read(audio, at_once, bucket)):
             edges = np.arange(0, len(block), bucket)
             count = np.diff(np.append(edges, len(block)))[:, None]
             peak.append(np.maximum.reduceat(np.abs(block), edges))
@@ -42,7 +42,7 @@ def peaks_of(path: Path, buckets: int) -> dict[str, Any]:
         mean = half_db(np.sqrt(np.concatenate([np.empty((0, channels), np.float32), *power])) * 32768)
         told = [{"peak": loud[:, at].tolist(), "rms": mean[:, at].tolist()} for at in range(channels)]
         return {
-            "sample_rate_hz": file.samplerate,
+            "sample_rate_hz": audio.samplerate,
             "length_samples": frames,
             "bucket_samples": bucket,
             "channels": told,

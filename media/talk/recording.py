@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 from media.engine import Engine
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from media.talk.call import LiveCall
 
 MAX_TAKES = 16
-"""Of one call at once."""
+"""Of one call at once, with those whose beep nobody has heard yet."""
 BEEP_HZ = 8000
 """Sample rate of the beep that is played."""
 
@@ -97,6 +99,7 @@ class Recorder:
         self._live: dict[
             int, dict[str, TakeHandle]
         ] = {}  # by id of the call's info, for the next call may have its name
+        self._beeping = Counter[int]()  # likewise
 
     def check(self, info: CallInfo, options: TakeOptions) -> TakesSink:
         """Return what records, if it can be as the options say.
@@ -116,9 +119,20 @@ class Recorder:
                 "recording: with --encrypt-to a take is a sealed WAV, which nobody here can open again: leave out "
                 "format and trim_silence, and make of it what is wanted where `strep unseal` opens it"
             )
-        if len(self._live.get(id(info), ())) >= MAX_TAKES:
+        if len(self._live.get(id(info), ())) + self._beeping[id(info)] >= MAX_TAKES:
             raise UsageError(f"call {info.call_id} has {MAX_TAKES} recordings already: stop one first")
         return self._takes
+
+    @contextmanager
+    def beeping(self, info: CallInfo) -> Iterator[None]:
+        """Count a take that begins when its beep has been heard."""
+        self._beeping[id(info)] += 1
+        try:
+            yield
+        finally:
+            self._beeping[id(info)] -= 1
+            if not self._beeping[id(info)]:
+                del self._beeping[id(info)]
 
     def running(self, info: CallInfo) -> list[TakeHandle]:
         """Return the takes of a call whose files are not closed, in the order of their beginning."""
@@ -192,7 +206,8 @@ class Recordable:
         recorder.check(self.info, wanted)
         call = cast("LiveCall", self)
         if wanted.play_beep and call.can_play:
-            await (await call.play(beep(BEEP_HZ), rate_hz=BEEP_HZ)).wait()
+            with recorder.beeping(self.info):
+                await (await call.play(beep(BEEP_HZ), rate_hz=BEEP_HZ)).wait()
         return recorder.start(self.info, wanted, recording_id)
 
     def pause_recording(self, mode: PauseMode = "silence", *, by: str = "", reason: str = "") -> None:

@@ -38,6 +38,8 @@ class Voices(Protocol):
     """An engine, made once, when the server starts; its factory is called without arguments.
 
     What takes long (a model to load) is done by its first `speak`, off the event loop: it may never be asked to.
+
+    Language and voice may be what somebody at the HTTP door sent: names to look up, never paths or addresses.
     """
 
     async def voices(self) -> list[Voice]:

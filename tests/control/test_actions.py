@@ -19,6 +19,7 @@ from media.control.controls import DO
 from media.control.table import ACTIONS
 from media.denoising.rules import Denoised
 from media.talk import call as talking
+from media.talk import recording
 from media.talk.call import LiveCall
 from strep import header
 from strep.g711 import Codec, decode
@@ -230,6 +231,20 @@ class TestStoring:
             await acted.done("record_start", play_beep=True)
             status, error = await acted.act("record_start", play_beep=True)
             assert (status, error["code"]) == (409, "too_many_plays")
+
+    async def test_what_waits_for_its_beep_is_a_recording(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(recording, "MAX_TAKES", 1)
+        async with calling(record=tmp_path) as (acted, _):
+            waits = await acted.done("playback_start", playback_content=CONTENT, loop="infinity")
+            data = await acted.done("record_start", play_beep=True)
+            for play_beep in (True, False):
+                status, error = await acted.act("record_start", play_beep=play_beep)
+                assert (status, error["code"]) == (409, "not_now")
+                assert "has 1 recordings already" in error["message"]
+            await acted.done("playback_stop", playback_id=waits["playback_id"])
+            await acted.event("recording_started", recording_id=data["recording_id"])
 
     async def test_a_beep_that_nobody_hears(self, tmp_path: Path) -> None:
         async with calling(record=tmp_path) as (acted, _):

@@ -10,12 +10,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from media.control import commands, memory
 from media.control.answers import Done
 from media.control.contract import ActionError
-from media.control.controls import Controls
+from media.control.controls import DO, Controls
 from media.control.media_files import media_path
 from media.control.table import ACTIONS, MAX_AUDIO_BODY_BYTES, MAX_BODY_BYTES
 from media.http import api, house
@@ -204,6 +205,41 @@ class TestMemory:
             assert is_there() is None
         finally:
             gc.enable()
+
+
+class TestClientState:
+    async def test_what_another_command_set_stays(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        told = SimpleNamespace(client_state=None)
+
+        class Live:
+            can_play, plays, info = True, (), SimpleNamespace(told=told)
+
+        live, begun, gate = Live(), asyncio.Event(), asyncio.Event()
+
+        async def fail(doing: Any, command: commands.Command) -> Done:
+            begun.set()
+            await gate.wait()
+            raise ActionError(409, "not_now", "it is not")
+
+        async def do(doing: Any, command: commands.Command) -> Done:
+            return Done()
+
+        monkeypatch.setitem(DO, "clear", fail)
+        monkeypatch.setitem(DO, "gather_stop", do)
+        calls: Any = {"s1": SimpleNamespace(has_ended=False, info=live.info)}
+        board: Any = SimpleNamespace(live_call=lambda info: live)
+        controls = Controls(calls, board)
+        first, second = (
+            msgspec.json.decode(b'{"client_state": "c2FtZQ=="}', type=what)
+            for what in (commands.Clear, commands.GatherStop)
+        )
+        failing = asyncio.ensure_future(controls.act("s1", "clear", first))
+        await begun.wait()
+        await controls.act("s1", "gather_stop", second)
+        gate.set()
+        with pytest.raises(ActionError, match="it is not"):
+            await failing
+        assert told.client_state == "c2FtZQ=="
 
 
 class TestMediaFiles:

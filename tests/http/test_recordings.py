@@ -61,6 +61,26 @@ async def test_list_sidecar_audio_and_waveform(tmp_path: Path) -> None:
         assert (await asyncio.to_thread(fetch, f"{base}?limit=201"))[0] == 400
 
 
+async def test_what_becomes_a_link_is_not_followed(tmp_path: Path) -> None:
+    record(tmp_path, "secret")
+    record(tmp_path / "inside", "a")
+
+    class Late(Catalogue):
+        def audio(self, name: str) -> Path | None:
+            path = super().audio(name)
+            assert path is not None
+            path.unlink()
+            path.symlink_to(tmp_path / "secret.wav")
+            return path
+
+    for what in ("audio", "peaks"):
+        async with hall(recordings=Late([tmp_path / "inside"], ManualClock())) as found:
+            (tmp_path / "inside" / "a.wav").unlink()
+            (tmp_path / "inside" / "a.wav").touch()
+            status, said, _ = await found.get(f"/v1/recordings/a/{what}")
+            assert (status, said["error"]["code"]) == (404, "no_audio")
+
+
 async def test_a_file_that_is_no_audio(tmp_path: Path) -> None:
     record(tmp_path, "a")
     (tmp_path / "a.wav").write_bytes(b"RIFF")

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from media.config import ServerConfig
-from media.page.catalogue import Catalogue, catalogue_of
+from media.page.catalogue import Catalogue, catalogue_of, open_file
 from media.page.levels import SILENT
 from media.page.peaks import MAX_BUCKETS, READ_FRAMES, peaks_of
 from strep.clock import NS_PER_SECOND, ManualClock
@@ -113,6 +113,21 @@ class TestNamesThatLeadNowhere:
         (inside / "link.wav").symlink_to(tmp_path / "secret.wav")
         (inside / "folder.wav").mkdir()
         assert Catalogue([inside], ManualClock()).audio("a") is None
+
+    def test_what_became_a_link_meanwhile(self, tmp_path: Path) -> None:
+        record(tmp_path, "secret")
+        record(tmp_path / "inside", "a")
+        path = Catalogue([tmp_path / "inside"], ManualClock()).audio("a")
+        assert path is not None
+        with open_file(path) or pytest.fail("it is there") as file:
+            assert file.read() == path.read_bytes()
+        path.unlink()
+        assert open_file(path) is None
+        path.symlink_to(tmp_path / "secret.wav")
+        assert open_file(path) is None
+        path.unlink()
+        os.mkfifo(path)
+        assert open_file(path) is None
 
     def test_a_sidecar_that_is_elsewhere(self, tmp_path: Path) -> None:
         record(tmp_path, "secret")
