@@ -68,7 +68,7 @@ export class Player extends EventTarget {
       await this.prepare();
       this.sound = new Sound(this.rateHz, {isLive: false, waitMs: WAIT_MS});
       await this.sound.open();
-      this.sound.addEventListener("place", () => this.more());
+      this.sound.addEventListener("place", () => this.state === "playing" && this.more());
       this.sound.addEventListener("over", () => this.settle("stopped"));
       this.seek(this.start);
     } else {
