@@ -89,6 +89,7 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], config_file: 
     check_sealing(server)
     warnings += plain_beside(server)
     _check_http(server, processes)
+    _check_media(server)
     if processes.metrics:
         check_access(processes.metrics, processes.metrics_token, "metrics", "sees how many calls there are")
     if processes.metrics and processes.metrics.port and processes.metrics == server.ws:
@@ -202,6 +203,16 @@ def _check_http(config: ServerConfig, processes: ProcessConfig) -> None:
     check_access(config.http, config.http_token)
     if config.http.port and config.http in (config.ws, processes.metrics):
         raise ConfigurationError(f"http and another door are both on TCP {config.http}; one of them must move")
+
+
+def _check_media(config: ServerConfig) -> None:
+    """Check that what may be played can be there.
+
+    Raises:
+        ConfigurationError: there is no such directory.
+    """
+    if config.media is not None and not config.media.is_dir():
+        raise ConfigurationError(f"media: there is no directory {config.media}; make it, and put audio files into it")
 
 
 def _closest(name: str, known: Iterable[str]) -> str | None:

@@ -14,6 +14,8 @@ DELAY_S = 0.5
 
 async def echo(call: LiveCall) -> None:
     """Be the application of one call."""
+    if not call.can_play:  # a fork, which is only listened to
+        return
     blocks = call.listen(block_ms=100)
     first = await anext(blocks, None)
     if first is None:

@@ -12,6 +12,8 @@ RATE_HZ = 8000
 
 async def ivr(call: LiveCall) -> None:
     """Be the application of one call."""
+    if not call.can_play:  # a fork, which is only listened to
+        return
     welcome = "Welcome. "
     while True:
         entered = await call.gather(

@@ -22,6 +22,8 @@ def is_loud(pcm: Pcm) -> bool:
 
 async def parrot(call: LiveCall) -> None:
     """Be the application of one call."""
+    if not call.can_play:  # a fork, which is only listened to
+        return
     phrase: list[Pcm] = []
     quiet = 0
     async for block in call.listen(block_ms=100):

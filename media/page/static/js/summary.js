@@ -40,11 +40,11 @@ export class Summary {
       const recent = history.slice(-4).map((one) => one.rate).filter((rate) => rate !== undefined);
       say(f.packets.value, count(recent.reduce((a, b) => a + b, 0) / recent.length));
     } else say(f.packets.value, "–");
-    const minute = history.find((one) => last.at - one.at <= 60_000);
-    const window = (last.at - minute.at) / 1000;
-    say(f.begun.value, count(last.started - minute.started));
-    say(f.begun.unit, window < 55 ? ` in ${Math.round(window)} s` : "");
-    const inSight = this.calls.sight.filter((call) => call.received), lost = inSight.reduce((a, b) => a + b.lost, 0);
+    const minute = history.find((one) => last.at - one.at <= 60_000), window = (last.at - minute.at) / 1000;
+    const young = [...this.calls.byNumber.values()].filter((call) => Date.now() - call.began <= 60_000);
+    say(f.begun.value, count(Math.max(last.started - minute.started, young.length)));
+    say(f.begun.unit, window < 55 && !young.length ? ` in ${Math.round(window)} s` : "");
+    const inSight = this.calls.sight.filter((call) => call.received && !call.ended), lost = inSight.reduce((a, b) => a + b.lost, 0);
     say(f.loss.value, inSight.length ? share(lost / Math.max(1, lost + inSight.reduce((a, b) => a + b.received, 0))) : "–");
     const raised = totals.alarms || [];
     say(f.alarm.value, raised.length ? `${raised.length} alarm${raised.length > 1 ? "s" : ""}` : "Well");

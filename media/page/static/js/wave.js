@@ -39,7 +39,7 @@ class Lane {
   /** The place of a bucket in the columns, -1 if nothing is known of it. */
   at(bucket) {
     const at = ((bucket % BUCKETS) + BUCKETS) % BUCKETS;
-    return this.bucket[at] === bucket ? at : -1;
+    return bucket >= 0 && this.bucket[at] === bucket ? at : -1; // what was never filled says -1
   }
 }
 
