@@ -170,7 +170,9 @@ async def _ended(process: Process) -> None:
     if process.returncode is None:
         with suppress(ProcessLookupError):
             process.kill()
-    await process.wait()
-    transport = getattr(process, "_transport", None)  # its pipes; asyncio has no public way
-    if transport is not None:
-        transport.close()
+    try:
+        await process.wait()
+    finally:  # also where the server ends, and does not wait for it
+        transport = getattr(process, "_transport", None)  # its pipes; asyncio has no public way
+        if transport is not None:
+            transport.close()
