@@ -135,6 +135,8 @@ async def test_strangers_hostile_names_and_colours(tmp_path: Path) -> None:
         assert await page.eval("document.querySelectorAll('img, main script').length") == 0
         assert await page.eval("document.title") == "strep"
         assert await page.eval("location.href.includes('token') || document.cookie !== ''") is False
+        before = "import('/page/js/wave.js').then(({Wave}) => new Wave().lanes[0].at(-1))"
+        assert await page.eval(before) == -1, "nothing is known of what was before a call"
         await page.press("/")
         await page.write("call-29")
         await page.until("strep.list.found.length === 11")
