@@ -33,6 +33,8 @@ TROUBLE = (
     "restarts",
 )
 """Names of counters, at any depth of a snapshot, that stand still while all is well."""
+OF_THE_NETWORK = "tally"
+"""Of a part of a snapshot: what calls that ended had lost on their way, which is no trouble of this server."""
 
 
 class CounterWatch:
@@ -72,6 +74,8 @@ def _troubles(value: Any, path: str, *, is_trouble: bool) -> Iterator[tuple[str,
     """Yield (path, value) of every integer that lies at or below a name in `TROUBLE`."""
     if isinstance(value, dict):
         for name, item in value.items():
+            if name == OF_THE_NETWORK:
+                continue
             below = f"{path}.{name}" if path else str(name)
             yield from _troubles(item, below, is_trouble=is_trouble or name in TROUBLE)
     elif isinstance(value, list):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from media.metrics.tally import Tally
 from media.watch import CounterWatch
 
 
@@ -31,3 +32,9 @@ def test_only_trouble_that_moves_is_told() -> None:
         "companions.nats.lost": 1,
         "companions.nats.events.dropped": 3,
     }
+
+
+def test_what_the_network_lost_is_no_trouble_of_this_server() -> None:
+    doors = {"strep": {"lost": 47, "failed": 0}}
+    watch = CounterWatch(lambda: {"companions": {Tally.name: {"doors": doors}, "traces": {"lost": 1}}})
+    assert watch.moved() == {"companions.traces.lost": 1}
