@@ -21,7 +21,7 @@ from media.feed.selection import Selection
 from media.feed.subscription import CallBegan, CallOver, Calls, Item, Limits, Subscription
 from media.feed.wire import Flag, PcmMessage, SampleFormat, serialize
 from media.sinks.contract import CallInfo, CallReport, SinkOptions
-from strep.clock import NS_PER_SECOND
+from strep.clock import NEVER_NS, NS_PER_SECOND
 from strep.g711 import Codec
 from strep.header import Direction
 
@@ -141,7 +141,7 @@ class FeedSink:
         self._calls: dict[int, _FedCall] = {}
         self._wanted: set[int] = set()
         self._outbox: defaultdict[Subscription, list[Item]] = defaultdict(list)
-        self._now_ns = self._next_look_ns = 0
+        self._next_look_ns = 0
 
     # -- readers: any thread ---------------------------------------------------------------------------
 
@@ -204,11 +204,10 @@ class FeedSink:
                 if subscription.calls is Calls.NEXT:
                     subscription.settle(replace(subscription.selection, calls=call.call_id))
                 self._join(fed, subscription)
-        self._send()
+        self._send(NEVER_NS)  # the last batch may be of hours ago
 
     def receive(self, batch: PcmBatch) -> None:
         """Write the blocks of calls that somebody wants."""
-        self._now_ns = batch.now_ns
         self._take_changes()
         for tap in self._taps:
             tap(batch)
@@ -216,7 +215,7 @@ class FeedSink:
             wanted = np.isin(batch.call, np.fromiter(self._wanted, np.int32, len(self._wanted)))
             if wanted.any():
                 self._write(batch if wanted.all() else batch.take(wanted))
-        self._send()
+        self._send(batch.now_ns)
         if batch.now_ns >= self._next_look_ns:
             self._next_look_ns = batch.now_ns + NS_PER_SECOND
             for subscription in self._subscriptions:
@@ -232,7 +231,7 @@ class FeedSink:
             self._post(strand, message)
         for reader in readers:
             self._outbox[reader].append(CallOver(call, report))
-        self._send()
+        self._send(NEVER_NS)
         for reader in readers:
             if reader.calls is Calls.ONE:
                 reader.end("ended")
@@ -303,13 +302,13 @@ class FeedSink:
         for reader in strand.readers:
             self._outbox[reader].append(message)
 
-    def _send(self) -> None:
-        """Put what was written into the queues, at once for each reader."""
+    def _send(self, now_ns: int) -> None:
+        """Put what was written into the queues, at once for each reader; `NEVER_NS`: nobody knows when this is."""
         if not self._outbox:
             return
         has_lost_one = False
         for reader, items in self._outbox.items():
-            reader.put(items, self._now_ns)
+            reader.put(items, now_ns)
             has_lost_one |= bool(reader.why_over)
         self._outbox.clear()
         if has_lost_one:

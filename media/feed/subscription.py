@@ -14,7 +14,7 @@ from enum import Enum
 
 from media.feed.selection import Selection
 from media.sinks.contract import CallInfo, CallReport
-from strep.clock import NS_PER_SECOND
+from strep.clock import NEVER_NS, NS_PER_SECOND
 
 NOTICE_BYTES = 1024
 """What a notice counts for: about what it takes in memory."""
@@ -144,14 +144,19 @@ class Subscription:
         self._selection, self.calls = selection, Calls.ONE
 
     def put(self, items: Sequence[Item], now_ns: int) -> None:
-        """Add items, or see to those that wait if there are none; what is over the limits is lost as chosen."""
+        """Add items, or see to those that wait if there are none; what is over the limits is lost as chosen.
+
+        Args:
+            items: to add.
+            now_ns: when; `NEVER_NS` if nobody knows: they are as old as the next `put` that does finds them.
+        """
         with self._lock:
             if self.why_over:
                 return
             was_empty = not self._waiting
             self._waiting.extend((now_ns, item) for item in items)
             self._waiting_bytes += sum(map(_size_bytes, items))
-            if self._is_full(now_ns):
+            if now_ns != NEVER_NS and self._is_full(now_ns):
                 self._lose(now_ns)
             must_wake = bool(self.why_over) or (was_empty and bool(self._waiting))
         if must_wake:
@@ -183,7 +188,12 @@ class Subscription:
         """Whether more waits than may."""
         if self._waiting_bytes > self.limits.queue_bytes:
             return True
-        return bool(self._waiting) and now_ns - self._waiting[0][0] > self.limits.queue_seconds * NS_PER_SECOND
+        if not self._waiting:
+            return False
+        since_ns, item = self._waiting[0]
+        if since_ns > now_ns:  # nobody knew when it came: from now on
+            self._waiting[0] = now_ns, item
+        return now_ns - since_ns > self.limits.queue_seconds * NS_PER_SECOND
 
     def _lose(self, now_ns: int) -> None:
         notices = []

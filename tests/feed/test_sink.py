@@ -249,3 +249,23 @@ class TestTheSlow:
             room.now_ns += NS_PER_SECOND
             room.feed.receive(batch_of(now_ns=room.now_ns))
         assert slow.why_over == "slow"
+
+
+def test_news_that_come_after_hours_of_quiet_cut_nobody_off() -> None:
+    """The feed has no clock: what comes between two batches is no older than the next one."""
+    room = Room()
+    reader = room.subscribe(limits=Limits(queue_seconds=5.0))
+    for _ in range(2):
+        room.now_ns += 3600 * NS_PER_SECOND
+        room.start(0)
+        room.talk(0)
+        room.end(0)
+        room.now_ns += NS_PER_SECOND
+        room.start(1)
+        room.talk(1)
+        assert reader.why_over == ""
+        room.end(1)
+        reader.take(1 << 20)
+    room.start(2)
+    room.talk(2, blocks=60)
+    assert reader.why_over == "slow"
