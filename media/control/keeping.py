@@ -44,6 +44,11 @@ class RecordStart(Command, kw_only=True):
     custom_file_name: Annotated[str, Meta(max_length=40, pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")] = "take"
     look_back_secs: Annotated[float, Meta(ge=0, le=3600)] = 0
 
+    def __post_init__(self) -> None:
+        """Check what no pattern says well."""
+        if self.custom_file_name.isdigit():
+            raise ValueError("custom_file_name has a letter, - or _: files are numbered by digits alone")
+
 
 class RecordStop(Command, kw_only=True):
     """End recordings that were started by `record_start`; `recording_saved` tells when the file is closed.

@@ -57,6 +57,9 @@ async def record_stop(doing: Doing, command: keeping.RecordStop) -> Done:
         takes = [take for take in takes if take.recording_id == command.recording_id]
         if not takes:
             raise ActionError(NO_CALL, "no_such_recording", f"{command.recording_id!r} does not record this call")
+    if not takes:
+        text = "nothing to stop: what record_start began was stopped already, or has not begun (its beep comes first)"
+        raise ActionError(NOT_NOW, "nothing_records", text)
     for take in takes:
         take.stop()
     return Recordings(recording_ids=[take.recording_id for take in takes])

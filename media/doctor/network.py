@@ -59,7 +59,7 @@ def udp_memory(facts: Facts, demand: Demand) -> Iterator[Verdict]:
         yield unknown()
         return
     each, count = 2 * granted_bytes, demand.udp_sockets
-    found = f"{_mib(limit)} for {count} sockets of {_mib(each)}"
+    found = f"{_mib(limit)} for {count} sockets of {_mib(each)}: Linux doubles what is asked for"
     pages = max(count, 1) * each // 4096
     values = {"low": pages, "middle": pages * 4 // 3, "high": pages * 2}
     if count and limit < each:

@@ -79,5 +79,6 @@ def _choices(text: str, command: type[Command]) -> str:
     if found is None:
         return ""
     kind = get_type_hints(command)[found[1]]
-    choices = [value for one in (kind, *get_args(kind)) if get_origin(one) is Literal for value in get_args(one)]
-    return f"; it is one of {', '.join(map(str, choices))}"
+    kinds = (kind, *get_args(kind))
+    choices = [value for one in kinds if get_origin(one) is Literal for value in get_args(one)]
+    return f"; it is {'a number, or ' if int in kinds else ''}one of {', '.join(map(str, choices))}"

@@ -111,13 +111,13 @@ class Recorder:
             raise UsageError("there is no place for recordings: start the server with --record or --takes DIRECTORY")
         if options.look_back_s > self._takes.look_back_s:
             raise UsageError(
-                f"recording: look_back_s={options.look_back_s:g}, and {self._takes.look_back_s:g} s are kept: "
-                "start the server with a longer --look-back"
+                f"recording: it cannot look back for {options.look_back_s:g} s: {self._takes.look_back_s:g} s are "
+                "kept; start the server with a longer --look-back"
             )
         if self._takes.recipients and (options.trim_silence or options.format not in (None, "wav")):
             raise UsageError(
-                "recording: with --encrypt-to a take is a sealed WAV, which nobody here can open again: leave out "
-                "format and trim_silence, and make of it what is wanted where `strep unseal` opens it"
+                "recording: with --encrypt-to a take is a sealed WAV, which nobody here can open again: ask for "
+                "no format and no trimming, and make of it what is wanted where `strep unseal` opens it"
             )
         if len(self._live.get(id(info), ())) + self._beeping[id(info)] >= MAX_TAKES:
             raise UsageError(f"call {info.call_id} has {MAX_TAKES} recordings already: stop one first")

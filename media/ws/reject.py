@@ -49,6 +49,6 @@ _TEXT = {
     WsReject.REFUSED: "a start frame that the server turned down",
     WsReject.HOST_FAILED: "the server itself failed at this frame",
     WsReject.UNDECODABLE: "media that cannot be a payload of the stream's encoding",
-    WsReject.UNAUTHORIZED: "a start frame of a peer that has shown no good token",
+    WsReject.UNAUTHORIZED: "a start frame that is turned away",
     WsReject.AFTER_CLOSE: "a message after this side had begun to close",
 }

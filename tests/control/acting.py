@@ -24,6 +24,12 @@ from tests.talk.live_calls import LOOPBACK, TONE
 CALL = "s1"
 
 
+def line_of(body: bytes) -> Any:
+    """Return what a reply of JSON says, which is one line, so that it does not run into the next prompt."""
+    assert body.endswith(b"\n")
+    return json.loads(body)
+
+
 class Asking:
     """Asks at an HTTP door.
 
@@ -56,10 +62,10 @@ class Asking:
         def ask() -> tuple[int, dict[str, Any]]:
             try:
                 with urllib.request.urlopen(request, timeout=PATIENCE_S) as reply:
-                    return reply.status, json.loads(reply.read())
+                    return reply.status, line_of(reply.read())
             except urllib.error.HTTPError as error:
                 with error:
-                    return error.code, json.loads(error.read())
+                    return error.code, line_of(error.read())
 
         return await asyncio.to_thread(ask)
 

@@ -214,7 +214,9 @@ class TestStoring:
             saved = await acted.event("recording_saved", recording_id=data["recording_id"])
             assert soundfile.info(saved["path"]).channels == 1
             assert saved["path"].endswith("s1.note.wav")
-            assert (await acted.done("record_stop"))["recording_ids"] == [], "it is stopped already"
+            status, error = await acted.act("record_stop")
+            assert (status, error["code"]) == (409, "nothing_records"), "it is stopped already"
+            assert "was stopped already" in error["message"]
             status, error = await acted.act("record_stop", recording_id="none")
             assert (status, error["code"]) == (404, "no_such_recording")
 
@@ -223,6 +225,18 @@ class TestStoring:
             status, error = await acted.act("record_start")
             assert (status, error["code"]) == (409, "not_now")
             assert "--record or --takes" in error["message"]
+
+    async def test_what_cannot_be_is_said_in_words_of_this_door(self, tmp_path: Path) -> None:
+        """Names of Python's parameters are none of its."""
+        async with calling(record=tmp_path) as (acted, _):
+            status, error = await acted.act("record_start", look_back_secs=5)
+            assert (status, error["code"]) == (409, "not_now")
+            assert "look back for 5 s" in error["message"]
+            assert "look_back_s" not in error["message"]
+            await acted.done("gather")
+            status, error = await acted.act("gather")
+            assert (status, error["code"]) == (409, "not_now")
+            assert "gather_stop" in error["message"]
 
     async def test_beeps_are_bounded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(doing, "MAX_PLAYS", 2)

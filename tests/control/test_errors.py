@@ -20,6 +20,7 @@ from media.control.controls import DO, Controls
 from media.control.media_files import media_path
 from media.control.table import ACTIONS, MAX_AUDIO_BODY_BYTES, MAX_BODY_BYTES
 from media.http import api, house
+from media.http.actions import command_of
 from media.sinks.takes.options import MAX_LENGTH_S
 from media.voices.contract import MAX_CHARACTERS
 from tests.control.acting import acting, wav
@@ -58,6 +59,14 @@ class TestRefusals:
                 422,
                 "body",
                 "current, all",
+            ),
+            (
+                "/v1/calls/s1/actions/record_start",
+                b'{"custom_file_name": "12"}',
+                "application/json",
+                422,
+                "body",
+                "custom_file_name has a letter",
             ),
             ("/v1/calls/s1/actions/playback_start", b"{}", "application/json", 422, "body", "just one of audio_url"),
             (
@@ -108,6 +117,21 @@ class TestRefusals:
         for name, action in ACTIONS.items():
             bound = MAX_AUDIO_BODY_BYTES if name == "playback_start" else MAX_BODY_BYTES
             assert action.most_bytes == bound
+
+    def test_every_choice_is_told(self) -> None:
+        """Of every field of every action that is one of a few values, as the interface's description has them."""
+        told = set[str]()
+        for action in ACTIONS.values():
+            _, schemas = msgspec.json.schema_components([action.command])
+            for field, schema in schemas[action.command.__name__]["properties"].items():
+                kinds = [kind for kind in schema.get("anyOf", [schema]) if "enum" in kind]
+                if kinds:
+                    with pytest.raises(api.ApiError) as caught:
+                        command_of(msgspec.json.encode({field: "nonsense"}), action)
+                    said = str(caught.value).partition("one of ")[2].split(", ")
+                    assert sorted(said) == sorted(kinds[0]["enum"]), field
+                    told.add(field)
+        assert {"format", "channels", "trim", "mode", "stop", "direction", "loop"} <= told
 
     def test_bounds_are_those_of_who_obeys(self) -> None:
         from media.control import keeping

@@ -22,6 +22,7 @@ from media.http.house import OneServer
 from media.page.catalogue import Catalogue
 from media.page.overview import Lookout, Overview, figures_of
 from media.webhooks.incoming import Incoming
+from tests.control.acting import line_of
 from tests.feed.room import Room
 from tests.media.world import World
 from tests.patience import PATIENCE_S
@@ -73,10 +74,10 @@ class Hall:
         def ask() -> tuple[int, Any, dict[str, str]]:
             try:
                 with urllib.request.urlopen(request, timeout=PATIENCE_S) as reply:
-                    return reply.status, json.loads(reply.read()), dict(reply.headers)
+                    return reply.status, line_of(reply.read()), dict(reply.headers)
             except urllib.error.HTTPError as error:
                 with error:
-                    return error.code, json.loads(error.read()), dict(error.headers)
+                    return error.code, line_of(error.read()), dict(error.headers)
 
         return await asyncio.to_thread(ask)
 

@@ -28,7 +28,7 @@ def record(directory: Path, name: str, mtime: int = 0, **more: Any) -> None:
     }  # fmt: skip
     soundfile.write(directory / f"{name}.wav", np.zeros((8000, 2), np.int16), 8000)
     path = directory / f"{name}.json"
-    path.write_text(json.dumps(said | more))
+    path.write_text(json.dumps(said | more) + "\n")
     os.utime(path, (mtime, mtime))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import stat
@@ -117,9 +118,9 @@ class TestSchema:
             jsonschema.Draft202012Validator(SCHEMA).validate(document)
 
 
-def record(directory: Path, report: CallReport, *rows: Row) -> dict[str, Any]:
+def record(directory: Path, report: CallReport, *rows: Row, dialect: str = "") -> dict[str, Any]:
     sink = RecordingSink(directory, clock=ManualClock())
-    call = call_info()
+    call = dataclasses.replace(call_info(), dialect=dialect)
     call.identity["from"] = "+15550100"
     sink.call_started(call)
     assert check(directory / "call-0.json")["state"] == "recording"
@@ -130,6 +131,10 @@ def record(directory: Path, report: CallReport, *rows: Row) -> dict[str, Any]:
 
 
 class TestRealSidecars:
+    @pytest.mark.parametrize("dialect", ["twilio", ""])
+    def test_whose_stream_it_was(self, tmp_path: Path, dialect: str) -> None:
+        assert record(tmp_path, call_report(800), Row(0, 0, 0), dialect=dialect)["dialect"] == (dialect or None)
+
     def test_complete(self, tmp_path: Path) -> None:
         report = call_report(800)
         report.events.append({"type": "dtmf", "digit": "5", "position_samples": 17})

@@ -83,8 +83,13 @@ class TestStart:
         assert told.handshake.path == "/media?t=1"
         assert "tok" not in repr(told)
 
-    def test_whose_token_is_not_good_is_closed_and_the_host_never_hears_of_it(self) -> None:
+    def test_whose_token_is_not_good_is_closed_and_the_host_never_hears_of_it(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
         conversation = Conversation(judge=lambda *shown: Verdict.EXPIRED).send(connected(), start(), media(1, 2))
+        [said] = [text for text in caplog.messages if "start frame" in text]
+        assert said.count("token") == 1, "the reason is said once"
+        assert said.endswith("a start frame that is turned away (a token that has expired; closing with 1008)")
         assert conversation.close == (1008, "refused: a token that has expired")
         assert conversation.host.calls == []
         assert conversation.rejected == {WsReject.UNAUTHORIZED: 1, WsReject.AFTER_CLOSE: 1}
