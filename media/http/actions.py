@@ -81,4 +81,4 @@ def _choices(text: str, command: type[Command]) -> str:
     kind = get_type_hints(command)[found[1]]
     kinds = (kind, *get_args(kind))
     choices = [value for one in kinds if get_origin(one) is Literal for value in get_args(one)]
-    return f"; it is {'a number, or ' if int in kinds else ''}one of {', '.join(map(str, choices))}"
+    return f"; it is {'a number or' if int in kinds else 'one of'} {', '.join(map(str, choices))}"
