@@ -70,7 +70,7 @@ class Workers(Looked):
 
     def calls(self) -> int:
         """See `Looked`."""
-        return int(self._supervisor.totals.snapshot()["calls"])
+        return int(self._supervisor.totals.snapshot().get("calls", 0))  # none has reported yet
 
     def spent_s(self) -> float:
         """See `Looked`."""

@@ -7,7 +7,7 @@ import shlex
 import struct
 from pathlib import Path
 
-from media.http import recordings, watch
+from media.http import recordings
 from media.page import levels, messages, overview, peaks, viewer
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,7 +33,7 @@ def test_records_are_those_of_the_code() -> None:
 
 def test_bounds() -> None:
     assert f"at most {viewer.MAX_VISIBLE}:" in PAGE
-    assert f"at most {watch.CALLS_AT_ONCE} a message" in PAGE
+    assert f"at most {messages.CALLS_AT_ONCE} a message" in PAGE
     assert f"({recordings.DEFAULT_LIMIT}, at most {recordings.MAX_LIMIT})" in PAGE
     assert f"({recordings.DEFAULT_BUCKETS}, at most {peaks.MAX_BUCKETS})" in PAGE
 

@@ -61,8 +61,8 @@ class CallOver:
     report: CallReport
 
 
-Item = bytes | CallBegan | CallOver
-"""A message as `media.feed.wire` has it, or a notice."""
+Item = bytes | str | CallBegan | CallOver
+"""A message as `media.feed.wire` has it, or a notice; one of another process is text already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,8 @@ class Subscription:
         limits: as given.
         calls: which calls it is for.
         why_over: "slow"; "ended", of a subscription to one call; "no_call", there is none, or none any more;
-            "unsubscribed"; "closed", the server is stopping; empty while it goes on.
+            "unsubscribed"; "closed", the server is stopping; "replaced", the worker that had the call is; empty while
+            it goes on.
         sent_messages, dropped_messages: totals, of what was taken and what was dropped.
     """
 

@@ -1,8 +1,7 @@
 """`Behind`: the HTTP doors of workers, which the supervisor's asks for what lives with them: audio and levels.
 
 A worker's door serves the same paths to its supervisor as a server does to the world. So what is wanted of one call
-is fetched from the worker that has it, what is wanted of all from all; and bounds, rules for slow readers and counts
-of what they lost are the worker's own: for who does not read nothing is read, and it waits where it always does.
+is fetched from the worker that has it, what is wanted of all from all: `media.http.pcm_all`, `media.http.watch_all`.
 """
 
 from __future__ import annotations
@@ -10,21 +9,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
+from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from aiohttp import ClientWebSocketResponse, WSMessage, WSMsgType, web
+from aiohttp import ClientWebSocketResponse, WSMessage, WSMsgType
 
 if TYPE_CHECKING:
+    from media.feed.subscription import Subscription
     from media.http.streams import Stream
 
 RETRY_S = 0.5
 """Until a worker is asked again that was not there; its successor is within milliseconds, as a rule."""
 REPLACED = 1012, "the worker that had the call is being replaced"
 STOPPING = 1001, "the server is stopping"
-_GREETING = '{"event":"subscribed"'
+ENDED = 1000, "the call has ended"
 _HOST = "http://localhost"
 _GONE = (OSError, aiohttp.ClientError, TimeoutError)
 Closing = tuple[int, str]
@@ -33,16 +33,25 @@ Say = Callable[[ClientWebSocketResponse], Awaitable[Closing]]
 Take = Callable[[WSMessage], Awaitable[None]]
 
 
-class _TooLate(Exception):
-    """Another worker had a call before."""
-
-
 class Behind:
-    """Used in the event loop of the HTTP door."""
+    """Used in the event loop of the HTTP door, `snapshot` in any thread.
+
+    Attributes:
+        paths, whose: as given.
+        waiting: what waits for readers of audio here, not in a worker.
+        cut_off: of these readers, those that were too slow.
+    """
 
     def __init__(self, paths: Sequence[Path], whose: Callable[[str], Awaitable[int | None]]) -> None:
         """Know the Unix sockets of the workers by their numbers, and by `whose` which of them has a live call."""
         self.paths, self.whose = paths, whose
+        self.waiting: set[Subscription] = set()
+        self.cut_off = 0
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return counters, to be added to those of the workers' feeds."""
+        waiting_bytes = sum(subscription.waiting_bytes for subscription in list(self.waiting))
+        return {"waiting_bytes": waiting_bytes, "cut_off": self.cut_off}
 
     @asynccontextmanager
     async def connect(self, worker: int, path: str) -> AsyncIterator[ClientWebSocketResponse]:
@@ -57,12 +66,14 @@ class Behind:
     async def hear(self, worker: int, path: str, take: Take, say: Say | None = None) -> Closing:
         """Give `take` what a worker says, to its end, while `say` tells it something.
 
-        Returns how it closed, `REPLACED` if it did not.
+        Returns how it closed, `REPLACED` if it did not; `ENDED` if what it was asked for is not there any more.
         """
         try:
             async with self.connect(worker, path) as upstream:
                 works = [_receive(upstream, take)] + ([say(upstream)] if say is not None else [])
                 return await first_of(works)
+        except aiohttp.WSServerHandshakeError as error:
+            return ENDED if error.status == HTTPStatus.NOT_FOUND else REPLACED
         except _GONE:
             return REPLACED
 
@@ -72,52 +83,15 @@ class Behind:
         """Give `take` what a worker says, and what its successors say; tell `lose` between them."""
         while True:
             closing = await self.hear(worker, path, take, say)
-            if closing[0] not in (REPLACED[0], STOPPING[0]):
+            if not is_replaced(closing):
                 return closing
             await lose()
             await asyncio.sleep(RETRY_S)
 
-    async def one(self, socket: web.WebSocketResponse, worker: int, path: str) -> Closing:
-        """Hand on what a worker says of one call."""
-        return await self.hear(worker, path, partial(hand_on, socket))
 
-    async def all(self, socket: web.WebSocketResponse, path: str) -> Closing:
-        """Hand on what all workers say of their calls."""
-        greetings = _Greetings(socket, len(self.paths))
-
-        async def take(worker: int, message: WSMessage) -> None:
-            if not await greetings.take(worker, message):
-                await hand_on(socket, message)
-
-        workers = range(len(self.paths))
-        return await first_of([self.follow(worker, path, partial(take, worker), _nothing) for worker in workers])
-
-    async def next(self, socket: web.WebSocketResponse, path: str) -> Closing:
-        """Hand on what that worker says which has the first call to begin."""
-        greetings, winner = _Greetings(socket, len(self.paths)), list[int]()
-
-        async def take(worker: int, message: WSMessage) -> None:
-            if await greetings.take(worker, message):
-                return
-            if not winner:
-                winner.append(worker)
-            if winner != [worker]:
-                raise _TooLate
-            await hand_on(socket, message)
-
-        async def follow(worker: int) -> Closing:
-            while not winner:
-                try:
-                    closing = await self.hear(worker, path, partial(take, worker))
-                    if winner == [worker] or closing[0] not in (REPLACED[0], STOPPING[0]):
-                        return closing
-                except _TooLate:
-                    break
-                await asyncio.sleep(RETRY_S)
-            await asyncio.Event().wait()  # until the winner has said it all, and this is cancelled
-            return STOPPING
-
-        return await first_of([follow(worker) for worker in range(len(self.paths))])
+def is_replaced(closing: Closing) -> bool:
+    """Whether a worker that closes so has a successor to ask."""
+    return closing[0] in (REPLACED[0], STOPPING[0])
 
 
 async def _receive(upstream: ClientWebSocketResponse, take: Take) -> Closing:
@@ -129,14 +103,6 @@ async def _receive(upstream: ClientWebSocketResponse, take: Take) -> Closing:
             return int(message.data), str(message.extra or "")
         else:
             return REPLACED
-
-
-async def hand_on(socket: web.WebSocketResponse, message: WSMessage) -> None:
-    """Write a message as it came."""
-    if message.type is WSMsgType.BINARY:
-        await socket.send_bytes(message.data)
-    else:
-        await socket.send_str(message.data)
 
 
 async def first_of(works: Sequence[Awaitable[Closing]]) -> Closing:
@@ -161,25 +127,3 @@ async def until_stop(stream: Stream, is_stopping: Callable[[], bool], work: Awai
         return STOPPING
 
     return await first_of([work, wait()])
-
-
-class _Greetings:
-    """Hands on one greeting when all workers have greeted, and holds up what they say until then."""
-
-    def __init__(self, socket: web.WebSocketResponse, workers: int) -> None:
-        self._socket, self._silent, self._has_greeted = socket, set(range(workers)), asyncio.Event()
-
-    async def take(self, worker: int, message: WSMessage) -> bool:
-        """Return whether it was a greeting, once the reader has one."""
-        if message.type is not WSMsgType.TEXT or not message.data.startswith(_GREETING):
-            await self._has_greeted.wait()
-            return False
-        self._silent.discard(worker)
-        if not self._silent and not self._has_greeted.is_set():
-            self._has_greeted.set()
-            await hand_on(self._socket, message)
-        return True
-
-
-async def _nothing() -> None:
-    pass

@@ -7,26 +7,29 @@ reader was too slow for.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from aiohttp import web
 
 from media.feed.selection import MAX_PATTERN_LENGTH, NATIVE, NEXT_CALL, RATES_HZ, Selection, SelectionError
-from media.feed.sink import FeedSink
-from media.feed.subscription import CallBegan, CallOver, Calls, Limits, WhenSlow
-from media.http.api import API, Api, ApiError, no_such_call, text
-from media.http.behind import Closing, until_stop
+from media.feed.subscription import CallBegan, CallOver, Calls, Limits, Subscription, WhenSlow
+from media.http.api import API, ApiError, no_such_call, text
+from media.http.behind import ENDED, REPLACED, STOPPING, Closing
 from media.http.describing import Operation, Parameter
+from media.http.pcm_all import relayed
 from media.http.streams import TOO_SLOW, Stream
 from strep.clock import iso8601
 
 QUEUE_BYTES, QUEUE_SECONDS = 16 << 20, 5.0
 """May wait for a reader; messages that several get are there once."""
 WHY_CLOSED = {
-    "ended": (1000, "the call has ended"),
-    "no_call": (1000, "the call has ended"),
-    "closed": (1001, "the server is stopping"),
+    "ended": ENDED,
+    "no_call": ENDED,
+    "closed": STOPPING,
     "slow": TOO_SLOW,
+    "replaced": REPLACED,
 }
 
 
@@ -82,20 +85,19 @@ async def stream_call(request: web.Request) -> web.StreamResponse:
         return await _stream(request, list(request.query.items()), Calls.NEXT)
     if api.behind is not None:
         worker = await api.behind.whose(call_id)
-        if worker is None:
-            raise no_such_call(call_id)
-        return await _stream(request, list(request.query.items()), Calls.ONE, worker)
-    assert api.feed is not None
-    if not any(call.call_id == call_id for call in api.feed.calls()):
+    else:
+        assert api.feed is not None
+        worker = 0 if any(call.call_id == call_id for call in api.feed.calls()) else None
+    if worker is None:
         raise no_such_call(call_id)
-    return await _stream(request, [*request.query.items(), ("calls", call_id)], Calls.ONE)
+    return await _stream(request, [*request.query.items(), ("calls", call_id)], Calls.ONE, worker)
 
 
 async def _stream(
     request: web.Request, given: list[tuple[str, str]], calls: Calls, worker: int = 0
 ) -> web.StreamResponse:
     api = request.app[API]
-    feed, when_slow = api.feed, [value for name, value in given if name == "when_slow"]
+    when_slow = [value for name, value in given if name == "when_slow"]
     try:
         selection = Selection.of((name, value) for name, value in given if name != "when_slow")
         limits = Limits(QUEUE_BYTES, QUEUE_SECONDS, WhenSlow(when_slow[0] if when_slow else "disconnect"))
@@ -106,35 +108,38 @@ async def _stream(
         raise ApiError(400, "parameter", f"when_slow: {when_slow[0]!r}; there are {choices}") from None
     stream = Stream()
     with api.reading(stream):
-        if feed is None:
-            path = str(request.rel_url)
-            return await stream.serve(
-                request,
-                lambda socket: until_stop(
-                    stream, lambda: api.is_stopping, _hand_on(socket, api, calls, path, worker)
-                ),
-            )
-        return await stream.serve(request, lambda socket: _write(socket, feed, stream, selection, limits, calls))
+        return await stream.serve(
+            request, lambda socket: _write(socket, _subscribed(request, stream, selection, limits, calls, worker))
+        )
 
 
-async def _hand_on(socket: web.WebSocketResponse, api: Api, calls: Calls, path: str, worker: int) -> Closing:
-    """Hand on to the reader what workers say that are asked the same."""
-    assert api.behind is not None
-    if calls is Calls.ALL:
-        return await api.behind.all(socket, path)
-    if calls is Calls.NEXT:
-        return await api.behind.next(socket, path)
-    return await api.behind.one(socket, worker, path)
+@asynccontextmanager
+async def _subscribed(
+    request: web.Request, stream: Stream, selection: Selection, limits: Limits, calls: Calls, worker: int
+) -> AsyncIterator[tuple[Stream, Subscription]]:
+    """Let a reader have what it wants, of this process or of those behind it."""
+    api = request.app[API]
+    if api.behind is not None:
+        subscription = Subscription(selection, limits, wake=stream.wake, calls=calls)
+        stream.is_lost = lambda: subscription.why_over == "slow"
+        async with relayed(api, api.behind, stream, subscription, str(request.rel_url), worker):
+            yield stream, subscription
+        return
+    assert api.feed is not None
+    subscription = api.feed.subscribe(selection, limits, wake=stream.wake, calls=calls)
+    stream.is_lost = lambda: subscription.why_over == "slow"
+    try:
+        yield stream, subscription
+    finally:
+        api.feed.unsubscribe(subscription)
 
 
 async def _write(
-    socket: web.WebSocketResponse, feed: FeedSink, stream: Stream, selection: Selection, limits: Limits, calls: Calls
-) -> tuple[int, str]:
+    socket: web.WebSocketResponse, subscribed: AbstractAsyncContextManager[tuple[Stream, Subscription]]
+) -> Closing:
     """Write to the reader until there is nothing more; return what to close it with."""
-    subscription = feed.subscribe(selection, limits, wake=stream.wake, calls=calls)
-    stream.is_lost = lambda: subscription.why_over == "slow"
-    try:
-        await socket.send_str(text({"event": "subscribed", "selection": selection.describe()}))
+    async with subscribed as (stream, subscription):
+        await socket.send_str(text({"event": "subscribed", "selection": subscription.selection.describe()}))
         while True:
             stream.something.clear()
             taken = subscription.take()
@@ -146,11 +151,9 @@ async def _write(
                 if isinstance(item, bytes):
                     await socket.send_bytes(item)
                 else:
-                    await socket.send_str(text(news(item)))
+                    await socket.send_str(item if isinstance(item, str) else text(news(item)))
             if not taken.items:
                 await stream.something.wait()
-    finally:
-        feed.unsubscribe(subscription)
 
 
 def news(item: CallBegan | CallOver) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from media.http.streams import Stream
 from media.http.watch_all import PageOfAll
 from media.page.documents import Abilities
 from media.page.levels import LEVEL
-from media.page.messages import FIGURES_OF_CALLS, LEVELS, hello, message, sight_of
+from media.page.messages import CALLS_AT_ONCE, FIGURES_OF_CALLS, LEVELS, hello, message, sight_of
 from media.page.overview import FIGURES
 from media.page.viewer import MAX_VISIBLE, Viewer
 from media.sinks.contract import CallInfo
@@ -40,7 +40,6 @@ LEVELS_EVERY_S = 0.2
 LEVELS_PER_LOOK = 5
 """Once in so many it is told who began, who ended, and the totals: once a second."""
 LOOKS_PER_RANKING = 5
-CALLS_AT_ONCE = 250
 IDENTITY = ("from", "to", "call_leg_id", "leg", "stream_id", "call_control_id", "call_session_id", "name")
 MAX_IDENTITY_CHARACTERS = 128
 """Of each; the carrier says it."""

@@ -17,8 +17,9 @@ from aiohttp import ClientWebSocketResponse, WSMessage, WSMsgType, web
 from media.http.api import Api, text
 from media.http.behind import Behind, Closing, first_of
 from media.page.levels import LEVEL
-from media.page.messages import HEADER, LEVELS, Sight, hello, sight_of
+from media.page.messages import CALLS_AT_ONCE, HEADER, LEVELS, Sight, hello, sight_of
 from media.page.overview import FIGURES
+from media.page.viewer import MAX_VISIBLE
 from strep.clock import iso8601
 
 PATH = "/v1/watch"
@@ -40,7 +41,8 @@ class PageOfAll:
         if sight is None:
             return
         for worker, mine in enumerate(self._sights):
-            numbers = [number // self._count for number in sight.visible if number % self._count == worker]
+            visible = sight.visible[:MAX_VISIBLE]
+            numbers = [number // self._count for number in visible if number % self._count == worker]
             mine.tell(msgspec.json.encode(Sight(numbers, sight.ranking)).decode())
 
     async def tell(self, socket: web.WebSocketResponse) -> Closing:
@@ -69,7 +71,9 @@ class PageOfAll:
             ended = [self._number(worker, call) for call in self._live[worker]]
             self._live[worker].clear()
             self._totals[worker] = {}
-            await socket.send_str(text({"event": "calls", "ended": ended, "begun": []}))
+            for at in range(0, len(ended), CALLS_AT_ONCE):
+                gone = ended[at : at + CALLS_AT_ONCE]
+                await socket.send_str(text({"event": "calls", "ended": gone, "begun": []}))
 
         return await self._behind.follow(worker, PATH, take, lose, self._sights[worker].say_to)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from media.events.publishing import AudioUnpublished
-from media.feed.subscription import CallBegan, Subscription
+from media.feed.subscription import CallBegan, CallOver, Subscription
 from media.nats.bundles import Bundle, Bundler
 from media.nats.message import Message
 from media.nats.names import EVENT, Place, Subjects, message_id, token
@@ -97,7 +97,7 @@ class Intake:
                 # Of this instance of publishing: one that died, and counted from 0 as well, is another.
                 self._last_origin_ns = max(self._clock.wall_ns(), self._last_origin_ns + 1)
                 self._calls[item.call.call_id] = item.call, self._last_origin_ns
-            else:
+            elif isinstance(item, CallOver):
                 found += self._audio(self._bundler.end(item.call.call_id))
                 self._ended.append(item.call)  # until it is known whether there was room for the last of it
         return found + self._audio(self._bundler.poll(now_ns))

@@ -13,6 +13,8 @@ from media.page.viewer import MAX_VISIBLE
 
 VERSION = 1
 LEVELS, FIGURES_OF_CALLS = 1, 2
+CALLS_AT_ONCE = 250
+"""That a message tells of as begun, or as ended."""
 HEADER = struct.Struct("<BBHI")
 """Of a binary message: `LEVELS` or `FIGURES_OF_CALLS`, `VERSION`, bytes of a record, how many follow."""
 

@@ -18,6 +18,7 @@ from strep.clock import SystemClock
 
 if TYPE_CHECKING:
     from media.http.api import Api
+    from media.http.behind import Behind
     from media.http.relayed import Relayed
     from media.workers.house import AllWorkers, Send
 
@@ -43,6 +44,7 @@ class FrontDesk:
         self._given, self._workers, self._send, self._alarms = config, workers, send, alarms
         self._house: AllWorkers | None = None
         self._relayed: Relayed | None = None
+        self._behind: Behind | None = None
         self._directory: Path | None = None
         self._door = None
         if config.http is not None:
@@ -130,7 +132,10 @@ class FrontDesk:
 
     def snapshot(self) -> dict[str, Any]:
         """Return counters, in the form of `Server.snapshot`."""
-        return {} if self._door is None else {"companions": {self._door.name: self._door.snapshot()}}
+        if self._door is None:
+            return {}
+        feed = [] if self._behind is None else [{"name": "feed", "details": self._behind.snapshot()}]
+        return {"companions": {self._door.name: self._door.snapshot()}, "sinks": feed}
 
     def _make_api(self) -> Api:
         from media.http.api import Api
@@ -139,10 +144,11 @@ class FrontDesk:
 
         assert self._house is not None
         assert self.inner is not None
+        self._behind = Behind(self.inner.paths, self._house.whose)
         return Api(
             self._house,
             SystemClock(),
-            behind=Behind(self.inner.paths, self._house.whose),
+            behind=self._behind,
             bus=self._relayed,
             incoming=self._incoming,
             alarms=self._alarms,

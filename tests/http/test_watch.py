@@ -12,9 +12,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Subprotocol
 
 from media.events.kinds import DigitPressed
-from media.http.watch import CALLS_AT_ONCE, MAX_IDENTITY_CHARACTERS, told_of
+from media.http.watch import MAX_IDENTITY_CHARACTERS, told_of
 from media.page.levels import LEVEL
-from media.page.messages import FIGURES_OF_CALLS, HEADER, LEVELS
+from media.page.messages import CALLS_AT_ONCE, FIGURES_OF_CALLS, HEADER, LEVELS
 from media.page.overview import FIGURES
 from tests.http.door import Hall, hall, until
 from tests.http.test_access import ENCODED, TOKEN

@@ -16,7 +16,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
-from media.carrier.options import SimulationOptions
+from media.carrier.options import SimulationOptions, Transport
+from media.carrier.pacing import Instant
 from media.carrier.simulation import Simulation, Target
 from media.feed.wire import parse
 from media.page.levels import LEVEL
@@ -26,7 +27,7 @@ from media.workers.steering import is_supported, worker_of_leg
 from strep.clock import NS_PER_SECOND
 from tests.media.harness import pcm_channels
 from tests.media.test_serve import address, serving
-from tests.media.workers.test_workers import children, leg_ids
+from tests.media.workers.test_workers import children, leg_ids, metrics, wait_until
 from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.realtime, pytest.mark.skipif(not is_supported(), reason="needs Linux")]
@@ -108,6 +109,34 @@ async def test_of_all_calls_and_of_the_next_one(tmp_path: Path) -> None:
     [(call_id, *_)] = {(call_id,) for call_id, _ in of_one.audio}
     of_one.check(tmp_path, call_id)
     assert of_one.ended == [call_id]
+
+
+async def heard_by(folder: Path, *arguments: str) -> dict[tuple[str, int], bytes]:
+    """Let the same calls come, and return the audio of each track, which has no holes."""
+    simulation = Simulation(SimulationOptions(Transport.WEBSOCKET, calls=CALLS, seconds=0.5, seed=7))
+    with serving("--ws", ":0", "--http", ":0", "--metrics", ":0", *arguments, folder=folder) as (_, addresses):
+        async with asyncio.timeout(PATIENCE_S), opened(addresses, "/v1/pcm?rate=native") as connection:
+            heard = Heard()
+            calling = asyncio.create_task(simulation.run(Target(stream_url=f"ws://{addresses['ws']}/"), Instant()))
+            while len(heard.ended) < CALLS:
+                heard.take(await connection.recv())
+            await calling
+
+        def subscriptions() -> float:
+            return metrics(addresses["metrics"])["strep_feed_subscriptions"]
+
+        await asyncio.to_thread(wait_until, lambda: subscriptions() == 0)  # who has left is not spoken to
+    for pieces in heard.audio.values():
+        ends = [at + len(pcm) for at, pcm in pieces]
+        assert ends[:-1] == [at for at, _ in pieces[1:]]  # where a track begins is told by when it came
+    return {track: b"".join(pcm.tobytes() for _, pcm in pieces) for track, pieces in heard.audio.items()}
+
+
+async def test_the_bytes_are_those_that_one_process_gives(tmp_path: Path) -> None:
+    one = await heard_by(tmp_path)
+    assert len(one) == 2 * CALLS
+    assert {len(pcm) for pcm in one.values()} == {2 * 4000}
+    assert await heard_by(tmp_path, "--workers", "2") == one
 
 
 class Seen:
