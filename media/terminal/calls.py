@@ -18,7 +18,7 @@ QUIET_MS = 2000
 _EPILOG = examples(
     "Ids alone; those of which packets were lost:",
     "  strep calls | cut -f 1",
-    "  strep calls --json | jq -r '.calls[] | select(any(.tracks[]; .never_arrived > 0)) | .call_id'",
+    "  strep calls --json | jq -r '.[] | select(any(.tracks[]; .never_arrived > 0)) | .call_id'",
     "Of another machine, where the server has a token:",
     "  STREP_HTTP_TOKEN=secret strep calls --url http://media.example.com:9080",
 )

@@ -47,13 +47,22 @@ def examples() -> Iterator[Example]:
 
 
 def commands_of(language: str, block: str) -> Iterator[str]:
-    """Yield the commands in a block: of a console those behind a dollar, of a script all lines."""
+    """Yield the commands in a block: of a console those behind a dollar, of a script all, quotes closed."""
+    command = ""
     for line in block.replace("\\\n", " ").splitlines():
         if language == "console":
             if line.startswith("$ "):
                 yield line.removeprefix("$ ")
-        elif line:
-            yield line
+            continue
+        command += line
+        try:
+            shlex.split(command)
+        except ValueError:  # a quote is open: it goes on
+            command += "\n"
+            continue
+        if command:
+            yield command
+        command = ""
 
 
 def spans() -> Iterator[tuple[str, str]]:
@@ -66,13 +75,15 @@ def spans() -> Iterator[tuple[str, str]]:
 
 def simple_commands(line: str) -> Iterator[tuple[dict[str, str], list[str]]]:
     """Yield variables and words of each program that a line of a shell starts, in $(...) and behind pipes as well."""
+    for inner in re.findall(r"\$\(([^()]*)\)", line):
+        yield from simple_commands(inner)
     variables, words = dict[str, str](), list[str]()
-    for word in [*_words(line), ";"]:
+    for word in [*_words(re.sub(r"\$\(([^()]*)\)", "WHAT-IT-PRINTS", line)), ";"]:
         if word in _ENDS:
             if words:
                 yield variables, words
             variables, words = {}, []
-        elif words or not re.match(r"[A-Z_]+=", word):
+        elif words or not re.match(r"[A-Za-z_]+=", word):
             words.append(word)
         else:
             name, _, value = word.partition("=")
@@ -80,7 +91,7 @@ def simple_commands(line: str) -> Iterator[tuple[dict[str, str], list[str]]]:
 
 
 def _words(line: str) -> list[str]:
-    lexer = shlex.shlex(line.replace("$(", " ( "), posix=True, punctuation_chars="();|&<>")
+    lexer = shlex.shlex(line, posix=True, punctuation_chars="();|&<>")
     lexer.whitespace_split = True
     lexer.commenters = ""
     return list(lexer)
