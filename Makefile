@@ -166,8 +166,6 @@ lock:  ## write requirements/*.txt from pyproject.toml again (UPGRADE=1: newest 
 	}; \
 	compile --all-extras $(if $(UPGRADE),--upgrade) --output-file requirements/dev.txt pyproject.toml; \
 	compile --no-annotate --extra fast --extra http --extra webhooks --extra encrypt --extra store --extra nats --extra cdr --extra otel --constraints requirements/dev.txt --output-file requirements/server.txt pyproject.toml; \
-	printf '%s\n' $(PIPECAT) $(TELNYX) $(MOTO) $(MANIFESTS) | compile --no-deps --no-annotate $(if $(UPGRADE),--upgrade) --output-file requirements/peers.txt -; \
-	compile --no-annotate --extra fast --extra http --extra webhooks --extra encrypt --extra store --extra nats --constraints requirements/dev.txt --output-file requirements/server.txt pyproject.toml; \
 	printf '%s\n' $(PIPECAT) $(TELNYX) $(MOTO) $(PESQ) $(MANIFESTS) | compile --no-deps --no-annotate $(if $(UPGRADE),--upgrade) --output-file requirements/peers.txt -; \
 	echo '$(ATHERIS)' | compile --no-deps --no-annotate --output-file requirements/fuzz.txt -; \
 	printf '%s\n' $(API_TOOLS) | compile --no-annotate $(if $(UPGRADE),--upgrade) --output-file requirements/api.txt -; \

@@ -20,7 +20,7 @@ from benchmarks.progress import Teller
 from benchmarks.question import QUESTIONS, Question, find
 from benchmarks.report import Report
 from benchmarks.show import show
-from media.cli import LazyGroup
+from media.cli import LazyGroup, examples
 
 HERE = Path(__file__).resolve().parent
 README = HERE / "README.md"
@@ -85,6 +85,13 @@ def command(question: Question) -> click.Command:
         callback=click.pass_context(lambda context, /, **_: _ask(context, question)),
         params=[*options.options_of(question.settings), *_common()],
         help=f"{QUESTIONS[question.name]}\n\n{question.explains}",
+        epilog=examples(
+            "Does it work here? The figures are nothing to go by:",
+            f"  strep bench {question.name} --quick",
+            "Keep what was measured, and look at it again:",
+            f"  strep bench {question.name} --json {question.name}.json",
+            f"  strep bench {question.name} --from-json {question.name}.json",
+        ),
         context_settings={"max_content_width": 110, "help_option_names": ["-h", "--help"]},
     )
 
@@ -123,7 +130,11 @@ def _all_questions(quick: bool, scratch: Path, write_readme: bool) -> None:
 
 
 _all = click.Command(
-    "all", callback=_all_questions, params=[_quick(), _scratch(), _write_readme()], help=_all_questions.__doc__
+    "all",
+    callback=_all_questions,
+    params=[_quick(), _scratch(), _write_readme()],
+    help=_all_questions.__doc__,
+    epilog=examples("Do all of them work here?", "  strep bench all --quick"),
 )
 
 

@@ -50,11 +50,11 @@ def _type(kind: Any, meta: msgspec.Meta) -> click.ParamType[Any] | None:
     choices = (meta.extra or {}).get("choices")
     if choices:
         return click.Choice(choices)
+    least = meta.ge if meta.gt is None else meta.gt
     if kind is int:
-        return click.IntRange(min=None if meta.ge is None else int(meta.ge))
+        return click.INT if least is None else click.IntRange(min=int(least), min_open=meta.gt is not None)
     if kind is float:
-        least = meta.ge if meta.gt is None else meta.gt
-        return click.FloatRange(min=least, min_open=meta.gt is not None)
+        return click.FLOAT if least is None else click.FloatRange(min=least, min_open=meta.gt is not None)
     return None
 
 

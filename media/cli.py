@@ -43,6 +43,11 @@ Examples:
 )
 
 
+def examples(*lines: str) -> str:
+    """Return what stands at the end of a command's help: a line that says what, and commands indented by two."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
 class Refusal(click.ClickException):
     """A configuration that cannot be; one line and exit code 2."""
 

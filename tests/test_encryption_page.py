@@ -53,7 +53,7 @@ def test_the_reader_reads(tmp_path: Path, is_cut: bool) -> None:
 def test_the_commands_make_keys_serve_and_open(tmp_path: Path) -> None:
     """The three lines of the page, with a call between the second and the third."""
     block = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)[0]
-    keygen, serve, unseal = (line.removeprefix("$ strep ").split() for line in block.splitlines())
+    keygen, serve, unseal = (line.removeprefix("$ .venv/bin/strep ").split() for line in block.splitlines())
 
     def strep(*arguments: str) -> str:
         command = [sys.executable, "-m", "media.cli", *arguments]
@@ -65,7 +65,7 @@ def test_the_commands_make_keys_serve_and_open(tmp_path: Path) -> None:
     public = strep(*keygen).strip()
     assert public.startswith("age1")
     recipient = [public if word == "age1..." else word for word in serve[1:]]
-    arguments = ["127.0.0.1:0" if word == ":9000" else word for word in recipient]
+    arguments = [word.replace(":9000", ":0") for word in recipient]
     with serving(*arguments, folder=tmp_path) as (process, addresses):
         strep("simulate", "--udp", addresses["udp"], "--calls", "2", "--seconds", "1")
         process.terminate()

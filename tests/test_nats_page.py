@@ -37,7 +37,7 @@ def test_a_call_comes_to_the_consumer(tmp_path: Path) -> None:
     server, serve, consumer = (
         [word.replace("4222", port).replace("0.0.0.0:9000", "127.0.0.1:0") for word in words] for words in console()
     )
-    assert (server[0], serve[:2], consumer[0]) == ("nats-server", ["strep", "serve"], "python")
+    assert (server[0], serve[:2], consumer[0]) == ("nats-server", [".venv/bin/strep", "serve"], ".venv/bin/python")
     command = [str(PROGRAM), *server[1:], "-a", "127.0.0.1", "-p", port]
     processes: list[subprocess.Popen[Any]] = [subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)]
     try:

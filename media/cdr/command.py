@@ -10,12 +10,21 @@ import msgspec
 from media.cdr.database import RecordDatabase
 from media.cdr.options import parse_database
 from media.cdr.record import CallRecord
+from media.cli import examples
 from strep.errors import ConfigurationError
 
 BATCH = 500
 
 
-@click.command()
+_EPILOG = examples(
+    "What a database has missed, and what was written before there was one:",
+    "  strep cdr calls.jsonl --database sqlite:///calls.db",
+    "The file of a day, into PostgreSQL; the password is in nobody's list of processes:",
+    "  STREP_CDR_DATABASE=postgresql+psycopg://USER:PASSWORD@HOST/calls strep cdr calls-2026-01-31.jsonl",
+)
+
+
+@click.command(epilog=_EPILOG, context_settings={"max_content_width": 100})
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option(
     "--database", required=True, metavar="URL", envvar="STREP_CDR_DATABASE", help="As --cdr-database of strep serve."

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from media.cli import examples
 from media.sealing.age import NoKeyFits
 from media.sealing.keys import NOT_INSTALLED, make_identity, read_identities
 from media.sealing.opening import Opened
@@ -21,6 +22,11 @@ from strep.errors import ConfigurationError
 UNFINISHED, DAMAGED = 3, 4
 _MOST_LINES = 20
 _DAMAGE = ".damage.json"
+_KEYGEN_EPILOG = examples(
+    "On the machine where recordings are listened to; then, where they are made, with what was printed:",
+    "  strep keygen private.key",
+    "  strep serve --udp :9000 --record recordings --encrypt-to age1...",
+)
 _EPILOG = """\b
 Examples:
   Open a recording, beside it, or into another program:
@@ -39,7 +45,7 @@ Exit codes:
 """
 
 
-@click.command()
+@click.command(epilog=_KEYGEN_EPILOG, context_settings={"max_content_width": 100})
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def keygen(file: Path) -> None:
     """Make a private key in FILE, unless it is there, and show the public key.

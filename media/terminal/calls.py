@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from media.cli import examples
 from media.terminal.client import Door, server_options
 from media.terminal.printable import printable
 
@@ -14,7 +15,16 @@ QUIET_MS = 2000
 """A call of which nothing comes for longer may be over: a fork over UDP does not say so."""
 
 
-@click.command(context_settings={"max_content_width": 100})
+_EPILOG = examples(
+    "Ids alone; those of which packets were lost:",
+    "  strep calls | cut -f 1",
+    "  strep calls --json | jq -r '.[] | select(any(.tracks[]; .never_arrived > 0)) | .call_id'",
+    "Of another machine, where the server has a token:",
+    "  STREP_HTTP_TOKEN=secret strep calls --url http://media.example.com:9080",
+)
+
+
+@click.command(epilog=_EPILOG, context_settings={"max_content_width": 100})
 @click.option("--json", "as_json", is_flag=True, help="Everything the server says, as JSON.")
 @server_options
 def calls(as_json: bool, url: str, token: str) -> None:

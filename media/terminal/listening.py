@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from media.cli import FAILED, OK, HintingGroup, Refusal
+from media.cli import FAILED, OK, HintingGroup, Refusal, examples
 from media.events.kinds import WITHHELD
 from media.terminal.errand import CALL_ENDED, OTHERWISE, Ending, Errand, acting, given
 
@@ -63,7 +63,14 @@ HUNG_UP = Ending(
 )
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "Four digits, or whatever comes before the hash key:",
+        '  strep call any gather --max 4 --prompt "Your PIN, please."',
+        "Yes or no, asked twice at most, by a file that the server has:",
+        "  strep call any gather --max 1 --valid 12 --media question.wav --tries 2",
+    )
+)
 @click.option("--min", "minimum", type=click.IntRange(1, 128), metavar="N", help="Fewer are not valid.")
 @click.option("--max", "maximum", type=click.IntRange(1, 128), metavar="N", help="With so many it is complete.")
 @click.option("--prompt", default="", metavar="TEXT|URL", help="Said or played before; the first key interrupts it.")
@@ -126,12 +133,30 @@ def _millis(seconds: float | None) -> int | None:
     return None if seconds is None else max(round(seconds * 1000), 1)
 
 
-@click.group(cls=HintingGroup)
+_RECORD = examples(
+    "The caller's answer, until he is silent for two seconds; then where it is:",
+    "  strep call any record start --track inbound --silence 2 --name answer --wait",
+    "Until it is stopped:",
+    "  strep call any record start --format mp3",
+    "  strep call any record stop",
+    "Keep a card number out of everything that is written:",
+    '  strep call any record pause --omit --by agent7 --reason "card number"',
+    "  strep call any record resume --by agent7",
+)
+_TRANSCRIBE = examples(
+    "  strep call any transcribe start --track inbound",
+    "  strep tail --plain --events transcription",
+    "  strep call any transcribe stop",
+)
+_DENOISE = examples("  strep call any denoise start", "  strep call any denoise stop --track both")
+
+
+@click.group(cls=HintingGroup, epilog=_RECORD)
 def record() -> None:
     """Start and stop recordings of their own; pause and resume all that is kept of the call."""
 
 
-@record.command("start")
+@record.command("start", epilog=_RECORD)
 @click.option("--format", "form", type=click.Choice(["wav", "mp3", "flac", "opus"]), help="Else the server's.")
 @click.option("--channels", type=click.Choice(["dual", "single"]), help="Inbound left and outbound right, or mixed.")
 @_TRACK
@@ -156,7 +181,7 @@ def record_start(
     errand.do("record_start", body, shows="recording_id")
 
 
-@record.command("stop")
+@record.command("stop", epilog=_RECORD)
 @click.option("--recording-id", default="", metavar="ID", help="Just this one.")
 @acting()
 def record_stop(errand: Errand, recording_id: str) -> None:
@@ -164,7 +189,7 @@ def record_stop(errand: Errand, recording_id: str) -> None:
     errand.do("record_stop", given(recording_id=recording_id), shows="recording_ids")
 
 
-@record.command("pause")
+@record.command("pause", epilog=_RECORD)
 @click.option("--omit", is_flag=True, help="Cut the time out of files, instead of keeping silence.")
 @_BY[1]
 @_BY[0]
@@ -174,7 +199,7 @@ def record_pause(errand: Errand, omit: bool, by: str, reason: str) -> None:
     errand.do("record_pause", given(mode="omit" if omit else None, by=by, reason=reason))
 
 
-@record.command("resume")
+@record.command("resume", epilog=_RECORD)
 @_BY[1]
 @_BY[0]
 @acting()
@@ -183,12 +208,12 @@ def record_resume(errand: Errand, by: str, reason: str) -> None:
     errand.do("record_resume", given(by=by, reason=reason))
 
 
-@click.group(cls=HintingGroup)
+@click.group(cls=HintingGroup, epilog=_TRANSCRIBE)
 def transcribe() -> None:
     """Start and stop writing down what is said."""
 
 
-@transcribe.command("start")
+@transcribe.command("start", epilog=_TRANSCRIBE)
 @click.option("--engine", default="", help="Else pocketsphinx.")
 @click.option("--language", default="", metavar="TAG", help="As in en-US.")
 @click.option("--interim", is_flag=True, help="Tell also what may change.")
@@ -201,19 +226,19 @@ def transcribe_start(errand: Errand, engine: str, language: str, interim: bool, 
     errand.do("transcription_start", body)
 
 
-@transcribe.command("stop")
+@transcribe.command("stop", epilog=_TRANSCRIBE)
 @acting()
 def transcribe_stop(errand: Errand) -> None:
     """Transcribe no more; what was said before is still told."""
     errand.do("transcription_stop", {})
 
 
-@click.group(cls=HintingGroup)
+@click.group(cls=HintingGroup, epilog=_DENOISE)
 def denoise() -> None:
     """Start and stop suppressing noise, where `strep serve --denoise` put it."""
 
 
-@denoise.command("start")
+@denoise.command("start", epilog=_DENOISE)
 @_TRACK
 @acting()
 def denoise_start(errand: Errand, track: str | None) -> None:
@@ -221,7 +246,7 @@ def denoise_start(errand: Errand, track: str | None) -> None:
     errand.do("suppression_start", given(direction=track))
 
 
-@denoise.command("stop")
+@denoise.command("stop", epilog=_DENOISE)
 @_TRACK
 @acting()
 def denoise_stop(errand: Errand, track: str | None) -> None:
@@ -229,7 +254,13 @@ def denoise_stop(errand: Errand, track: str | None) -> None:
     errand.do("suppression_stop", given(direction=track))
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "At once; when what plays was heard:",
+        "  strep call any hangup",
+        '  strep call any speak "Goodbye." --wait && strep call any hangup',
+    )
+)
 @acting(waits=True)
 def hangup(errand: Errand, wait: bool) -> None:
     """End the call, and close the sockets of its stream."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from media.cli import Refusal
+from media.cli import Refusal, examples
 from media.terminal.errand import PLAYED, Errand, F, acting, given
 
 if TYPE_CHECKING:
@@ -42,7 +42,15 @@ def _how(command: F) -> F:
     return command
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "Queue a file of yours, or one that the server has:",
+        "  strep call any play greeting.mp3",
+        "  strep call any play --media hold.wav --loop infinity",
+        "Over what plays, softly, until it was heard:",
+        "  strep call any play https://example.com/bell.wav --overlay --volume -12 --wait",
+    )
+)
 @click.argument("source", required=False, metavar="[FILE|URL]", type=click.Path())
 @click.option("--media", default="", metavar="NAME", help="A file that the server has (strep serve --media).")
 @click.option("--loop", type=_Loop(), metavar="N", help="How often: 1 to 100, or infinity.")
@@ -63,7 +71,14 @@ def play(
     _sound(errand, "playback_start", audio | body, wait=wait)
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "Now, instead of all that plays:",
+        '  strep call any speak "We close in five minutes." --stop all',
+        "In the voice that espeak-ng has for German:",
+        '  strep call any speak "Guten Tag." --language de',
+    )
+)
 @click.argument("text")
 @click.option("--voice", default="", help="Of the engine.")
 @click.option("--language", default="", metavar="TAG", help="As in en-US.")
@@ -79,7 +94,13 @@ def speak(
     _sound(errand, "speak", {"payload": text} | how, wait=wait)
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "All of it, or what sounds, so that the next begins:",
+        "  strep call any stop",
+        "  strep call any stop --current",
+    )
+)
 @click.option("--current", is_flag=True, help="What sounds; what is queued behind it begins.")
 @click.option("--overlay", is_flag=True, help="Of what lies over the queue.")
 @_PLAYBACK_ID
@@ -90,7 +111,7 @@ def stop(errand: Errand, current: bool, overlay: bool, playback_id: str) -> None
     errand.do("playback_stop", which, shows="playback_ids")
 
 
-@click.command()
+@click.command(epilog=examples("  strep call any pause"))
 @_PLAYBACK_ID
 @acting()
 def pause(errand: Errand, playback_id: str) -> None:
@@ -98,7 +119,7 @@ def pause(errand: Errand, playback_id: str) -> None:
     errand.do("playback_pause", given(playback_id=playback_id), shows="playback_ids")
 
 
-@click.command()
+@click.command(epilog=examples("  strep call any resume"))
 @_PLAYBACK_ID
 @acting()
 def resume(errand: Errand, playback_id: str) -> None:
@@ -106,7 +127,10 @@ def resume(errand: Errand, playback_id: str) -> None:
     errand.do("playback_resume", given(playback_id=playback_id), shows="playback_ids")
 
 
-@click.command(context_settings={"ignore_unknown_options": True})  # -6 is none
+@click.command(
+    epilog=examples("Half as loud; as it is in the file:", "  strep call any volume -6", "  strep call any volume 0"),
+    context_settings={"ignore_unknown_options": True},
+)
 @click.argument("volume_db", metavar="DB", type=click.FloatRange(-40, 40))
 @_PLAYBACK_ID
 @acting()
@@ -115,14 +139,14 @@ def volume(errand: Errand, volume_db: float, playback_id: str) -> None:
     errand.do("playback_volume", {"volume_db": volume_db} | given(playback_id=playback_id), shows="playback_ids")
 
 
-@click.command()
+@click.command(epilog=examples("  strep call any clear"))
 @acting()
 def clear(errand: Errand) -> None:
     """Be silent at once, here and at the carrier, also of what is queued."""
     errand.do("clear", {})
 
 
-@click.command()
+@click.command(epilog=examples("An extension, a second later:", "  strep call any dtmf W1234# --wait"))
 @click.argument("digits")
 @click.option("--duration", type=click.IntRange(40, 5000), metavar="MS", help="Of each key.  [default: 250]")
 @acting(waits=True)

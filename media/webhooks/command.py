@@ -6,10 +6,17 @@ from pathlib import Path
 
 import click
 
+from media.cli import examples
 from media.webhooks.signing import make_key, read_key
 
+_EPILOG = examples(
+    "Sign webhooks; the receiver is given what the first line prints:",
+    "  strep keys webhook.pem",
+    "  strep serve --ws :9001 --webhook https://example.com/calls --webhook-key webhook.pem",
+)
 
-@click.command()
+
+@click.command(epilog=_EPILOG, context_settings={"max_content_width": 100})
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def keys(file: Path) -> None:
     """Make an Ed25519 private key in FILE, unless it is there, and show the public key.

@@ -1,0 +1,1 @@
+"""The documentation as a whole: each command in it is run, linted, or listed with the reason why it cannot be."""
