@@ -12,13 +12,13 @@ import stat
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from shutil import which
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import soundfile
@@ -87,6 +87,12 @@ def shown(command: str, folder: Path, **variables: str) -> Iterator[subprocess.P
         process.communicate()
 
 
+def lines(pipe: IO[str] | None) -> Callable[[], str]:
+    """Return what reads the next line of a process."""
+    assert pipe is not None
+    return pipe.readline
+
+
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Any, dict[str, str], Path]]]:
     """Yield the server of each page, where it listens and its folder; all begin at once."""
@@ -142,19 +148,19 @@ def test_programs_are_fed(servers: dict[str, tuple[Any, dict[str, str], Path]]) 
         run(curl.replace("127.0.0.1:9080", addresses["http"]).replace("curl", "curl --silent --include")) as events,
     ):
         for tap in (sox, pipe):
-            assert tap.stderr.readline() == "listening\n"
-        assert '"subscribed"' in reader.stdout.readline()
-        assert "text/event-stream" in "".join(iter(events.stdout.readline, "\n")), "its head, up to the empty line"
+            assert lines(tap.stderr)() == "listening\n"
+        assert '"subscribed"' in lines(reader.stdout)()
+        assert "text/event-stream" in "".join(iter(lines(events.stdout), "\n")), "its head, up to the empty line"
         caller = f"{STREP} simulate --ws ws://{addresses['ws']}/ --ws-track both --seconds 300"
         with run(caller):
             wait_until(lambda: shell(calls, folder, STREP_URL=url))
             assert len(shell("strep calls | cut -f 1", folder, STREP_URL=url).split()) == 1
-            assert re.fullmatch(r"\d+ s \d+ \d+\n", pipe.stdout.readline())
+            assert re.fullmatch(r"\d+ s \d+ \d+\n", lines(pipe.stdout)())
             shell("strep call any hangup", folder, STREP_URL=url)
             assert sox.wait(PATIENCE_S) == 0
         assert pipe.wait(PATIENCE_S) == 0
-        assert any("call_ended" in line for line in iter(events.stdout.readline, ""))
-        assert any(re.search(r" (in|out) \d+\.\d{3} s \d+$", line) for line in iter(reader.stdout.readline, ""))
+        assert any("call_ended" in line for line in iter(lines(events.stdout), ""))
+        assert any(re.search(r" (in|out) \d+\.\d{3} s \d+$", line) for line in iter(lines(reader.stdout), ""))
     assert soundfile.info(folder / "out.wav").channels == 2
     assert soundfile.info(folder / "out.wav").duration > 1
 
@@ -180,7 +186,7 @@ def test_a_second_process_takes_over(tmp_path: Path) -> None:
         assert first.wait(PATIENCE_S) == 0
         second.terminate()
         assert second.wait(PATIENCE_S) == 0
-        assert "took over" in second.stderr.read()
+        assert "took over" in "".join(iter(lines(second.stderr), ""))
 
 
 @pytest.mark.parametrize("page", ["docs/quickstart.md", "docs/capacity.md"])

@@ -8,8 +8,9 @@ from collections import Counter
 import pytest
 
 from tests.docs.pages import ROOT, examples, spans
-from tests.docs.which import CLAIMS, IN_TEXT, LINTED, PROGRAMS, RUN, SHOWN
+from tests.docs.which import CLAIMS, IN_TEXT, LINTED, PROGRAMS, RUN, SHOWN, Claim, InText
 
+ALL: list[Claim | InText] = [*CLAIMS, *IN_TEXT]
 _IN_SECTIONS = {claim.place for claim in CLAIMS if "#" in claim.place}
 
 
@@ -31,7 +32,7 @@ def test_every_command_in_running_text_is_known() -> None:
     assert [begin for begin in begins if not any(span.startswith(begin) for span in found)] == []
 
 
-@pytest.mark.parametrize("test", sorted({listed.test for listed in (*CLAIMS, *IN_TEXT) if listed.test}))
+@pytest.mark.parametrize("test", sorted({listed.test for listed in ALL if listed.test}))
 def test_the_test_is_there_and_reads_the_page(test: str) -> None:
     file, _, name = test.partition("::")
     source = (ROOT / file).read_text(encoding="utf-8")
@@ -44,5 +45,5 @@ def test_the_test_is_there_and_reads_the_page(test: str) -> None:
 
 def test_who_is_not_run_says_why() -> None:
     assert all(claim.why for claim in CLAIMS if claim.how == LINTED)
-    assert all(listed.why for listed in (*CLAIMS, *IN_TEXT) if not listed.test)
-    assert {listed.how for listed in (*CLAIMS, *IN_TEXT)} == {RUN, LINTED, SHOWN}
+    assert all(listed.why for listed in ALL if not listed.test)
+    assert {listed.how for listed in ALL} == {RUN, LINTED, SHOWN}

@@ -101,7 +101,7 @@ def test_twilio_dials_a_path_that_there_is() -> None:
 
 
 def told(event: Event) -> dict[str, Any]:
-    return Told("", 2, 0, CallInfo("c", 8000, 0, 0), event).to_json()
+    return Told("", 2, 0, CallInfo(0, "c", "ws", 0), event).to_json()
 
 
 def test_events_that_are_shown_are_events() -> None:
