@@ -53,7 +53,7 @@ def draw_recording(wav_path: Path, sidecar_path: Path, out_path: Path) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ConfigurationError("pictures need matplotlib: pip install strep[plot]") from error
+        raise ConfigurationError("pictures need matplotlib: pip install '/path/to/strep[plot]'") from error
     try:
         sidecar = msgspec.json.decode(sidecar_path.read_bytes(), type=Sidecar)
     except msgspec.MsgspecError as error:

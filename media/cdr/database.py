@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("strep.cdr")
 TABLE = "strep_calls"
-NOT_INSTALLED = "cdr_database needs SQLAlchemy, and psycopg for PostgreSQL: pip install 'strep[cdr]'"
+NOT_INSTALLED = "cdr_database needs SQLAlchemy, and psycopg for PostgreSQL: pip install '/path/to/strep[cdr]'"
 DIALECTS = ("sqlite", "postgresql")
 CONNECT_TIMEOUT_S = 10
 """To connect, and to wait for another writer of SQLite."""

@@ -1,6 +1,6 @@
 """Codecs: what an encoding is, and its encoder and decoder, one per track or per playing call.
 
-PCMU, PCMA and L16 are here; G.722 and Opus come with ``pip install strep[codecs]``.
+PCMU, PCMA and L16 are here; G.722 and Opus come with ``pip install '/path/to/strep[codecs]'``.
 """
 
 from __future__ import annotations

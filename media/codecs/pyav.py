@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from av.audio.codeccontext import AudioCodecContext
     from av.audio.frame import AudioFrame
 
-EXTRA = "pip install strep[codecs]"
+EXTRA = "pip install '/path/to/strep[codecs]'"
 
 
 def av(purpose: str) -> Any:

@@ -25,7 +25,7 @@ DELIVERY_OPTIONS = (
         Format("URL", check_url, is_secret=True),
         "s3://bucket/calls",
         "Copy recordings and their JSON there when they are closed, and check that they arrived: a directory, or "
-        "s3://BUCKET/PREFIX (pip install 'strep[store]'), server and keys from the environment, as boto has it: "
+        "s3://BUCKET/PREFIX (extra store), server and keys from the environment, as boto has it: "
         "AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID, ... While that cannot be reached they stay here and are tried again.",
     ),
     Option(

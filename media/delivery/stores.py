@@ -109,7 +109,7 @@ def require_client(url: str) -> None:
     missing = [name for name in needed if importlib.util.find_spec(name) is None]
     if missing:
         raise ConfigurationError(
-            f"to deliver to {url}, {' and '.join(missing)} must be installed: pip install 'strep[store]'"
+            f"to deliver to {url}, {' and '.join(missing)} must be installed: pip install '/path/to/strep[store]'"
         )
     from fsspec.registry import known_implementations
 

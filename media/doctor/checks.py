@@ -119,7 +119,7 @@ CHECKS = (
         FILES,
         "problem: one cannot be written to",
         "the server does not start, or keeps nothing",
-        "chown $USER {directory} (or name another directory)",
+        "{what}",
         storage.writable,
     ),
     Check(
@@ -127,7 +127,7 @@ CHECKS = (
         FILES,
         "advice: others may look into one",
         "files are closed to other users in any case, their names and sizes are not",
-        "chmod 700 {directory}",
+        "{what}",
         storage.private,
     ),
     Check(
@@ -263,7 +263,7 @@ CHECKS = (
         SOFTWARE,
         "advice: uvloop is missing",
         "media streams, HTTP and events cost more without it",
-        "pip install 'strep[fast]'",
+        "pip install '/path/to/strep[fast]'",
         software.event_loop,
     ),
     Check(

@@ -67,7 +67,8 @@ def doctor(config: Path | None, calls: int | None, as_document: bool, **flags: A
     """
     out = console()
     is_usual = not _says_doors(flags, os.environ, config)
-    settings = load(flags | USUAL if is_usual else flags, os.environ, config)
+    usual = _usual(flags, os.environ) if is_usual else {}
+    settings = load(flags | usual, os.environ, config)
     demand = _demand(settings, calls)
     facts = read(demand, SystemClock(), Kernel(), dict(os.environ))
     findings = list(examine(facts, demand, CHECKS))
@@ -75,7 +76,8 @@ def doctor(config: Path | None, calls: int | None, as_document: bool, **flags: A
         click.echo(json.dumps(as_json(findings, demand.calls), indent=1))
     else:
         if is_usual:
-            out.print("For: strep serve " + " ".join(f"--{name} {value}" for name, value in USUAL.items()))
+            told = {"udp": settings.server.udp, "record": settings.server.record}
+            out.print("For: strep serve " + " ".join(f"--{name} {value}" for name, value in told.items()))
         show(findings, demand.calls, out)
     click.get_current_context().exit(FAILED if worst(findings) is Level.PROBLEM else OK)
 
@@ -83,6 +85,12 @@ def doctor(config: Path | None, calls: int | None, as_document: bool, **flags: A
 def _says_doors(flags: Mapping[str, Any], environment: Mapping[str, str], config: Path | None) -> bool:
     told = any(flags.get(name) or environment.get(PREFIX + name.upper()) for name in DOORS)
     return told or config is not None or bool(environment.get(CONFIG_VARIABLE))
+
+
+def _usual(flags: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, str]:
+    """Return of what is usual that which nobody says."""
+    told = {name for name in USUAL if flags.get(name) or environment.get(PREFIX + name.upper())}
+    return {name: value for name, value in USUAL.items() if name not in told}
 
 
 def _demand(settings: Settings, calls: int | None) -> Demand:

@@ -79,5 +79,6 @@ class Demand:
             "state": config.state,
             "webhook_spool": config.webhook_spool,
             "nats_spool": config.nats.spool,
+            "cdr": None if config.cdr is None else config.cdr.parent,
         }
         return [(option, path) for option, path in named.items() if path is not None]

@@ -94,6 +94,7 @@ class DirectoryFacts:
         nearest: what there is of it: itself, or the directory in which it would be made.
         is_writable: by this user.
         mode: its permission bits; None if it is not there yet.
+        is_own: it is this user's alone to change: not root's, and not one for everybody such as /tmp.
     """
 
     option: str
@@ -101,6 +102,7 @@ class DirectoryFacts:
     nearest: str
     is_writable: bool
     mode: int | None = None
+    is_own: bool = False
 
 
 @dataclass(frozen=True, slots=True)

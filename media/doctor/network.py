@@ -167,7 +167,9 @@ def ephemeral(facts: Facts, demand: Demand) -> Iterator[Verdict]:
     ]
     if at_risk:
         ports = ",".join(map(str, sorted(at_risk)))
-        yield advice(f"{ports} of {span[0]}-{span[1]}, which go to whoever asks for any port", ports=ports)
+        reserved = [f"{first}-{last}" if first != last else str(first) for first, last in facts.network.reserved]
+        found = f"{ports} of {span[0]}-{span[1]}, which go to whoever asks for any port"
+        yield advice(found, ports=",".join([*reserved, ports]))  # it sets the whole list
     else:
         yield ok(f"all outside {span[0]}-{span[1]}, or reserved")
 

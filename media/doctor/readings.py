@@ -8,6 +8,7 @@ import errno
 import os
 import shutil
 import socket
+import stat
 import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
@@ -130,8 +131,10 @@ def _directory(option: str, path: Path) -> DirectoryFacts:
     absolute = path.absolute()
     nearest = next(place for place in (absolute, *absolute.parents) if place.exists())
     is_writable = nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
-    mode = absolute.stat().st_mode & 0o777 if nearest == absolute else None
-    return DirectoryFacts(option, str(absolute), str(nearest), is_writable, mode)
+    found = nearest.stat()
+    is_own = found.st_uid == os.geteuid() != 0 and not found.st_mode & stat.S_ISVTX
+    mode = found.st_mode & 0o777 if nearest == absolute else None
+    return DirectoryFacts(option, str(absolute), str(nearest), is_writable, mode, is_own)
 
 
 def measure(directory: Path, clock: Clock) -> tuple[float, float]:
@@ -225,6 +228,13 @@ def _file_limits() -> tuple[int | None, int | None]:
 
 
 def _software(kernel: Kernel) -> SoftwareFacts:
-    modules = {module for extra in EXTRAS for module in extra.modules if find_spec(module)}
+    modules = {module for extra in EXTRAS for module in extra.modules if _is_there(module)}
     programs = {name for name in PROGRAMS if shutil.which(name)}
     return SoftwareFacts(frozenset(modules), frozenset(programs), IS_SUPPORTED, kernel.socket_unit())
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # nor is the package that it is in
+        return False

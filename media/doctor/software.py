@@ -38,7 +38,7 @@ class Extra:
     @property
     def command(self) -> str:
         """What installs it."""
-        return self.install or f"pip install 'strep[{self.name}]'"
+        return self.install or f"pip install '/path/to/strep[{self.name}]'"
 
 
 def _needs_codecs(config: ServerConfig) -> bool:
@@ -62,6 +62,14 @@ EXTRAS = (
         "--deliver-to s3://",
         lambda c: bool(c.deliver_to) and not directory_of(c.deliver_to),
     ),
+    Extra("cdr", ("sqlalchemy",), "--cdr-database", lambda config: bool(config.cdr_database)),
+    Extra(
+        "cdr",
+        ("psycopg",),
+        "--cdr-database postgresql:",
+        lambda config: config.cdr_database.startswith("postgres"),
+    ),
+    Extra("otel", ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"), "--otlp", lambda c: bool(c.otlp)),
     Extra("nats", ("nats",), "--nats", lambda config: bool(config.nats.urls)),
     Extra("transcribe", ("pocketsphinx",), "--transcribe pocketsphinx", _engine("pocketsphinx")),
     Extra("vosk", ("vosk",), "--transcribe vosk", _engine("vosk"), "pip install vosk"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 
 from media.doctor.check import Verdict, advice, ok, problem, unknown
 from media.doctor.demand import DAY_S, Demand
-from media.doctor.facts import Facts
+from media.doctor.facts import DirectoryFacts, Facts
 
 HOUR_S = 3600
 FEW_TIMES = 4
@@ -15,6 +16,8 @@ SLOW_SYNC_S = 0.5
 IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 REMOTE = frozenset({"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs", "ceph", "fuse.s3fs"})
 OTHERS_BITS = 0o077
+IS_A_FILE = "cdr"
+"""Of which the directory is meant."""
 NOT_RECORDED = "nothing is recorded (--record)"
 
 
@@ -26,7 +29,7 @@ def writable(facts: Facts, demand: Demand) -> Iterator[Verdict]:
         if directory.is_writable:
             yield ok(f"can be written to{where}", subject)
         else:
-            yield problem(f"cannot be written to{where}", subject, directory=directory.nearest)
+            yield problem(f"cannot be written to{where}", subject, what=_make(directory))
     if not facts.disk.directories:
         yield ok("none is written to")
 
@@ -34,16 +37,27 @@ def writable(facts: Facts, demand: Demand) -> Iterator[Verdict]:
 def private(facts: Facts, demand: Demand) -> Iterator[Verdict]:
     """Whether other users see what is in them."""
     for directory in facts.disk.directories:
+        if directory.option == IS_A_FILE:  # which is its owner's, wherever it is
+            continue
         subject = f"{directory.option} {directory.path}"
         if directory.mode is None:
             yield ok("will be made for its owner alone", subject)
         elif directory.mode & OTHERS_BITS:
             found = f"mode {directory.mode:03o}: others see names, and numbers of calls"
-            yield advice(found, subject, directory=directory.path)
+            quoted = shlex.quote(directory.path)
+            yield advice(found, subject, what=f"chmod 700 {quoted}" if directory.is_own else _make(directory))
         else:
             yield ok(f"mode {directory.mode:03o}", subject)
     if not facts.disk.directories:
         yield ok("none is written to")
+
+
+def _make(directory: DirectoryFacts) -> str:
+    """Return how to have a directory of one's own. What is there stays as it is: it may be that of everybody."""
+    path = shlex.quote(directory.path if directory.mode is None else f"{directory.path}/strep")
+    file = "/calls.jsonl" if directory.option == IS_A_FILE else ""
+    option = "" if directory.mode is None else f", and --{directory.option.replace('_', '-')} {path}{file}"
+    return f"install -d -m 700 -o $USER {path}{option}"
 
 
 def space(facts: Facts, demand: Demand) -> Iterator[Verdict]:
@@ -75,7 +89,7 @@ def speed(facts: Facts, demand: Demand) -> Iterator[Verdict]:
         yield ok(NOT_RECORDED) if not rate else unknown("was not measured")
         return
     found = f"{measured / 1e6:.0f} MB/s with the sync; {demand.calls:,} calls write {rate / 1e6:.1f} MB/s"
-    calls = int(demand.calls * measured / rate / FEW_TIMES)
+    calls = max(int(demand.calls * measured / rate / FEW_TIMES), 1)  # 0 would be no limit
     if measured < rate:
         yield problem(found, calls=calls)
     else:

@@ -23,6 +23,6 @@ def openapi() -> None:
         from media.http.openapi import document
     except ImportError as error:
         raise ConfigurationError(
-            f"the interface is described by what serves it ({error}); install strep[http]"
+            f"the interface is described by what serves it ({error}); pip install '/path/to/strep[http]'"
         ) from error
     click.echo(msgspec.json.format(msgspec.json.encode(document()), indent=2))

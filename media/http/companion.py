@@ -60,7 +60,7 @@ class HttpDoor:
         try:
             import aiohttp.web  # noqa: F401
         except ImportError as error:
-            raise ConfigurationError(f"http needs aiohttp ({error}); install strep[http]") from error
+            raise ConfigurationError(f"http needs aiohttp ({error}); pip install '/path/to/strep[http]'") from error
         self.addresses: dict[str, str] = {}
         self.turned_away = 0
         self._is_inner = bool(sockets and sockets.http and sockets.http.family == socket.AF_UNIX)

@@ -165,7 +165,7 @@ def check_installed() -> None:
         ConfigurationError: it is not.
     """
     if find_spec("nats") is None:
-        raise ConfigurationError("nats: needs the extra nats: pip install 'strep[nats]'")
+        raise ConfigurationError("nats: needs the extra nats: pip install '/path/to/strep[nats]'")
 
 
 def _new_client() -> Client:

@@ -13,7 +13,7 @@ from media.sealing import bech32
 from strep.clock import iso8601
 from strep.errors import ConfigurationError
 
-NOT_INSTALLED = "encryption needs the package cryptography: pip install 'strep[encrypt]'"
+NOT_INSTALLED = "encryption needs the package cryptography: pip install '/path/to/strep[encrypt]'"
 _PUBLIC, _PRIVATE = "age", "age-secret-key-"
 _KEY_BYTES = 32
 

@@ -17,7 +17,7 @@ from strep.clock import Clock
 from strep.errors import ConfigurationError
 
 _LOG = logging.getLogger("strep.traces")
-NOT_INSTALLED = "otlp needs the OpenTelemetry SDK: pip install 'strep[otel]'"
+NOT_INSTALLED = "otlp needs the OpenTelemetry SDK: pip install '/path/to/strep[otel]'"
 PATH = "/v1/traces"
 """Of OTLP over HTTP, where the URL has none."""
 MAX_QUEUE = 4096

@@ -20,7 +20,7 @@ MAX_ANSWER_BYTES = 16 << 10
 """An answer's body is read so far, for the connection to be used again; a longer one ends the connection."""
 MAX_DELAY_NS = 86_400 * NS_PER_SECOND
 HEADERS = {"Content-Type": "application/json", "User-Agent": f"strep/{__version__}"}
-NOT_INSTALLED = "webhooks need the package aiohttp: pip install 'strep[webhooks]'"
+NOT_INSTALLED = "webhooks need the package aiohttp: pip install '/path/to/strep[webhooks]'"
 
 
 @dataclass(frozen=True, slots=True)

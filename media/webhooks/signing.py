@@ -26,7 +26,7 @@ TOLERANCE_S = 300
 """A timestamp may be so far from our clock, either way."""
 KEY_BYTES = 32
 _MAX_DIGITS = 12
-NOT_INSTALLED = "signing webhooks needs the package cryptography: pip install 'strep[webhooks]'"
+NOT_INSTALLED = "signing webhooks needs the package cryptography: pip install '/path/to/strep[webhooks]'"
 
 
 class Signer:

@@ -14,7 +14,7 @@ from media.config import Endpoint, ProcessConfig
 from media.doctor.check import Check, Finding, Level, examine, worst
 from media.doctor.checks import CHECKS
 from media.doctor.demand import Demand
-from media.doctor.facts import Facts, UnitFacts
+from media.doctor.facts import DirectoryFacts, Facts, UnitFacts
 from media.settings import load
 from tests.doctor.machines import DEMAND, DIRECTORY, GIB, HEALTHY, MIB, PORT, SERVER
 
@@ -188,3 +188,47 @@ def test_a_remedy_helps() -> None:
     [mib] = re.findall(r"--receive-buffer (\d+)MiB", finding.remedy)
     [after] = findings("buffer_length", changed("network", {"granted_bytes": int(mib) * MIB}), demand)
     assert after.level is OK
+
+
+def told_of(name: str, *directories: DirectoryFacts) -> list[str]:
+    return [finding.remedy for finding in findings(name, changed("disk", {"directories": directories}))]
+
+
+class TestDirectories:
+    """A remedy makes a directory of one's own; what is there, and others', it leaves alone."""
+
+    def test_what_is_not_there_is_made_where_it_is_to_be(self) -> None:
+        there = DirectoryFacts("record", "/var/lib/strep/my calls", "/var/lib", is_writable=False)
+        assert told_of("directories", there) == ["install -d -m 700 -o $USER '/var/lib/strep/my calls'"]
+
+    def test_what_is_there_stays_as_it_is(self) -> None:
+        there = DirectoryFacts("takes", "/var/lib", "/var/lib", is_writable=False, mode=0o755)
+        made = "install -d -m 700 -o $USER /var/lib/strep, and --takes /var/lib/strep"
+        assert told_of("directories", there) == told_of("privacy", there) == [made]
+
+    def test_only_ones_own_is_closed(self) -> None:
+        own = DirectoryFacts("record", "/home/me/calls", "/home/me/calls", is_writable=True, mode=0o755, is_own=True)
+        assert told_of("privacy", own) == ["chmod 700 /home/me/calls"]
+
+    def test_of_a_file(self) -> None:
+        there = DirectoryFacts("cdr", "/srv", "/srv", is_writable=False, mode=0o777)
+        assert told_of("privacy", there) == []
+        [remedy] = told_of("directories", there)
+        assert remedy.endswith("--cdr /srv/strep/calls.jsonl")
+
+
+def test_reserved_ports_stay_reserved() -> None:
+    facts = changed("network", {"ephemeral": (1024, 60_999), "reserved": ((8080, 8080), (30_000, 32_767))})
+    [finding] = findings("ephemeral_ports", facts)
+    assert finding.remedy.startswith("sysctl -w net.ipv4.ip_local_reserved_ports=8080,30000-32767,9000")
+
+
+def test_no_limit_is_no_remedy_of_a_slow_disk() -> None:
+    [finding] = findings("disk_speed", changed("disk", {"write_bytes_per_s": 1.0}))
+    assert "--max-calls 1," in finding.remedy
+
+
+def test_call_records_and_traces_need_their_packages() -> None:
+    demand = Demand(replace(SERVER, cdr_database="postgresql+psycopg://a@b/c", otlp="http://127.0.0.1:4318"))
+    found = findings("extras", changed("software", {"modules": frozenset()}), demand)
+    assert [one.subject.split(" ")[0] for one in found if one.level is PROBLEM] == ["cdr", "cdr", "otel"]

@@ -140,3 +140,15 @@ def test_the_table_of_the_page_is_that_of_the_code() -> None:
 def test_the_page_says_what_is_looked_at_by_itself() -> None:
     assert "`strep serve " + " ".join(f"--{name} {value}" for name, value in USUAL.items()) + "`" in PAGE
     assert list(examine(HEALTHY, Demand(ServerConfig(udp=Endpoint("0.0.0.0", 9000))), CHECKS))
+
+
+def test_what_is_said_is_looked_at(tmp_path: Path) -> None:
+    """Also where no door is named; and directories are read as they are."""
+    recordings = tmp_path / "calls"
+    recordings.mkdir(mode=0o755)
+    said = CliRunner().invoke(
+        cli.strep, ["doctor", "--record", str(recordings), "--calls", "1"], env={"COLUMNS": "200"}
+    )
+    assert f"For: strep serve --udp 0.0.0.0:9000 --record {recordings}" in said.output.replace("\n", "")
+    said = CliRunner().invoke(cli.strep, ["doctor", "--calls", "1", "--json"], env={"STREP_RECORD": str(recordings)})
+    assert f"record {recordings}" in said.output

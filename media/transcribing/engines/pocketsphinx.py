@@ -1,4 +1,4 @@
-"""PocketSphinx: offline, in the wheel, no account, no download (``pip install strep[transcribe]``).
+"""PocketSphinx: offline, in the wheel, no account, no download (``pip install '/path/to/strep[transcribe]'``).
 
 Its acoustic model of US English is from the days before neural networks. With a grammar - digits, commands - it is
 good; of free speech it understands what is spoken slowly and clearly, and much of a real call it does not. It takes
