@@ -200,5 +200,5 @@ def test_a_url_that_only_looks_like_one() -> None:
 
 def test_without_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sqlalchemy", None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'strep\[cdr\]'"):
+    with pytest.raises(ConfigurationError, match=r"pip install '/path/to/strep\[cdr\]'"):
         RecordDatabase("sqlite:///calls.db")

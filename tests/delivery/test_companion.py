@@ -231,7 +231,7 @@ class TestConfiguration:
     def test_without_the_client_it_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
         config = ServerConfig(udp=DOOR, record=Path("x"), deliver_to="s3://bucket")
-        with pytest.raises(ConfigurationError, match=r"pip install 'strep\[store\]'"):
+        with pytest.raises(ConfigurationError, match=r"pip install '/path/to/strep\[store\]'"):
             deliveries_of(config, EventBus(ManualClock()), ManualClock())
 
     def test_each_directory_has_its_own(self, tmp_path: Path) -> None:

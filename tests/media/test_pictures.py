@@ -141,7 +141,7 @@ class TestFigures:
 class TestErrors:
     def test_without_matplotlib(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-        with pytest.raises(ConfigurationError, match=r"pip install strep\[plot\]"):
+        with pytest.raises(ConfigurationError, match=r"pip install '/path/to/strep\[plot\]"):
             draw_recording(tmp_path / "a.wav", tmp_path / "a.json", tmp_path / "a.png")
 
     def test_not_a_sidecar(self, tmp_path: Path) -> None:

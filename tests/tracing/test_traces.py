@@ -150,5 +150,5 @@ async def test_a_collector_that_does_not_take_them() -> None:
 def test_without_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("opentelemetry")]:
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ConfigurationError, match=r"pip install 'strep\[otel\]'"):
+    with pytest.raises(ConfigurationError, match=r"pip install '/path/to/strep\[otel\]'"):
         Traces("http://127.0.0.1:1", EventBus(ManualClock()), ManualClock())
