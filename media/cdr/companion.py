@@ -16,7 +16,7 @@ from media.cdr.writer import Place, Writer
 from media.config import ServerConfig
 from media.events.bus import EventBus, Told
 from media.events.calls import CallOver
-from media.events.recordings import RecordingFailed
+from media.events.recordings import RecordingFailed, RecordingStarted
 from media.sinks.contract import CallInfo, SinkUse
 from media.sinks.finished import FinishedRecording
 from media.sinks.finisher import Finisher
@@ -66,9 +66,12 @@ class Records:
             with self._changed:
                 self._gathering.ended(told.call, event.report, self._clock.now_ns())
                 self._changed.notify()
+        elif isinstance(event, RecordingStarted):
+            with self._changed:
+                self._gathering.began(told.call, event.recording_id)
         elif isinstance(event, RecordingFailed) and not event.step:
             with self._changed:
-                self._gathering.failed(told.call)
+                self._gathering.failed(told.call, event.recording_id, is_take=event.is_take)
                 self._changed.notify()
 
     def recorded(self, recording: FinishedRecording) -> None:

@@ -1,8 +1,8 @@
 """`Gathering`: what is known of a call until its record is whole. Sans-I/O.
 
-A call's record waits for what its recorder makes of it, the names of files, up to `MAX_WAIT_NS`: then it is written
-without. Four verbs: `ended`, `recorded` and `failed` tell of a call, `poll` returns those that are whole, `deadline`
-says when one is at the latest.
+A call's record waits up to `MAX_WAIT_NS` for what becomes of its recordings, the names of files: of that of the whole
+call, and of takes that have begun. Then it is written without. Verbs: `began`, `ended`, `recorded` and `failed` tell
+of a call, `poll` returns those that are whole, `deadline` says when one is at the latest.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from media.sinks.finished import FinishedRecording
 from strep.clock import NEVER_NS, NS_PER_SECOND
 
 MAX_WAIT_NS = 60 * NS_PER_SECOND
-"""From the end of a call to its record, whatever becomes of its recording."""
+"""From the end of a call to its record, whatever becomes of its recordings."""
+MAX_OVER = 1000
+"""Calls whose record is made, of which more may still be told: it came too late."""
 
 
 @dataclass(eq=False, slots=True)
@@ -26,12 +28,22 @@ class Gathered:
         report: how it ended; None while it goes on.
         recordings: its files so far.
         due_ns: when the record is written at the latest.
+        begun, over: ids of takes: that have begun, and that are closed or came to nothing, which may be told before.
+        is_recorded: what becomes of the recording of the whole call is known.
     """
 
     call: CallInfo
     report: CallReport | None = None
     recordings: list[FinishedRecording] = field(default_factory=list)
     due_ns: int = NEVER_NS
+    begun: set[str] = field(default_factory=set)
+    over: set[str] = field(default_factory=set)
+    is_recorded: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing more is to come."""
+        return self.report is not None and self.is_recorded and self.begun <= self.over
 
 
 class Gathering:
@@ -46,33 +58,36 @@ class Gathering:
         self.incomplete = 0
         self._are_recorded = are_recorded
         self._calls: dict[int, Gathered] = {}  # by the id() of a `CallInfo`, which is kept: no other can have it
+        self._over: dict[int, CallInfo] = {}  # likewise
         self._whole: list[Gathered] = []
 
     def __len__(self) -> int:
         """Return how many calls have ended without a record yet."""
         return len(self._whole) + sum(known.report is not None for known in self._calls.values())
 
+    def began(self, call: CallInfo, recording_id: str) -> None:
+        """A take has begun."""
+        if (known := self._known(call)) is not None:
+            known.begun.add(recording_id)
+
     def ended(self, call: CallInfo, report: CallReport, now_ns: int) -> None:
         """A call has ended."""
-        known = self._known(call)
-        known.report, known.due_ns = report, now_ns + MAX_WAIT_NS
-        if not self._are_recorded or any(not recording.is_take for recording in known.recordings):
-            self._finish(known)
+        if (known := self._known(call)) is not None:
+            known.report, known.due_ns = report, now_ns + MAX_WAIT_NS
+            self._look(known)
 
     def recorded(self, recording: FinishedRecording) -> None:
         """A recording is closed: of the whole call, behind its end or before it, or a take."""
         if recording.call.index < 0:  # a dead process', of which there are neither report nor events here
             return
-        known = self._known(recording.call)
-        known.recordings.append(recording)
-        if known.report is not None and not recording.is_take:
-            self._finish(known)
+        if (known := self._known(recording.call)) is not None:
+            known.recordings.append(recording)
+            self._settle(known, recording.recording_id, is_take=recording.is_take)
 
-    def failed(self, call: CallInfo) -> None:
-        """There is no file of a recording, and behind the end of its call there will be none."""
-        known = self._calls.get(id(call))
-        if known is not None and known.report is not None:
-            self._finish(known)
+    def failed(self, call: CallInfo, recording_id: str, *, is_take: bool) -> None:
+        """There is no file of a recording, or it is closed for all that, and `recorded` tells of it."""
+        if (known := self._calls.get(id(call))) is not None:
+            self._settle(known, recording_id, is_take=is_take)
 
     def poll(self, now_ns: int, *, is_over: bool = False) -> list[Gathered]:
         """Return those that are whole, those that have waited for too long, and if it `is_over`, all that ended."""
@@ -89,9 +104,26 @@ class Gathering:
             return 0
         return min((known.due_ns for known in self._calls.values()), default=NEVER_NS)
 
-    def _known(self, call: CallInfo) -> Gathered:
-        return self._calls.setdefault(id(call), Gathered(call))
+    def _known(self, call: CallInfo) -> Gathered | None:
+        """Return what is known of a call, None if its record is made."""
+        if id(call) in self._over:
+            return None
+        return self._calls.setdefault(id(call), Gathered(call, is_recorded=not self._are_recorded))
+
+    def _settle(self, known: Gathered, recording_id: str, *, is_take: bool) -> None:
+        if is_take:
+            known.over.add(recording_id)
+        else:
+            known.is_recorded = True
+        self._look(known)
+
+    def _look(self, known: Gathered) -> None:
+        if known.is_whole:
+            self._finish(known)
 
     def _finish(self, known: Gathered) -> None:
         del self._calls[id(known.call)]
         self._whole.append(known)
+        self._over[id(known.call)] = known.call
+        if len(self._over) > MAX_OVER:
+            del self._over[next(iter(self._over))]

@@ -47,7 +47,7 @@ async def _record_behind_beep(doing: Doing, recording_id: str, options: dict[str
     try:
         await doing.call.start_recording(recording_id=recording_id, **options)
     except StrepError as error:
-        doing.call.publish(RecordingFailed(recording_id=recording_id, error=str(error)))
+        doing.call.publish(RecordingFailed(recording_id=recording_id, error=str(error), is_take=True))
 
 
 async def record_stop(doing: Doing, command: keeping.RecordStop) -> Done:

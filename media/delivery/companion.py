@@ -71,9 +71,10 @@ class Deliveries:
             telling(self._bus.publish)(recording)
             return
         if recording.error is not None:
-            self._bus.publish(
-                recording.call, RecordingFailed(recording_id=recording.recording_id, error=recording.error)
+            failed = RecordingFailed(
+                recording_id=recording.recording_id, error=recording.error, is_take=recording.is_take
             )
+            self._bus.publish(recording.call, failed)
         job = Job.of(recording, self._clock.wall_ns())
         self._remember(job, recording.call)
         try:
@@ -84,7 +85,9 @@ class Deliveries:
             self._not_taken += 1
             self._calls.pop(job.recording_id, None)
             _LOG.error("recording %s stays as it is, no job could be written for it: %s", job.name, error)
-            failed = RecordingFailed(recording_id=job.recording_id, error=str(error), step="hand over")
+            failed = RecordingFailed(
+                recording_id=job.recording_id, error=str(error), step="hand over", is_take=job.is_take
+            )
             self._bus.publish(recording.call, failed)
             return
         self._wake.set()
@@ -273,5 +276,9 @@ def _saved(job: Job, path: str, size_bytes: int) -> RecordingSaved:
 def _failed(trouble: Trouble) -> RecordingFailed:
     job = trouble.job
     return RecordingFailed(
-        recording_id=job.recording_id, error=job.trouble, step=trouble.step, will_retry=trouble.will_retry
+        recording_id=job.recording_id,
+        error=job.trouble,
+        step=trouble.step,
+        will_retry=trouble.will_retry,
+        is_take=job.is_take,
     )

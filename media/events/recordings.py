@@ -93,6 +93,7 @@ class RecordingFailed(Event):
         error: why, for people.
         step: of its delivery that failed: "hand over", "convert", "upload" or "finish"; empty: it was recording.
         will_retry: the step is tried again, and `RecordingSaved` tells when it is done.
+        is_take: it was, or was to be, started during the call; else it is that of the whole call.
     """
 
     NAME: ClassVar[str] = "recording_failed"
@@ -101,3 +102,4 @@ class RecordingFailed(Event):
     error: str
     step: str = ""
     will_retry: bool = False
+    is_take: bool = False

@@ -127,9 +127,9 @@ class Finisher:
         """Take over a recording whose file is closed; from any thread, without waiting."""
         self._waiting.put(closed)
 
-    def give_up(self, call: CallInfo, recording_id: str, error: str) -> None:
+    def give_up(self, call: CallInfo, recording_id: str, error: str, *, is_take: bool) -> None:
         """Tell of a recording of which there is no file; from any thread."""
-        self._publish(call, RecordingFailed(recording_id=recording_id, error=error))
+        self._publish(call, RecordingFailed(recording_id=recording_id, error=error, is_take=is_take))
 
     def step(self) -> bool:
         """Finish one, waiting for it; False: there is to be no more. The whole of the thread's work."""
@@ -225,9 +225,9 @@ def hand_over(recording: RecordedCall, finisher: Finisher, **closed: Any) -> Non
         finisher: who takes it.
         **closed: of `Closed`, and of `FinishedRecording` under "wishes".
     """
-    there, call = recording.closed(), recording.call
+    there, call, is_take = recording.closed(), recording.call, recording.take is not None
     if there is None:
-        finisher.give_up(call, recording.recording_id, recording.error or "there is no file")
+        finisher.give_up(call, recording.recording_id, recording.error or "there is no file", is_take=is_take)
         return
     path, document = there
     ended_ns = document.ended_wall_ns or document.started_wall_ns
@@ -235,7 +235,7 @@ def hand_over(recording: RecordedCall, finisher: Finisher, **closed: Any) -> Non
         finished = finished_recording(call, path, document, ended_ns, **closed.pop("wishes", {}))
     except OSError as error:  # somebody took it away
         finisher.gone += document.take is None
-        finisher.give_up(call, recording.recording_id, str(error))
+        finisher.give_up(call, recording.recording_id, str(error), is_take=is_take)
         if recording.note is not None:
             recording.note.drop()
     else:
@@ -246,9 +246,14 @@ def telling(publish: Publish) -> Finished:
     """Return what tells the event bus of every finished recording: where nothing else becomes of them."""
 
     def tell(recording: FinishedRecording) -> None:
-        place = {"position_samples": recording.start_samples, "recording_id": recording.recording_id}
         if recording.error is not None:
-            publish(recording.call, RecordingFailed(**place, error=recording.error))  # type: ignore[arg-type]
+            failed = RecordingFailed(
+                position_samples=recording.start_samples,
+                recording_id=recording.recording_id,
+                error=recording.error,
+                is_take=recording.is_take,
+            )
+            publish(recording.call, failed)
         publish(recording.call, saved_event(recording))
 
     return tell

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,11 +33,44 @@ def test_with_recordings_when_that_of_the_call_is_closed() -> None:
 
 def test_a_recording_that_failed_is_not_waited_for() -> None:
     gathering, call = Gathering(are_recorded=True), a_call()
-    gathering.failed(call)
     gathering.ended(call, a_report(call), 5)
     assert gathering.poll(5) == []
-    gathering.failed(call)
+    gathering.failed(call, "a-take", is_take=True)
+    assert gathering.poll(5) == []
+    gathering.failed(call, "its own", is_take=False)
     assert len(gathering.poll(5)) == 1
+
+
+@pytest.mark.parametrize("are_recorded", [False, True])
+def test_takes_that_have_begun_are_waited_for(are_recorded: bool) -> None:
+    gathering, call = Gathering(are_recorded=are_recorded), a_call()
+    closed, failed = a_recording(call, is_take=True), "that failed"
+    gathering.began(call, failed)
+    gathering.began(call, closed.recording_id)
+    gathering.ended(call, a_report(call), 5)
+    if are_recorded:
+        gathering.recorded(a_recording(call))
+    gathering.failed(call, failed, is_take=True)
+    assert gathering.poll(5) == []
+    gathering.recorded(closed)
+    [known] = gathering.poll(5)
+    assert closed in known.recordings
+    assert gathering.deadline() == NEVER_NS
+
+
+def test_what_comes_too_late_leaves_nothing_behind() -> None:
+    gathering = Gathering(are_recorded=True)
+    for number in range(100):
+        call = a_call(f"leg-{number}")
+        gathering.began(call, "a-take")
+        gathering.ended(call, a_report(call), 0)
+        assert len(gathering.poll(MAX_WAIT_NS)) == 1
+        gathering.recorded(a_recording(call))
+        gathering.recorded(a_recording(call, is_take=True))
+        gathering.failed(call, "a-take", is_take=True)
+        gathering.began(call, "another")
+    assert len(gathering) == len(gathering._calls) == 0
+    assert gathering.deadline() == NEVER_NS
 
 
 def test_nor_is_one_that_does_not_come() -> None:
@@ -55,7 +89,9 @@ def test_what_a_dead_process_left_is_no_call_of_ours() -> None:
     assert gathering.poll(0, is_over=True) == []
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["ended", "recorded", "take", "failed", "poll"]))))
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["began", "ended", "recorded", "take", "failed", "poll"])))
+)
 def test_every_call_that_has_ended_has_one_record(steps: list[tuple[int, str]]) -> None:
     gathering, calls = Gathering(are_recorded=True), [a_call(f"leg-{number}") for number in range(6)]
     ended, records = set(), []
@@ -66,9 +102,12 @@ def test_every_call_that_has_ended_has_one_record(steps: list[tuple[int, str]]) 
             gathering.ended(call, a_report(call), 0)
         elif step in ("recorded", "take"):
             gathering.recorded(a_recording(call, is_take=step == "take"))
+        elif step == "began" and number not in ended:
+            gathering.began(call, a_recording(call).recording_id)
         elif step == "failed":
-            gathering.failed(call)
+            gathering.failed(call, "its own", is_take=False)
         elif step == "poll":
             records += gathering.poll(0)
     records += gathering.poll(0, is_over=True)
     assert sorted(known.call.call_id for known in records) == [f"leg-{number}" for number in sorted(ended)]
+    assert {id(known.call) for known in gathering._calls.values()}.isdisjoint(id(calls[number]) for number in ended)

@@ -200,6 +200,8 @@ def test_without_the_extra_it_says_what_to_install(
     name: str, rate_hz: int, make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(ConfigurationError, match=rf"the codec {name} needs PyAV.*: pip install '/path/to/strep\[codecs\]"):
+    with pytest.raises(
+        ConfigurationError, match=rf"the codec {name} needs PyAV.*: pip install '/path/to/strep\[codecs\]"
+    ):
         make(Encoding(name, rate_hz))
     make(Encoding("PCMU"))

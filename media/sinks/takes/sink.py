@@ -215,7 +215,7 @@ class TakesSink:
         return self._finisher.wish(order.options.single, **_wishes(order))
 
     def _refuse(self, order: Order, error: str) -> None:
-        self._finisher.give_up(order.call, order.recording_id, error)
+        self._finisher.give_up(order.call, order.recording_id, error, is_take=True)
         order.failed(error)
 
 
