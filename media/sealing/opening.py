@@ -182,11 +182,12 @@ class Opened:
         since: list[int] = []  # damage since the last audio that is verified
         records: list[Record] = []
         length = verified = 0
+        believed = self._believed_samples()
         found = [*self._records, *(one for one, _ in self._wrong)]
         for one in sorted(found, key=lambda each: each.offset):
             if one.offset in wrong:
                 since.append(one.offset)
-                if not self._is_believed(one, format, length):
+                if not _is_believed(one, format, believed):
                     continue
             assert isinstance(one, Record)
             if one.offset in wrong:
@@ -203,10 +204,13 @@ class Opened:
             length = length_after(length, one)
         return places, records
 
-    def _is_believed(self, damaged: Record | Lost, format: Format, length_samples: int) -> bool:
-        if not isinstance(damaged, Record) or (damaged.kind, damaged.format) != (Kind.AUDIO, format):
-            return False
-        return damaged.position + damaged.count <= length_samples + _BELIEVED_S * self.sample_rate_hz
+    def _believed_samples(self) -> int:
+        """Return how long the audio may be by what damaged records say: anybody may have written them."""
+        length = 0
+        for record in self._records:
+            if record.kind in (Kind.AUDIO, Kind.LENGTH, Kind.END):
+                length = length_after(length, record)
+        return length + _BELIEVED_S * self.sample_rate_hz
 
     def _damage(self, one: Record | Lost, reason: str, places: dict[int, tuple[int, int]]) -> Damage:
         size = one.end - one.offset
@@ -260,6 +264,12 @@ class Opened:
         for start, count in self._kept():
             frames = self._tape.read(start, count, self._content)
             yield (mixed(frames, self._edit.single) if self._edit.single else frames).tobytes()
+
+
+def _is_believed(damaged: Record | Lost, format: Format, most_samples: int) -> bool:
+    if not isinstance(damaged, Record) or (damaged.kind, damaged.format) != (Kind.AUDIO, format):
+        return False
+    return damaged.position + damaged.count <= most_samples
 
 
 def _joined(place: tuple[int, int] | None, start: int, end: int) -> tuple[int, int]:

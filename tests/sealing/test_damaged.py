@@ -16,7 +16,7 @@ from media.events.files import EventFile
 from media.sealing import damage
 from media.sealing.damage import Damage, merged
 from media.sealing.opening import Opened
-from media.sealing.records import RECORD, Damaged, Kind, Record, Segment
+from media.sealing.records import BOTH, RECORD, Damaged, Format, Kind, Record, Segment
 from media.sealing.scanning import Lost, reader_of, scan, survey
 from media.sinks.audio_files import reopen
 from media.sinks.sealed import SealedWav
@@ -159,6 +159,19 @@ class TestWhatIsBelieved:
         spoil(file.path, last.offset + 8, last.offset + 16, (1 << 60).to_bytes(8, "little"))
         assert len(heard(file.path)) == (COUNT - 1) * EACH
         assert [(one.start_bytes, one.start_samples) for one in told(file.path)] == [(last.offset, None)]
+
+    def test_nor_are_the_places_of_many_each_of_which_is_near_the_one_before(self, tmp_path: Path) -> None:
+        """Who may write to a file and has no key must not let it be a day of silence that fills somebody's disk."""
+        file = written(tmp_path)
+        file.let_go()
+        hour = 3600 * file.sample_rate_hz
+        with file.path.open("ab") as there:
+            for number in range(1, 25):
+                head = RECORD.pack(20, 100 + number, number * hour - 1, 1, Kind.AUDIO, Format.PCM16, BOTH)
+                there.write(head + bytes(20))
+        with Opened(file.path, [ALICE]) as opened:
+            assert opened.length_samples == hour
+            assert len(told(file.path)) == 1, "they are neighbours"
 
     def test_the_end_says_how_long_it_is(self, tmp_path: Path) -> None:
         file = written(tmp_path)
