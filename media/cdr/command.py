@@ -10,6 +10,7 @@ import msgspec
 from media.cdr.database import RecordDatabase
 from media.cdr.options import parse_database
 from media.cdr.record import CallRecord
+from media.cdr.writer import write_each
 from media.cli import examples
 from strep.errors import ConfigurationError
 
@@ -41,7 +42,7 @@ def cdr(files: tuple[Path, ...], database: str) -> None:
             records, bad = _records(file)
             strange += bad
             for first in range(0, len(records), BATCH):
-                refused += place.write(records[first : first + BATCH], 0)
+                refused += write_each(place, records[first : first + BATCH], 0)
             found += len(records)
     except OSError as error:
         raise click.ClickException(str(error)) from error

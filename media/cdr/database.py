@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from media.cdr.record import CallRecord
+from media.cdr.writer import first_line
 from media.sinks.sidecar import plain
 from strep.errors import ConfigurationError
 
@@ -48,47 +49,29 @@ class RecordDatabase:
     def open(self, wall_ns: int) -> None:
         """Do nothing: a database that is not there may come yet, and calls do not wait for it."""
 
-    def write(self, records: Sequence[CallRecord], wall_ns: int) -> int:
-        """Insert records; return how many of them it will never take.
+    def write(self, records: Sequence[CallRecord], wall_ns: int) -> None:
+        """Insert records.
 
         Raises:
             OSError: the database is not there, or does not let us: none of them is written.
+            SQLAlchemyError, ValueError, OverflowError: it will never take one of them: none of them is written.
         """
-        from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+        from sqlalchemy.exc import SQLAlchemyError
 
         rows = [_row(record) for record in records]
         try:
             self._make()
             with self._engine.begin() as connection:
                 connection.execute(self._insert(), rows)
-            return 0
-        except DBAPIError as error:
-            if not _is_about_the_rows(error):
-                self._is_made = False  # who knows what became of it
-                raise OSError(_text(error)) from error
         except SQLAlchemyError as error:
-            raise OSError(_text(error)) from error
-        return self._write_each(rows)
+            if _is_about_the_rows(error):
+                raise
+            self._is_made = False  # who knows what became of it
+            raise OSError(first_line(error)) from error
 
     def close(self) -> None:
         """Close its connections."""
         self._engine.dispose()
-
-    def _write_each(self, rows: Sequence[dict[str, Any]]) -> int:
-        """Insert row by row, since one of them is not taken; return how many are not."""
-        from sqlalchemy.exc import DBAPIError
-
-        refused = 0
-        for row in rows:
-            try:
-                with self._engine.begin() as connection:
-                    connection.execute(self._insert(), [row])
-            except DBAPIError as error:
-                if not _is_about_the_rows(error):
-                    raise OSError(_text(error)) from error  # those before it are left out when it is tried again
-                refused += 1
-                _LOG.error("the database does not take the record of call %s: %s", row["call_id"], _text(error))
-        return refused
 
     def _make(self) -> None:
         """Make the table if it is not there; of several processes that begin at once one does."""
@@ -235,14 +218,10 @@ def _sum(counts: Iterable[int | None]) -> int | None:
     return sum(known) if known else None
 
 
-def _is_about_the_rows(error: Any) -> bool:
+def _is_about_the_rows(error: Exception) -> bool:
     """Return whether what is wrong is a value, and not the database or the way to it."""
-    from sqlalchemy.exc import DataError, IntegrityError
+    from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
 
-    return isinstance(error, DataError | IntegrityError)
-
-
-def _text(error: Any) -> str:
-    """Return what the driver says, in one line, without the statement and its values."""
-    text = str(getattr(error, "orig", None) or error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+    if isinstance(error, DBAPIError):
+        return isinstance(error, DataError | IntegrityError)
+    return isinstance(error, StatementError)  # a value could not even be given to the driver

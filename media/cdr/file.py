@@ -58,8 +58,8 @@ class RecordFile:
         except OSError as error:
             raise OSError(error.errno, f"cannot write call records to {self._path}: {error.strerror}") from error
 
-    def write(self, records: Sequence[CallRecord], wall_ns: int) -> int:
-        """Append records, and put them on the disk; return how many were refused, none.
+    def write(self, records: Sequence[CallRecord], wall_ns: int) -> None:
+        """Append records, and put them on the disk.
 
         Raises:
             OSError: none of them is there.
@@ -76,7 +76,6 @@ class RecordFile:
                 raise
         finally:
             os.close(fd)
-        return 0
 
     def close(self) -> None:
         """Do nothing: it is open only while it is written to."""

@@ -27,15 +27,42 @@ class Place(Protocol):
             OSError: it cannot be; the server does not start then.
         """
 
-    def write(self, records: Sequence[CallRecord], wall_ns: int) -> int:
-        """Write all of them, whatever of them is there already; return how many it will never take.
+    def write(self, records: Sequence[CallRecord], wall_ns: int) -> None:
+        """Write all of them, whatever of them is there already, or none.
 
         Raises:
             OSError: not now; they are to be tried again.
+            Exception: any other; it will never take one of them.
         """
 
     def close(self) -> None:
         """Be done with it."""
+
+
+def write_each(place: Place, records: Sequence[CallRecord], wall_ns: int) -> int:
+    """Write records; return how many of them the place will never take, none of which costs another.
+
+    Raises:
+        OSError: not now; they are to be tried again.
+    """
+    try:
+        place.write(records, wall_ns)
+    except OSError:
+        raise
+    except Exception as error:
+        if len(records) > 1:
+            return sum(write_each(place, [record], wall_ns) for record in records)
+        _LOG.error(
+            "the %s does not take the record of call %s: %s", place.name, records[0].call_id, first_line(error)
+        )
+        return 1
+    return 0
+
+
+def first_line(error: Exception) -> str:
+    """Return what is wrong in one line; of a database what its driver says, without the statement and its values."""
+    text = str(getattr(error, "orig", None) or error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
 
 
 class Writer:
@@ -82,11 +109,9 @@ class Writer:
             return False
         refused, error = 0, ""
         try:
-            refused = self.place.write(batch, self._clock.wall_ns())
+            refused = write_each(self.place, batch, self._clock.wall_ns())
         except OSError as found:
             error = str(found)
-        except Exception as found:  # a mistake of ours must cost no other record
-            error = repr(found)
         with self._changed:
             self.outbox.settle(self._clock.now_ns(), is_written=not error, refused=refused)
         if error:

@@ -13,6 +13,7 @@ from media.carrier.options import SimulationOptions, Transport
 from media.cdr.companion import Records
 from media.config import ServerConfig
 from media.events.bus import EventBus
+from media.events.recordings import RecordingStarted
 from media.reports import call_over
 from media.sinks.contract import CallInfo, SinkUse
 from media.sinks.finisher import Finisher
@@ -99,6 +100,22 @@ def test_a_mistake_of_ours_costs_one_record(tmp_path: Path) -> None:
         records.step(is_over=True)
     records.writers[0].step()
     assert [document["call_id"] for document in lines(tmp_path / "calls.jsonl")] == ["leg-2"]
+
+
+def test_a_take_that_runs_when_its_call_ends_is_in_the_record(tmp_path: Path) -> None:
+    clock, config = ManualClock(), ServerConfig(cdr=tmp_path / "calls.jsonl", takes=tmp_path)
+    bus, finisher = EventBus(clock), Finisher(lambda call, event: None)
+    records = Records(config, bus, finisher, lambda call: [], clock)
+    call = a_call()
+    take = a_recording(call, is_take=True)
+    bus.publish(call, RecordingStarted(recording_id=take.recording_id, channels="dual"))
+    bus.publish(call, call_over(a_report(call)))
+    assert not records.step()
+    finisher.listeners[0](take)
+    assert records.step()
+    records.writers[0].step()
+    [document] = lines(tmp_path / "calls.jsonl")
+    assert [one["is_take"] for one in document["recordings"]] == [True]
 
 
 def test_the_report_is_not_told_to_others() -> None:

@@ -20,6 +20,7 @@ import pytest
 from media.cdr.database import RecordDatabase, check_url
 from media.cdr.options import parse_database
 from media.cdr.record import CallRecord, line_of
+from media.cdr.writer import write_each
 from strep.errors import ConfigurationError
 from tests.cdr.records import a_record
 from tests.patience import PATIENCE_S
@@ -102,7 +103,7 @@ def write(url: str, *records: CallRecord) -> int:
     database = RecordDatabase(url)
     database.open(WALL_NS)
     try:
-        return database.write(records, WALL_NS)
+        return write_each(database, records, WALL_NS)
     finally:
         database.close()
 
@@ -131,8 +132,12 @@ def test_what_is_there_already_is_left_out(url: str) -> None:
     ]
 
 
-def test_a_record_that_is_not_taken_costs_no_other(url: str) -> None:
-    bad = msgspec.structs.replace(a_record(2), reason=None)
+@pytest.mark.parametrize(
+    "values",
+    [{"reason": None}, {"started_at": "yesterday"}, {"duration_ms": 1 << 70}],
+)
+def test_a_record_that_is_not_taken_costs_no_other(values: dict[str, Any], url: str) -> None:
+    bad = msgspec.structs.replace(a_record(2), **values)
     assert write(url, a_record(1), bad, a_record(3)) == 1
     assert len(execute(url, "SELECT call_id FROM strep_calls")) == 2
 
@@ -163,7 +168,7 @@ def test_a_server_that_goes_and_comes_back(postgresql: PostgreSql) -> None:
     with pytest.raises(OSError, match=r"onnect"):
         database.write([a_record(2)], WALL_NS)
     postgresql.start()
-    assert database.write([a_record(1), a_record(2)], WALL_NS) == 0
+    assert write_each(database, [a_record(1), a_record(2)], WALL_NS) == 0
     database.close()
     assert execute(postgresql.url, "SELECT count(*) FROM strep_calls")[0][0] == 2
     execute(postgresql.url, "DROP TABLE strep_calls")

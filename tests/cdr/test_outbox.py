@@ -70,17 +70,18 @@ class Away:
     name = "place"
 
     def __init__(self) -> None:
-        self.is_there, self.taken, self.tries = False, list[str](), 0
+        self.is_there, self.taken, self.tries, self.never = False, list[str](), 0, set[str]()
 
     def open(self, wall_ns: int) -> None:
         pass
 
-    def write(self, records: Sequence[CallRecord], wall_ns: int) -> int:
+    def write(self, records: Sequence[CallRecord], wall_ns: int) -> None:
         self.tries += 1
         if not self.is_there:
             raise OSError("away")
+        if any(record.call_id in self.never for record in records):
+            raise TypeError("not that one")
         self.taken += [record.call_id for record in records]
-        return 0
 
     def close(self) -> None:
         pass
@@ -108,3 +109,15 @@ def test_at_the_end_it_is_tried_once_more_and_what_is_left_is_said() -> None:
     writer.put([a_record(1)])
     assert writer.stop(60) == 1
     assert 1 <= place.tries <= 2
+
+
+def test_a_record_that_is_never_taken_costs_no_other_and_is_not_tried_for_ever() -> None:
+    place = Away()
+    place.is_there, place.never = True, {"leg-2"}
+    writer = Writer(place, ManualClock())
+    writer.put([a_record(number) for number in range(4)])
+    assert writer.step()
+    assert place.taken == ["leg-0", "leg-1", "leg-3"]
+    counted = writer.snapshot()
+    assert (counted["written"], counted["refused"], counted["waiting"]) == (3, 1, 0)
+    assert not writer.step(at_once=True)
