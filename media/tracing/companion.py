@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from media.events.background import Background
@@ -15,6 +14,11 @@ from media.tracing.spans import MAX_EVENTS, CallSpans
 from strep import __version__
 from strep.clock import Clock
 from strep.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+
+    from media.tracing.ids import CallIds
 
 _LOG = logging.getLogger("strep.traces")
 NOT_INSTALLED = "otlp needs the OpenTelemetry SDK: pip install '/path/to/strep[otel]'"
@@ -30,7 +34,7 @@ class Traces:
     """Sends a trace of each call that has ended.
 
     Attributes:
-        exported, lost: spans.
+        counts: of spans.
     """
 
     name = "traces"
@@ -41,9 +45,11 @@ class Traces:
         Raises:
             ConfigurationError: a package is missing.
         """
-        self.exported = self.lost = 0
         self._trouble = ThrottledLog(_LOG, clock)
         try:
+            from media.tracing.export import Counts
+
+            self.counts = Counts(MAX_QUEUE, clock)
             self._provider, ids = self._make(url if urlsplit(url).path.strip("/") else url.rstrip("/") + PATH)
         except ImportError:
             raise ConfigurationError(NOT_INSTALLED) from None
@@ -51,43 +57,23 @@ class Traces:
         self._background = Background(self.name, self._take, clock)
         bus.subscribe(self._background.put)
 
-    def _make(self, url: str) -> tuple[Any, Any]:
+    def _make(self, url: str) -> tuple[TracerProvider, CallIds]:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
+        from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 
+        from media.tracing.export import CountedExporter, CountingProcessor
         from media.tracing.ids import CallIds
 
-        traces = self
-
-        class Exporter(OTLPSpanExporter):
-            """Counts what becomes of spans."""
-
-            def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-                """Send them."""
-                try:
-                    result = super().export(spans)
-                except Exception as error:
-                    traces._trouble.warning(f"traces are not sent: {error!r}")
-                    result = SpanExportResult.FAILURE
-                is_sent = result is SpanExportResult.SUCCESS
-                traces.exported += is_sent * len(spans)
-                traces.lost += (not is_sent) * len(spans)
-                if not is_sent:
-                    traces._trouble.warning(f"{len(spans)} spans are lost: the collector did not take them")
-                return result
-
-        resource = Resource.create({"service.name": "strep", "service.version": __version__})
         ids = CallIds()
         provider = TracerProvider(
-            resource=resource,
+            resource=Resource.create({"service.name": "strep", "service.version": __version__}),
             id_generator=ids,
             span_limits=SpanLimits(max_events=MAX_EVENTS),
             shutdown_on_exit=False,
         )
-        exporter = Exporter(endpoint=url, timeout=EXPORT_TIMEOUT_S)
-        provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=MAX_QUEUE))
+        exporter = CountedExporter(OTLPSpanExporter(endpoint=url, timeout=EXPORT_TIMEOUT_S), self.counts)
+        provider.add_span_processor(CountingProcessor(exporter, self.counts, MAX_QUEUE))
         return provider, ids
 
     def _take(self, batch: list[Told]) -> None:
@@ -109,7 +95,8 @@ class Traces:
                 await asyncio.to_thread(self._provider.shutdown)
         except TimeoutError:
             _LOG.error("the last traces are not sent: the collector took too long")
+        self.counts.give_up()
 
     def snapshot(self) -> dict[str, Any]:
         """Return counters."""
-        return {"exported": self.exported, "lost": self.lost, **self._background.snapshot()}
+        return {"exported": self.counts.exported, "lost": self.counts.lost, **self._background.snapshot()}

@@ -24,13 +24,13 @@ from media.events.transcripts import Transcription
 from media.sinks.contract import CallInfo, CallReport
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Span, Tracer
+    from opentelemetry.trace import Span, SpanContext, Tracer
 
     from media.tracing.ids import CallIds
 
 MAX_EVENTS = 128
 MAX_ENDED = 10_000
-"""Calls that have ended, of which the finishing of a recording may still be told."""
+"""Calls that have ended whose ends are known, when the finishing of a recording is told."""
 _IDENTITY = ("call_leg_id", "leg", "stream_id", "call_control_id", "call_session_id", "call_sid", "account_sid")
 
 
@@ -41,7 +41,6 @@ class _Call:
     call: CallInfo
     span: Span
     running: dict[str, Span] = field(default_factory=dict)
-    over_ns: int = 0
 
 
 class CallSpans:
@@ -51,7 +50,7 @@ class CallSpans:
         """Make spans by `tracer`, which gets its ids from `ids`."""
         self._tracer, self._ids = tracer, ids
         self._calls: dict[int, _Call] = {}  # by the id() of a `CallInfo`, which is kept
-        self._ended: dict[int, _Call] = {}
+        self._ended: dict[tuple[int, int], int] = {}  # by `ids_of`: when
 
     def __len__(self) -> int:
         """Return how many calls go on."""
@@ -60,12 +59,10 @@ class CallSpans:
     def take(self, told: Told) -> None:
         """Take the next event."""
         event, at_ns = told.event, told.occurred_at_ns
-        if id(told.call) in self._ended:
-            self._take_late(self._ended[id(told.call)], told)
+        known = self._calls.get(id(told.call))
+        if known is None and not self._is_to_begin(told):
             return
-        if told.call.index < 0:  # what a dead process left behind is no call here
-            return
-        known = self._calls.get(id(told.call)) or self._begin(told.call)
+        known = known or self._begin(told.call)
         if isinstance(event, CallBegan) or (isinstance(event, Transcription) and not event.is_final):
             return
         if isinstance(event, PlaybackStarted):
@@ -83,6 +80,27 @@ class CallSpans:
             self._end_call(known, event, at_ns)
         else:
             known.span.add_event(event.NAME, {"strep.track": event.track} if event.track else {}, at_ns)
+
+    def _is_to_begin(self, told: Told) -> bool:
+        """Return whether a call that is not known goes on; of one that has ended tell what is still to be told."""
+        over_ns = self._ended.get(ids_of(told.call))
+        if told.call.index < 0 and over_ns is None:  # what a dead process left behind is no call here
+            return False
+        if isinstance(told.event, RecordingSaved | RecordingFailed):
+            self._tell_finished(told.call, told.event, told.occurred_at_ns, over_ns)
+            return False
+        return over_ns is None
+
+    def _tell_finished(
+        self, call: CallInfo, event: RecordingSaved | RecordingFailed, at_ns: int, over_ns: int | None
+    ) -> None:
+        """Tell what became of a recording: from the end of the call, if known, to when it was where it is to be."""
+        from opentelemetry import trace
+
+        self._ids.next = None
+        above = trace.set_span_in_context(trace.NonRecordingSpan(_span_context(call)))
+        span = self._tracer.start_span("recording", above, start_time=at_ns if over_ns is None else over_ns)
+        _end(span, at_ns, _about(event), event.error if isinstance(event, RecordingFailed) else "")
 
     def _begin(self, call: CallInfo) -> _Call:
         from opentelemetry.trace import SpanKind
@@ -119,18 +137,9 @@ class CallSpans:
         said: dict[str, Any] = {"strep.reason": over.reason, "strep.note": over.note}
         _end(known.span, at_ns, said | (_figures(over.report) if over.report else {}), "")
         del self._calls[id(known.call)]
-        known.over_ns = at_ns
-        self._ended[id(known.call)] = known
+        self._ended[ids_of(known.call)] = at_ns
         while len(self._ended) > MAX_ENDED:
             del self._ended[next(iter(self._ended))]
-
-    def _take_late(self, known: _Call, told: Told) -> None:
-        """Tell what became of the recording: from the end of the call to when it was where it is to be."""
-        event = told.event
-        if isinstance(event, RecordingSaved | RecordingFailed):
-            span = self._below(known, "recording", known.over_ns)
-            error = event.error if isinstance(event, RecordingFailed) else ""
-            _end(span, max(told.occurred_at_ns, known.over_ns), _about(event), error)
 
 
 def ids_of(call: CallInfo) -> tuple[int, int]:
@@ -148,6 +157,17 @@ def _parent(call: CallInfo) -> Any:
     given = said if isinstance(said, dict) else {}
     carried = {name: given[name] for name in ("traceparent", "tracestate") if isinstance(given.get(name), str)}
     return TraceContextTextMapPropagator().extract(carried, Context())
+
+
+def _span_context(call: CallInfo) -> SpanContext:
+    """Return where the span of a call is, which may have ended, and be of another process."""
+    from opentelemetry.trace import SpanContext, TraceFlags, get_current_span
+
+    trace_id, span_id = ids_of(call)
+    given = get_current_span(_parent(call)).get_span_context()
+    if not given.is_valid:
+        return SpanContext(trace_id, span_id, is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+    return SpanContext(given.trace_id, span_id, False, given.trace_flags, given.trace_state)
 
 
 def _about(event: RecordingSaved | RecordingFailed) -> dict[str, Any]:

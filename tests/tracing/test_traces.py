@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from media.events.recordings import RecordingFailed
 from media.events.transcripts import Transcription
 from media.reports import call_over
 from media.sinks.contract import CallInfo
+from media.tracing import spans
 from media.tracing.companion import Traces
 from media.tracing.spans import MAX_EVENTS, ids_of
 from strep.clock import ManualClock
@@ -144,7 +146,27 @@ async def test_a_collector_that_does_not_take_them() -> None:
     with collecting() as collector:
         collector.status = 400
         traces = await traced(collector, call, over(call))
-    assert (traces.exported, traces.lost, len(traces.spans)) == (0, 1, 0)
+    assert (traces.counts.exported, traces.counts.lost, len(traces.spans)) == (0, 1, 0)
+
+
+async def test_of_a_call_that_has_ended_nothing_is_kept_and_nothing_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spans, "MAX_ENDED", 1)
+    trace = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+    calls = [a_call(), replace(a_call(custom_parameters=trace), call_id="leg-2"), replace(a_call(), call_id="leg-3")]
+    told: list[Event | CallInfo] = []
+    for call in calls:
+        told += [call, CallBegan(door="ws", identity={}), over(call)]
+    for call in calls:
+        told += [call, RecordingFailed(recording_id=call.call_id, error="no room")]
+    with collecting() as collector:
+        traces = await traced(collector, *told)
+    assert (len(traces.spans), traces.counts.lost) == (0, 0)
+    above = {attributes(span)["strep.call_id"]: (span.trace_id, span.span_id) for span in collector.named("call")}
+    assert len(above) == 3
+    assert above == {
+        attributes(span)["strep.recording_id"]: (span.trace_id, span.parent_span_id)
+        for span in collector.named("recording")
+    }
 
 
 def test_without_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:
