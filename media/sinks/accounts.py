@@ -151,7 +151,12 @@ class Accounts:
     def _made(self) -> tuple[int, Path]:
         path = self._directory / f".{secrets.token_hex(8)}{HEADS}"
         fd = create_locked(path)
-        os.pwrite(fd, boot_bytes(), 0)
+        try:
+            os.pwrite(fd, boot_bytes(), 0)
+        except BaseException:  # it is tried again with the next call
+            path.unlink(missing_ok=True)
+            os.close(fd)
+            raise
         return fd, path
 
     def _write_one(self, index: int, kept: _Kept, *more: Line) -> None:

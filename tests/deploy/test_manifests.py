@@ -167,6 +167,15 @@ class TestKubernetes:
         policy = kubernetes("NetworkPolicy")["spec"]
         assert {port["port"] for rule in policy["ingress"] for port in rule["ports"]} == names.keys()
 
+    def test_the_job_has_the_name_that_the_alerts_ask_for(self) -> None:
+        """The job label of what the operator scrapes is the Service's label that `jobLabel` names."""
+        [monitor] = documents(KUBERNETES.parent / "servicemonitor.yaml")
+        job = kubernetes("Service", "strep-ws")["metadata"]["labels"][monitor["spec"]["jobLabel"]]
+        rules = (DEPLOY / "prometheus" / "rules.yml").read_text()
+        assert set(re.findall(r'job="(.*?)"', rules)) == {job}
+        scraped = documents(COMPOSE.parent / "prometheus.yml")[0]["scrape_configs"][0]
+        assert scraped["job_name"] == job
+
     def test_the_monitor_looks_at_a_port_that_is_there(self) -> None:
         [monitor] = documents(KUBERNETES.parent / "servicemonitor.yaml")
         service = kubernetes("Service", "strep-ws")
@@ -221,6 +230,23 @@ class TestCompose:
         assert service["healthcheck"]["test"][0] == "CMD"
         public = [port for port in service.get("ports", ()) if not port.startswith("127.0.0.1:")]
         assert public == (["9000:9000/udp"] if name == "strep" else [])
+
+    def test_prometheus_has_the_token_where_it_looks_for_it(self, services: dict[str, Any], tmp_path: Path) -> None:
+        service = services["prometheus"]
+        scraped = documents(COMPOSE.parent / "prometheus.yml")[0]["scrape_configs"][0]
+        place = Path(scraped["authorization"]["credentials_file"])
+        assert str(place.parent) in service["tmpfs"]
+        assert "secrets" not in service
+        shell, option = service["entrypoint"]
+        [line] = service["command"]
+        assert line.count(f"{place};") == line.count("/bin/prometheus ") == 1
+        here = line.replace("$$", "$").replace(str(place), str(tmp_path / "token")).replace("/bin/prometheus", "echo")
+        done = subprocess.run(
+            [shell, option, here], env={"STREP_METRICS_TOKEN": "a $b"}, check=True, capture_output=True, text=True
+        )
+        assert done.stdout.split()[0] == "--config.file=/etc/prometheus/prometheus.yml"
+        assert (tmp_path / "token").read_text() == "a $b"
+        assert (tmp_path / "token").stat().st_mode & 0o777 == 0o600
 
     def test_what_is_mounted_from_here_is_here(self, services: dict[str, Any]) -> None:
         named = documents(COMPOSE)[0]["volumes"].keys()

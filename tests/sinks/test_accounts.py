@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +196,26 @@ class TestUnaccounted:
         assert document.known == (0, 0)
         heads.unlink()
         assert spans(salvaged(tmp_path)) == ALL
+
+
+def test_a_disk_that_is_full_when_it_begins_leaves_nothing_open(
+    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = os.pwrite
+
+    def full(fd: int, data: bytes, offset: int) -> int:
+        if os.readlink(f"/proc/self/fd/{fd}").endswith(".heads"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return written(fd, data, offset)
+
+    monkeypatch.setattr(os, "pwrite", full)
+    process = Process(tmp_path, clock)
+    process.record(10)
+    targets = [os.readlink(one) for one in Path("/proc/self/fd").iterdir() if one.is_symlink()]
+    assert not [target for target in targets if target.startswith(str(tmp_path)) and ".heads" in target]
+    assert not list(tmp_path.glob(".*"))
+    process.end()
+    assert check(tmp_path / "leg.json")["state"] == "complete"
 
 
 def test_only_one_recording_keeps_it(tmp_path: Path, clock: ManualClock) -> None:
