@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
+
+from tests.sealing.sealed_files import one_of_each
 
 
 def _program(name: str) -> str:
@@ -20,3 +23,8 @@ def age_program() -> str:
 @pytest.fixture
 def age_keygen() -> str:
     return _program("age-keygen")
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return one_of_each(tmp_path_factory.mktemp("small"))

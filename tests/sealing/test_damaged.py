@@ -23,7 +23,7 @@ from media.sinks.sealed import SealedWav
 from media.sinks.sealed_edits import edit
 from media.sinks.wav import Encoding
 from tests.sealing.people import ALICE, EVE, FOR_ALICE, heard, in_clear
-from tests.sealing.test_sealed_wav import sealed
+from tests.sealing.sealed_files import sealed
 from tests.sealing.test_text import CALL, NAME, lines
 from tests.sinks.test_wav import ENCODINGS, as_pcm, noise
 

@@ -17,7 +17,7 @@ from media.sinks.salvage import Salvage
 from media.sinks.told import account_of, read_told
 from strep.clock import NS_PER_SECOND, ManualClock
 from strep.ledger import Kind
-from tests.sealing.test_sealed_recordings import SealedProcess
+from tests.sealing.sealed_process import SealedProcess
 from tests.sinks.rows import batch_of
 from tests.sinks.test_continuation import BLOCK, Process
 from tests.sinks.test_sidecar import check

@@ -14,7 +14,7 @@ import soundfile
 from media.sinks.salvage import Salvage
 from strep.clock import NS_PER_SECOND, ManualClock
 from tests.sealing.people import heard, in_clear
-from tests.sealing.test_sealed_recordings import SealedProcess
+from tests.sealing.sealed_process import SealedProcess
 from tests.sinks.lost_power import Disk
 from tests.sinks.test_continuation import Process
 from tests.sinks.test_sidecar import check

@@ -4,80 +4,21 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Callable
-from concurrent.futures import Future
 
 import numpy as np
 import pytest
 
-from media.talk.contract import Pcm
-from media.talk.handle import Playback, PlayState
-from media.talk.mp3_mode import INTERVAL_NS, LONGEST_NS, MAX_REFUSALS, SHORTEST_SAMPLES, Mp3Playout
-from media.talk.player import Player
-from media.talk.playout import POLL_NS
-from strep.clock import NS_PER_MS, NS_PER_SECOND, ManualClock
+from media.talk.handle import PlayState
+from media.talk.mp3_mode import INTERVAL_NS, LONGEST_NS, MAX_REFUSALS
+from strep.clock import NS_PER_MS, NS_PER_SECOND
 from tests.talk.model_carrier import (
     PER_PLAY,
-    PLAYS,
     RATE_HZ,
-    STEP_NS,
     ArraySource,
-    JsonFrames,
-    ModelCarrier,
-    World,
     indices_of,
     samples_of,
 )
-
-
-class Later(Future[bytes]):
-    """A file that is made by a given time."""
-
-    def __init__(self, file: bytes, clock: ManualClock, made_ns: int) -> None:
-        super().__init__()
-        self._file, self._clock, self._made_ns = file, clock, made_ns
-
-    def done(self) -> bool:
-        if self._clock.now_ns() >= self._made_ns and not super().done():
-            self.set_result(self._file)
-        return super().done()
-
-
-class Samples:
-    """An encoder whose files are the samples, made after a while; it sees that what is to follow does follow."""
-
-    def __init__(self, clock: ManualClock, made_in_ns: Callable[[], int] = lambda: 0) -> None:
-        self._expected: Pcm | None = None
-        self._expected_before: Pcm | None = None
-        self._clock, self._made_in_ns = clock, made_in_ns
-        self.files: list[Later] = []
-        self.due_in_s: list[float] = []
-        self.failures: list[Exception | None] = []
-
-    def encode(self, pcm: Pcm, following: Pcm | None = None, *, due_ns: int = 0) -> Future[bytes]:
-        self.due_in_s.append((due_ns - self._clock.now_ns()) / NS_PER_SECOND)
-        if self._expected is not None:
-            n = min(len(pcm), len(self._expected))
-            assert np.array_equal(pcm[:n], self._expected[:n])
-        self._expected, self._expected_before = following, self._expected
-        assert len(pcm) >= SHORTEST_SAMPLES
-        file = Later(pcm.astype("<i2").tobytes(), self._clock, self._clock.now_ns() + self._made_in_ns())
-        if self.failures and (failure := self.failures.pop(0)) is not None:
-            file.set_exception(failure)
-        self.files.append(file)
-        return file
-
-    def take_back(self) -> None:
-        self._expected = self._expected_before
-
-    def reset(self) -> None:
-        self._expected = None
-
-
-def world(made_in_ns: Callable[[], int] = lambda: 0) -> World:
-    clock = ManualClock(10 * NS_PER_SECOND)
-    carrier = ModelCarrier(clock, min_interval_ns=NS_PER_SECOND)
-    return World(Mp3Playout(Player(RATE_HZ), JsonFrames(), Samples(clock, made_in_ns)), carrier, clock)
+from tests.talk.mp3_world import world
 
 
 class TestPieces:
@@ -279,132 +220,3 @@ class TestErrors:
         here.run_out()
         assert np.array_equal(here.carrier.audible, samples_of(0, 0, RATE_HZ))
         assert here.playout.snapshot().errors == 1
-
-
-class TestMaking:
-    """A piece that takes a while to be made."""
-
-    @pytest.mark.parametrize("made_in_ms", [30, 400])
-    def test_nothing_waits_for_it_but_the_first(self, made_in_ms: int) -> None:
-        here = world(lambda: made_in_ms * NS_PER_MS)
-        handle = here.play(0, 30 * RATE_HZ)
-        here.run_out()
-        assert np.array_equal(np.trim_zeros(here.carrier.heard), samples_of(0, 0, 30 * RATE_HZ))
-        assert (handle.state, here.playout.snapshot().underruns) == (PlayState.FINISHED, 0)
-        first_ms = int(np.flatnonzero(here.carrier.heard)[0]) * 1000 // RATE_HZ
-        assert made_in_ms <= first_ms <= made_in_ms + 2 * POLL_NS // NS_PER_MS
-
-    def test_it_is_due_when_the_carrier_runs_dry_and_at_once_where_it_is(self) -> None:
-        here = world()
-        here.play(0, 12 * RATE_HZ)
-        here.run_out()
-        here.play(1, 8 * RATE_HZ)
-        here.run(3)
-        here.playout.clear(here.clock.now_ns())
-        here.play(2, RATE_HZ)
-        here.run_out()
-        assert maker(here).due_in_s == pytest.approx([0.5, 2, 2, 1.3, 0.5, 2, 0.5], abs=0.03)
-
-    def test_after_a_clear_what_was_being_made_is_not_heard(self) -> None:
-        here = world(lambda: 500 * NS_PER_MS)
-        here.play(0, 10 * RATE_HZ)
-        here.run(0.3)
-        [report] = here.playout.clear(here.clock.now_ns())
-        assert report.heard_samples == 0
-        assert maker(here).files[0].cancelled()
-        here.play(1, RATE_HZ)
-        here.run_out()
-        assert np.array_equal(here.carrier.audible, samples_of(1, 0, RATE_HZ))
-
-    def test_an_overlay_lies_over_what_is_being_made(self) -> None:
-        here = world(lambda: 500 * NS_PER_MS)
-        here.play(0, 4 * RATE_HZ)
-        here.run(0.3)
-        over = here.play(0, 0, source=ArraySource(np.full(RATE_HZ, 1, np.int16)), is_overlay=True)
-        here.run_out()
-        base = samples_of(0, 0, 4 * RATE_HZ)
-        base[:RATE_HZ] += 1
-        assert np.array_equal(np.trim_zeros(here.carrier.heard), base)
-        assert (over.state, over.position_samples) == (PlayState.FINISHED, RATE_HZ)
-
-    def test_a_change_of_volume_that_is_taken_back_in_time_is_not_heard(self) -> None:
-        here = world(lambda: 500 * NS_PER_MS)
-        handle = here.play(0, 0, source=ArraySource(np.full(2 * RATE_HZ, 1000, np.int16)))
-        for volume_db in (0, -20, 0):
-            here.run(0.1)
-            handle.volume_db = volume_db
-        here.run_out()
-        assert np.array_equal(here.carrier.audible, np.full(2 * RATE_HZ, 1000))
-
-    def test_a_change_of_volume_is_smooth_though_it_is_made_twice(self) -> None:
-        here = world(lambda: 500 * NS_PER_MS)
-        handle = here.play(0, 0, source=ArraySource(np.full(2 * RATE_HZ, 1000, np.int16)))
-        here.run(0.1)
-        handle.volume_db = -20
-        here.run(0.1)
-        here.play(1, 0, source=ArraySource(np.full(80, 1, np.int16)), is_overlay=True)
-        here.run_out()
-        assert here.carrier.audible[0] > 990
-        assert here.carrier.audible[-1] == 100
-
-    def test_a_refusal_meanwhile_keeps_the_order(self) -> None:
-        here = world(lambda: 200 * NS_PER_MS)
-        here.carrier.delay_ns = 400 * NS_PER_MS
-        here.carrier.refuse = lambda number: 100005 if number in (0, 3) else None
-        here.play(0, 30 * RATE_HZ)
-        here.run_out()
-        assert np.array_equal(here.carrier.audible, samples_of(0, 0, 30 * RATE_HZ))
-
-    def test_what_cannot_be_made_fails_its_play_and_no_other(self) -> None:
-        here = world()
-        maker(here).failures = [None, MemoryError("no room")]
-        first, second = here.play(0, 8 * RATE_HZ), here.play(1, 2 * RATE_HZ)
-        here.run_out()
-        assert (first.state, second.state) == (PlayState.FAILED, PlayState.FINISHED)
-        assert "no MP3 can be made of it: MemoryError" in str(first.error)
-        assert np.array_equal(
-            here.carrier.audible, np.concatenate([samples_of(0, 0, 20_000), samples_of(1, 0, 2 * RATE_HZ)])
-        )
-
-    @pytest.mark.parametrize("seed", range(20))
-    def test_whatever_happens_meanwhile_what_is_reported_was_heard(self, seed: int) -> None:
-        """Plays, pauses, stops, clears, broken sockets and refusals; every play is heard from its beginning, once."""
-        chance = random.Random(seed)
-        here = world(lambda: chance.randrange(1500) * NS_PER_MS)
-        here.carrier.refuse = lambda number: 100005 if chance.random() < 0.2 else None
-        handles: list[Playback] = []
-        for play in range(PLAYS):
-            handles.append(here.play(play, chance.randrange(40, PER_PLAY)))
-            for _ in range(chance.randrange(4)):
-                here.run(chance.random() * 2)
-                some = chance.choice(handles)
-                chance.choice([some.pause, some.resume, some.resume, some.stop, clear_of(here), reconnect_of(here)])()
-        for handle in handles:
-            handle.resume()
-        here.run_out()
-        for play, handle in enumerate(handles):
-            heard = indices_of(play, here.carrier.heard)
-            assert np.array_equal(heard, np.arange(len(heard)))
-            assert handle.state.is_final
-            assert abs(handle.position_samples - len(heard)) <= (STEP_NS * RATE_HZ // NS_PER_SECOND)
-
-
-def maker(here: World) -> Samples:
-    assert isinstance(here.playout, Mp3Playout)
-    assert isinstance(here.playout._encoder, Samples)
-    return here.playout._encoder
-
-
-def clear_of(here: World) -> Callable[[], object]:
-    return lambda: here.playout.clear(here.clock.now_ns())
-
-
-def reconnect_of(here: World) -> Callable[[], object]:
-    """Break the socket; the carrier forgets what it had, and there is another."""
-
-    def reconnect() -> None:
-        here.carrier.send(str(here.playout._frames.clear()))
-        here.carrier.replies.clear()
-        here.playout.attach(here.carrier, here.clock.now_ns())
-
-    return reconnect

@@ -23,9 +23,9 @@ from media.transcribing.sink import TranscribingSink, Wish
 from strep.clock import NS_PER_SECOND, ManualClock
 from strep.errors import ConfigurationError, UsageError
 from tests.sinks.rows import call_info, call_report
+from tests.transcribing.pool_world import FakeLink
 from tests.transcribing.scripted import install
 from tests.transcribing.test_gate import TALK, blocks, voices
-from tests.transcribing.test_pool import FakeLink
 from tests.transcribing.webvtt import read
 
 
