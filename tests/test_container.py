@@ -19,7 +19,7 @@ import pytest
 
 from media.carrier.options import SimulationOptions
 from media.carrier.simulation import Simulation, Target
-from tests.media.test_serve import ENVIRONMENT, address
+from tests.media.serving import ENVIRONMENT, address
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ import pytest
 from media.control.commands import Command
 from media.control.table import ACTIONS, Action
 from tests.control.acting import wav
-from tests.media.test_serve import ENVIRONMENT, serving
+from tests.media.serving import ENVIRONMENT, serving
 from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -24,7 +24,7 @@ from media.talk.handle import PlayState
 from media.talk.mode import CODECS, MODES, PlaybackMode, mode_of
 from media.ws.dialects.choosing import DIALECTS
 from media.ws.host import Handshake, StreamStart
-from tests.media.test_serve import ENVIRONMENT, serving
+from tests.media.serving import ENVIRONMENT, serving
 from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parent.parent

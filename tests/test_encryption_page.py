@@ -17,10 +17,10 @@ from media.sealing.records import Kind
 from media.sinks.audio_files import create, reopen
 from media.sinks.sealed_edits import edit
 from media.sinks.wav import Encoding
-from tests.media.test_serve import ENVIRONMENT, serving
+from tests.media.serving import ENVIRONMENT, serving
 from tests.patience import PATIENCE_S
 from tests.sealing.people import ALICE, FOR_ALICE, heard
-from tests.sinks.test_wav import noise, play
+from tests.sinks.waves import noise, play
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "encryption.md").read_text(encoding="utf-8")
 

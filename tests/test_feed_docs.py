@@ -20,7 +20,7 @@ from media.http.api import MAX_READERS
 from media.http.calls import DEFAULT_LIMIT, MAX_LIMIT
 from media.http.events import MAX_WAITING
 from tests.feed.test_tap import call, recorded, recording_server, tap
-from tests.media.test_serve import ENVIRONMENT
+from tests.media.serving import ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "feed.md").read_text(encoding="utf-8")

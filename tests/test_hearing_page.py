@@ -16,7 +16,7 @@ from media.talk.detecting import HEARD_BY
 from media.talk.gathering import GatherRules
 from tests.hearing.audio import silence
 from tests.talk.line import Line, murmur
-from tests.talk.test_switchboard import TONE
+from tests.talk.switchboard import TONE
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "listening.md").read_text(encoding="utf-8")
 

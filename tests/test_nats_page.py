@@ -17,7 +17,7 @@ from media.carrier.options import SimulationOptions
 from media.carrier.simulation import Simulation, Target
 from media.nats.options import NATS_OPTIONS
 from media.nats.waiting import Totals
-from tests.media.test_serve import ENVIRONMENT, serving
+from tests.media.serving import ENVIRONMENT, serving
 from tests.nats.nats_server import PROGRAM, count, free_port, needs_nats
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -19,8 +19,8 @@ from media.options import OPTIONS
 from strep.clock import NS_PER_SECOND
 from tests.cdr.records import lines
 from tests.deploy.exposition import exposed_names
-from tests.media.test_serve import ENVIRONMENT, serving
-from tests.media.workers.test_workers import wait_until
+from tests.media.serving import ENVIRONMENT, serving
+from tests.media.workers.processes import wait_until
 from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parent.parent

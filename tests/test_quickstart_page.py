@@ -18,7 +18,7 @@ import pytest
 from media.admission.tokens import new_token
 from media.carrier.dialects import DIALECTS
 from media.ws.dialects.choosing import DIALECTS as HEARD
-from tests.media.test_serve import ENVIRONMENT, serving
+from tests.media.serving import ENVIRONMENT, serving
 from tests.patience import PATIENCE_S
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "quickstart.md").read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ import soundfile
 
 from media.sinks.takes.options import TakeOptions
 from tests.media.harness import pcm_channels
-from tests.media.test_serve import ENVIRONMENT, serving
+from tests.media.serving import ENVIRONMENT, serving
 from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -30,7 +30,7 @@ from media.terminal.completion import SHELLS
 from media.terminal.errand import OTHERWISE
 from media.terminal.lines import LINE_WIDTH
 from media.terminal.reading import DIRECTIONS, level_db_of
-from tests.media.test_serve import ENVIRONMENT, serving
+from tests.media.serving import ENVIRONMENT, serving
 from tests.patience import PATIENCE_S
 from tests.terminal.test_show import shown
 

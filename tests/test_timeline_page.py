@@ -14,7 +14,7 @@ import pytest
 from docs.pictures import scenes, terminal
 from docs.pictures.run import SAMPLES_PER_MS, Run, play
 from strep.table import TimelineSettings
-from tests.media.test_serve import ENVIRONMENT, serving
+from tests.media.serving import ENVIRONMENT, serving
 from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -21,7 +21,7 @@ from media.transcribing.limits import Limits
 from media.transcribing.messages import Finish, Give
 from media.transcribing.plugins import BUILT_IN, EngineChoice, make_engine
 from media.transcribing.recognizers import Recognizers
-from tests.media.test_serve import ENVIRONMENT, serving
+from tests.media.serving import ENVIRONMENT, serving
 from tests.patience import PATIENCE_S
 from tests.transcribing.webvtt import read
 

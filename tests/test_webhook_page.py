@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from media.webhooks.options import WEBHOOK_OPTIONS
-from tests.media.test_serve import ENVIRONMENT, serving
+from tests.media.serving import ENVIRONMENT, serving
 from tests.webhooks.receiver import free_port
 from tests.webhooks.test_envelope import TYPES
 

@@ -20,8 +20,8 @@ from media.sinks.finisher import Finisher
 from strep.clock import ManualClock
 from tests.cdr.records import a_call, a_recording, a_report, lines
 from tests.media.harness import sidecar
-from tests.media.test_serve import serving
-from tests.media.test_server import record
+from tests.media.recorded import record
+from tests.media.serving import serving
 from tests.patience import PATIENCE_S
 
 TABLE = "SELECT call_id, packets FROM strep_calls"

@@ -14,7 +14,7 @@ import pytest
 from benchmarks.conceal import REPETITION, SILENCE, TWO_SIDED
 from benchmarks.report import Report
 from strep.concealment import MOST_MS
-from tests.media.test_serve import ENVIRONMENT, serving
+from tests.media.serving import ENVIRONMENT, serving
 from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,28 +11,11 @@ import soundfile
 
 from media.delivery.contents import sha256_of
 from media.delivery.jobs import FOLDER
-from media.delivery.settings import DeliverySettings
-from media.delivery.stores import DirectoryStore
 from media.sinks.finished import FileFormat
 from media.sinks.wav import Encoding
-from tests.delivery.delivering import Delivering, MemoryStore
 from tests.delivery.recordings import finished, read_json, speech
-from tests.sinks.test_sidecar import check
-
-KEY = "2023-11-14/call-1"
-
-
-def delivering(directory: Path, store: MemoryStore | DirectoryStore | None = None, **settings: Any) -> Delivering:
-    url = store.url if store else ""
-    return Delivering(DeliverySettings(str(directory), url=url, **settings), store)
-
-
-def names(directory: Path) -> set[str]:
-    return {path.name for path in directory.iterdir() if path.name != FOLDER}
-
-
-def left_over(directory: Path) -> list[str]:
-    return [path.name for path in (directory / FOLDER).iterdir()]
+from tests.delivery.worlds import delivering, left_over, names
+from tests.sinks.sidecars import check
 
 
 class TestInTheDirectory:

@@ -17,7 +17,7 @@ from media.delivery.schedule import MOST_BEGINNINGS
 from media.sinks.finished import FileFormat
 from tests.delivery.delivering import MemoryStore
 from tests.delivery.recordings import finished, speech
-from tests.delivery.test_deliverer import KEY, delivering, left_over, names
+from tests.delivery.worlds import KEY, delivering, left_over, names
 
 
 class Killed(BaseException):

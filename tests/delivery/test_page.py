@@ -16,7 +16,7 @@ from media.delivery.keys import FIELDS
 from media.delivery.options import DELIVERY_OPTIONS
 from tests.delivery import s3
 from tests.delivery.recordings import read_json
-from tests.media.test_serve import ENVIRONMENT, serving
+from tests.media.serving import ENVIRONMENT, serving
 from tests.patience import PATIENCE_S
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "listening.md").read_text(encoding="utf-8")

@@ -29,7 +29,7 @@ from media.events.bus import EventBus, Told
 from strep.clock import SystemClock
 from tests.delivery import s3
 from tests.delivery.recordings import finished, speech
-from tests.media.test_serve import address, send, serving
+from tests.media.serving import address, send, serving
 from tests.patience import PATIENCE_S
 
 pytestmark = [

@@ -17,9 +17,9 @@ from media.delivery.stores import DirectoryStore
 from media.sinks.finished import FileFormat
 from tests.delivery.delivering import Delivering, MemoryStore
 from tests.delivery.recordings import finished, speech
-from tests.delivery.test_deliverer import KEY, delivering, left_over, names
+from tests.delivery.worlds import KEY, delivering, left_over, names
 from tests.searching import IS_LONG
-from tests.sinks.test_sidecar import check
+from tests.sinks.sidecars import check
 
 
 class TestToAStore:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from media.denoising.gains import FLOOR, LEAST_MS, START_MS, TONE_HOLD_MS
-from tests.media.test_serve import ENVIRONMENT, serving
+from tests.media.serving import ENVIRONMENT, serving
 from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parent.parent.parent

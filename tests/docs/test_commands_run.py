@@ -28,8 +28,8 @@ from media import cli
 from tests.captures.making import simulated, write
 from tests.docs.carrier_api import CarrierApi
 from tests.docs.pages import ROOT, examples, spans
-from tests.media.test_serve import ENVIRONMENT, serving
-from tests.media.workers.test_workers import wait_until
+from tests.media.serving import ENVIRONMENT, serving
+from tests.media.workers.processes import wait_until
 from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.realtime

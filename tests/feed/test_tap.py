@@ -31,7 +31,7 @@ from media.terminal.calls import calls
 from strep.g711 import Codec, decode
 from strep.header import Direction
 from tests.media.harness import pcm_channels
-from tests.media.test_serve import ENVIRONMENT
+from tests.media.serving import ENVIRONMENT
 from tests.patience import PATIENCE_S
 
 COMMANDS = {"tap": command.tap, "calls": calls}

@@ -18,7 +18,7 @@ import pytest
 
 from tests.control.acting import wav
 from tests.control.test_actions import calling
-from tests.media.test_serve import ENVIRONMENT
+from tests.media.serving import ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / ".api" / "site"

@@ -27,8 +27,8 @@ from media.handover.link import LinkError, connect, listen
 from media.receivers import _ask_for_buffer
 from strep.mmsg import IS_SUPPORTED
 from tests.media.harness import encoded_channels, sidecar
-from tests.media.test_serve import ENVIRONMENT, address
-from tests.media.test_server import CHANNEL
+from tests.media.recorded import CHANNEL
+from tests.media.serving import ENVIRONMENT, address
 
 pytestmark = pytest.mark.skipif(not IS_SUPPORTED, reason="needs Linux")
 PATIENCE_S = 120.0

@@ -122,7 +122,7 @@ class TestServe:
 
     def test_without_aiohttp(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "aiohttp.web", None)
-        with pytest.raises(ConfigurationError, match=r"install strep\[http\]"):
+        with pytest.raises(ConfigurationError, match=r"install '/path/to/strep\[http\]'"):
             Server(ServerConfig(ws=Endpoint("127.0.0.1", 0), http=Endpoint("127.0.0.1", 0)))
 
 

@@ -16,7 +16,7 @@ from media.feed.sink import FeedSink
 from media.http import pcm
 from tests.http.deaf import Deaf
 from tests.http.door import until
-from tests.media.test_server import check
+from tests.media.recorded import check
 from tests.patience import PATIENCE_S
 
 LOOPBACK = Endpoint("127.0.0.1", 0)

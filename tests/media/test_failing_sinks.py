@@ -23,7 +23,7 @@ from media.sinks.sidecar import SCHEMA_PATH
 from media.sinks.watching import SinkWatch
 from tests.http.door import until
 from tests.media.harness import sidecar
-from tests.media.test_server import check
+from tests.media.recorded import check
 
 LOOPBACK = Endpoint("127.0.0.1", 0)
 LIMIT_S = 120

@@ -19,7 +19,7 @@ from media.carrier.plan import Plan, make_plan
 from media.sinks.salvage import Salvage
 from strep.clock import NS_PER_MS, NS_PER_SECOND, ManualClock
 from tests.media.harness import BEGINNING_NS, Bench
-from tests.sinks.test_sidecar import check
+from tests.sinks.sidecars import check
 
 RATE_HZ = 8000
 STEP_NS = 5 * NS_PER_MS

@@ -26,8 +26,8 @@ from media.carrier.pacing import Instant
 from media.carrier.simulation import Simulation, Target
 from media.nats.spool import probe
 from media.webhooks.signing import make_key
-from tests.media.test_serve import address, serving
-from tests.media.workers.test_workers import wait_until
+from tests.media.serving import address, serving
+from tests.media.workers.processes import wait_until
 
 pytestmark = pytest.mark.realtime
 FILE_NAME = re.compile(r"[A-Za-z0-9._@=+-]{1,255}")

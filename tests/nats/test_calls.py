@@ -25,7 +25,7 @@ from media.nats.companion import NatsCompanion
 from media.nats.config import NatsConfig
 from media.nats.spool import Spool
 from tests.media.gated import Gated
-from tests.media.test_serve import serving
+from tests.media.serving import serving
 from tests.nats.calls import by_track, check_calls, check_whole
 from tests.nats.nats_server import NatsServer, count, everything, free_port, needs_nats, running, until
 

@@ -19,7 +19,7 @@ from media.workers.steering import is_supported
 from strep.clock import NS_PER_SECOND
 from tests.http.door import hall
 from tests.http.test_access import TOKEN
-from tests.media.test_serve import address, serving
+from tests.media.serving import address, serving
 from tests.page.browser import Page, browser, needs_chromium
 from tests.patience import PATIENCE_S
 from tests.sinks.rows import WALL_NS

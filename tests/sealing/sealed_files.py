@@ -14,7 +14,7 @@ from media.sinks.sealed import SealedWav
 from media.sinks.sealed_edits import edit
 from media.sinks.wav import Encoding
 from tests.sealing.people import ALICE, FOR_ALICE
-from tests.sinks.test_wav import noise
+from tests.sinks.waves import noise
 
 RATE_HZ = 8000
 

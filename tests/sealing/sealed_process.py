@@ -7,9 +7,9 @@ from pathlib import Path
 from media.sinks.recording import RecordingSink
 from strep.clock import ManualClock
 from tests.sealing.people import FOR_ALICE
+from tests.sinks.histories import Format
+from tests.sinks.process import Process
 from tests.sinks.rows import Row
-from tests.sinks.test_continuation import Process
-from tests.sinks.test_recording import Format
 
 
 class SealedProcess(Process):

@@ -23,27 +23,10 @@ from strep.errors import UsageError
 from tests.media.harness import Bench, sidecar
 from tests.sealing.people import ALICE, FOR_ALICE, heard, in_clear
 from tests.sealing.sealed_process import SealedProcess
+from tests.sinks.histories import FORMATS, Format
+from tests.sinks.process import Process, seen
 from tests.sinks.rows import Row, batch_of, call_info
-from tests.sinks.test_continuation import Process, seen
-from tests.sinks.test_recording import FORMATS, Format
-from tests.sinks.test_sidecar import check
-
-
-def finisher_of(process: Process, finisher: Finisher, single: Any) -> None:
-    """End the call of `process`, of whose recording two spans are to be omitted."""
-    from media.sinks import recorded_call
-
-    spans = ((1000, 500), (9000, 4000))
-    omit, recorded_call.RecordedCall.omit = recorded_call.RecordedCall.omit, lambda self: spans  # type: ignore[method-assign]
-    try:
-        process.sink._finisher = None
-        recording = process.sink._live[process.call.index]
-        process.end()
-        from media.sinks.finisher import hand_over
-
-        hand_over(recording, finisher, single=single)
-    finally:
-        recorded_call.RecordedCall.omit = omit  # type: ignore[method-assign]
+from tests.sinks.sidecars import check
 
 
 class TestAfterACrash:

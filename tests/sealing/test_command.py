@@ -18,7 +18,7 @@ from media.sinks.audio_files import create
 from media.sinks.wav import Encoding
 from tests.patience import PATIENCE_S
 from tests.sealing.people import in_clear
-from tests.sinks.test_wav import noise, play
+from tests.sinks.waves import noise, play
 
 
 def run(*arguments: str | Path) -> Result:

@@ -25,7 +25,7 @@ from media.sinks.wav import Encoding
 from tests.sealing.people import ALICE, EVE, FOR_ALICE, heard, in_clear
 from tests.sealing.sealed_files import sealed
 from tests.sealing.test_text import CALL, NAME, lines
-from tests.sinks.test_wav import ENCODINGS, as_pcm, noise
+from tests.sinks.waves import ENCODINGS, as_pcm, noise
 
 COUNT, EACH = 12, 50
 

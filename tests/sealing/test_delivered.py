@@ -22,7 +22,7 @@ from tests.delivery.conftest import _s3_server, server
 from tests.delivery.delivering import Delivering
 from tests.delivery.recordings import finished, read_json, speech
 from tests.sealing.people import ALICE, FOR_ALICE, heard
-from tests.sinks.test_sidecar import check
+from tests.sinks.sidecars import check
 
 __all__ = ["_s3_server", "server"]
 KEY = "2023-11-14/call-1"

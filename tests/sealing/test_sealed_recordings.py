@@ -23,13 +23,13 @@ from media.sinks.recording import RecordingSink
 from strep.clock import NS_PER_MS, NS_PER_SECOND, ManualClock
 from strep.g711 import Codec, decode
 from tests.media.harness import BEGINNING_NS, Bench, Directly, sidecar
+from tests.sealing.omitting import finisher_of
 from tests.sealing.people import ALICE, FOR_ALICE, about, heard, in_clear
 from tests.sealing.sealed_process import SealedProcess
-from tests.sealing.test_after_a_crash import finisher_of
+from tests.sinks.histories import CALLS, FORMATS, HORIZON, Format, steps
+from tests.sinks.process import Process
 from tests.sinks.rows import Row, batch_of, call_info, call_report
-from tests.sinks.test_continuation import Process
-from tests.sinks.test_recording import CALLS, FORMATS, HORIZON, Format, steps
-from tests.sinks.test_sidecar import check
+from tests.sinks.sidecars import check
 
 
 def everything_in(directory: Path) -> bytes:

@@ -23,7 +23,7 @@ from media.sinks.sealed_edits import edit, edited_length
 from media.sinks.wav import Encoding, WavFile
 from tests.sealing.people import ALICE, BOB, EVE, FOR_ALICE, about, heard, in_clear
 from tests.sealing.sealed_files import RATE_HZ, everything, kinds, sealed
-from tests.sinks.test_wav import ENCODINGS, as_pcm, noise, play
+from tests.sinks.waves import ENCODINGS, as_pcm, noise, play
 
 
 def steps() -> st.SearchStrategy[list[tuple[str, int, int]]]:

@@ -21,7 +21,7 @@ from media.sinks.audio_files import reopen
 from media.sinks.wav import Encoding
 from tests.sealing.people import ALICE, FOR_ALICE, heard
 from tests.sealing.sealed_files import sealed
-from tests.sinks.test_wav import noise
+from tests.sinks.waves import noise
 
 
 class TestCutAnywhere:

@@ -18,9 +18,9 @@ from media.sinks.told import account_of, read_told
 from strep.clock import NS_PER_SECOND, ManualClock
 from strep.ledger import Kind
 from tests.sealing.sealed_process import SealedProcess
+from tests.sinks.process import BLOCK, Process
 from tests.sinks.rows import batch_of
-from tests.sinks.test_continuation import BLOCK, Process
-from tests.sinks.test_sidecar import check
+from tests.sinks.sidecars import check
 
 LOST = (BLOCK, 160, Kind.LOST)
 LENGTH = 10 * BLOCK

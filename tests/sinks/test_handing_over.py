@@ -22,9 +22,9 @@ from strep.g711 import Codec, decode
 from strep.header import Direction
 from tests.media.harness import pcm_channels
 from tests.sealing.people import FOR_ALICE, heard
+from tests.sinks.process import seen
 from tests.sinks.rows import Row, batch_of, call_info
-from tests.sinks.test_continuation import seen
-from tests.sinks.test_sidecar import check
+from tests.sinks.sidecars import check
 
 BLOCK = 800
 RATE_HZ = 8000

@@ -36,7 +36,7 @@ from strep.rtp import RtpPacket
 from strep.table import TimelineSettings
 from strep.timeline import Timeline
 from tests.hearing.audio import row_batch, silence, tones
-from tests.media.test_serve import ENVIRONMENT, serving
+from tests.media.serving import ENVIRONMENT, serving
 from tests.media.world import BEGINNING_NS, HERE
 from tests.patience import PATIENCE_S
 from tests.sinks.rows import call_info, call_report

@@ -16,8 +16,8 @@ from strep.clock import NS_PER_SECOND, ManualClock
 from tests.sealing.people import heard, in_clear
 from tests.sealing.sealed_process import SealedProcess
 from tests.sinks.lost_power import Disk
-from tests.sinks.test_continuation import Process
-from tests.sinks.test_sidecar import check
+from tests.sinks.process import Process
+from tests.sinks.sidecars import check
 
 BLOCKS = 2
 WAYS = [(Process, "pcm16"), (Process, "passthrough"), (SealedProcess, "pcm16")]

@@ -22,8 +22,8 @@ from strep.clock import NS_PER_MS, NS_PER_SECOND, ManualClock
 from tests.sealing.people import FOR_ALICE, heard
 from tests.sinks.lost_power import Disk
 from tests.sinks.rows import Row, batch_of, call_info, call_report
-from tests.sinks.test_sidecar import check
-from tests.sinks.test_wav import play
+from tests.sinks.sidecars import check
+from tests.sinks.waves import play
 
 BLOCKS, BLOCK, CALLS = 60, 800, 2
 MOST_LOST_SAMPLES = (1000 + 1000) * 8

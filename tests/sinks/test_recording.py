@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,12 +19,9 @@ from media.sinks.recording import AGED_NS, FLUSH_SAMPLES, LAG_SAMPLES, Recording
 from media.sinks.wav import Encoding
 from strep.clock import NS_PER_MS, ManualClock
 from strep.g711 import Codec, decode, transcode_table
+from tests.sinks.histories import CALLS, FORMATS, HORIZON, Format, steps
 from tests.sinks.rows import Row, batch_of, call_info, call_report, spoken
-from tests.sinks.test_wav import play
-
-Format = Literal["pcm16", "passthrough"]
-FORMATS: list[Format] = ["pcm16", "passthrough"]
-CALLS, HORIZON = 3, 100_000
+from tests.sinks.waves import play
 
 
 class Oracle:
@@ -53,17 +50,6 @@ class Oracle:
     def tape(self, call: int, report_length: int) -> NDArray[np.int16]:
         length = max(self.lengths.get(call, 0), report_length)
         return self.tapes.get(call, np.zeros((HORIZON + 1000, 2), np.int16))[:length]
-
-
-@st.composite
-def steps(draw: st.DrawFn) -> list[tuple[int, bool, list[tuple[Any, ...]]]]:
-    """Batches: milliseconds before, late or not, and rows whose position is relative to their track's end."""
-    codec = st.sampled_from([Codec.PCMU, Codec.PCMU, Codec.PCMA])
-    delta = st.one_of(st.just(0), st.just(0), st.just(0), st.integers(-15_000, 15_000))
-    cut = st.one_of(st.just(0), st.just(0), st.just(0), st.integers(0, 1200))
-    row = st.tuples(st.integers(0, CALLS - 1), st.integers(0, 1), delta, cut, cut, codec)
-    batch = st.tuples(st.sampled_from([20, 100, 1100]), st.booleans(), st.lists(row, max_size=8))
-    return draw(st.lists(batch, max_size=25))
 
 
 class TestAgainstAnArray:

@@ -19,7 +19,7 @@ from media.sinks.recording import RecordingSink
 from media.sinks.wav import WavFile
 from strep.clock import NS_PER_MS, ManualClock
 from tests.sinks.rows import Row, batch_of, call_info, call_report, spoken
-from tests.sinks.test_wav import DiskOf, play
+from tests.sinks.waves import DiskOf, play
 
 
 def record_two(sink: RecordingSink, blocks: int) -> None:

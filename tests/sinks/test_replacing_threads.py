@@ -14,7 +14,7 @@ from media.sinks.runner import SinkRunner
 from media.sinks.watching import SinkWatch
 from strep.clock import NS_PER_SECOND, SystemClock
 from tests.sinks.rows import Row, batch_of
-from tests.sinks.test_replacing import start
+from tests.sinks.scripted import start
 
 PATIENCE_S = 60.0
 

@@ -18,7 +18,7 @@ from media.sinks.runner import TICK_NS, SinkRunner
 from strep.clock import NS_PER_SECOND, ManualClock
 from strep.g711 import Codec, decode
 from tests.sinks.rows import Row, batch_of, call_info, call_report
-from tests.sinks.test_wav import play
+from tests.sinks.waves import play
 
 PATIENCE_S = 30.0
 

@@ -22,9 +22,9 @@ from media.sinks.told import UNACCOUNTED
 from media.sinks.wav import Encoding, WavFile
 from strep.clock import NS_PER_SECOND, ManualClock
 from tests.media.harness import pcm_channels
+from tests.sinks.process import Process
 from tests.sinks.rows import call_info
-from tests.sinks.test_continuation import Process
-from tests.sinks.test_sidecar import check
+from tests.sinks.sidecars import check
 
 
 def left_behind(directory: Path, clock: ManualClock) -> Process:

@@ -22,7 +22,6 @@ from media.sinks.naming import remove_left_over
 from media.sinks.overwriting import overwrite
 from media.sinks.recording import RecordingSink
 from media.sinks.sidecar import (
-    SCHEMA_PATH,
     Clock,
     MadeFile,
     Restart,
@@ -38,28 +37,8 @@ from strep.clock import ManualClock, iso8601
 from strep.header import Direction
 from strep.ledger import Kind, Ledger
 from tests.sinks.rows import Row, batch_of, call_info, call_report
-from tests.sinks.test_wav import DiskOf
-
-SCHEMA = json.loads(SCHEMA_PATH.read_bytes())
-
-
-def check(path: Path) -> dict[str, Any]:
-    """Return the document after the schema and the sums have been checked."""
-    document: dict[str, Any] = json.loads(path.read_bytes())
-    jsonschema.Draft202012Validator(SCHEMA).validate(document)
-    for track in document["tracks"]:
-        spans = track["ledger"]
-        assert sum(track["totals"].values()) == track["length_samples"]
-        assert track["start_samples"] + track["length_samples"] <= document["length_samples"]
-        for kind, total in track["totals"].items():
-            listed = sum(span["length_samples"] for span in spans if span["kind"] == kind)
-            assert kind == "received" or track["ledger_truncated"] or listed == total
-        ends = [span["start_samples"] + span["length_samples"] for span in spans]
-        assert all(end <= span["start_samples"] for end, span in zip(ends, spans[1:], strict=False))
-    if document["tracks"] and document["state"] == "complete":
-        longest = max(track["start_samples"] + track["length_samples"] for track in document["tracks"])
-        assert document["length_samples"] == longest
-    return document
+from tests.sinks.sidecars import SCHEMA, check
+from tests.sinks.waves import DiskOf
 
 
 def track_of(direction: Direction, start: int, kinds: list[tuple[int, Kind]]) -> TrackReport:

@@ -26,7 +26,7 @@ from media.carrier.playback import Playback
 from media.carrier.simulation import Simulation, Target
 from media.carrier.stream_call import END, StreamCall
 from media.talk.contract import Pcm
-from tests.media.test_server import LOOPBACK, SharedTime
+from tests.media.recorded import LOOPBACK, SharedTime
 
 RATE_HZ = 8000
 LONGEST_S = 120

@@ -22,7 +22,7 @@ from media.talk.player import Player
 from strep.clock import NS_PER_MS
 from tests.hearing.audio import row_batch
 from tests.sinks.rows import call_report
-from tests.talk.test_switchboard import TONE, World, turns
+from tests.talk.switchboard import TONE, World, turns
 
 FRAME = 160
 MARK_STEPS = 10

@@ -16,7 +16,7 @@ from strep.errors import UsageError
 from tests.hearing.audio import silence, tones
 from tests.talk.line import Line, detects, murmur
 from tests.talk.live_calls import Script, serving, stream
-from tests.talk.test_switchboard import turns
+from tests.talk.switchboard import turns
 
 
 class TestDetect:

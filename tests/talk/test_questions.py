@@ -15,7 +15,7 @@ from media.talk.gathering import Gathered
 from strep.errors import UsageError
 from tests.hearing.audio import silence, tones
 from tests.talk.line import TONE_WAV, Line, gathers
-from tests.talk.test_switchboard import TONE, turns
+from tests.talk.switchboard import TONE, turns
 
 
 class TestGather:

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from media import cli
 from media.terminal.completion import MOST_CALLS, SHELLS
 from media.terminal.printable import is_safe_word
-from tests.media.test_serve import ENVIRONMENT
+from tests.media.serving import ENVIRONMENT
 from tests.patience import PATIENCE_S
 from tests.terminal.fake import FakeServer, call_of, fake_server
 

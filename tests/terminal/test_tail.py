@@ -34,7 +34,7 @@ from media.terminal.watching import (
     Watcher,
     pauses,
 )
-from tests.media.test_serve import ENVIRONMENT
+from tests.media.serving import ENVIRONMENT
 from tests.patience import PATIENCE_S
 from tests.terminal.fake import FakeServer, call_of, fake_server
 

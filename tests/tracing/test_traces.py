@@ -24,7 +24,7 @@ from media.tracing.spans import MAX_EVENTS, ids_of
 from strep.clock import ManualClock
 from strep.errors import ConfigurationError
 from tests.cdr.records import a_call, a_report
-from tests.media.test_server import record
+from tests.media.recorded import record
 from tests.tracing.collector import Collector, attributes, collecting
 
 pytest.importorskip("opentelemetry.sdk")

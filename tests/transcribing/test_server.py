@@ -24,7 +24,8 @@ from media.transcribing import limits
 from media.transcribing.process import EngineProcess
 from strep.errors import UsageError
 from tests.media.harness import sidecar
-from tests.media.test_server import LOOPBACK, SharedTime, address, check, run_all
+from tests.media.recorded import LOOPBACK, SharedTime, check, run_all
+from tests.media.serving import address
 from tests.patience import PATIENCE_S
 from tests.transcribing.scripted import install
 from tests.transcribing.webvtt import read

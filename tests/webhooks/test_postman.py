@@ -259,8 +259,10 @@ def test_beyond_the_bound_the_oldest_are_dropped(caplog: pytest.LogCaptureFixtur
 
     with delivering("http://a/", make_poster=lambda: Scripted(script), max_bytes=5000) as (made, bus):
         press(bus, "a", digits=DIGITS)
-        until(lambda: made.snapshot()["dropped"] > 0 and made.snapshot()["waiting_bytes"] <= 5000)
+        until(lambda: (books := made.snapshot())["waiting"] + books["dropped"] == len(DIGITS))  # all have come to it
+        until(lambda: made.snapshot()["waiting_bytes"] <= 5000)
         dropped = made.snapshot()["dropped"]
+        assert dropped > 0
         is_away.clear()
     assert len(got) == len(DIGITS) - dropped
     assert b'"digit":"#"' in got[-1], "the newest are there"

@@ -14,7 +14,7 @@ import pytest
 from media.carrier.options import SimulationOptions, WebSocketOptions
 from media.carrier.simulation import Target
 from media.webhooks.signing import make_key
-from tests.media.test_serve import address, run, send, serving
+from tests.media.serving import address, run, send, serving
 from tests.webhooks.receiver import Posted, Receiver, free_port, until
 
 CALLS, DIGITS = 3, 4

@@ -19,7 +19,7 @@ from media.metrics import http
 from media.metrics.families import families
 from media.metrics.http import serving
 from media.metrics.totals import Totals
-from tests.media.test_server import record
+from tests.media.recorded import record
 from tests.patience import PATIENCE_S
 
 LOOPBACK = Endpoint("127.0.0.1", 0)

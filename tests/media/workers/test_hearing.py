@@ -26,8 +26,8 @@ from media.page.overview import FIGURES
 from media.workers.steering import is_supported, worker_of_leg
 from strep.clock import NS_PER_SECOND
 from tests.media.harness import pcm_channels
-from tests.media.test_serve import address, serving
-from tests.media.workers.test_workers import children, leg_ids, metrics, wait_until
+from tests.media.serving import address, serving
+from tests.media.workers.processes import children, leg_ids, metrics, wait_until
 from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.realtime, pytest.mark.skipif(not is_supported(), reason="needs Linux")]
