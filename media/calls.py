@@ -68,13 +68,14 @@ class Track:
         elif len(self.early_events) < MAX_EVENTS:
             self.early_events.append((event, now_ns))
 
-    def join(self, call: Call) -> None:
-        """Belong to `call` from now on."""
+    def join(self, call: Call) -> Call:
+        """Belong to `call` from now on; return it."""
         self.call = call
         call.tracks.append(self)
         for event, now_ns in self.early_events:
             call.add_event(event, now_ns)
         self.early_events.clear()
+        return call
 
 
 @dataclass(eq=False, slots=True)

@@ -119,13 +119,15 @@ class Engine:
         now_ns: int,
         forget: Forget | None = None,
         tape: TapeFormat = CODE_BYTES,
+        dialect: str = "",
     ) -> Call:
         """Begin a call under `call_id`, which gets a number behind it if a live call has it already."""
         name, again = call_id, 1
         while name in self.calls:
             again += 1
             name = f"{call_id}.{again}"
-        info = CallInfo(self._indexes.take(), name, door, self.wall_ns(now_ns), *tape[:1], identity, tape.is_linear)
+        began = self._indexes.take(), name, door, self.wall_ns(now_ns)
+        info = CallInfo(*began, *tape[:1], identity, tape.is_linear, dialect=dialect)
         call = Call(info, started_ns=now_ns, last_activity_ns=now_ns, publish=self._publish)
         self.calls[name] = call
         self.calls_started += 1
@@ -313,12 +315,10 @@ class Engine:
         """The start of a track is known: fix its call and its place there."""
         if track.offset_samples is not None:
             return
-        if track.call is None:
-            track.join(self._joiners[track](track, now_ns))
-        assert track.call is not None
-        self.reels.of(track).place(track, track.call)
-        if not track.call.info.origin_wall_ns and track.call.origin_ns is not None:
-            track.call.info.origin_wall_ns = self.wall_ns(track.call.origin_ns)
+        call = track.call or track.join(self._joiners[track](track, now_ns))
+        self.reels.of(track).place(track, call)
+        if not call.info.origin_wall_ns and call.origin_ns is not None:
+            call.info.origin_wall_ns = self.wall_ns(call.origin_ns)
 
     def last_delivery_ns(self, track: Track) -> int:
         """Return when audio of `track` last found its place: not when packets last arrived."""

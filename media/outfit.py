@@ -13,6 +13,7 @@ from media.denoising.rules import DIRECTIONS
 from media.events.bus import EventBus
 from media.events.callback import EventCallback, OnEvent
 from media.events.files import EventFiles
+from media.events.log import CallLog
 from media.metrics.tally import Tally
 from media.sinks.contract import CallInfo, Sink, SinkUse
 from media.sinks.denoised import DenoisedSink
@@ -205,7 +206,7 @@ def controls_of(config: ServerConfig, engine: Engine, switchboard: Switchboard |
 
 def companions_of(server: Server, clock: Clock, on_event: OnEvent | None = None) -> list[Companion]:
     """Return the companions, in the order in which they start; they close in the reverse order."""
-    config, companions = server.config, list[Companion]([Tally(server.bus)])
+    config, companions = server.config, list[Companion]([Tally(server.bus), CallLog(server.bus, clock)])
     if (syncer := syncer_of(config, clock)) is not None:  # closes last: then all has been written
         companions.append(syncer)
     if config.record is not None and (config.events == "files" or config.detect):

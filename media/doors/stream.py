@@ -260,10 +260,8 @@ class StreamDoor:
 
     def _open_call(self, stream: Stream, now_ns: int) -> Call:
         start, forget = stream.start, partial(self._forget, stream)
-        tape = format_of(start.encoding)
-        call = self._engine.open_call(start.stream_id, "ws", dict(start.identity), now_ns, forget, tape)
-        call.info.dialect = start.dialect.name
-        return call
+        tape, dialect = format_of(start.encoding), start.dialect.name
+        return self._engine.open_call(start.stream_id, "ws", dict(start.identity), now_ns, forget, tape, dialect)
 
     def _open_track(self, stream: Stream, direction: Direction, now_ns: int) -> Track:
         source = {"stream_id": stream.start.stream_id, "track": direction.name.lower()}
