@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from strep.clock import NS_PER_SECOND, ManualClock
 from tests.sealing.sealed_files import one_of_each
 
 
@@ -28,3 +29,8 @@ def age_keygen() -> str:
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return one_of_each(tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(5 * NS_PER_SECOND)

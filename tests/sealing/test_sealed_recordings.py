@@ -71,11 +71,6 @@ class TestAgainstThePlainSink:
                 assert len(lengths) == 1
 
 
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock(5 * NS_PER_SECOND)
-
-
 class TestWhileItGoesOn:
     def test_it_can_be_opened_at_every_moment_and_is_half_a_second_behind(self, tmp_path: Path) -> None:
         sink = RecordingSink(tmp_path, clock=ManualClock(), recipients=FOR_ALICE)

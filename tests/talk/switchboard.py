@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from media.talk.mode import PlaybackMode
 from media.talk.switchboard import Switchboard
 from media.ws.host import StreamStart
 from strep.clock import NS_PER_SECOND, ManualClock
-from tests.talk.test_switchboard import Sent
+from tests.media.test_stream_listeners import FakeWire
 
 TONE = np.full(8000, 5000, np.int16)
 
@@ -47,3 +48,21 @@ async def turns(n: int = 10) -> None:
     """Let everybody have some turns of the loop; no time goes by."""
     for _ in range(n):
         await asyncio.sleep(0)
+
+
+class Sent(FakeWire):
+    """Takes everything."""
+
+    def send(self, message: str | bytes) -> None:
+        pass
+
+
+class App:
+    """An application that does `act` and keeps what came of it."""
+
+    def __init__(self, act: Callable[[LiveCall], Awaitable[Any]]) -> None:
+        self._act = act
+        self.results: dict[str, Any] = {}
+
+    async def __call__(self, call: LiveCall) -> None:
+        self.results[call.call_id] = await self._act(call)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,27 +16,8 @@ from media.talk.contract import PlaybackError
 from media.talk.handle import Playback, PlayState
 from media.talk.rtp_mode import RtpPlayout
 from strep.clock import NS_PER_SECOND
-from tests.media.test_stream_listeners import FakeWire
 from tests.patience import PATIENCE_S
-from tests.talk.switchboard import TONE, World, turns
-
-
-class Sent(FakeWire):
-    """Takes everything."""
-
-    def send(self, message: str | bytes) -> None:
-        pass
-
-
-class App:
-    """An application that does `act` and keeps what came of it."""
-
-    def __init__(self, act: Callable[[LiveCall], Awaitable[Any]]) -> None:
-        self._act = act
-        self.results: dict[str, Any] = {}
-
-    async def __call__(self, call: LiveCall) -> None:
-        self.results[call.call_id] = await self._act(call)
+from tests.talk.switchboard import TONE, App, World, turns
 
 
 @pytest.mark.parametrize(("is_over", "failures"), [(True, 0), (False, 1)])
