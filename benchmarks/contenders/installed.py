@@ -91,10 +91,10 @@ def _glibc() -> str | None:
 
 NEEDS = {
     "glibc": Need("glibc", _glibc, "which this system does not use"),
-    "uvloop": Need("uvloop", _package("uvloop"), "pip install 'strep[fast]'"),
-    "aiortc": Need("aiortc", _package("aiortc"), "pip install 'strep[bench]'"),
-    "fastapi": Need("FastAPI", _package("fastapi"), "pip install 'strep[bench]'"),
-    "uvicorn": Need("uvicorn", _package("uvicorn"), "pip install 'strep[bench]'"),
+    "uvloop": Need("uvloop", _package("uvloop"), "pip install '.[fast]'"),
+    "aiortc": Need("aiortc", _package("aiortc"), "pip install '.[bench]'"),
+    "fastapi": Need("FastAPI", _package("fastapi"), "pip install '.[bench]'"),
+    "uvicorn": Need("uvicorn", _package("uvicorn"), "pip install '.[bench]'"),
     "pipecat": Need("pipecat", _package("pipecat-ai"), "pip install pipecat-ai"),
     "node": Need("Node", _program("node", "--version"), "apt-get install nodejs"),
     "node-ws": Need("ws", _node_ws, "apt-get install node-ws"),

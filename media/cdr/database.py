@@ -23,6 +23,9 @@ from strep.errors import ConfigurationError
 if TYPE_CHECKING:
     from sqlalchemy import Engine, Table
 
+_ABOUT_ROWS = ("54", "P0")
+"""Classes of SQLSTATE beside those for which there are exceptions (PostgreSQL, appendix A): a limit of the program is
+exceeded, such as the size of a key; a trigger does not want the row."""
 _LOG = logging.getLogger("strep.cdr")
 TABLE = "strep_calls"
 NOT_INSTALLED = "cdr_database needs SQLAlchemy, and psycopg for PostgreSQL: pip install '/path/to/strep[cdr]'"
@@ -54,17 +57,16 @@ class RecordDatabase:
 
         Raises:
             OSError: the database is not there, or does not let us: none of them is written.
-            SQLAlchemyError, ValueError, OverflowError: it will never take one of them: none of them is written.
+            Exception: any other; it will never take one of them, and none of them is written.
         """
-        from sqlalchemy.exc import SQLAlchemyError
-
-        rows = [_row(record) for record in records]
+        rows, is_there = [_row(record) for record in records], False
         try:
             self._make()
             with self._engine.begin() as connection:
+                is_there = True
                 connection.execute(self._insert(), rows)
-        except SQLAlchemyError as error:
-            if _is_about_the_rows(error):
+        except Exception as error:
+            if is_there and _is_about_the_rows(error):
                 raise
             self._is_made = False  # who knows what became of it
             raise OSError(first_line(error)) from error
@@ -220,8 +222,11 @@ def _sum(counts: Iterable[int | None]) -> int | None:
 
 def _is_about_the_rows(error: Exception) -> bool:
     """Return whether what is wrong is a value, and not the database or the way to it."""
-    from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
+    from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
     if isinstance(error, DBAPIError):
-        return isinstance(error, DataError | IntegrityError)
-    return isinstance(error, StatementError)  # a value could not even be given to the driver
+        state = getattr(error.orig, "sqlstate", None) or ""
+        return isinstance(error, DataError | IntegrityError) or state[:2] in _ABOUT_ROWS
+    if isinstance(error, StatementError):  # a value could not even be given to the driver
+        return True
+    return not isinstance(error, SQLAlchemyError | OSError | MemoryError)

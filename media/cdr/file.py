@@ -49,7 +49,7 @@ class RecordFile:
         """
         try:
             make_directory(self._path.parent)
-            path = self._at(wall_ns)
+            path = str(self.path_at(wall_ns))
             fd = _open_locked(path)
             try:
                 _mend(fd, path)
@@ -64,7 +64,7 @@ class RecordFile:
         Raises:
             OSError: none of them is there.
         """
-        path = self._at(wall_ns)
+        path = str(self.path_at(wall_ns))
         fd = _open_locked(path)
         try:
             size = _mend(fd, path)
@@ -80,8 +80,9 @@ class RecordFile:
     def close(self) -> None:
         """Do nothing: it is open only while it is written to."""
 
-    def _at(self, wall_ns: int) -> str:
-        return str(self._path).replace(DATE, iso8601(wall_ns)[:10])
+    def path_at(self, wall_ns: int) -> Path:
+        """Return the file of the day."""
+        return Path(str(self._path).replace(DATE, iso8601(wall_ns)[:10]))
 
 
 def _open_locked(path: str) -> int:

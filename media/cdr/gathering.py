@@ -15,8 +15,6 @@ from strep.clock import NEVER_NS, NS_PER_SECOND
 
 MAX_WAIT_NS = 60 * NS_PER_SECOND
 """From the end of a call to its record, whatever becomes of its recordings."""
-MAX_OVER = 1000
-"""Calls whose record is made, of which more may still be told: it came too late."""
 
 
 @dataclass(eq=False, slots=True)
@@ -58,7 +56,6 @@ class Gathering:
         self.incomplete = 0
         self._are_recorded = are_recorded
         self._calls: dict[int, Gathered] = {}  # by the id() of a `CallInfo`, which is kept: no other can have it
-        self._over: dict[int, CallInfo] = {}  # likewise
         self._whole: list[Gathered] = []
 
     def __len__(self) -> int:
@@ -106,7 +103,7 @@ class Gathering:
 
     def _known(self, call: CallInfo) -> Gathered | None:
         """Return what is known of a call, None if its record is made."""
-        if id(call) in self._over:
+        if call.told.is_on_record:
             return None
         return self._calls.setdefault(id(call), Gathered(call, is_recorded=not self._are_recorded))
 
@@ -124,6 +121,4 @@ class Gathering:
     def _finish(self, known: Gathered) -> None:
         del self._calls[id(known.call)]
         self._whole.append(known)
-        self._over[id(known.call)] = known.call
-        if len(self._over) > MAX_OVER:
-            del self._over[next(iter(self._over))]
+        known.call.told.is_on_record = True

@@ -70,7 +70,7 @@ class Outbox:
             self._failures += 1
             return
         self._failures = self._due_ns = 0
-        self.written += self._in_flight - refused
+        self.written += max(self._in_flight - refused, 0)  # of the refused some may have had to make room meanwhile
         self.refused += refused
         for _ in range(self._in_flight):
             self._waiting.popleft()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from media.admission.capacity import SPARE_DESCRIPTORS
+from media.cdr.file import RecordFile
 from media.config import Endpoint, ProcessConfig, ServerConfig
 from media.handover.room import PACKETS_PER_CALL, USUAL_CALLS
 
@@ -69,6 +70,11 @@ class Demand:
         for pair in config.rtp:
             doors += [(f"rx of rtp {pair.name}", "udp", pair.rx), (f"tx of rtp {pair.name}", "udp", pair.tx)]
         return [(name, kind, endpoint) for name, kind, endpoint in doors if endpoint is not None]
+
+    def call_records(self, wall_ns: int) -> Path | None:
+        """Return the file of call records of the day."""
+        cdr = self.server.cdr
+        return None if cdr is None else RecordFile(cdr).path_at(wall_ns)
 
     def directories(self) -> list[tuple[str, Path]]:
         """Return option and path of every directory that is written to."""

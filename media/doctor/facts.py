@@ -94,7 +94,7 @@ class DirectoryFacts:
         nearest: what there is of it: itself, or the directory in which it would be made.
         is_writable: by this user.
         mode: its permission bits; None if it is not there yet.
-        is_own: it is this user's alone to change: not root's, and not one for everybody such as /tmp.
+        is_own: it is this user's to change, for root somebody's: not root's, and not one for everybody such as /tmp.
     """
 
     option: str

@@ -111,7 +111,8 @@ def _try_to_bind(kind: str, endpoint: Endpoint) -> str:
 
 
 def _disk(demand: Demand, clock: Clock, kernel: Kernel) -> DiskFacts:
-    directories = tuple(_directory(option, path) for option, path in demand.directories())
+    files = {"cdr": demand.call_records(clock.wall_ns())}
+    directories = tuple(_directory(option, path, files.get(option)) for option, path in demand.directories())
     recorded = next((directory for directory in directories if directory.option == "record"), None)
     if recorded is None:
         return DiskFacts(directories=directories)
@@ -127,12 +128,15 @@ def _disk(demand: Demand, clock: Clock, kernel: Kernel) -> DiskFacts:
     return DiskFacts(kernel.file_system(nearest.resolve()), free, free_files, speed, sync_s, directories)
 
 
-def _directory(option: str, path: Path) -> DirectoryFacts:
+def _directory(option: str, path: Path, file: Path | None) -> DirectoryFacts:
+    """Look at a directory, or where it is only one file that is written to, and is there, at that."""
     absolute = path.absolute()
     nearest = next(place for place in (absolute, *absolute.parents) if place.exists())
     is_writable = nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
+    if file is not None and file.exists():
+        is_writable = file.is_file() and os.access(file, os.W_OK)
     found = nearest.stat()
-    is_own = found.st_uid == os.geteuid() != 0 and not found.st_mode & stat.S_ISVTX
+    is_own = found.st_uid != 0 and os.geteuid() in (0, found.st_uid) and not found.st_mode & stat.S_ISVTX
     mode = found.st_mode & 0o777 if nearest == absolute else None
     return DirectoryFacts(option, str(absolute), str(nearest), is_writable, mode, is_own)
 

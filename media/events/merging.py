@@ -26,17 +26,19 @@ _Place = int | None
 
 @dataclass(slots=True)
 class ToldSoFar:
-    """What was told of one call, for `media.events.bus` alone.
+    """What was told of one call, for `media.events.bus` alone, and by whom it is written down.
 
     Attributes:
         digits: its keys.
         events: how many there were.
+        is_on_record: its call record is made, and what is told of it now came too late; of `media.cdr`.
         client_state: what was given to the call to be told with each of them, base64; None: nothing.
     """
 
     digits: DigitMerger
     events: int = 0
     client_state: str | None = None
+    is_on_record: bool = False
 
 
 class DigitMerger:

@@ -180,6 +180,7 @@ class Opened:
         wrong = {one.offset for one, _ in self._wrong}
         places: dict[int, tuple[int, int]] = {}
         since: list[int] = []  # damage since the last audio that is verified
+        nowhere: list[int] = []  # what of it has no place yet
         records: list[Record] = []
         length = verified = 0
         believed = self._believed_samples()
@@ -188,17 +189,20 @@ class Opened:
             if one.offset in wrong:
                 since.append(one.offset)
                 if not _is_believed(one, format, believed):
+                    nowhere.append(one.offset)
                     continue
             assert isinstance(one, Record)
             if one.offset in wrong:
                 if one.position > length:
-                    places = dict.fromkeys(since, (length, one.position - length)) | places
+                    places.update(dict.fromkeys(nowhere, (length, one.position - length)))
+                    nowhere.clear()
                 places[one.offset] = one.position, one.count
                 self._silent[one.offset] = content_bytes(one.kind, one.format, one.channel, one.count)
             elif one.kind in (Kind.AUDIO, Kind.LENGTH, Kind.END):
                 if one.position > verified:
-                    places |= {offset: _joined(places.get(offset), verified, one.position) for offset in since}
+                    places.update((at, _joined(places.get(at), verified, one.position)) for at in since)
                 since.clear()
+                nowhere.clear()
                 verified = length_after(verified, one)
             records.append(one)
             length = length_after(length, one)

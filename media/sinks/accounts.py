@@ -90,6 +90,7 @@ class Accounts:
             _append(path, lines, os.O_CREAT)
         except OSError as error:
             self._give_up(path, error)
+            self._rest()
             return
         self._rows[call.index]["token"] = token
         self._kept[call.index] = _Kept(recording, path)
@@ -121,6 +122,7 @@ class Accounts:
             for index, kept in list(self._kept.items()):
                 self._give_up(kept.path, error)
                 self._forget(index)
+        self._rest()
 
     def end(self, recording: RecordedCall) -> None:
         """Remove the account of a recording: its sidecar says it all."""

@@ -26,7 +26,7 @@ class Counts:
     def __init__(self, max_waiting: int, clock: Clock) -> None:
         """Let at most `max_waiting` wait."""
         self.exported = self.lost = self.waiting = 0
-        self._max_waiting = max_waiting
+        self._max_waiting, self._is_over = max_waiting, False
         self._lock = threading.Lock()
         self._trouble = ThrottledLog(_LOG, clock)
 
@@ -45,6 +45,8 @@ class Counts:
     def settle(self, count: int, error: str) -> None:
         """Take note that so many of those that wait are sent, or lost if there is an error."""
         with self._lock:
+            if self._is_over:  # they were given up: who took them after all took too long
+                return
             self.waiting -= count
             self.exported += 0 if error else count
             self.lost += count if error else 0
@@ -55,6 +57,8 @@ class Counts:
         """Take note that those that wait still are lost."""
         if self.waiting:
             self.settle(self.waiting, "the collector did not take them before the end")
+        with self._lock:
+            self._is_over = True
 
 
 class CountedExporter(SpanExporter):

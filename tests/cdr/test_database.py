@@ -174,6 +174,24 @@ def test_a_server_that_goes_and_comes_back(postgresql: PostgreSql) -> None:
     execute(postgresql.url, "DROP TABLE strep_calls")
 
 
+def test_what_is_wrong_on_the_way_to_it_refuses_no_record(tmp_path: Path) -> None:
+    database = RecordDatabase(f"sqlite:///{tmp_path / 'calls.db'}?detect_types=99999999999999")
+    with pytest.raises(OSError, match="int"):
+        database.write([a_record(1)], WALL_NS)
+    database.close()
+
+
+@pytest.mark.peer
+def test_a_trigger_that_does_not_want_one_costs_no_other(postgresql: PostgreSql) -> None:
+    write(postgresql.url, a_record(1))
+    function = "BEGIN IF NEW.call_id = 'leg-2' THEN RAISE EXCEPTION 'not that one'; END IF; RETURN NEW; END"
+    execute(postgresql.url, f"CREATE FUNCTION want() RETURNS trigger LANGUAGE plpgsql AS $$ {function} $$")
+    execute(postgresql.url, "CREATE TRIGGER want BEFORE INSERT ON strep_calls FOR EACH ROW EXECUTE FUNCTION want()")
+    assert write(postgresql.url, a_record(2), a_record(3)) == 1
+    assert execute(postgresql.url, "SELECT count(*) FROM strep_calls")[0][0] == 2
+    execute(postgresql.url, "DROP TABLE strep_calls; DROP FUNCTION want")
+
+
 @pytest.mark.peer
 def test_several_processes_make_the_table_at_once(postgresql: PostgreSql) -> None:
     program = (

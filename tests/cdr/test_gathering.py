@@ -59,12 +59,12 @@ def test_takes_that_have_begun_are_waited_for(are_recorded: bool) -> None:
 
 
 def test_what_comes_too_late_leaves_nothing_behind() -> None:
-    gathering = Gathering(are_recorded=True)
-    for number in range(100):
-        call = a_call(f"leg-{number}")
+    gathering, calls = Gathering(are_recorded=True), [a_call(f"leg-{number}") for number in range(3000)]
+    for call in calls:
         gathering.began(call, "a-take")
         gathering.ended(call, a_report(call), 0)
         assert len(gathering.poll(MAX_WAIT_NS)) == 1
+    for call in calls:
         gathering.recorded(a_recording(call))
         gathering.recorded(a_recording(call, is_take=True))
         gathering.failed(call, "a-take", is_take=True)

@@ -152,3 +152,27 @@ def test_what_is_said_is_looked_at(tmp_path: Path) -> None:
     assert f"For: strep serve --udp 0.0.0.0:9000 --record {recordings}" in said.output.replace("\n", "")
     said = CliRunner().invoke(cli.strep, ["doctor", "--calls", "1", "--json"], env={"STREP_RECORD": str(recordings)})
     assert f"record {recordings}" in said.output
+
+
+@linux
+@pytest.mark.parametrize(("is_there", "is_writable"), [("nothing", True), ("file", True), ("directory", False)])
+def test_where_only_a_file_is_written_to_it_looks_at_that(is_there: str, is_writable: bool, tmp_path: Path) -> None:
+    path = tmp_path / "calls-2023-11-14.jsonl"
+    if is_there == "file":
+        path.touch()
+    elif is_there == "directory":
+        path.mkdir()
+    demand = Demand(ServerConfig(cdr=tmp_path / "calls-{date}.jsonl"))
+    [directory] = read(demand, ManualClock(), Kernel(), {}).disk.directories
+    assert (directory.option, directory.is_writable) == ("cdr", is_writable)
+
+
+@linux
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+def test_for_root_a_service_users_directory_is_to_be_closed_and_not_roots(tmp_path: Path) -> None:
+    record, takes = tmp_path / "record", tmp_path / "takes"
+    record.mkdir()
+    takes.mkdir()
+    os.chown(record, 65534, 65534)
+    facts = read(Demand(ServerConfig(record=record, takes=takes)), SystemClock(), Kernel(), {})
+    assert [directory.is_own for directory in facts.disk.directories] == [True, False]

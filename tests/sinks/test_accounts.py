@@ -198,17 +198,24 @@ class TestUnaccounted:
         assert spans(salvaged(tmp_path)) == ALL
 
 
+@pytest.mark.parametrize("full_ones", [".heads", ""])
 def test_a_disk_that_is_full_when_it_begins_leaves_nothing_open(
-    tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    full_ones: str, tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = os.pwrite
 
     def full(fd: int, data: bytes, offset: int) -> int:
-        if os.readlink(f"/proc/self/fd/{fd}").endswith(".heads"):
+        if os.readlink(f"/proc/self/fd/{fd}").endswith(full_ones):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return written(fd, data, offset)
 
+    def no_lines(path: Path, lines: list[Any], flags: int = 0) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
     monkeypatch.setattr(os, "pwrite", full)
+    if not full_ones:
+        full_ones = "none"
+        monkeypatch.setattr(accounts, "_append", no_lines)
     process = Process(tmp_path, clock)
     process.record(10)
     targets = [os.readlink(one) for one in Path("/proc/self/fd").iterdir() if one.is_symlink()]
