@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from benchmarks.report import Report
 from media.carrier.options import SimulationOptions
 from media.carrier.simulation import Simulation, Target
 
@@ -40,6 +41,14 @@ def program(heading: str) -> str:
 def test_the_program_is_short(heading: str) -> None:
     lines = [line for line in program(heading).splitlines() if line.strip()]
     assert len(lines) <= MAX_PROGRAM_LINES
+
+
+def test_what_it_says_of_capacity_was_measured() -> None:
+    sentence = README.read_text().partition("One core of a small virtual machine records ")[2].partition(":")[0]
+    figures = re.findall(r"[\d,.]+ (?:such calls|ms)", sentence)
+    kept = Report.from_json((README.parent / "benchmarks" / "results" / "capacity.json").read_bytes()).answers
+    assert len(figures) == 2
+    assert any(all(figure.split()[0] in line for figure in figures) and "without one lost" in line for line in kept)
 
 
 @asynccontextmanager

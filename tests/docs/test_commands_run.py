@@ -139,7 +139,7 @@ def test_programs_are_fed(servers: dict[str, tuple[Any, dict[str, str], Path]]) 
         (folder / "examples").symlink_to(ROOT / "examples")
     url = f"http://{addresses['http']}"
     _, calls, into_sox, websocket, into_python, curl = commands("docs/feed.md")
-    assert commands("README.md#Feed other programs") == [into_sox]
+    assert commands("README.md#Listen, control, feed, deliver") == [into_sox]
     run = partial(shown, folder=folder, STREP_URL=url)
     with (
         run(into_sox) as sox,

@@ -38,7 +38,7 @@ CLAIMS = [
     Claim("README.md#Use it as a library", "python", 1, RUN, "tests/test_readme.py::test_the_program_receives_pcm"),
     Claim("README.md#Talk back", "python", 1, RUN, "tests/test_readme.py::test_the_program_talks_back"),
     Claim("README.md#Talk back", "console", 3, RUN, "tests/test_readme.py::test_the_program_talks_back"),
-    Claim("README.md#Feed other programs", "console", 1, RUN, _RUN + "test_programs_are_fed"),
+    Claim("README.md#Listen, control, feed, deliver", "console", 1, RUN, _RUN + "test_programs_are_fed"),
     Claim("docs/admission.md", "console", 5, RUN, "tests/test_admission_page.py::test_the_commands_run"),
     Claim("docs/capacity.md", "console", 1, RUN, _RUN + "test_doctors"),
     Claim("docs/capacity.md", "console", 1, LINTED, _LINTED + "test_every_call_of_ours_is_understood",
