@@ -169,7 +169,8 @@ async def _supervise(settings: Settings, workers: int, given: Given, left: Seque
                 await supervisor.wait_closed()
         except WorkerError as error:
             raise (Refusal if error.exit_code == MISUSED else click.ClickException)(str(error)) from error
-    _LOG.info("ended", extra=_summary(supervisor.totals.snapshot()))
+    books = _summary(supervisor.totals.snapshot())
+    _LOG.info("ended", extra=books | {"calls_unaccounted": supervisor.unaccounted_calls})
     if supervisor.broken:
         raise click.ClickException(f"died while ending, files may be incomplete: {', '.join(supervisor.broken)}")
     _complain_about(supervisor.unfinished_sinks, supervisor.missing_recordings)

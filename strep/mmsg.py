@@ -29,6 +29,8 @@ CONTROL_BYTES = 64
 SO_TIMESTAMPNS = 35
 SO_RXQ_OVFL = 40
 SO_RCVBUFFORCE = 33
+SO_MEMINFO = 55
+_MEMINFO_DROPS = 8
 MSG_TRUNC = 0x20
 MSG_DONTWAIT = 0x40
 
@@ -73,7 +75,8 @@ class BatchSocket:
 
     Attributes:
         rows: most datagrams of a batch.
-        kernel_drops: datagrams that the kernel dropped because the receive buffer was full (SO_RXQ_OVFL).
+        kernel_drops: datagrams that the kernel dropped because the receive buffer was full (SO_RXQ_OVFL), since this
+            receiver has the socket, which another process may have had before.
     """
 
     def __init__(self, sock: socket.socket, clock: Clock, rows: int = MESSAGES_PER_CALL) -> None:
@@ -88,6 +91,7 @@ class BatchSocket:
         self.rows = rows
         self._clock = clock
         self.kernel_drops = 0
+        self._drops_before = _drops(sock)
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         sock.setsockopt(socket.SOL_SOCKET, SO_RXQ_OVFL, 1)
@@ -177,7 +181,8 @@ class BatchSocket:
         if longest > _STAMP_END:
             dropped = (size > _STAMP_END) & (control["drops_type"] == SO_RXQ_OVFL)
             if dropped.any():
-                self.kernel_drops = int(control["drops"][np.flatnonzero(dropped)[-1]])
+                drops = int(control["drops"][np.flatnonzero(dropped)[-1]])
+                self.kernel_drops = (drops - self._drops_before) % (1 << 32)
         # A wall clock that was stepped between stamp and now must not move packets by hours.
         np.minimum(arrival_ns, now_ns, out=arrival_ns)
         np.maximum(arrival_ns, now_ns - 10 * NS_PER_SECOND, out=arrival_ns)
@@ -186,6 +191,13 @@ class BatchSocket:
 
 _EAGAIN, _EINTR, _ECONNREFUSED = 11, 4, 111
 """errno.h on Linux; ECONNREFUSED is an ICMP answer to something we sent, not a fault of receiving."""
+
+
+def _drops(sock: socket.socket) -> int:
+    """Return how many datagrams a socket has lost since it was made (sock_diag(7), SK_MEMINFO_DROPS)."""
+    size = 4 * (_MEMINFO_DROPS + 1)
+    counters = sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, size)
+    return int.from_bytes(counters[size - 4 : size], sys.byteorder)
 
 
 def _raise_if_serious(error: int) -> None:

@@ -18,7 +18,7 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def test_the_table_is_the_one_of_the_code() -> None:
-    expected = [[f"`{r.name}`", r.severity, r.threshold, r.meaning, r.remedy] for r in RULES]
+    expected = [[f"`{r.name}`", r.severity, r.threshold, f"{r.clear_after} s", r.meaning, r.remedy] for r in RULES]
     assert rows("All of them") == expected
 
 

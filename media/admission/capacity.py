@@ -104,6 +104,8 @@ def free_bytes(directory: Path | None) -> int | None:
         return None
     try:
         disk = os.statvfs(directory)
+    except FileNotFoundError:  # it is made when it is needed
+        return free_bytes(directory.parent) if directory.parent != directory else None
     except OSError:
         return None
     return disk.f_bavail * disk.f_frsize

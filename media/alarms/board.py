@@ -141,7 +141,7 @@ class AlarmBoard:
             {
                 "name": alarm.rule.name,
                 "severity": alarm.rule.severity,
-                "is_raised": alarm.is_raised,
+                "is_raised": since_ns is not None,
                 "raised": alarm.raised,
                 **({"age_ns": now_ns - since_ns, "detail": alarm.detail} if since_ns is not None else {}),
             }

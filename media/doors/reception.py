@@ -237,7 +237,8 @@ class Reception:
         # What is accepted: else a flood of rubbish would keep calls out.
         rtp = sum(door.datagrams - int(door.rejected.sum()) for door in self.rtp.values())
         packets = self.strep.accepted + rtp + self.stream.frames
-        return Usage(len(self._engine.calls), packets, free_bytes(self._config.record), free_descriptors())
+        free = [found for at in (self._config.record, self._config.takes) if (found := free_bytes(at)) is not None]
+        return Usage(len(self._engine.calls), packets, min(free, default=None), free_descriptors())
 
     def _look_at_capacity(self) -> None:
         self._pulse.lag.mark()

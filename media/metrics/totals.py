@@ -21,7 +21,9 @@ GAUGES = frozenset(
     | {"under_way", "spool_bytes", "spool_unread_bytes", "intake_bytes", "subscriptions", "readers", "resident_bytes"}
 )
 """Names, at any depth, of what goes up and down."""
-WORST = frozenset({"lag_ns", "oldest_ns", "oldest_ms", "backlog_age_seconds", "age_ns", "p99_ns", "longest_ns"})
+WORST = frozenset(
+    {"lag_ns", "oldest_ns", "oldest_ms", "backlog_age_seconds", "age_ns", "p99_ns", "usual_ns", "longest_ns"}
+)
 """Of these, a sum would say nothing."""
 
 

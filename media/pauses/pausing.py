@@ -25,6 +25,8 @@ from strep.errors import UsageError
 
 MAX_PAUSES = 10_000
 """Of a call: they are kept until it ends."""
+MOST_AT_ONCE_S = 30
+"""Of what is taken back, in one row of a batch."""
 WORDS = 200
 """Characters of who paused, and why, that are kept."""
 
@@ -102,7 +104,9 @@ class Pausing:
         if end <= start:
             return
         reel = self._engine.reels.of(track)
-        codec, width = int(reel.timeline.codec[track.slot]), reel.timeline.settings.block_samples
+        # In one piece: what a sealed recording has to forget it seals anew, once for each.
+        width = min(end - start, MOST_AT_ONCE_S * call.info.sample_rate_hz)
+        codec = int(reel.timeline.codec[track.slot])
         positions = np.arange(start, end, width)
         rows = len(positions)
         batch = PcmBatch(

@@ -219,7 +219,12 @@ class SealedWav:
         else:
             last = min(position + len(instead) - record.position, record.count)
             skipped = record.position + first - position
-            columns[first:last, column] = instead[skipped : skipped + last - first]
+            piece = instead[skipped : skipped + last - first]
+            if self._is_silence(piece) and self._is_silence(columns[first:last, column]):
+                return (
+                    content  # neither says anything, A-law's silence and a hole's, though they are not the same bits
+                )
+            columns[first:last, column] = piece
         return samples.tobytes()
 
     def _put(self, channel: int, position: int, samples: NDArray[Any]) -> None:

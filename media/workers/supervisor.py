@@ -98,7 +98,9 @@ class Supervisor:
         self.totals.others.append(self._desk.snapshot)
         self._alarms = Alarms(self._about_workers, SystemClock())
         self.totals.others.append(lambda: {"alarms": self._alarms.snapshot()})
-        self.missing_recordings = 0
+        self.missing_recordings = self.unaccounted_calls = 0  # by workers that have ended as they should
+        self._drops = self._restarts = self._unseen_drops = 0
+        self._counts_drops = False
 
     # -- life ------------------------------------------------------------------------------------------
 
@@ -117,7 +119,8 @@ class Supervisor:
         except BaseException:
             await self._desk.close()
             raise
-        if self._config.receiver != "asyncio-dgram":
+        self._counts_drops = self._config.receiver != "asyncio-dgram"
+        if self._counts_drops:
             # The kernel's own count: it goes on where a worker is missing, and no successor counts it again.
             self.totals.measured["kernel_drops"] = self._doors.kernel_drops
         self._keepers = [asyncio.create_task(self._keep(index)) for index in range(self._count)]
@@ -275,7 +278,9 @@ class Supervisor:
             if isinstance(message, Ended):
                 self._last_words.add(index)
                 self.unfinished_sinks += message.unfinished_sinks
-                self.missing_recordings += reconcile(message.snapshot).missing
+                books = reconcile(message.snapshot)
+                self.missing_recordings += books.missing
+                self.unaccounted_calls += books.unaccounted
 
     def _send(self, index: int, order: Order) -> bool:
         """Tell worker `index` something, if it works; else it is told when it begins."""
@@ -302,7 +307,11 @@ class Supervisor:
 
     def _about_workers(self) -> dict[str, Any]:
         down = [index for index, is_up in enumerate(self.totals.is_up) if not is_up]
-        return {"worker_restarts": sum(self.totals.restarts), "workers_down": down}
+        drops, restarts = self._doors.kernel_drops() if self._counts_drops else 0, sum(self.totals.restarts)
+        if down or restarts != self._restarts:  # else a worker has seen them
+            self._unseen_drops += drops - self._drops
+        self._drops, self._restarts = drops, restarts
+        return {"worker_restarts": restarts, "workers_down": down, "kernel_drops": self._unseen_drops}
 
     def _prepare_spare(self) -> None:
         if self._spare is None and not self._stopping.is_set():

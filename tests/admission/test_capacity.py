@@ -92,7 +92,9 @@ def test_what_the_system_says(tmp_path: Path) -> None:
     assert free is not None
     assert free > 0
     assert free_bytes(None) is None
-    assert free_bytes(tmp_path / "none") is None
+    assert free_bytes(tmp_path / "none" / "yet") is not None, "it is made on this disk"
+    (tmp_path / "file").touch()
+    assert free_bytes(tmp_path / "file" / "none") is None
     gc.collect()  # what others left open is not to be closed amid this
     before = free_descriptors()
     assert before is not None

@@ -25,6 +25,15 @@ def test_percentiles_are_the_bound_above(late_ns: list[int], percent: int) -> No
     assert buckets["+Inf"] == len(late_ns)
 
 
+def test_one_that_is_late_among_few_is_not_the_usual() -> None:
+    meter = LagMeter()
+    for late_ms in (0, 0, 0, 120, 0, 0):
+        meter.add(late_ms * NS_PER_MS)
+    assert (meter.snapshot()["p99_ns"], meter.snapshot()["usual_ns"]) == (200 * NS_PER_MS, NS_PER_MS)
+    meter.add(120 * NS_PER_MS)
+    assert meter.snapshot()["usual_ns"] == 200 * NS_PER_MS
+
+
 def test_what_is_long_ago_is_forgotten() -> None:
     meter = LagMeter()
     assert meter.percentile_ns(99) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +15,12 @@ from media.alarms.rules import RULES
 from media.alarms.watch import report_of
 from media.config import Endpoint
 from media.metrics.totals import Totals
-from strep.clock import NS_PER_MS, NS_PER_SECOND
+from media.sinks.finisher import Finisher
+from media.sinks.takes.sink import TakesSink
+from strep.clock import NS_PER_MS, NS_PER_SECOND, ManualClock
 
 SECONDS = 10
+NOBODY = Finisher(lambda call, event: None)
 
 
 def sink(name: str, **details: Any) -> Snapshot:
@@ -39,10 +43,11 @@ def healthy() -> Snapshot:
         "kernel_drops": 40,
         "receive_errors": 0,
         "failed_beats": 0,
-        "loop_lag": {"p99_ns": 2 * NS_PER_MS, "longest_ns": 5 * NS_PER_MS},
+        "loop_lag": {"usual_ns": 2 * NS_PER_MS, "longest_ns": 5 * NS_PER_MS},
         "sinks": [recording, sink("mine"), sink("transcription", engines={"vosk": engine})],
         "companions": {
             "finisher": {"gone": 0},
+            "sync": {"errors": 2},
             "delivery": delivery,
             "delivery of takes": dict(delivery),
             "webhooks": webhooks,
@@ -57,7 +62,7 @@ TROUBLE: dict[str, tuple[str, Any]] = {
     # What happens, by path, and as a value or as growth a second.
     "kernel_drops": ("kernel_drops", "+1"),
     "reception_failures": ("failed_beats", "+1"),
-    "loop_lag": ("loop_lag.p99_ns", 200 * NS_PER_MS),
+    "loop_lag": ("loop_lag.usual_ns", 200 * NS_PER_MS),
     "recording_lag": ("sinks.0.lag_ns", 11 * NS_PER_SECOND),
     "recording_dropped": ("sinks.0.dropped_blocks", "+1"),
     "sink_lag": ("sinks.1.lag_ns", 4 * NS_PER_SECOND),
@@ -67,6 +72,7 @@ TROUBLE: dict[str, tuple[str, Any]] = {
     "calls_unaccounted": ("calls", 1),
     "recordings_missing": ("sinks.0.details.ended", 4),
     "recordings_failed": ("sinks.0.details.failed", "+1"),
+    "sync_failed": ("companions.sync.errors", "+1"),
     "conservation": ("conservation_errors", "+1"),
     "disk_space": ("capacity.free_bytes", 400 << 20),
     "descriptors": ("capacity.free_descriptors", 300),
@@ -113,6 +119,28 @@ def test_each_is_raised_by_its_trouble_alone_and_cleared(rule: Any) -> None:
     board.look(deepcopy(after), 0)
     board.look(deepcopy(after), 0)
     assert report_of(board.snapshot(0), 0)["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("nats_lost", "companions.nats.events.dropped"),
+        ("nats_lost", "companions.nats.events.failed"),
+        ("recordings_failed", "sinks.3.details.sidecar_errors"),
+    ],
+)
+def test_losses_of_their_parts_count_as_well(name: str, path: str) -> None:
+    def snapshot(second: int) -> Snapshot:
+        made = healthy()
+        made["companions"]["nats"]["events"] = {"dropped": 0, "failed": 0}
+        made["sinks"].append(sink("takes", **dict.fromkeys(TakesSink(Path(), NOBODY, ManualClock()).snapshot(), 0)))
+        put(made, path, "+1", second)
+        return made
+
+    board = AlarmBoard(RULES)
+    for second in range(SECONDS):
+        board.look(snapshot(second), second)
+    assert [alarm["name"] for alarm in report_of(board.snapshot(SECONDS), NS_PER_SECOND)["alarms"]] == [name]
 
 
 def test_a_server_just_made_has_nothing_to_complain_of() -> None:

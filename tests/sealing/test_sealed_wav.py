@@ -228,6 +228,17 @@ class TestTakenOut:
         assert kinds(file.path) == [Kind.AUDIO] * 7 + [Kind.END]
         assert not heard(file.path)[1200:1360, 0].any()
 
+    def test_of_two_silences_neither_is_taken_out_for_the_other(self, tmp_path: Path) -> None:
+        """A-law's is 8 when it is decoded, a hole is 0: a pause in a hold must not seal the hold anew."""
+        file = sealed(tmp_path)
+        file.write(0, noise(Encoding.PCM16, 500))
+        file.write(500, np.zeros((3000, 2), "<i2"))
+        before = file.path.read_bytes()
+        file.blank(1, 600, np.full(800, 8, "<i2"))
+        assert file.path.read_bytes() == before
+        file.close()
+        assert not heard(file.path)[500:].any()
+
     def test_what_is_out_already_is_not_taken_out_again(self, tmp_path: Path) -> None:
         file, nothing = sealed(tmp_path), np.zeros(160, "<i2")
         file.write(0, noise(Encoding.PCM16, 1000))

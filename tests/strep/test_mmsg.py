@@ -184,3 +184,35 @@ def test_kernel_drops_are_counted() -> None:
     batches.close()
     assert first < 200
     assert batches.kernel_drops == 200 - first
+
+
+def test_drops_of_who_had_the_socket_before_are_not_counted_again() -> None:
+    """A worker that is replaced, or a process that hands over, leaves a socket that has lost something already."""
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
+    ):
+        receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        receiver.bind(("127.0.0.1", 0))
+        sender.connect(receiver.getsockname())
+
+        def flood() -> BatchSocket:
+            batches = BatchSocket(receiver.dup(), SystemClock())
+            for _ in range(100):
+                sender.send(bytes(160))
+            drain_all(batches)
+            sender.send(b"the kernel tells with the next one")
+            assert len(drain_all(batches)) == 1
+            return batches
+
+        first = flood()
+        assert 0 < first.kernel_drops <= 100
+        first.close()
+        second = BatchSocket(receiver.dup(), SystemClock())
+        sender.send(b"nothing is lost")
+        assert len(drain_all(second)) == 1
+        assert second.kernel_drops == 0
+        second.close()
+        third = flood()
+        assert 0 < third.kernel_drops <= 100
+        third.close()

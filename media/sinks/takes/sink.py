@@ -141,6 +141,7 @@ class TakesSink:
             "started": self.started,
             "ended": self.ended,
             "failed": self._trouble.recordings,
+            "sidecar_errors": self._trouble.sidecars,
             "look_back_bytes": self._recent.size_bytes,
         }
 
