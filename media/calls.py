@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from media.decoding.events import TelephoneEvents
 from media.decoding.track import DecodedTrack
@@ -12,7 +12,7 @@ from media.events.calls import event_of_carrier
 from media.events.kinds import WITHHELD, Event
 from media.events.merging import NEAR_MS
 from media.pauses.spans import was_paused_during
-from media.sinks.contract import CallInfo
+from media.sinks.contract import CallInfo, TrackReport
 from media.tapes import CODE_BYTES, TapeFormat
 from strep.clock import NS_PER_MS, NS_PER_SECOND
 from strep.header import Direction
@@ -78,6 +78,13 @@ class Track:
         return call
 
 
+class Played(Protocol):
+    """What is played into a call, as a track of it."""
+
+    def report(self) -> TrackReport | None:
+        """Return what there was of it by the end of the call, None if there was nothing."""
+
+
 @dataclass(eq=False, slots=True)
 class Call:
     """A call that is going on.
@@ -89,6 +96,7 @@ class Call:
         last_activity_ns: last time that audio found its place, or that the carrier spoke up otherwise.
         events: dtmf, mark, error and other events of the carrier.
         publish: whom to tell of what happens in it.
+        played: what is played into it, if that is kept.
     """
 
     info: CallInfo
@@ -100,6 +108,7 @@ class Call:
     events_dropped: int = 0
     has_ended: bool = False
     publish: Publish = nobody
+    played: Played | None = None
 
     @property
     def tape(self) -> TapeFormat:

@@ -58,6 +58,8 @@ class ServerConfig:
     """How often what was written is put on the disk, against lost power; 0 leaves it to the kernel."""
     takes: Path | None = None
     """Directory of recordings that applications start; that of `record` unless given."""
+    record_played: Literal["on", "off"] = "on"
+    """Whether recordings have what is played into calls of which the carrier sends the caller's side only."""
     look_back_s: float = 0.0
     """How much of all calls is kept in memory, for recordings that begin before they were started."""
     deliver_format: tuple[str, ...] = ("wav",)

@@ -301,10 +301,10 @@ class Engine:
         for outlet in self._outlets:
             outlet.put(batch if masked is batch or not is_sensitive(outlet) else masked)
 
-    def tell_sensitive(self, batch: PcmBatch) -> None:
-        """Hand to sensitive outlets what is for them only."""
+    def tell_some(self, batch: PcmBatch, wanted: Callable[[Outlet], bool]) -> None:
+        """Hand to some outlets what is for them only."""
         for outlet in self._outlets:
-            if is_sensitive(outlet):
+            if wanted(outlet):
                 outlet.put(batch)
 
     def _tell(self, item: CallStarted | CallEnded) -> None:

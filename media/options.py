@@ -22,6 +22,7 @@ from media.option import PREFIX, Option
 from media.page.options import PAGE_OPTIONS
 from media.quality.options import QUALITY_OPTIONS
 from media.sealing.options import SEALING_OPTIONS
+from media.sinks.options import RECORDING_OPTIONS
 from media.tracing.options import TRACING_OPTIONS
 from media.transcribing.options import TRANSCRIBING_OPTIONS
 from media.webhooks.options import WEBHOOK_OPTIONS
@@ -81,38 +82,7 @@ OPTIONS = (
         "Which direction a SignalWire tap is, for it does not say.",
     ),
     *TRUST_OPTIONS,
-    Option("record", RECORDING, formats.DIRECTORY, "recordings", "Write a stereo WAV and a JSON of every call here."),
-    Option(
-        "record_format",
-        RECORDING,
-        formats.choice("pcm16", "passthrough"),
-        "passthrough",
-        "16-bit linear PCM, or the carrier's own bytes at half the size.",
-    ),
-    Option(
-        "sync",
-        RECORDING,
-        formats.seconds(0, 60),
-        "250ms",
-        "Put everything written - recordings, spools - on the disk so often, against lost power: one system call per "
-        "file system, beside the media path. 0 leaves it to the kernel, which takes half a minute. Linux only.",
-        field="sync_s",
-    ),
-    Option(
-        "takes",
-        RECORDING,
-        formats.DIRECTORY,
-        "takes",
-        "Write recordings that applications start during calls here; beside those of --record unless given.",
-    ),
-    Option(
-        "look_back",
-        RECORDING,
-        formats.seconds(0, 300),
-        "10s",
-        "Keep so much of all calls in memory, 16 KB a second and call, for recordings that begin before now.",
-        field="look_back_s",
-    ),
+    *RECORDING_OPTIONS,
     *DELIVERY_OPTIONS,
     *SEALING_OPTIONS,
     Option(

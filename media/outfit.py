@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from media.http.companion import HttpDoor
     from media.server import Server
     from media.talk.call import Application
+    from media.talk.played_tracks import PlayedTracks
     from media.talk.switchboard import Switchboard
     from media.transcribing.sink import TranscribingSink
 
@@ -191,6 +192,15 @@ def switchboard_of(
         keep_alive=config.playback_keep_alive == "on",
     )
     return Switchboard(app, mode, clock, bus, hearing) if app is not None else OnDemand(mode, clock, bus, hearing)
+
+
+def played_of(config: ServerConfig, engine: Engine) -> PlayedTracks | None:
+    """Return what keeps what is played into calls, None where nobody records, or wants that."""
+    if config.record_played == "off" or (config.record is None and config.takes is None):
+        return None
+    from media.talk.played_tracks import PlayedTracks
+
+    return PlayedTracks(engine)
 
 
 def controls_of(config: ServerConfig, engine: Engine, switchboard: Switchboard | None) -> Controls | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from media.calls import Call, Track
+from media.sinks.contract import SinkOptions
 from media.sinks.queue import Item
 
 
@@ -15,13 +16,21 @@ class Outlet(Protocol):
     def put(self, item: Item) -> None:
         """Queue the beginning of a call, the blocks of a tick, or the end of a call.
 
-        One with an attribute ``is_sensitive`` that is false gets all audio; others get silence where it is paused.
+        One may have ``options``, those of its sink (`media.sinks.contract.SinkOptions`): unless they say that it is
+        not sensitive it gets silence where the audio is paused.
         """
 
 
 def is_sensitive(outlet: Outlet) -> bool:
     """Return whether silence is to take the place of what is paused in what `outlet` gets."""
-    return bool(getattr(outlet, "is_sensitive", True))
+    options: SinkOptions | None = getattr(outlet, "options", None)
+    return options is None or options.is_sensitive
+
+
+def wants_played(outlet: Outlet) -> bool:
+    """Return whether `outlet` gets what is played into calls as well, where the carrier does not send that."""
+    options: SinkOptions | None = getattr(outlet, "options", None)
+    return options is not None and options.wants_played
 
 
 JoinTrack = Callable[[Track, int], Call]

@@ -18,11 +18,13 @@ def call_report(call: Call, reason: str, reel: Reel, ended_wall_ns: int) -> Call
     """Return the report of `call`, whose tracks are finished but not closed yet."""
     ordered = sorted(call.tracks, key=lambda track: (track.direction, track.first_arrival_ns))
     tracks = [with_pauses(track_report(track, reel), call.info.pauses) for track in ordered]
+    has_audio = any(track.codec is not None for track in tracks)
+    if call.played is not None and (played := call.played.report()) is not None:
+        tracks.append(with_pauses(played, call.info.pauses))
     length = max((track.start_samples + track.length_samples for track in tracks), default=0)
     events: list[dict[str, Any]] = list(call.events)
     if call.events_dropped:
         events.append({"event": "events_dropped", "count": call.events_dropped})
-    has_audio = any(track.codec is not None for track in tracks)
     unsupported = any(track.payload_types for track in tracks)
     note = "" if has_audio else "unsupported_payload" if unsupported else "no_media"
     return CallReport(reason, ended_wall_ns, length, tracks, events, note, call.info.position_0_wall_ns)

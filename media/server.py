@@ -26,6 +26,7 @@ from media.outfit import (
     companions_of,
     controls_of,
     denoised,
+    played_of,
     recording_of,
     salvages_of,
     sinks_of,
@@ -167,7 +168,7 @@ class Server:
         self.controls = controls_of(config, self.engine, self._switchboard)
         self.recorder = Recorder(self.engine, self.bus.publish, takes)
         if self._switchboard is not None:
-            self._switchboard.recorder, self._switchboard.transcriber = self.recorder, self.transcriber
+            self._switchboard.fit(self.recorder, self.transcriber, played_of(config, self.engine))
         self.doors = Reception(
             config, self.engine, self._clock, self.sockets, patience_ms=patience_ms, listener=self._switchboard
         )

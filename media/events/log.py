@@ -91,5 +91,5 @@ def _figures(call: CallInfo, over: CallOver) -> dict[str, Any]:
         said["note"] = over.note
     for track in over.report.tracks if over.report else ():
         lost, came = int(track.statistics["never_arrived"]), int(track.statistics["received"])
-        said[track.direction.name.lower()] = f"{came} packets, {lost} lost"
+        said[track.direction.name.lower()] = "played" if track.is_played else f"{came} packets, {lost} lost"
     return said

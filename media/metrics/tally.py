@@ -91,7 +91,7 @@ class Tally:
 
     def _count(self, door: str, report: CallReport, sample_rate_hz: int) -> None:
         self._reasons[report.reason] = self._reasons.get(report.reason, 0) + 1
-        self._one_way += sum(track.codec is not None for track in report.tracks) == 1
+        self._one_way += sum(track.codec is not None and not track.is_played for track in report.tracks) == 1
         self._durations.add(report.length_samples / sample_rate_hz)
         sums = self._doors.setdefault(door, dict.fromkeys(COUNTED, 0))
         for track in report.tracks:

@@ -17,6 +17,7 @@ from media.calls import Call, Track
 from media.engine import Engine
 from media.events.kinds import Event
 from media.events.recordings import RecordingPaused, RecordingResumed
+from media.outlets import is_sensitive
 from media.pauses.mask import SILENCE
 from media.pauses.spans import BEGINNING, Pause, PauseMode
 from media.pauses.whereabouts import head_of, released_end, whereabouts
@@ -63,7 +64,7 @@ class Pausing:
         before = info.pauses[-1].end_samples if info.pauses else BEGINNING
         placed = [track for track in call.tracks if track.offset_samples is not None]
         start = max(whereabouts(call, reels, now_ns).earliest, before) if placed else BEGINNING
-        starts = [BEGINNING, BEGINNING]
+        starts = [BEGINNING, BEGINNING if call.played is None else start]
         for channel in {int(track.direction) for track in placed}:
             heads = [head_of(track, reels) for track in placed if track.direction == channel]
             starts[channel] = min(start, *heads)
@@ -121,7 +122,7 @@ class Pausing:
             late=True,
             now_ns=self._engine.now_ns(),
         )
-        self._engine.tell_sensitive(batch)
+        self._engine.tell_some(batch, is_sensitive)
 
     def _audit(self, call: Call, pause: Pause, name: str, position: int, by: str, reason: str, **more: Any) -> None:
         said = {key: value[:WORDS] for key, value in (("by", by), ("reason", reason)) if value}

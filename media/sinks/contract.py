@@ -78,6 +78,8 @@ class SinkOptions:
             more packets are taken at a time, and each costs less. 0, for live sinks: as soon as may be.
         is_sensitive: what it gets is kept, or leaves the process: while a call's recording is paused it gets silence
             instead (`media.pauses`). False only for a sink that acts on the audio and forgets it.
+        wants_played: it gets what is played into calls as well, where the carrier does not send that; some time after
+            what comes from the carrier.
         max_failures: so many exceptions in a row, no block being taken in between, and it is replaced if it can be;
             0: whatever it raises it goes on.
         hang_s: a call into it that takes longer has hung, and it is replaced if it can be; 0: never.
@@ -90,9 +92,17 @@ class SinkOptions:
     max_queue_seconds: float = 10.0
     patience_ms: float = 0.0
     is_sensitive: bool = True
+    wants_played: bool = False
     grid_ms: int = 1
     max_failures: int = 10
     hang_s: float = 30.0
+
+
+def recorder_options(name: str, max_queue_bytes: int) -> SinkOptions:
+    """Return those of who keeps all audio: a disk may stall for seconds, and what is dropped for it is lost."""
+    return SinkOptions(
+        name, max_queue_bytes=max_queue_bytes, max_queue_seconds=30.0, patience_ms=100, wants_played=True
+    )
 
 
 def block_ms_of(wishes: Iterable[SinkOptions], most_ms: int) -> int:
@@ -210,6 +220,11 @@ class TrackReport:
     payload_types: dict[str, int] = field(default_factory=dict)
     telephone_events: int = 0
     quality: dict[str, Any] | None = None
+
+    @property
+    def is_played(self) -> bool:
+        """Whether it is what was played into the call, not what the carrier sent; see `media.talk.played_track`."""
+        return bool(self.sources) and bool(self.sources[0].get("played"))
 
 
 @dataclass(slots=True)

@@ -26,7 +26,7 @@ from media.sealing.keys import Recipients
 from media.sinks.accounts import Accounts
 from media.sinks.columns import lengthened
 from media.sinks.continuation import Patience
-from media.sinks.contract import HANDED_OVER, CallInfo, CallReport, SinkOptions, SinkUse
+from media.sinks.contract import HANDED_OVER, CallInfo, CallReport, SinkUse, recorder_options
 from media.sinks.finisher import Finisher, hand_over
 from media.sinks.health import RecordingSnapshot
 from media.sinks.laws import in_laws
@@ -96,8 +96,7 @@ class RecordingSink:
             is_pcm: PCM comes of all calls, for a filter is in front.
             recipients: for whom to seal them; nobody: they are in clear.
         """
-        # A disk may stall for seconds while the kernel writes back: wait, for what is dropped here is lost.
-        self.options = SinkOptions("recording", max_queue_bytes=512 << 20, max_queue_seconds=30.0, patience_ms=100)
+        self.options = recorder_options("recording", 512 << 20)
         self._directory, self._passthrough = Path(directory), format == "passthrough"
         self._encoding = Encoding.PCMU if self._passthrough else Encoding.PCM16
         self._clock = clock or SystemClock()

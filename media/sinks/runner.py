@@ -14,7 +14,7 @@ from typing import Any
 
 from media.blocks import PcmBatch
 from media.events.sinks import Failure, SinkDetached, SinkFailed, SinkRestarted
-from media.sinks.contract import CallInfo, MakeSink, Sink, SinkUse, WhenBehind
+from media.sinks.contract import CallInfo, MakeSink, Sink, SinkOptions, SinkUse, WhenBehind
 from media.sinks.health import Publish, SinkSnapshot, details_of, nobody
 from media.sinks.lives import MAKE, MAX_ABANDONED, Again, Life, Make, Recovery, Work
 from media.sinks.queue import CallEnded, Item, SinkQueue
@@ -74,9 +74,9 @@ class SinkRunner:
         self._ask_next_ns = 0
 
     @property
-    def is_sensitive(self) -> bool:
-        """See `SinkOptions`."""
-        return self._queue.options.is_sensitive
+    def options(self) -> SinkOptions:
+        """Those of the first sink."""
+        return self._queue.options
 
     def start(self) -> None:
         """Start the thread."""

@@ -11,7 +11,12 @@ things are known of output position p, both in ns:
 
 from __future__ import annotations
 
+from collections import deque
+
 from strep.clock import NS_PER_SECOND
+
+FEW = 8
+"""Marks of which the one that came back soonest counts."""
 
 
 class CarrierClock:
@@ -21,15 +26,29 @@ class CarrierClock:
         sent: the position up to which the carrier has everything.
         run_ns: when it began to play what it has been playing without a pause since.
         ends_ns: the earliest time at which it has played it all.
+        delay_ns: how much later than at the earliest marks have come back, the least of the last few: the way there,
+            the carrier's own, and the way back. 0 while none has.
         proven: the position up to which it is certain: a mark says so, or the carrier has nothing behind it.
     """
 
-    __slots__ = ("_anchor", "_anchor_ns", "_rate", "_run", "ends_ns", "proven", "run_ns", "sent")
+    __slots__ = (
+        "_anchor",
+        "_anchor_ns",
+        "_delays",
+        "_rate",
+        "_run",
+        "delay_ns",
+        "ends_ns",
+        "proven",
+        "run_ns",
+        "sent",
+    )
 
     def __init__(self, sample_rate_hz: int) -> None:
         self._rate = sample_rate_hz
         self.sent = self.proven = self._run = self._anchor = 0
-        self.ends_ns = self.run_ns = self._anchor_ns = 0
+        self.ends_ns = self.run_ns = self._anchor_ns = self.delay_ns = 0
+        self._delays: deque[int] = deque(maxlen=FEW)
 
     def is_dry(self, now_ns: int) -> bool:
         """Whether the carrier has nothing left to play."""
@@ -73,5 +92,8 @@ class CarrierClock:
     def confirm(self, position: int, now_ns: int) -> None:
         """Take note that everything before `position` has been played, as a mark says."""
         self.proven = max(self.proven, position)
+        if self._run < position <= self.sent:
+            self._delays.append(max(now_ns - self.earliest_ns(position), 0))
+            self.delay_ns = min(self._delays)
         if position >= self._anchor:
             self._anchor, self._anchor_ns = position, max(now_ns, self.earliest_ns(position))

@@ -126,6 +126,9 @@ class Hearing:
 
     def _advance(self, heard: int, proven: int) -> None:
         self._player.advance(heard, proven=proven, is_measured=self.is_measured)
+        tape = self._player.tape
+        if tape is not None and (self.is_measured or self._goes_by_clock):  # else it is not known yet how much later
+            tape.advance(self._player.heard_position, self.clock.delay_ns)
 
     def _miss(self, mark: OwnMark) -> None:
         if not self.missing:

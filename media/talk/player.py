@@ -20,6 +20,7 @@ import numpy as np
 
 from media.talk.contract import Pcm, PlaybackError
 from media.talk.handle import Heard, PlaybackControl, PlayState
+from media.talk.played import PlayedTape
 from media.talk.queue import PlayQueue, QueuedMark
 from media.talk.voice import EMPTY, Voice
 
@@ -35,6 +36,7 @@ class Player:
         position: samples of output so far.
         heard_position: all output before it was heard; it never goes back, whatever is learned later.
         queue: plays and marks in their order; overlays are not in it.
+        tape: keeps what is given until it was heard, for who wants that.
         gaps: times that a live source had nothing while others sounded, so that silence stands in its place.
     """
 
@@ -42,6 +44,7 @@ class Player:
         self.sample_rate_hz = sample_rate_hz
         self.position = self.heard_position = self.gaps = 0
         self.queue = PlayQueue()
+        self.tape: PlayedTape | None = None
         self._overlays: list[Voice] = []
 
     # -- what is to sound ----------------------------------------------------------------------------
@@ -107,6 +110,8 @@ class Player:
             pcm = self._pull_mixed(samples)
         else:
             pcm = self._pull_queue(samples)
+        if self.tape is not None:
+            self.tape.pulled(self.position, pcm)
         self.position += len(pcm)
         self.queue.pass_marks(self.position)
         return pcm
@@ -202,9 +207,14 @@ class Player:
             Marks that had been sent and lie behind `position`: they have to be sent again.
         """
         self.position = position = max(position, self.heard_position)
+        self._cut_tape()
         for voice in self._voices():
             voice.take_back(position)
         return self.queue.retract(position)
+
+    def _cut_tape(self) -> None:
+        if self.tape is not None:
+            self.tape.cut(self.position)
 
     def sounding_between(self, start: int, end: int) -> list[Voice]:
         """Return the plays with samples in the output from `start` to `end`, or that end there, unsettled yet."""
@@ -237,6 +247,7 @@ class Player:
         self.queue.clear()
         self._overlays = []
         self.position = max(position, self.heard_position)
+        self._cut_tape()
         for voice in voices:
             voice.handle.settle(PlayState.CUT_OFF)
         return [Heard(voice.handle, voice.handle.position_samples, is_measured) for voice in voices]

@@ -104,6 +104,8 @@ class Playout(ABC):
 
     def _count_sent(self, samples: int, now_ns: int) -> None:
         self._messages += 1
+        if self.player.tape is not None:
+            self.player.tape.sent(self._clock.sent, self._clock.sent + samples, max(now_ns, self._clock.ends_ns))
         self._clock.send(samples, now_ns)
 
     def _fail(self, voices: list[Voice], error: PlaybackError, now_ns: int) -> None:
@@ -197,6 +199,12 @@ class Playout(ABC):
     def _hurry(self) -> None:
         """Have `poll` called at once: there is news, however lately it was called."""
         self._polled_ns = 0
+
+    def settle(self, now_ns: int) -> None:
+        """Let what keeps what was heard have all of it: nothing that is learned now is worth waiting for."""
+        self._hearing.settle(now_ns)
+        if self.player.tape is not None:
+            self.player.tape.advance(self.player.heard_position, self._clock.delay_ns)
 
     # -- what the application asks for ---------------------------------------------------------------
 

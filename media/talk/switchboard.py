@@ -24,6 +24,7 @@ from media.talk.listening import ListenSink
 from media.talk.marks import OWN_PREFIX
 from media.talk.mode import PlaybackMode, StreamFrames, mode_of, playout_for
 from media.talk.office import Office
+from media.talk.played_tracks import PlayedTracks
 from media.talk.playout import Playout
 from media.talk.recording import Recorder
 from media.talk.sources.decoding import import_decoders
@@ -57,6 +58,7 @@ class Switchboard:
         transcriber: the sink that transcribes calls.
         app_failures: applications that ended by an exception.
         recorder: what they record with.
+        played: keeps what is played into calls, if that is wanted.
         has_ears: applications listen by `listening`, which has to be a sink of the server.
     """
 
@@ -77,6 +79,7 @@ class Switchboard:
         self.app_failures = 0
         self.recorder: Recorder | None = None
         self.transcriber: TranscribingSink | None = None
+        self.played: PlayedTracks | None = None
         self._app, self._mode, self._clock = app, mode, clock
         self._timer = TalkTimer(clock, self._give_up)
         self.hearing = hearing or HearingSink((), bus)
@@ -90,6 +93,10 @@ class Switchboard:
         self._loop: asyncio.AbstractEventLoop | None = None
         import_decoders()
         import_voices()
+
+    def fit(self, recorder: Recorder, transcriber: TranscribingSink | None, played: PlayedTracks | None) -> None:
+        """Say what calls that begin are recorded and transcribed with."""
+        self.recorder, self.transcriber, self.played = recorder, transcriber, played
 
     def start(self) -> None:
         """Begin, on the running event loop."""
@@ -134,6 +141,8 @@ class Switchboard:
                 self._begin(item.call)
             elif isinstance(item, CallEnded):
                 self._end(item.call, item.report.reason)
+            elif self.played is not None:
+                self.played.look(item.now_ns)
         except Exception:  # it must not cost the other outlets, or the engine its books
             logger.exception("a call could not begin, or end, for applications")
 
@@ -232,6 +241,8 @@ class Switchboard:
             logger.warning("call %s: %s", call.call_id, error)
             call.connect(None, str(error), start.dialect.name)
         else:
+            if self.played is not None:
+                self.played.keep(call.info, playout, start)
             call.connect(playout, "", start.dialect.name)
 
     def stream_event(self, info: CallInfo, event: dict[str, Any]) -> bool:

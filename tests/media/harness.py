@@ -33,7 +33,7 @@ class Directly:
     """An outlet without queue and thread: the sink is called at once."""
 
     def __init__(self, sink: Sink) -> None:
-        self.sink = sink
+        self.sink, self.options = sink, sink.options
 
     def put(self, item: Item) -> None:
         if isinstance(item, PcmBatch):

@@ -13,7 +13,7 @@ from media.blocks import PcmBatch
 from media.events.kinds import Event
 from media.pauses.pausing import Pausing
 from media.pauses.spans import BEGINNING, Pause
-from media.sinks.contract import CallInfo
+from media.sinks.contract import CallInfo, SinkOptions
 from media.sinks.queue import CallStarted, Item
 from strep import rtp
 from strep.clock import NS_PER_MS
@@ -37,7 +37,7 @@ class Tape:
     """An outlet that puts together what it gets, and keeps every array that it was given."""
 
     def __init__(self, *, is_sensitive: bool) -> None:
-        self.is_sensitive = is_sensitive
+        self.options = SinkOptions("tape", is_sensitive=is_sensitive)
         self.batches: list[PcmBatch] = []
         self.calls: list[CallInfo] = []
         self.tape = np.full((2, BEFORE + 800_000), NOTHING, np.int16)

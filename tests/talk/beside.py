@@ -97,10 +97,12 @@ async def beside_a_witness(
             await witness.until(lambda: len(witness.heard) >= len(SAID))
     assert finished == [PlayState.FINISHED]
     assert witness.heard == encode(SAID, Codec.PCMU).tobytes()
-    recorded = pcm_channels(folder / "witness.wav")[:, 0]
-    assert np.array_equal(recorded, decode(encode(SAID, Codec.PCMU), Codec.PCMU))
-    track = sidecar(folder, "witness")["tracks"][0]
+    said, recorded = decode(encode(SAID, Codec.PCMU), Codec.PCMU), pcm_channels(folder / "witness.wav")
+    assert np.array_equal(recorded[: len(SAID), 0], said)
+    track, played = sidecar(folder, "witness")["tracks"]
     assert track["totals"]["received"] == len(SAID) == track["length_samples"]
+    assert played["totals"]["received"] == len(SAID) == played["length_samples"]
+    assert np.array_equal(recorded[played["start_samples"] :, 1], said)
     snapshot = server.snapshot()
     assert (snapshot["conservation_errors"], snapshot["failed_beats"], snapshot["talk"]["app_failures"]) == (0, 0, 0)
     assert server.snapshot()["doors"]["ws"]["failed"] == 0

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
+from media.talk.contract import Pcm
 from media.talk.handle import Playback, PlayState
 from media.talk.mp3_mode import Mp3Playout
+from media.talk.played import PlayedTape
 from media.talk.playout import Playout
 from media.talk.rtp_mode import RtpPlayout
+from strep.clock import NS_PER_SECOND
 from tests.talk import mp3_world, test_rtp_mode
 from tests.talk.model_carrier import (
     PLAYS,
+    RATE_HZ,
     ModelCarrier,
     World,
     indices_of,
@@ -34,6 +39,20 @@ REFUSALS = st.lists(st.sampled_from([None, None, None, 100005]), max_size=12)
 FAULTS = st.lists(st.sampled_from([None, None, None, 100002, 100004, 100005]), max_size=12)
 
 
+@dataclass
+class Keeping:
+    """Keeps what the tape says was heard."""
+
+    history: History
+
+    def heard(self, at_ns: int, pcm: Pcm) -> None:
+        self.history.kept.append(pcm)
+        self.history.kept_ns.append((at_ns, at_ns + len(pcm) * NS_PER_SECOND // RATE_HZ))
+
+    def fell_silent(self) -> None:
+        pass
+
+
 class History:
     """Carries out operations on a world and keeps what they say."""
 
@@ -45,6 +64,9 @@ class History:
         self.reported: dict[Playback, int] = {}
         self.cut: list[Playback] = []
         self.heard: list[Any] = []
+        self.kept: list[Pcm] = []
+        self.kept_ns: list[tuple[int, int]] = []
+        world.playout.player.tape = PlayedTape(RATE_HZ, Keeping(self))
 
     def do(self, name: str, value: Any) -> None:
         world, now_ns = self.world, self.world.clock.now_ns()
@@ -93,6 +115,7 @@ class History:
         for handle in self.handles:
             handle.resume()
         self.world.run_out()
+        self.world.playout.settle(self.world.clock.now_ns())
         return np.concatenate([*self.heard, self.world.carrier.heard])
 
 
@@ -107,6 +130,10 @@ def unsent_samples(playout: Playout) -> int:
 
 
 def check(history: History, heard: np.ndarray[Any, np.dtype[np.int16]]) -> None:
+    kept = np.concatenate([np.zeros(0, np.int16), *history.kept])
+    assert np.array_equal(kept[kept != 0], heard[heard != 0]), "of what was heard something else was kept"
+    ends = [end for _, end in history.kept_ns]
+    assert ends == sorted(ends)
     for play, (handle, length) in enumerate(zip(history.handles, history.lengths, strict=True)):
         indices = indices_of(play, heard)
         assert np.array_equal(indices, np.arange(len(indices)) % 8000), f"play {play} lost, repeated or disordered"

@@ -17,7 +17,7 @@ import numpy as np
 
 from media.blocks import PcmBatch
 from media.sealing.keys import Recipients
-from media.sinks.contract import CallInfo, CallReport, SinkOptions
+from media.sinks.contract import CallInfo, CallReport, recorder_options
 from media.sinks.dozing import Doze
 from media.sinks.finisher import Finisher, hand_over
 from media.sinks.notes import Wish
@@ -68,7 +68,7 @@ class TakesSink:
             recipients: for whom to seal them; nobody: they are in clear.
         """
         self.recipients = recipients
-        self.options = SinkOptions("takes", max_queue_bytes=256 << 20, max_queue_seconds=30.0, patience_ms=100)
+        self.options = recorder_options("takes", 256 << 20)
         self.look_back_s = look_back_s
         self.started = self.ended = 0
         self._directory, self._finisher, self._clock = directory, finisher, clock
