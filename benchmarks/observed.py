@@ -6,6 +6,7 @@ without it.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import msgspec
 from benchmarks.kernel import RECEIVE_BUFFER_BYTES
 from benchmarks.own import OwnServer
 from benchmarks.probe import Probe, Tap, save
+from media import Server
 from media.config import Endpoint, ServerConfig
 from media.nats.companion import NatsCompanion
 from media.nats.config import NatsConfig
@@ -66,6 +68,12 @@ class Observed(OwnServer):
             ready(port)
 
         super().run(let_go)
+
+    async def _until_ready(self, server: Server) -> None:
+        """Wait until the process that publishes has its stream: a run may be shorter than its start."""
+        for companion in server.companions:
+            while isinstance(companion, NatsCompanion) and not companion.snapshot().get("connected"):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
 
     def cpu_ns(self) -> int:
         """Return the processor time of the process that publishes, if there is one."""

@@ -38,9 +38,13 @@ class OwnServer:
             port = int(server.addresses[door].rpartition(":")[2])
             if door == "udp":
                 own_buffer(port)
+            await self._until_ready(server)
             ready(port)
             freeze_heap()
             await server.wait_closed()
+
+    async def _until_ready(self, server: Server) -> None:
+        """Wait for what the measurement needs beside the server."""
 
     def stop(self) -> None:
         """End `run`."""
