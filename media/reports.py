@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from media.calls import Call, Track
@@ -13,13 +14,15 @@ from media.sinks.contract import CallReport, TrackReport
 from strep.g711 import LINEAR, Codec
 from strep.timeline import Timeline
 
+_LOG = logging.getLogger("strep.calls")
+
 
 def call_report(call: Call, reason: str, reel: Reel, ended_wall_ns: int) -> CallReport:
     """Return the report of `call`, whose tracks are finished but not closed yet."""
     ordered = sorted(call.tracks, key=lambda track: (track.direction, track.first_arrival_ns))
     tracks = [with_pauses(track_report(track, reel), call.info.pauses) for track in ordered]
     has_audio = any(track.codec is not None for track in tracks)
-    if call.played is not None and (played := call.played.report()) is not None:
+    if (played := _played(call)) is not None:
         tracks.append(with_pauses(played, call.info.pauses))
     length = max((track.start_samples + track.length_samples for track in tracks), default=0)
     events: list[dict[str, Any]] = list(call.events)
@@ -28,6 +31,14 @@ def call_report(call: Call, reason: str, reel: Reel, ended_wall_ns: int) -> Call
     unsupported = any(track.payload_types for track in tracks)
     note = "" if has_audio else "unsupported_payload" if unsupported else "no_media"
     return CallReport(reason, ended_wall_ns, length, tracks, events, note, call.info.position_0_wall_ns)
+
+
+def _played(call: Call) -> TrackReport | None:
+    try:
+        return call.played.report() if call.played is not None else None
+    except Exception:  # a mistake of ours must not cost the call its end
+        _LOG.exception("call %s: what was played into it is not in its report", call.info.call_id)
+        return None
 
 
 def call_over(report: CallReport) -> CallOver:

@@ -82,6 +82,7 @@ class PlayedTrack:
     def report(self) -> TrackReport | None:
         """Hand out what was heard by now, for the call has ended; None if it was nothing."""
         self._playout.settle(self._engine.now_ns())
+        self._playout.player.tape = None  # the index of this call may be another one's in a moment
         self._take_early()
         self._end_run()
         self._rows.hand_out()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -221,6 +222,30 @@ def test_the_next_process_knows_of_it_if_this_one_is_killed(tmp_path: Path) -> N
     track = check(tmp_path / "s1.json")["tracks"][1]
     assert (track["direction"], track["start_samples"]) == ("outbound", 800)
     assert {"start_samples": 4800, "length_samples": 3200, "kind": "silence"} in track["ledger"]
+
+
+def test_of_a_call_that_has_ended_nothing_comes_into_the_next_one_of_its_index(tmp_path: Path) -> None:
+    studio = Studio(tmp_path)
+    studio.speak(10)
+    player = studio.played._playout.player
+    tapes = [player.tape]
+    studio.stream.stream_stopped(studio.handle, studio.clock.now_ns())
+    tapes.append(player.tape)
+    assert [tape is None for tape in tapes] == [False, True]
+    studio.sink.close()
+
+
+def test_a_mistake_in_it_costs_no_call(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    studio = Studio(tmp_path)
+    studio.speak(10)
+
+    def broken() -> None:
+        raise TypeError("a mistake")
+
+    studio.call.played = SimpleNamespace(report=broken)
+    studio.end()
+    assert "is not in its report" in caplog.text
+    assert check(tmp_path / "s1.json")["state"] == "complete"
 
 
 def test_who_does_not_want_it_does_not_get_it(tmp_path: Path) -> None:
