@@ -171,6 +171,8 @@ class Hearing:
         """Nothing is out any more: what was sent and not heard, and what stands behind it, will not come back."""
         self.marks.void_all()
         self._pass(heard)
+        if self._player.tape is not None:  # nothing is learned any more of when it was
+            self._player.tape.advance(heard, self.clock.delay_ns)
         self.clock.restart(heard, now_ns)
 
     def retract(self, position: int) -> None:

@@ -283,6 +283,8 @@ class Mp3Playout(Playout):
         if self._piece is piece:
             self._piece = None
         self._encoder.reset()
+        if self.player.tape is not None:  # what counts as heard of it nobody heard
+            self.player.tape.cut(piece.start)
         self.player.retract(piece.start)
         if self.player.position != self._clock.sent:  # its beginning counts as heard: the error was slower
             self._clock.restart(self.player.position, now_ns)

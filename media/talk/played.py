@@ -17,8 +17,11 @@ from strep.clock import NS_PER_SECOND
 class Listener(Protocol):
     """Who is given what was heard."""
 
-    def heard(self, at_ns: int, pcm: Pcm) -> None:
-        """Take the next that was heard, from `at_ns` on: mono int16 at the rate of the output."""
+    def heard(self, at_ns: int, pcm: Pcm, earliest_ns: int) -> None:
+        """Take the next that was heard, from `at_ns` on: mono int16 at the rate of the output.
+
+        That is when it sounded most likely; before `earliest_ns` it cannot have.
+        """
 
     def fell_silent(self) -> None:
         """Take note that nothing that was sent is still to be heard."""
@@ -43,6 +46,7 @@ class PlayedTape:
         self._rate_hz = sample_rate_hz
         self._parts: deque[tuple[int, Pcm]] = deque()
         self._runs: deque[_Run] = deque()
+        self._given = 0  # output before it was given out, or was silence
 
     def pulled(self, position: int, pcm: Pcm) -> None:
         """Keep output from `position` on; what lies between two such parts is silence."""
@@ -51,6 +55,7 @@ class PlayedTape:
 
     def sent(self, start: int, end: int, start_ns: int) -> None:
         """Take note that output from `start` to `end` was sent, and sounds from `start_ns` on at the earliest."""
+        self._cut_runs(start)  # of what was refused, and is sent again
         run = self._runs[-1] if self._runs else None
         if run is not None and run.end == start and self._is_near(self._time(run, start), start_ns):
             run.end = end
@@ -63,6 +68,9 @@ class PlayedTape:
             start, pcm = self._parts.pop()
             if start < position:
                 self._parts.append((start, pcm[: position - start]))
+        self._cut_runs(position)
+
+    def _cut_runs(self, position: int) -> None:
         while self._runs and self._runs[-1].end > position:
             if self._runs[-1].start < position:
                 self._runs[-1].end = position
@@ -80,14 +88,15 @@ class PlayedTape:
                 self._parts.appendleft((start, pcm))
                 return
             run = self._runs[0]
-            if run.delay_ns is None:
+            if run.delay_ns is None or start != self._given:  # in silence nothing is torn
                 run.delay_ns = delay_ns
             end = min(start + len(pcm), position, run.end)
             if end < start + len(pcm):
                 self._parts.appendleft((end, pcm[end - start :]))
             if end <= start:
                 return
-            self.listener.heard(self._time(run, start) + run.delay_ns, pcm[: end - start])
+            earliest_ns, self._given = self._time(run, start), end
+            self.listener.heard(earliest_ns + run.delay_ns, pcm[: end - start], earliest_ns)
             gave = True
         if gave and not self._parts:
             self.listener.fell_silent()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from media.calls import Call
+from media.pauses.spans import was_paused_during
 from media.sinks.contract import CallInfo, TrackReport
 from media.talk.contract import Pcm
 from media.talk.played import PlayedTape
@@ -67,10 +68,16 @@ class PlayedTrack:
 
     # -- what was heard ------------------------------------------------------------------------------
 
-    def heard(self, at_ns: int, pcm: Pcm) -> None:
-        """See `media.talk.played.Listener`."""
-        if any(track.direction is Direction.OUTBOUND for track in self._call.tracks):
+    def heard(self, at_ns: int, pcm: Pcm, earliest_ns: int) -> None:
+        """See `media.talk.played.Listener`.
+
+        What was heard while the call was paused, or may have been, is silent here already: positions, by which pauses
+        are masked later on, go by the caller's clock, and the commands by ours.
+        """
+        if self._is_the_carriers():
             return
+        if was_paused_during(self._call.info.pauses, earliest_ns, self._engine.now_ns()):
+            pcm = np.zeros(len(pcm), np.int16)
         self._early.append((at_ns, pcm))
         if self._call.origin_ns is not None or at_ns - self._early[0][0] >= PATIENCE_NS:
             self._take_early()
@@ -79,10 +86,18 @@ class PlayedTrack:
         """See `media.talk.played.Listener`."""
         self._end_run()
 
+    def _is_the_carriers(self) -> bool:
+        return any(track.direction is Direction.OUTBOUND for track in self._call.tracks)
+
     def report(self) -> TrackReport | None:
         """Hand out what was heard by now, for the call has ended; None if it was nothing."""
-        self._playout.settle(self._engine.now_ns())
-        self._playout.player.tape = None  # the index of this call may be another one's in a moment
+        try:
+            self._playout.settle(self._engine.now_ns())
+        finally:
+            self._playout.player.tape = None  # the index of this call may be another one's in a moment
+        if self._is_the_carriers():
+            self._early.clear()
+            self._waiting.clear()
         self._take_early()
         self._end_run()
         self._rows.hand_out()

@@ -45,7 +45,7 @@ class Keeping:
 
     history: History
 
-    def heard(self, at_ns: int, pcm: Pcm) -> None:
+    def heard(self, at_ns: int, pcm: Pcm, earliest_ns: int) -> None:
         self.history.kept.append(pcm)
         self.history.kept_ns.append((at_ns, at_ns + len(pcm) * NS_PER_SECOND // RATE_HZ))
 

@@ -29,6 +29,7 @@ from strep.header import Direction
 from tests.media.harness import Directly, pcm_channels
 from tests.media.world import FRAME, World, audio, start
 from tests.sinks.sidecars import check
+from tests.talk import mp3_world
 from tests.talk.simulated_carrier import SimulatedCall
 from tests.talk.test_against_the_carrier import rtp, sound
 
@@ -42,7 +43,7 @@ class Kept:
     pieces: list[tuple[int, Pcm]] = field(default_factory=list)
     silences: int = 0
 
-    def heard(self, at_ns: int, pcm: Pcm) -> None:
+    def heard(self, at_ns: int, pcm: Pcm, earliest_ns: int) -> None:
         self.pieces.append((at_ns, pcm))
 
     def fell_silent(self) -> None:
@@ -64,6 +65,21 @@ def test_each_sample_is_where_it_was_heard_as_late_as_the_callers_answer_to_it_c
     for at_ns, pcm in kept.pieces:
         place = round((at_ns - began_ns - delay_ms * NS_PER_MS) * call.rate_hz / NS_PER_SECOND)
         assert any(np.array_equal(call.heard[near : near + len(pcm)], pcm) for near in (place, place - 1, place + 1))
+
+
+@pytest.mark.parametrize("refused", [1, 2])
+def test_a_piece_that_is_refused_and_sent_again_lies_where_it_was_heard_at_last(refused: int) -> None:
+    world, kept = mp3_world.world(), Kept()
+    world.carrier.refuse = lambda number: 100005 if number <= refused else None
+    world.playout.player.tape = PlayedTape(8000, kept)
+    began_ns = world.clock.now_ns()
+    world.play(0, 12_000)
+    world.run_out()
+    world.playout.settle(world.clock.now_ns())
+    heard = world.carrier.heard
+    first = int(np.flatnonzero(heard)[0])
+    assert abs(round((kept.pieces[0][0] - began_ns) * 8 / NS_PER_MS) - first) <= 160
+    assert np.array_equal(np.concatenate([pcm for _, pcm in kept.pieces]), heard[heard != 0])
 
 
 class Talking:
@@ -110,6 +126,9 @@ class Studio(World):
             self.stream.deliver(self.clock.now_ns())
             self.tick()
 
+    def hear(self, at_ns: int, pcm: Pcm) -> None:
+        self.played.heard(at_ns, pcm, at_ns)
+
     def at_ns(self, seconds: float) -> int:
         assert self.call.origin_ns is not None
         return self.call.origin_ns + round(seconds * NS_PER_SECOND)
@@ -123,9 +142,9 @@ def test_it_is_a_track_of_the_recording_silent_between_two_plays(tmp_path: Path)
     studio = Studio(tmp_path)
     studio.speak(10)
     for part in range(0, 4000, 1000):
-        studio.played.heard(studio.at_ns(0.1 + part / 8000), SAID[part : part + 1000])
+        studio.hear(studio.at_ns(0.1 + part / 8000), SAID[part : part + 1000])
     studio.played.fell_silent()
-    studio.played.heard(studio.at_ns(1), SAID[:777])
+    studio.hear(studio.at_ns(1), SAID[:777])
     studio.speak(60)
     studio.end()
     right = pcm_channels(tmp_path / "s1.wav")[:, 1]
@@ -146,7 +165,7 @@ def test_at_another_rate_than_the_call(codec: str, rate_hz: int, played_hz: int,
     studio.speak(10)
     tone = (8000 * np.sin(2 * np.pi * 440 * np.arange(played_hz) / played_hz)).astype(np.int16)
     for part in range(0, played_hz, 900):
-        studio.played.heard(studio.at_ns(0.5 + part / played_hz), tone[part : part + 900])
+        studio.hear(studio.at_ns(0.5 + part / played_hz), tone[part : part + 900])
     studio.played.fell_silent()
     studio.end()
     right = pcm_channels(tmp_path / "s1.wav")[:, 1].astype(float)
@@ -162,7 +181,7 @@ def test_where_the_carrier_sends_that_side_itself_nothing_is_kept(tmp_path: Path
     studio = Studio(tmp_path)
     studio.speak(10)
     studio.speak(10, Direction.OUTBOUND)
-    studio.played.heard(studio.at_ns(0.1), SAID)
+    studio.hear(studio.at_ns(0.1), SAID)
     studio.end()
     assert [track["sources"][0].get("played") for track in check(tmp_path / "s1.json")["tracks"]] == [None, None]
 
@@ -171,7 +190,7 @@ def test_what_is_played_before_the_caller_is_heard_begins_the_call(tmp_path: Pat
     studio = Studio(tmp_path)
     began_ns = studio.clock.now_ns()
     for part in range(4):
-        studio.played.heard(began_ns + part * PATIENCE_NS // 2, SAID)
+        studio.hear(began_ns + part * PATIENCE_NS // 2, SAID)
         studio.tick(500)
     studio.speak(10)
     studio.end()
@@ -186,7 +205,7 @@ def test_what_is_played_before_the_caller_is_heard_begins_the_call(tmp_path: Pat
 
 def test_nothing_but_it_may_come(tmp_path: Path) -> None:
     studio = Studio(tmp_path)
-    studio.played.heard(studio.clock.now_ns(), SAID)
+    studio.hear(studio.clock.now_ns(), SAID)
     studio.tick()
     studio.end()
     document = check(tmp_path / "s1.json")
@@ -194,26 +213,39 @@ def test_nothing_but_it_may_come(tmp_path: Path) -> None:
     assert document["length_samples"] == 4000
 
 
-def test_a_pause_holds_for_it(tmp_path: Path) -> None:
-    studio = Studio(tmp_path)
-    studio.speak(50)
-    Pausing(studio.engine, lambda call, event: None).pause(studio.call.info)
-    position = studio.call.info.pauses[-1].start_samples
-    studio.played.heard(studio.at_ns((position - 2000) / 8000), SAID)
-    studio.speak(50)
+@pytest.mark.parametrize("has_spoken", [True, False])
+@pytest.mark.parametrize("delay_s", [0.0, 0.8])
+def test_nothing_of_a_pause_is_kept_wherever_it_would_lie(has_spoken: bool, delay_s: float, tmp_path: Path) -> None:
+    """Not even of one that is over when it is handed out, nor before the caller is heard, nor if marks are slow."""
+    studio, pausing = Studio(tmp_path), None
+    pausing = Pausing(studio.engine, lambda call, event: None)
+    if has_spoken:
+        studio.speak(50)
+        studio.hear(studio.clock.now_ns() - NS_PER_SECOND // 2, SAID)
+    studio.tick(1000)
+    pausing.pause(studio.call.info)
+    for _ in range(4):
+        studio.tick(500)
+        began_ns = studio.clock.now_ns() - 500 * NS_PER_MS
+        studio.played.heard(began_ns + round(delay_s * NS_PER_SECOND), SAID, began_ns)
+    pausing.resume(studio.call.info)
+    studio.hear(studio.clock.now_ns() - 500 * NS_PER_MS, SAID)
+    studio.tick(1000)
+    studio.hear(studio.clock.now_ns() - 500 * NS_PER_MS, SAID)
+    studio.speak(10)
     studio.end()
     right = pcm_channels(tmp_path / "s1.wav")[:, 1]
-    assert right[position - 2000 : position].any()
-    assert not right[position:].any()
-    assert check(tmp_path / "s1.json")["tracks"][1]["totals"]["paused"] > 0
+    assert np.count_nonzero(right) == np.count_nonzero(decode(encode(SAID, Codec.PCMU), Codec.PCMU)) * (
+        2 if has_spoken else 1
+    )
 
 
 def test_the_next_process_knows_of_it_if_this_one_is_killed(tmp_path: Path) -> None:
     studio = Studio(tmp_path)
     studio.speak(10)
-    studio.played.heard(studio.at_ns(0.1), SAID)
+    studio.hear(studio.at_ns(0.1), SAID)
     studio.played.fell_silent()
-    studio.played.heard(studio.at_ns(1), SAID)
+    studio.hear(studio.at_ns(1), SAID)
     studio.speak(150)
     recording = studio.sink._live[studio.call.info.index]
     assert recording.wav is not None
@@ -251,7 +283,7 @@ def test_a_mistake_in_it_costs_no_call(tmp_path: Path, caplog: pytest.LogCapture
 def test_who_does_not_want_it_does_not_get_it(tmp_path: Path) -> None:
     studio = Studio(tmp_path)
     studio.speak(10)
-    studio.played.heard(studio.at_ns(0.1), SAID)
+    studio.hear(studio.at_ns(0.1), SAID)
     studio.speak(10)
     studio.end()
     assert {channel for _, channel in studio.ear.heard} == {Direction.INBOUND}
