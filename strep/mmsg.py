@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from strep.clock import NS_PER_SECOND, Clock
 from strep.datagrams import MAX_DATAGRAM_BYTES, SOURCE_BYTES, DatagramBatch
+from strep.serial import signed_difference_32
 
 IS_SUPPORTED = sys.platform == "linux" and sys.maxsize > 2**32 and sys.byteorder == "little"
 
@@ -182,7 +183,8 @@ class BatchSocket:
             dropped = (size > _STAMP_END) & (control["drops_type"] == SO_RXQ_OVFL)
             if dropped.any():
                 drops = int(control["drops"][np.flatnonzero(dropped)[-1]])
-                self.kernel_drops = (drops - self._drops_before) % (1 << 32)
+                # What waited when we came knows of fewer than there were by then: a difference below 0.
+                self.kernel_drops = max(self.kernel_drops, signed_difference_32(drops, self._drops_before))
         # A wall clock that was stepped between stamp and now must not move packets by hours.
         np.minimum(arrival_ns, now_ns, out=arrival_ns)
         np.maximum(arrival_ns, now_ns - 10 * NS_PER_SECOND, out=arrival_ns)
@@ -194,9 +196,15 @@ _EAGAIN, _EINTR, _ECONNREFUSED = 11, 4, 111
 
 
 def _drops(sock: socket.socket) -> int:
-    """Return how many datagrams a socket has lost since it was made (sock_diag(7), SK_MEMINFO_DROPS)."""
+    """Return how many datagrams a socket has lost since it was made (sock_diag(7), SK_MEMINFO_DROPS).
+
+    0 where the kernel does not say: before Linux 4.12, or one that only behaves like it.
+    """
     size = 4 * (_MEMINFO_DROPS + 1)
-    counters = sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, size)
+    try:
+        counters = sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, size)
+    except OSError:
+        return 0
     return int.from_bytes(counters[size - 4 : size], sys.byteorder)
 
 

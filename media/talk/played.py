@@ -2,7 +2,7 @@
 
 What was called back before it sounded is given to nobody. A *run* is what a carrier plays without a pause: its time
 is that at which it can have begun at the earliest, by our clock, and as much later as marks have shown so far
-(`CarrierClock.delay_ns`), which is decided once for a run, so that none is torn. Sans-I/O.
+(`CarrierClock.delay_ns`), which is decided when it begins, and anew behind a silence: no sound is torn. Sans-I/O.
 """
 
 from __future__ import annotations

@@ -213,6 +213,23 @@ def test_drops_of_who_had_the_socket_before_are_not_counted_again() -> None:
         assert len(drain_all(second)) == 1
         assert second.kernel_drops == 0
         second.close()
+        for _ in range(100):
+            sender.send(bytes(160))
+        waiting = BatchSocket(receiver.dup(), SystemClock())  # what waits knows of none or few of those drops
+        drain_all(waiting)
+        assert waiting.kernel_drops == 0
+        sender.send(b"nothing is lost since")
+        drain_all(waiting)
+        assert waiting.kernel_drops == 0
+        waiting.close()
         third = flood()
         assert 0 < third.kernel_drops <= 100
         third.close()
+
+
+def test_a_kernel_that_does_not_say_what_was_dropped_before_is_no_hindrance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strep.mmsg, "SO_MEMINFO", 9999)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        batches = BatchSocket(receiver.dup(), SystemClock())
+        assert batches.kernel_drops == 0
+        batches.close()
