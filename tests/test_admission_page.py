@@ -15,7 +15,7 @@ import pytest
 from media.http.app import ROUTES
 from media.options import OPTIONS
 from tests.media.serving import ENVIRONMENT, serving
-from tests.media.workers.processes import wait_until
+from tests.patience import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "admission.md").read_text(encoding="utf-8")

@@ -20,8 +20,7 @@ from strep.clock import NS_PER_SECOND
 from tests.cdr.records import lines
 from tests.deploy.exposition import exposed_names
 from tests.media.serving import ENVIRONMENT, serving
-from tests.media.workers.processes import wait_until
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs" / "observing.md").read_text(encoding="utf-8")

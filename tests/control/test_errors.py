@@ -25,7 +25,7 @@ from media.http.actions import command_of
 from media.sinks.takes.options import MAX_LENGTH_S
 from media.voices.contract import MAX_CHARACTERS
 from tests.control.acting import acting, wav
-from tests.control.test_actions import CONTENT, calling
+from tests.control.called import CONTENT, calling
 
 HANGUP = "/v1/calls/s1/actions/hangup"
 

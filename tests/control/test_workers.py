@@ -19,7 +19,7 @@ from media.control.contract import ActionError
 from media.workers.acting import PART_CHARACTERS, Acting, parts_of, result_of
 from media.workers.control import Answer, decode_order, encode
 from tests.control.acting import Asking, wav
-from tests.control.test_actions import loudness
+from tests.control.called import loudness
 from tests.media.serving import serving
 from tests.patience import PATIENCE_S
 from tests.talk.live_calls import TONE, Carrier

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,38 +15,14 @@ from media.sinks.finished import FileFormat
 from tests.delivery.delivering import MemoryStore
 from tests.delivery.recordings import finished, speech
 from tests.delivery.worlds import KEY, delivering, left_over, names
+from tests.kills.hook import Hook, Killed
 
 
-class Killed(BaseException):
-    """What a process that is killed does: nothing more."""
+def _is_step(event: str, arguments: tuple[Any, ...]) -> bool:
+    return event in ("os.rename", "os.remove") or (event == "open" and FOLDER in str(arguments[0]))
 
 
-class Hook:
-    """Kills at the nth time that something is about to happen on the disk."""
-
-    def __init__(self) -> None:
-        self.left: int | None = None
-        sys.addaudithook(self)
-
-    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if self.left is None:
-            return
-        if event in ("os.rename", "os.remove") or (event == "open" and FOLDER in str(arguments[0])):
-            self.left -= 1
-            if self.left < 0:
-                self.left = None
-                raise Killed
-
-    @contextmanager
-    def after(self, count: int) -> Iterator[None]:
-        self.left = count
-        try:
-            yield
-        finally:
-            self.left = None
-
-
-HOOK = Hook()
+HOOK = Hook(_is_step)
 
 
 class TestKilledAnywhere:

@@ -29,8 +29,7 @@ from tests.captures.making import simulated, write
 from tests.docs.carrier_api import CarrierApi
 from tests.docs.pages import ROOT, examples, spans
 from tests.media.serving import ENVIRONMENT, serving
-from tests.media.workers.processes import wait_until
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.realtime
 STREP = ".venv/bin/strep"

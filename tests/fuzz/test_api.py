@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.control.acting import wav
-from tests.control.test_actions import calling
+from tests.control.called import calling
 from tests.media.serving import ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -29,21 +29,11 @@ from strep.mmsg import IS_SUPPORTED
 from tests.media.harness import encoded_channels, sidecar
 from tests.media.recorded import CHANNEL
 from tests.media.serving import ENVIRONMENT, address
+from tests.patience import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.skipif(not IS_SUPPORTED, reason="needs Linux")
-PATIENCE_S = 120.0
 SOAK_S = 150
 IS_LONG = os.environ.get("STREP_FUZZ") == "long"
-
-
-def wait_until(condition: Callable[[], Any]) -> Any:
-    """Return what `condition` returns once it is true."""
-    pause = threading.Event()
-    for _ in range(round(PATIENCE_S / 0.02)):
-        if value := condition():
-            return value
-        pause.wait(0.02)
-    raise AssertionError("it did not come to pass")
 
 
 class Process:

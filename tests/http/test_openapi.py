@@ -22,7 +22,7 @@ from media.http.documents import LiveTrack
 from media.http.openapi import OPERATIONS, document
 from strep.statistics import TrackStatistics
 from tests.control.acting import acting
-from tests.control.test_actions import CONTENT, calling
+from tests.control.called import CONTENT, calling
 from tests.http.door import hall
 from tests.http.test_calls import talk
 

@@ -27,7 +27,7 @@ from media.carrier.simulation import Simulation, Target
 from media.nats.spool import probe
 from media.webhooks.signing import make_key
 from tests.media.serving import address, serving
-from tests.media.workers.processes import wait_until
+from tests.patience import wait_until
 
 pytestmark = pytest.mark.realtime
 FILE_NAME = re.compile(r"[A-Za-z0-9._@=+-]{1,255}")

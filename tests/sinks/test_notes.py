@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from media.sinks.salvage import Salvage
 from media.sinks.sidecar import Take
 from media.sinks.wav import Encoding
 from strep.clock import ManualClock
+from tests.kills.hook import Hook, Killed
 from tests.media.harness import pcm_channels
 from tests.sinks.rows import call_info, call_report
 
@@ -28,28 +28,13 @@ NOISE = np.random.default_rng(1).integers(-9000, 9000, (LENGTH, 2)).astype("<i2"
 KEPT = np.concatenate((NOISE[:2000], NOISE[5000:]))
 
 
-class Killed(BaseException):
-    """What a process that is killed does: nothing more."""
+def _is_step(event: str, arguments: tuple[Any, ...]) -> bool:
+    if event == "open":
+        return not isinstance(arguments[0], int)  # else it is open already
+    return event in ("os.rename", "os.remove")
 
 
-class Hook:
-    """Kills at the nth time that a file is about to be opened for writing, renamed, or removed."""
-
-    def __init__(self) -> None:
-        self.left: int | None = None
-        sys.addaudithook(self)
-
-    def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if self.left is None or (event == "open" and isinstance(arguments[0], int)):  # that is open already
-            return
-        if event in ("os.rename", "os.remove", "open"):
-            self.left -= 1
-            if self.left < 0:
-                self.left = None
-                raise Killed
-
-
-HOOK = Hook()
+HOOK = Hook(_is_step)
 
 
 class Process:

@@ -6,23 +6,11 @@ import asyncio
 import re
 import threading
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from media.carrier.simulation import Simulation, Target
 from tests.media.gated import Gated
-from tests.patience import PATIENCE_S
-
-
-def wait_until(condition: Callable[[], Any]) -> Any:
-    """Return what `condition` returns once it is true."""
-    pause = threading.Event()
-    for _ in range(round(PATIENCE_S / 0.02)):
-        if value := condition():
-            return value
-        pause.wait(0.02)
-    raise AssertionError("it did not come to pass")
+from tests.patience import PATIENCE_S, wait_until
 
 
 def children(pid: int) -> list[int]:

@@ -30,7 +30,8 @@ from media.workers.steering import is_supported, worker_of, worker_of_leg
 from media.workers.supervisor import Supervisor
 from strep.header import Direction, Leg, StrepHeader, serialize
 from tests.media.serving import address, serving
-from tests.media.workers.processes import children, leg_ids, metrics, wait_until
+from tests.media.workers.processes import children, leg_ids, metrics
+from tests.patience import wait_until
 
 pytestmark = [pytest.mark.realtime, pytest.mark.skipif(not is_supported(), reason="needs Linux")]
 TOKEN = "a-long-random-word"

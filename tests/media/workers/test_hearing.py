@@ -27,8 +27,8 @@ from media.workers.steering import is_supported, worker_of_leg
 from strep.clock import NS_PER_SECOND
 from tests.media.harness import pcm_channels
 from tests.media.serving import address, serving
-from tests.media.workers.processes import children, leg_ids, metrics, wait_until
-from tests.patience import PATIENCE_S
+from tests.media.workers.processes import children, leg_ids, metrics
+from tests.patience import PATIENCE_S, wait_until
 
 pytestmark = [pytest.mark.realtime, pytest.mark.skipif(not is_supported(), reason="needs Linux")]
 CALLS = 6

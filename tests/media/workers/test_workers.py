@@ -23,8 +23,8 @@ from media.workers.steering import is_supported
 from strep.errors import ConfigurationError
 from tests.media.harness import pcm_channels, sidecar
 from tests.media.serving import address, run, send, serving
-from tests.media.workers.processes import Sender, children, has_open, leg_ids, metrics, wait_until, writer_of
-from tests.patience import PATIENCE_S
+from tests.media.workers.processes import Sender, children, has_open, leg_ids, metrics, writer_of
+from tests.patience import PATIENCE_S, wait_until
 
 linux = pytest.mark.skipif(not is_supported(), reason="needs Linux")
 LATENESS_SAMPLES = 8000 * round(PATIENCE_S)
